@@ -1,0 +1,55 @@
+"""gradmask: train a language model so that what it learns from labeled data can be removed afterwards.
+
+Names are imported on first use, so that the command line starts without loading PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradmask.checkpoint import export as export, load as load
+    from gradmask.errors import GradmaskError as GradmaskError
+    from gradmask.model import (
+        coverage as coverage,
+        groups as groups,
+        is_partitioned as is_partitioned,
+        partition as partition,
+        unpartition as unpartition,
+    )
+    from gradmask.partitioning import (
+        Architecture as Architecture,
+        Attention as Attention,
+        Mlp as Mlp,
+        Slice as Slice,
+        register as register,
+        supported as supported,
+    )
+    from gradmask.policy import POLICIES as POLICIES, Cell as Cell, Policy as Policy, gram as gram
+    from gradmask.removal import ablate as ablate, strength as strength, without as without
+    from gradmask.step import masked_gradient_step as masked_gradient_step
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "checkpoint": ("export", "load"),
+    "errors": ("GradmaskError",),
+    "model": ("coverage", "groups", "is_partitioned", "partition", "unpartition"),
+    "partitioning": ("Architecture", "Attention", "Mlp", "Slice", "register", "supported"),
+    "policy": ("POLICIES", "Cell", "Policy", "gram"),
+    "removal": ("ablate", "strength", "without"),
+    "step": ("masked_gradient_step",),
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gradmask' has no attribute {name!r}")
+    return getattr(import_module(f"gradmask.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

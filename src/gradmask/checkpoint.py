@@ -1,0 +1,184 @@
+"""Saving and loading: a plain Hugging Face checkpoint plus ``gradmask.json``; safetensors only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from gradmask import compact as compaction
+from gradmask.errors import GradmaskError
+from gradmask.manifest import read_manifest, write_manifest
+from gradmask.model import partition, require
+from gradmask.partitioning.linear import SplitLinear, call_for
+from gradmask.partitioning.matmul import merge, merge_bias
+from gradmask.partitioning.tables import PREFIX, SHARED, merged_table, tabled_modules
+from gradmask.removal import check_removable, without as running_without
+
+def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
+    """Open a checkpoint that a partitioned model saved: partitioned again, every parameter bit for bit.
+
+    Args:
+        path: a folder with ``gradmask.json``.
+        kwargs: passed to the model class's ``from_pretrained`` (``dtype``, ``device_map``, …).
+
+    Raises:
+        GradmaskError: no such folder, no or a damaged ``gradmask.json``, missing weights.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise GradmaskError(f"there is no folder {folder}")
+    manifest = read_manifest(folder)
+    if manifest.kind == "export":
+        raise GradmaskError(f"{folder} is an export: a plain model; open it with AutoModelForCausalLM.from_pretrained")
+    model = _plain_model(folder, kwargs)
+    slices = {name: entry.slice() for name, entry in manifest.groups.items()}
+    partition(model, slices, manifest.joint, manifest.policy.policy(), manifest.seed, units=manifest.units)
+    gradmask = require(model)
+    gradmask.router.draws = manifest.draws
+    _read_tables(model, folder)
+    gradmask.board.strength.update(manifest.strength)
+    gradmask.mark_removed(manifest.removed)
+    return model
+
+
+def _plain_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+    config = transformers.AutoConfig.from_pretrained(folder)
+    names = config.architectures or []
+    cls = getattr(transformers, names[0], None) if names else None
+    if cls is None:
+        raise GradmaskError(f"{folder}/config.json names the model class {names}, which transformers does not have")
+    quiet = type(cls.__name__, (cls,), {"_keys_to_ignore_on_load_unexpected": [SHARED, rf"\.{PREFIX}"]})
+    quiet.__module__ = cls.__module__
+    model = quiet.from_pretrained(folder, use_safetensors=True, **kwargs)
+    model.__class__ = cls
+    return model
+
+
+@torch.no_grad()
+def _read_tables(model: PreTrainedModel, folder: Path) -> None:
+    modules = dict(tabled_modules(model))
+    if not modules:
+        return
+    found: set[str] = set()
+    for key, tensor in _tensors(folder, (f".{SHARED}", f".{PREFIX}")):
+        path, _, name = key.rpartition(".")
+        if path in modules:
+            target = modules[path]._parameters["weight" if name == SHARED else name]
+            assert target is not None
+            target.copy_(tensor)
+            found.add(key)
+    if not found:
+        raise GradmaskError(f"{folder} lacks the groups' own tables ({SHARED}, {PREFIX}*): was it exported?")
+
+
+def _tensors(folder: Path, marks: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as opened:
+            for key in opened.keys():
+                if any(mark in key for mark in marks):
+                    yield key, opened.get_tensor(key)
+
+
+def export(
+    model: PreTrainedModel,
+    path: str | Path,
+    without: Sequence[str] = (),
+    compact: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write a plain Hugging Face checkpoint that needs no gradmask to load.
+
+    Args:
+        model: a partitioned model; it is not changed.
+        path: the new folder.
+        without: removable groups to leave out: their weights are zero in the export, or gone where ``compact``.
+        compact: make the layers smaller by the removed units instead of filling them with zeros.
+        overwrite: replace an existing folder.
+
+    Raises:
+        GradmaskError: an unknown group, an existing folder, a compact export that the architecture cannot express.
+    """
+    gradmask = require(model)
+    check_removable(gradmask, tuple(without))
+    target = Path(path)
+    if target.exists() and any(target.iterdir() if target.is_dir() else [target]) and not overwrite:
+        raise GradmaskError(f"{target} exists and is not empty: choose another folder, or pass overwrite=True")
+    gone = tuple(sorted({*without, *gradmask.removed}))
+    state, config = plain_state(model, gone), model.config
+    if compact:
+        state, config = compaction.compact(model, gradmask.cut, gone, state)
+    manifest = gradmask.manifest().model_copy(update={"kind": "export", "removed": list(gone)})
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        with _described_by(model, config):
+            type(model).gradmask_plain.save_pretrained(model, temporary, state_dict=state)  # type: ignore[attr-defined]
+        write_manifest(temporary, manifest)
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.chmod(0o755)
+        os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return target
+
+
+def plain_state(model: PreTrainedModel, gone: Sequence[str] = ()) -> dict[str, Tensor]:
+    """The merged state dict of the plain model, the groups in ``gone`` zero and strengths applied."""
+    board = require(model).board
+    state = model.state_dict()
+    if not gone:
+        return _without_extras(model, _scaled(model, state))
+    with running_without(model, *gone):
+        return _without_extras(model, _scaled(model, state, board.silenced))
+
+
+@torch.no_grad()
+def _scaled(model: nn.Module, state: dict[str, Any], silenced: frozenset[str] = frozenset()) -> dict[str, Any]:
+    board = require(model).board
+    for path, module in model.named_modules():
+        if isinstance(module, SplitLinear):
+            call = call_for(module.geometry, board.route)
+            state[f"{path}.weight"] = merge(call, module.weights, module.weights[0].dtype).detach()
+            if module.biases:
+                bias = merge_bias(call, module.biases, module.biases[0].dtype)
+                assert bias is not None
+                state[f"{path}.bias"] = bias.detach()
+    scale = {**board.strength, **dict.fromkeys(silenced, 0.0)}
+    sums: dict[int, Tensor] = {}
+    for path, module in tabled_modules(model):
+        key = id(module._parameters["weight"])
+        sums.setdefault(key, merged_table(module, scale))
+        state[f"{path}.weight"] = sums[key]
+    return state
+
+
+def _without_extras(model: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
+    paths = [path for path, _ in tabled_modules(model)]
+    extra = tuple(f"{path}.{mark}" for path in paths for mark in (SHARED, PREFIX))
+    return {key: value for key, value in state.items() if not key.startswith(extra)} if extra else state
+
+
+@contextmanager
+def _described_by(model: PreTrainedModel, config: Any) -> Iterator[None]:
+    """Save with a config that does not mention data labels."""
+    before, labels = model.config, model.config.data_labels
+    model.config = config
+    del config.data_labels
+    try:
+        yield
+    finally:
+        config.data_labels = labels
+        model.config = before

@@ -1,0 +1,88 @@
+"""Making a model smaller by its removed units, where its architecture can say so in its config."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from gradmask.errors import GradmaskError
+from gradmask.partitioning import Cut, architecture_of
+from gradmask.partitioning.linear import SplitLinear
+
+
+def compact(
+    model: PreTrainedModel, record: Cut, gone: Sequence[str], state: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], Any]:
+    """Drop the units of the groups in ``gone`` from a plain state dict and from the config.
+
+    Raises:
+        GradmaskError: blocks would end up with different sizes, or the config cannot express the smaller ones.
+    """
+    small = dict(state)
+    for path, module in model.named_modules():
+        if isinstance(module, SplitLinear):
+            geometry = module.geometry
+            kept = sorted(p for g, ps in geometry.units.positions.items() if g not in gone for p in ps)
+            index = torch.tensor(kept, device=state[f"{path}.weight"].device)
+            small[f"{path}.weight"] = state[f"{path}.weight"].index_select(geometry.dim, index)
+            if geometry.split == "out" and f"{path}.bias" in small:
+                small[f"{path}.bias"] = state[f"{path}.bias"].index_select(0, index)
+    config = _smaller_config(model, record, gone)
+    _check_fits(model, config, small)
+    return small, config
+
+
+def _smaller_config(model: PreTrainedModel, record: Cut, gone: Sequence[str]) -> Any:
+    architecture, config = architecture_of(model), copy.deepcopy(model.config)
+    text = config.get_text_config()
+    dropped = {unit: _dropped(record, unit, gone) for unit in ("heads", "neurons")}
+    if dropped["neurons"]:
+        text.intermediate_size = _size(model, "neurons") - dropped["neurons"]
+    if dropped["heads"]:
+        attention = architecture.attention[0]
+        heads = int(getattr(text, attention.heads))
+        kv = int((getattr(text, attention.kv_heads, None) if attention.kv_heads else None) or heads)
+        text.head_dim = getattr(text, attention.head_dim, None) or text.hidden_size // heads
+        setattr(text, attention.heads, heads - dropped["heads"])
+        if attention.kv_heads:
+            setattr(text, attention.kv_heads, kv - dropped["heads"] * kv // heads)
+    return config
+
+
+def _size(model: PreTrainedModel, unit: str) -> int:
+    for path, module in model.named_modules():
+        if isinstance(module, SplitLinear) and module.geometry.split == "in" and "mlp" in path and unit == "neurons":
+            return module.in_features
+    raise GradmaskError("no sliced MLP found")
+
+
+def _dropped(record: Cut, unit: str, gone: Sequence[str]) -> int:
+    sites = [chosen for name, chosen in record.units.items() if name.endswith(f"/{unit}")]
+    counts = {sum(len(chosen.get(group, ())) for group in gone) for chosen in sites}
+    if len(counts) > 1:
+        raise GradmaskError(
+            f"a compact export needs the same number of {unit} removed in every block, but blocks lose {sorted(counts)}: "
+            "export with compact=False"
+        )
+    return counts.pop() if counts else 0
+
+
+def _check_fits(model: PreTrainedModel, config: Any, state: dict[str, Tensor]) -> None:
+    cls = type(model).gradmask_plain  # type: ignore[attr-defined]
+    try:
+        with torch.device("meta"):
+            expected = {key: value.shape for key, value in cls(copy.deepcopy(config)).state_dict().items()}
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise GradmaskError(f"{cls.__name__} cannot be built with the smaller sizes ({error}): use compact=False") from None
+    wrong = [key for key, shape in expected.items() if key in state and state[key].shape != shape]
+    if wrong:
+        key = wrong[0]
+        raise GradmaskError(
+            f"{cls.__name__} cannot express the smaller layers in its config ({key} would be {list(state[key].shape)}, its "
+            f"config makes it {list(expected[key])}): export with compact=False"
+        )

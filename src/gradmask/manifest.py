@@ -1,0 +1,119 @@
+"""``gradmask.json``: what a checkpoint says about its groups, besides its plain weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gradmask.errors import GradmaskError
+from gradmask.partitioning import Cut, Slice
+from gradmask.policy import Cell, Policy
+from gradmask.routing import Router
+
+MANIFEST = "gradmask.json"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class GroupEntry(_Strict):
+    """A removable group's `Slice`."""
+
+    heads: int | float | list[int] = 0
+    neurons: int | float | list[int] = 0
+    layers: list[int] | None = None
+    embeddings: bool = False
+    query_only: bool = False
+
+    def slice(self) -> Slice:
+        return Slice(**self.model_dump())
+
+
+class PolicyEntry(_Strict):
+    """A policy's whole table, so that a changed or a user's own policy loads as it was."""
+
+    name: str
+    rows: dict[str, dict[str, tuple[float, float, float]]]
+    joint: list[str] = []
+    run_one_other: float = 0.0
+
+    @classmethod
+    def of(cls, policy: Policy) -> PolicyEntry:
+        rows = {r: {c: (x.runs, x.learns, x.passes) for c, x in cells.items()} for r, cells in policy.rows.items()}
+        return cls(name=policy.name, rows=rows, joint=list(policy.joint), run_one_other=policy.run_one_other)
+
+    def policy(self) -> Policy:
+        rows = {r: {c: Cell(*x) for c, x in cells.items()} for r, cells in self.rows.items()}
+        return Policy(self.name, rows, tuple(self.joint), self.run_one_other)
+
+
+class Manifest(_Strict):
+    """What ``gradmask.json`` holds beside a checkpoint."""
+
+    format: Literal[1] = 1
+    kind: Literal["partitioned", "export"] = "partitioned"
+    gradmask_version: str
+    labels: dict[str, int]
+    groups: dict[str, GroupEntry]
+    units: dict[str, dict[str, list[int]]] = Field(description="site/unit -> group -> indices")
+    joint: list[str]
+    policy: PolicyEntry
+    removed: list[str] = []
+    strength: dict[str, float] = {}
+    seed: int = 0
+    draws: int = 0
+
+
+def describe(cut: Cut, policy: Policy, router: Router, removed: Iterable[str]) -> Manifest:
+    """The manifest of a partitioned model."""
+    from gradmask import __version__
+
+    return Manifest(
+        gradmask_version=__version__,
+        labels=router.ids,
+        groups={name: GroupEntry(**_plain(piece)) for name, piece in cut.slices.items()},
+        units=cut.units,
+        joint=list(cut.joint),
+        policy=PolicyEntry.of(policy),
+        removed=sorted(removed),
+        strength=cut.board.strength,
+        seed=router.seed,
+        draws=router.draws,
+    )
+
+
+def _plain(piece: Slice) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, (tuple, range)) else v for k, v in vars(piece).items()}
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``gradmask.json`` whole or not at all."""
+    target = folder / MANIFEST
+    temporary = target.with_suffix(".json.tmp")
+    temporary.write_text(json.dumps(manifest.model_dump(), indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, target)
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """Read and check ``gradmask.json``.
+
+    Raises:
+        GradmaskError: there is none, or it is not what gradmask writes.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise GradmaskError(
+            f"{folder} has no {MANIFEST}: it is not a checkpoint of a partitioned model. A plain checkpoint opens with "
+            "AutoModelForCausalLM.from_pretrained; partition it with gm.partition"
+        )
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
+        raise GradmaskError(f"{path} is damaged or from another version: {problems}") from None

@@ -1,0 +1,263 @@
+"""A partitioned model: the same Hugging Face model, whose forward pass takes ``data_labels``."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from gradmask.errors import GradmaskError
+from gradmask.manifest import Manifest, describe, write_manifest
+from gradmask.partitioning import JOINT, RETAIN, Cut, Route, Slice, Switchboard, Units, architecture_of, cut, mend, owners
+from gradmask.policy import Policy, resolve_policy
+from gradmask.routing import UNLABELED, DataLabels, Router, label_ids
+
+logger = logging.getLogger(__name__)
+RESERVED = (RETAIN, JOINT, UNLABELED)
+
+
+@dataclass
+class Gradmask:
+    """What gradmask attached to a model, found at ``model.gradmask``."""
+
+    cut: Cut
+    policy: Policy
+    router: Router
+    removed: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def board(self) -> Switchboard:
+        return self.cut.board
+
+    @property
+    def removable(self) -> tuple[str, ...]:
+        return self.router.removable
+
+    def manifest(self) -> Manifest:
+        """What ``gradmask.json`` says of the model as it is now."""
+        return describe(self.cut, self.policy, self.router, self.removed)
+
+    def mark_removed(self, names: Iterable[str]) -> None:
+        """The named groups never run again."""
+        self.removed |= set(names)
+        self.board.silenced |= self.removed
+        self.board.refresh()
+
+
+class RoutedForward:
+    """The ``forward`` of a partitioned model.
+
+    On an instance it takes ``data_labels`` besides the plain arguments. On the class it is the plain function, so that
+    code which inspects the class (`transformers.utils.find_labels`) does not take data labels for targets.
+    """
+
+    def __init__(self, plain: Callable[..., Any]) -> None:
+        self.plain = plain
+        self.routed = _routed(plain)
+
+    def __get__(self, model: PreTrainedModel | None, owner: type | None = None) -> Callable[..., Any]:
+        return self.plain if model is None else MethodType(self.routed, model)
+
+
+def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
+    def forward(
+        self: PreTrainedModel, *args: Any, data_labels: DataLabels | None = None, **kwargs: Any
+    ) -> Any:
+        with _routing(self, data_labels, args, kwargs):
+            return plain(self, *args, **kwargs)
+
+    signature = inspect.signature(plain)
+    extra = inspect.Parameter("data_labels", inspect.Parameter.KEYWORD_ONLY, default=None)
+    listed = list(signature.parameters.values())
+    at = len(listed) - (listed[-1].kind is inspect.Parameter.VAR_KEYWORD)
+    forward.__signature__ = signature.replace(parameters=[*listed[:at], extra, *listed[at:]])  # type: ignore[attr-defined]
+    forward.__doc__ = plain.__doc__
+    return forward
+
+
+def _routing(
+    model: PreTrainedModel, data_labels: DataLabels | None, args: Sequence[Any], kwargs: dict[str, Any]
+) -> AbstractContextManager[None]:
+    gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
+    batch = 1
+    if data_labels is not None:
+        batch = _batch_size(args, kwargs)
+        _spare_padding(kwargs)
+    return gradmask.board.using(gradmask.router.route(data_labels, batch, model.training))
+
+
+def _batch_size(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    named = (kwargs.get(name) for name in ("input_ids", "inputs_embeds", "decoder_input_ids"))
+    for value in (*named, *args, *kwargs.values()):
+        if isinstance(value, Tensor) and value.dim():
+            return value.shape[0]
+    raise GradmaskError("data_labels was given, but no input tensor from which the batch size can be read")
+
+
+def _spare_padding(kwargs: dict[str, Any]) -> None:
+    """Padding teaches nobody: drop it from the targets, so that no gradient starts there."""
+    mask, targets = kwargs.get("attention_mask"), kwargs.get("labels")
+    if isinstance(mask, Tensor) and isinstance(targets, Tensor) and mask.shape == targets.shape:
+        kwargs["labels"] = targets.masked_fill(mask == 0, -100)
+
+
+class Partitioned:
+    """Mixed into a partitioned model's class by `partition`."""
+
+    gradmask: Gradmask
+
+    def _set_gradient_checkpointing(self, *args: Any, **kwargs: Any) -> None:
+        """A recomputed block must see the labels of its own forward pass, not of the latest one."""
+        if "gradient_checkpointing_func" in kwargs:
+            checkpoint = kwargs["gradient_checkpointing_func"]
+            kwargs["gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, self.gradmask.board)
+        super()._set_gradient_checkpointing(*args, **kwargs)  # type: ignore[misc]
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Write the plain checkpoint, merged, and ``gradmask.json`` beside it."""
+        super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+        if kwargs.get("is_main_process", True):
+            write_manifest(Path(save_directory), self.gradmask.manifest())
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """Plain generation; weights are merged once for the whole call."""
+        with self.gradmask.board.merging_once(), torch.no_grad():
+            return super().generate(*args, **kwargs)  # type: ignore[misc]
+
+
+def checkpoint_under_route(
+    checkpoint: Callable[..., Any], board: Switchboard, function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
+    """``checkpoint(function, …)`` whose recomputation runs under the route of the forward pass."""
+    return checkpoint(partial(_under, board, board.route, function), *args, **kwargs)
+
+
+def _under(board: Switchboard, route: Route, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    with board.using(route):
+        return function(*args, **kwargs)
+
+
+def partition(
+    model: PreTrainedModel,
+    groups: Mapping[str, Slice] | None = None,
+    joint: Sequence[str] = (),
+    policy: str | Policy = "sgtm",
+    seed: int = 0,
+    *,
+    units: Units | None = None,
+) -> PreTrainedModel:
+    """Partition a Hugging Face model into groups of parameters, in place; its outputs stay as they were.
+
+    Args:
+        model: any supported architecture (`gradmask.supported`), new or pretrained.
+        groups: removable group -> its `Slice`; by default one group ``forget`` with 1/32 of the heads and 1/16 of the
+            neurons (at least one of each).
+        joint: kinds (``embeddings``, ``head``, ``norms``, ``attention``, ``mlp``, ``projections``, ``biases``) or glob
+            patterns of parameter names that every label updates and that are never removed.
+        policy: a built-in policy's name, or a `Policy`.
+        seed: of the policy's random draws.
+        units: the exact units of every site, as a checkpoint records them; by default the slices say.
+
+    Returns:
+        ``model`` itself, whose forward pass now takes ``data_labels``.
+
+    Raises:
+        GradmaskError: an unknown architecture, a group larger than a layer, a name that matches nothing, a model that is
+            partitioned already. Nothing has been changed then.
+    """
+    if is_partitioned(model):
+        raise GradmaskError("the model is partitioned already; undo that first with gm.unpartition(model)")
+    if not isinstance(model, PreTrainedModel):
+        raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
+    slices = dict(groups) if groups is not None else {"forget": Slice(heads=1 / 32, neurons=1 / 16)}
+    _check_groups(slices)
+    table = resolve_policy(policy)
+    record = cut(model, architecture_of(model), slices, [*joint, *(p for p in table.joint if p not in joint)], units)
+    record.joint = tuple(joint)
+    model.gradmask = Gradmask(record, table, Router(table, record.board, tuple(slices), seed))  # type: ignore[assignment]
+    model.config.data_labels = label_ids(tuple(slices))
+    cls = type(model)
+    namespace = {"forward": RoutedForward(cls.forward), "gradmask_plain": cls, "__module__": cls.__module__}
+    model.__class__ = type(cls.__name__, (Partitioned, cls), namespace)
+    _rewrap_checkpointing(model, record.board)
+    logger.info("%s", coverage(model))
+    return model
+
+
+def unpartition(model: PreTrainedModel) -> PreTrainedModel:
+    """Undo `partition` in place: the plain model again, with everything that it learned, bit for bit."""
+    gradmask = require(model)
+    mend(model, gradmask.cut)
+    model.__class__ = type(model).gradmask_plain  # type: ignore[attr-defined]
+    del model.gradmask
+    del model.config.data_labels
+    for module in model.modules():
+        wrapped = module.__dict__.get("_gradient_checkpointing_func")
+        if isinstance(wrapped, partial) and wrapped.func is checkpoint_under_route:
+            module._gradient_checkpointing_func = wrapped.args[0]
+    return model
+
+
+def _check_groups(slices: Mapping[str, Slice]) -> None:
+    if not slices:
+        raise GradmaskError("groups is empty: name at least one removable group, e.g. {'forget': gm.Slice(neurons=64)}")
+    for name, piece in slices.items():
+        if not name.isidentifier() or name in RESERVED:
+            raise GradmaskError(
+                f"{name!r} cannot name a removable group: use letters, digits and _, and none of {', '.join(RESERVED)}"
+            )
+        if not isinstance(piece, Slice):
+            raise GradmaskError(f"group {name!r} needs a gm.Slice, got {type(piece).__name__}")
+
+
+def _rewrap_checkpointing(model: PreTrainedModel, board: Switchboard) -> None:
+    for module in model.modules():
+        checkpoint = module.__dict__.get("_gradient_checkpointing_func")
+        if checkpoint is not None:
+            module._gradient_checkpointing_func = partial(checkpoint_under_route, checkpoint, board)
+
+
+def is_partitioned(model: nn.Module) -> bool:
+    """Whether `partition` was applied to this model."""
+    return isinstance(getattr(model, "gradmask", None), Gradmask)
+
+
+def require(model: nn.Module) -> Gradmask:
+    """What gradmask attached to ``model``.
+
+    Raises:
+        GradmaskError: the model is not partitioned.
+    """
+    if not is_partitioned(model):
+        raise GradmaskError(f"this {type(model).__name__} is not partitioned: call gm.partition(model, ...) or gm.load(path)")
+    return model.gradmask  # type: ignore[return-value]
+
+
+def groups(model: nn.Module) -> dict[str, dict[str, nn.Parameter]]:
+    """Group -> its parameters by name. Every parameter of the model is in exactly one group."""
+    gradmask = require(model)
+    found: dict[str, dict[str, nn.Parameter]] = {group: {} for group in gradmask.board.groups}
+    parameters = dict(model.named_parameters())
+    for name, group in owners(model).items():
+        found[group][name] = parameters[name]
+    return found
+
+
+def coverage(model: nn.Module) -> str:
+    """A table: how many parameters each group owns, and which share of the model that is."""
+    total = sum(p.numel() for p in model.parameters())
+    lines = ["group        parameters   share"]
+    for group, members in groups(model).items():
+        count = sum(p.numel() for p in members.values())
+        lines.append(f"{group:<12} {count:>10,}  {count / total:>6.2%}")
+    return "\n".join(lines)

@@ -1,0 +1,21 @@
+"""Partition: named groups of parameters, cut out of any declared transformer."""
+
+from gradmask.partitioning.architectures import (
+    Architecture as Architecture,
+    Attention as Attention,
+    Mlp as Mlp,
+    architecture_of as architecture_of,
+    register as register,
+    supported as supported,
+)
+from gradmask.partitioning.kinds import KINDS as KINDS
+from gradmask.partitioning.route import (
+    JOINT as JOINT,
+    RETAIN as RETAIN,
+    Flag as Flag,
+    Route as Route,
+    Switchboard as Switchboard,
+    TokenMask as TokenMask,
+)
+from gradmask.partitioning.slices import Slice as Slice
+from gradmask.partitioning.surgery import Cut as Cut, Units as Units, cut as cut, mend as mend, owners as owners

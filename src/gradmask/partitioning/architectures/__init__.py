@@ -1,0 +1,12 @@
+"""Where an architecture keeps its heads, neurons, embeddings and norms: small declarations, no model code."""
+
+from gradmask.partitioning.architectures.declaration import (
+    Architecture as Architecture,
+    Attention as Attention,
+    Mlp as Mlp,
+)
+from gradmask.partitioning.architectures.registry import (
+    architecture_of as architecture_of,
+    register as register,
+    supported as supported,
+)

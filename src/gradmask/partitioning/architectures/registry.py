@@ -1,0 +1,53 @@
+"""Looking an architecture up by a model's type, and adding one."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedModel
+
+from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.partitioning.architectures.declaration import PACKINGS, Architecture
+from gradmask.partitioning.architectures.families import FAMILIES
+
+_registry: dict[str, Architecture] = {name: family for family in FAMILIES for name in family.model_types}
+
+
+def register(architecture: Architecture) -> Architecture:
+    """Add an architecture, or replace one, for this process.
+
+    Raises:
+        GradmaskError: the declaration names an unknown packing or nothing at all.
+    """
+    packings = [p for attention in architecture.attention for p in attention.inputs.values()]
+    for packing in packings:
+        if packing not in PACKINGS:
+            raise GradmaskError(f"unknown packing {packing!r}; one of {', '.join(PACKINGS)}")
+    if not (architecture.model_types and architecture.blocks and (architecture.attention or architecture.mlp)):
+        raise GradmaskError("an architecture needs model_types, blocks, and at least one attention or mlp")
+    _registry.update(dict.fromkeys(architecture.model_types, architecture))
+    return architecture
+
+
+def supported() -> tuple[str, ...]:
+    """The model types that can be partitioned."""
+    return tuple(sorted(_registry))
+
+
+def architecture_of(model: PreTrainedModel) -> Architecture:
+    """The declaration for ``model``, by ``model.config.model_type``.
+
+    Raises:
+        GradmaskError: there is none; the message shows how to declare it.
+    """
+    model_type = getattr(getattr(model, "config", None), "model_type", None)
+    if model_type in _registry:
+        return _registry[model_type]
+    raise GradmaskError(
+        f"gradmask has no declaration for model type {model_type!r} ({type(model).__name__})."
+        f"{did_you_mean(str(model_type), _registry)} Declare it, for example:\n"
+        "  gm.register(gm.Architecture(\n"
+        f"      model_types=({model_type!r},), blocks=('layers',),\n"
+        "      attention=(gm.Attention({'self_attn.q_proj': 'q', 'self_attn.k_proj': 'k', 'self_attn.v_proj': 'v'},\n"
+        "                              output='self_attn.o_proj'),),\n"
+        "      mlp=(gm.Mlp(('mlp.gate_proj', 'mlp.up_proj'), output='mlp.down_proj'),)))\n"
+        f"Declared: {', '.join(supported())}"
+    )

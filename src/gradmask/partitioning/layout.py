@@ -1,0 +1,87 @@
+"""Which positions along one dimension of a weight belong to which group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from gradmask.errors import GradmaskError
+
+
+@dataclass(frozen=True)
+class Run:
+    """``length`` neighbouring positions: at ``start`` in the whole, at ``offset`` in the group's own part."""
+
+    group: str
+    start: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A partition of ``size`` positions: each group's positions, ascending, none shared, none left over."""
+
+    size: int
+    positions: Mapping[str, tuple[int, ...]]
+
+    def __post_init__(self) -> None:
+        owned = sorted(p for positions in self.positions.values() for p in positions)
+        if owned != list(range(self.size)):
+            raise GradmaskError(f"a layout must give each of {self.size} positions to exactly one group, got {owned}")
+
+    @classmethod
+    def whole(cls, size: int, group: str) -> Layout:
+        """Everything belongs to one group."""
+        return cls(size, {group: tuple(range(size))})
+
+    @classmethod
+    def carve(cls, size: int, groups: Mapping[str, Sequence[int]], rest: str) -> Layout:
+        """Give ``groups`` their positions and everything else to ``rest``; empty groups are left out."""
+        taken = {p for positions in groups.values() for p in positions}
+        remaining = tuple(p for p in range(size) if p not in taken)
+        positions = {rest: remaining, **{g: tuple(sorted(p)) for g, p in groups.items()}}
+        return cls(size, {g: p for g, p in positions.items() if p})
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return tuple(self.positions)
+
+    def count(self, group: str) -> int:
+        return len(self.positions.get(group, ()))
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs in the order of the whole."""
+        return tuple(sorted((r for g in self.groups for r in self.runs_of(g)), key=lambda run: run.start))
+
+    def runs_of(self, group: str) -> tuple[Run, ...]:
+        return self._runs_by_group.get(group, ())
+
+    @cached_property
+    def _runs_by_group(self) -> dict[str, tuple[Run, ...]]:
+        return {group: tuple(_runs(group, positions)) for group, positions in self.positions.items()}
+
+    def take(self, whole: Tensor, group: str, dim: int) -> Tensor:
+        """``group``'s positions of ``whole`` along ``dim``: a view where they are neighbours, else a copy."""
+        pieces = [whole.narrow(dim, run.start, run.length) for run in self.runs_of(group)]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim)
+
+    def assemble(self, parts: Mapping[str, Tensor], dim: int) -> Tensor:
+        """The whole from its parts; the part itself, not a copy, where one group owns everything."""
+        if len(self.positions) == 1:
+            return parts[self.groups[0]]
+        return torch.cat([parts[r.group].narrow(dim, r.offset, r.length) for r in self.runs], dim)
+
+
+def _runs(group: str, positions: Sequence[int]) -> list[Run]:
+    if not positions:
+        return []
+    breaks = [i + 1 for i, (a, b) in enumerate(pairwise(positions)) if b != a + 1]
+    edges = [0, *breaks, len(positions)]
+    return [Run(group, positions[a], a, b - a) for a, b in pairwise(edges)]

@@ -1,0 +1,273 @@
+"""The matrix product of a routed linear layer: one forward and one backward pass, whatever the labels are.
+
+Three things differ from a plain linear layer:
+
+* columns that read a silent group are zero, as if the group were deleted (*runs*);
+* the weight gradient of each part sums only the tokens that the part learns from, and is not computed at all where
+  there are none (*learns*): autograd then leaves that part's ``.grad`` at ``None``;
+* the gradient that flows back through chosen columns can be cut (*passes*).
+
+The merged weight lives only while a product needs it; what is saved for backward are the parts themselves.
+
+Shapes: x ``[..., in]``, y ``[..., out]``; ``[N, ·]`` is a flattened activation. A weight is ``[out, in]``, or ``[in, out]``
+where ``transposed`` (the Conv1D of GPT-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gradmask.partitioning.layout import Layout
+from gradmask.partitioning.route import Flag, TokenMask
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a weight is cut: which of its sides, who owns each position (parts), who computes there (units)."""
+
+    split: Literal["out", "in"]
+    transposed: bool
+    parts: Layout
+    units: Layout
+    bias: Layout | None
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the stored weight that is cut."""
+        return int((self.split == "in") != self.transposed)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call of a routed layer does, resolved from the route."""
+
+    geometry: Geometry
+    learns: tuple[Flag, ...]
+    bias_learns: tuple[Flag, ...]
+    silent: tuple[str, ...] = ()
+    scales: tuple[tuple[str, float], ...] = ()
+    gates: tuple[tuple[str, TokenMask], ...] = ()
+    blocks: tuple[tuple[str, Flag], ...] = ()
+
+
+def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """The weight as this call uses it: parts side by side, silent units zero, scaled units scaled."""
+    geometry = call.geometry
+    whole = geometry.parts.assemble(dict(zip(geometry.parts.groups, weights, strict=True)), geometry.dim).to(dtype)
+    if call.silent or call.scales:
+        whole = whole.clone() if whole is weights[0] else whole
+        for unit in call.silent:
+            _units(geometry, whole, unit).zero_()
+        for unit, scale in call.scales:
+            _units(geometry, whole, unit).mul_(scale)
+    return whole
+
+
+def merge_bias(call: Call, biases: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
+    """The bias as this call uses it; entries of silent output rows are zero."""
+    layout = call.geometry.bias
+    if layout is None:
+        return None
+    whole = layout.assemble(dict(zip(layout.groups, biases, strict=True)), 0).to(dtype)
+    if call.silent and call.geometry.split == "out":
+        whole = whole.clone() if whole is biases[0] else whole
+        for unit in call.silent:
+            for run in call.geometry.units.runs_of(unit):
+                whole.narrow(0, run.start, run.length).zero_()
+    return whole
+
+
+class _Units:
+    """In-place arithmetic on the positions of one unit group, run by run."""
+
+    def __init__(self, views: list[Tensor]) -> None:
+        self.views = views
+
+    def zero_(self) -> None:
+        for view in self.views:
+            view.zero_()
+
+    def mul_(self, scale: float) -> None:
+        for view in self.views:
+            view.mul_(scale)
+
+    def mask_rows_(self, keep: Tensor) -> None:
+        for view in self.views:
+            view.masked_fill_(~keep.unsqueeze(-1), 0)
+
+
+def _units(geometry: Geometry, whole: Tensor, unit: str, dim: int | None = None) -> _Units:
+    dim = geometry.dim if dim is None else dim
+    return _Units([whole.narrow(dim, run.start, run.length) for run in geometry.units.runs_of(unit)])
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
+    """A linear layer's own arithmetic, the same calls as in `torch.nn.Linear` and Transformers' `Conv1D`."""
+    if not transposed:
+        return F.linear(x, weight, bias)
+    flat = x.reshape(-1, x.shape[-1])
+    y = flat @ weight if bias is None else torch.addmm(bias, flat, weight)
+    return y.view(*x.shape[:-1], weight.shape[1])
+
+
+class RoutedMatmul(torch.autograd.Function):
+    """``y = product(x, merged weight, merged bias)`` with the gradients that a `Call` asks for."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, call: Call, *parts: Tensor) -> Tensor:
+        count = len(call.learns)
+        weights, biases = parts[:count], parts[count:]
+        y = _forward(call, x, weights, biases)
+        needs_x = any(flag is not False and w.requires_grad for flag, w in zip(call.learns, weights, strict=True))
+        ctx.call, ctx.lead, ctx.x_dtype = call, tuple(x.shape[:-1]), x.dtype
+        ctx.save_for_backward(x if needs_x else None, *weights)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, *weights = ctx.saved_tensors
+        call, lead = ctx.call, ctx.lead
+        dy = grads[0].reshape(-1, grads[0].shape[-1])
+        dx = _input_grad(call, dy, weights, lead).view(*lead, -1) if ctx.needs_input_grad[0] else None
+        needed = ctx.needs_input_grad[2:]
+        count = len(call.learns)
+        learns = tuple(flag if need else False for flag, need in zip(call.learns, needed[:count], strict=True))
+        bias_learns = tuple(flag if need else False for flag, need in zip(call.bias_learns, needed[count:], strict=True))
+        dw = _weight_grads(call, learns, dy, x, lead)
+        return (dx, None, *dw, *_bias_grads(call, bias_learns, dy, lead))
+
+
+def _forward(call: Call, x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+    geometry = call.geometry
+    weight = merge(call, weights, x.dtype)
+    bias = merge_bias(call, biases, x.dtype)
+    if not call.gates:
+        return product(x, weight, bias, geometry.transposed)
+    if geometry.split == "out":
+        y = product(x, weight, bias, geometry.transposed)
+        _gate(call, y.view(-1, y.shape[-1]), tuple(x.shape[:-1]))
+        return y
+    gated = _copy_of(weight, weights)
+    for unit, _ in call.gates:
+        _units(geometry, gated, unit).zero_()
+    y = product(x, gated, bias, geometry.transposed)
+    flat_x, flat_y = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])
+    for unit, mask in call.gates:
+        chosen = mask.index(tuple(x.shape[:-1]))
+        columns = geometry.units.take(weight, unit, geometry.dim)
+        piece = geometry.units.take(flat_x[chosen], unit, 1) @ (columns if geometry.transposed else columns.t())
+        if isinstance(chosen, slice):
+            flat_y[chosen] += piece
+        else:
+            flat_y.index_add_(0, chosen, piece)
+    return y
+
+
+def _copy_of(weight: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    return weight.clone() if len(weights) == 1 else weight.detach().clone()
+
+
+def _gate(call: Call, flat: Tensor, lead: tuple[int, ...]) -> None:
+    """Zero the gated units' columns of ``flat`` in the rows where they do not run, in place."""
+    for unit, mask in call.gates:
+        _units(call.geometry, flat, unit, dim=1).mask_rows_(mask.rows(lead))
+
+
+def _input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
+    geometry = call.geometry
+    if call.gates and geometry.split == "out":
+        dy = dy.clone()
+        _gate(call, dy, lead)
+    weight = merge(call, weights, dy.dtype)
+    dx = dy @ (weight.t() if geometry.transposed else weight)
+    if geometry.split == "in":
+        _gate(call, dx, lead)
+        for unit, flag in call.blocks:
+            columns = _units(geometry, dx, unit, dim=1)
+            if isinstance(flag, TokenMask):
+                columns.mask_rows_(flag.rows(lead))
+            else:
+                columns.zero_()
+    return dx
+
+
+def _weight_grads(
+    call: Call, learns: tuple[Flag, ...], dy: Tensor, x: Tensor | None, lead: tuple[int, ...]
+) -> list[Tensor | None]:
+    found: list[Tensor | None] = [None] * len(learns)
+    if x is None or all(flag is False for flag in learns):
+        return found
+    geometry = call.geometry
+    flat = x.reshape(-1, x.shape[-1])
+    if call.gates:
+        dy, flat = _gated_sides(call, dy, flat, lead)
+    for flag, members in _by_tokens(learns):
+        chosen = flag.index(lead) if isinstance(flag, TokenMask) else slice(None)
+        for i, grad in _part_grads(geometry, members, dy[chosen], flat[chosen]):
+            found[i] = grad
+    for unit, scale in call.scales:
+        for i, group in enumerate(geometry.parts.groups):
+            grad = found[i]
+            if group == unit and grad is not None:
+                found[i] = grad * scale
+    return found
+
+
+def _gated_sides(call: Call, dy: Tensor, x: Tensor, lead: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """The two factors of the weight gradient as the gated forward pass saw them.
+
+    Where every part is one unit group, its tokens are already chosen by *learns and runs*, and no copy is needed.
+    """
+    geometry = call.geometry
+    if geometry.split == "in" and geometry.parts is geometry.units:
+        return dy, x
+    side = (dy if geometry.split == "out" else x).clone()
+    _gate(call, side, lead)
+    return (side, x) if geometry.split == "out" else (dy, side)
+
+
+def _by_tokens(learns: tuple[Flag, ...]) -> list[tuple[Flag, list[int]]]:
+    """Parts that learn from the same tokens share one product."""
+    sets: dict[int, tuple[Flag, list[int]]] = {}
+    for i, flag in enumerate(learns):
+        if flag is not False:
+            sets.setdefault(id(flag), (flag, []))[1].append(i)
+    return list(sets.values())
+
+
+def _part_grads(geometry: Geometry, members: list[int], dy: Tensor, x: Tensor) -> list[tuple[int, Tensor]]:
+    layout, groups = geometry.parts, geometry.parts.groups
+    covered = sum(layout.count(groups[i]) for i in members)
+    if 2 * covered >= layout.size:
+        whole = _outer(geometry, dy, x)
+        return [(i, layout.take(whole, groups[i], geometry.dim)) for i in members]
+    if geometry.split == "out":
+        return [(i, _outer(geometry, layout.take(dy, groups[i], 1), x)) for i in members]
+    return [(i, _outer(geometry, dy, layout.take(x, groups[i], 1))) for i in members]
+
+
+def _outer(geometry: Geometry, dy: Tensor, x: Tensor) -> Tensor:
+    return x.t() @ dy if geometry.transposed else dy.t() @ x
+
+
+def _bias_grads(call: Call, learns: tuple[Flag, ...], dy: Tensor, lead: tuple[int, ...]) -> list[Tensor | None]:
+    layout = call.geometry.bias
+    if layout is None:
+        return []
+    if call.gates and call.geometry.split == "out" and any(flag is not False for flag in learns):
+        dy = dy.clone()
+        _gate(call, dy, lead)
+    found: list[Tensor | None] = []
+    for group, flag in zip(layout.groups, learns, strict=True):
+        if flag is False:
+            found.append(None)
+            continue
+        chosen = flag.index(lead) if isinstance(flag, TokenMask) else slice(None)
+        found.append(layout.take(dy[chosen], group, 1).sum(0))
+    return found

@@ -1,0 +1,213 @@
+"""Modules that one group owns whole: norms, embeddings, heads, biases, and linear layers that are not cut.
+
+Such a module keeps its class, its parameters and their names. Only its reading of a parameter changes: while a batch
+does not teach the owner, the parameter is read detached, so that autograd leaves ``.grad`` at ``None``; while only some
+tokens teach it, the module's forward pass is the token-wise one of its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from gradmask.errors import GradmaskError
+from gradmask.partitioning.layout import Layout
+from gradmask.partitioning.linear import call_for, compute_dtype
+from gradmask.partitioning.matmul import Geometry, RoutedMatmul
+from gradmask.partitioning.route import Switchboard, TokenMask
+
+
+class MaskGradient(torch.autograd.Function):
+    """The identity; gradient passes only in the chosen rows ``[N]``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None]:
+        (rows,) = ctx.saved_tensors
+        shape = grads[0].shape
+        return grads[0].reshape(rows.numel(), -1).masked_fill(~rows.unsqueeze(1), 0).view(shape), None
+
+
+class SpreadParameter(torch.autograd.Function):
+    """A parameter ``[D]`` repeated for every row of an activation; its gradient sums the chosen rows ``[N]``."""
+
+    @staticmethod
+    def forward(ctx: Any, parameter: Tensor, rows: Tensor, lead: tuple[int, ...]) -> Tensor:
+        ctx.save_for_backward(rows)
+        return parameter.expand(*lead, *parameter.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (rows,) = ctx.saved_tensors
+        flat = grads[0].reshape(rows.numel(), -1)
+        return rows.to(flat.dtype) @ flat, None, None
+
+
+class Owned:
+    """Mixed into a module's class by `own`. ``gradmask_owners`` maps parameter names to groups."""
+
+    gradmask_owners: dict[str, str]
+    gradmask_board: Switchboard
+    _parameters: dict[str, Tensor | None]
+
+    def read_parameter(self, name: str) -> Tensor | None:
+        """The parameter as the current route lets this module see it."""
+        override = self.__dict__.get("_gradmask_reading")
+        if override is not None and name in override:
+            return override[name]
+        parameter = self._parameters[name]
+        if parameter is None:
+            return None
+        flag = self.gradmask_board.route.learn(self.gradmask_owners[name])
+        if isinstance(flag, TokenMask):
+            raise GradmaskError(
+                f"{type(self).__name__} reads its parameter {name!r} of shape {list(parameter.shape)} in a way that "
+                "gradmask cannot route token by token: give one data label for the whole batch"
+            )
+        return parameter if flag else parameter.detach()
+
+    @contextmanager
+    def reading(self, values: Mapping[str, Tensor | None]) -> Iterator[None]:
+        """Run the plain forward pass with other values in the place of parameters."""
+        self.__dict__["_gradmask_reading"] = values
+        try:
+            yield
+        finally:
+            self.__dict__.pop("_gradmask_reading", None)
+
+    def token_masks(self) -> dict[str, TokenMask]:
+        """The parameters that only some tokens teach in this call."""
+        route = self.gradmask_board.route
+        flags = {name: route.learn(owner) for name, owner in self.gradmask_owners.items()}
+        return {n: f for n, f in flags.items() if isinstance(f, TokenMask) and self._parameters.get(n) is not None}
+
+
+class OwnedLinear(Owned):
+    """A linear layer or Conv1D owned whole."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.token_masks() and torch.is_grad_enabled()):
+            return super().forward(x)  # type: ignore[misc]
+        weight, bias = self._parameters["weight"], self._parameters.get("bias")
+        call = call_for(self._geometry(), self.gradmask_board.route)
+        biases = [] if bias is None else [bias]
+        return RoutedMatmul.apply(x.to(compute_dtype(x)), call, weight, *biases)
+
+    def _geometry(self) -> Geometry:
+        weight, bias = self._parameters["weight"], self._parameters.get("bias")
+        assert weight is not None
+        transposed = isinstance(self, Conv1D)
+        out_size = weight.shape[1 if transposed else 0]
+        parts = Layout.whole(out_size, self.gradmask_owners["weight"])
+        bias_layout = None if bias is None else Layout.whole(out_size, self.gradmask_owners["bias"])
+        return Geometry("out", transposed, parts, parts, bias_layout)
+
+
+class OwnedEmbedding(Owned):
+    """A table looked up by token, position or bucket."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        mask = self.token_masks().get("weight") if torch.is_grad_enabled() else None
+        if mask is None:
+            return super().forward(*args, **kwargs)  # type: ignore[misc]
+        with self.reading({"weight": self._parameters["weight"]}):
+            out = super().forward(*args, **kwargs)  # type: ignore[misc]
+        return mask_gradient(out, mask)
+
+
+class OwnedScale(Owned):
+    """A module that multiplies or adds its parameters along the last dimension (every RMS norm of Transformers)."""
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        masks = self.token_masks() if torch.is_grad_enabled() else {}
+        if not masks:
+            return super().forward(x, *args, **kwargs)  # type: ignore[misc]
+        with self.reading({**self._detachable(), **spread(self, masks, x)}):
+            return super().forward(x, *args, **kwargs)  # type: ignore[misc]
+
+    def _detachable(self) -> dict[str, Tensor | None]:
+        masks = self.token_masks()
+        return {name: self.read_parameter(name) for name in self.gradmask_owners if name not in masks}
+
+
+class OwnedLayerNorm(Owned):
+    """`torch.nn.LayerNorm` and `torch.nn.RMSNorm`: the fused kernel takes no per-token weight, so scale afterwards."""
+
+    normalized_shape: tuple[int, ...]
+    eps: float | None
+
+    def forward(self, x: Tensor) -> Tensor:
+        masks = self.token_masks() if torch.is_grad_enabled() else {}
+        if not masks or len(self.normalized_shape) != 1:
+            return super().forward(x)  # type: ignore[misc]
+        if isinstance(self, nn.RMSNorm):
+            plain = F.rms_norm(x, self.normalized_shape, None, self.eps)
+        else:
+            plain = F.layer_norm(x, self.normalized_shape, None, None, self.eps or 0.0)
+        values = {**{n: self.read_parameter(n) for n in self.gradmask_owners if n not in masks}, **spread(self, masks, x)}
+        weight, bias = values.get("weight"), values.get("bias")
+        out = plain if weight is None else plain * weight
+        return out if bias is None else out + bias
+
+
+def mask_gradient(out: Tensor, mask: TokenMask) -> Tensor:
+    """Let gradient into ``out`` only from the chosen tokens; an output shared by the batch is repeated first."""
+    if out.shape[0] == 1 and mask.batch > 1:
+        out = out.expand(mask.batch, *out.shape[1:])
+    return MaskGradient.apply(out, mask.rows(tuple(out.shape[:-1])))
+
+
+def spread(module: Owned, masks: Mapping[str, TokenMask], x: Tensor) -> dict[str, Tensor | None]:
+    """Each masked parameter repeated over ``x``'s leading dimensions."""
+    lead = tuple(x.shape[:-1])
+    found: dict[str, Tensor | None] = {}
+    for name, mask in masks.items():
+        parameter = module._parameters[name]
+        assert parameter is not None
+        if parameter.shape != x.shape[-1:]:
+            module.read_parameter(name)  # raises, with the reason
+        found[name] = SpreadParameter.apply(parameter, mask.rows(lead), lead)
+    return found
+
+
+def kind_of(module: nn.Module) -> type[Owned]:
+    """The token-wise behaviour that fits a module's class."""
+    if isinstance(module, (nn.Linear, Conv1D)):
+        return OwnedLinear
+    if isinstance(module, nn.Embedding):
+        return OwnedEmbedding
+    if isinstance(module, (nn.LayerNorm, nn.RMSNorm)):
+        return OwnedLayerNorm
+    is_leaf = next(module.children(), None) is None
+    return OwnedScale if is_leaf else Owned
+
+
+@cache
+def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...]) -> type[nn.Module]:
+    """``cls`` with its parameters read through the route."""
+    readers = {name: property(lambda self, name=name: self.read_parameter(name)) for name in names}
+    namespace = {**readers, "__module__": cls.__module__, "__qualname__": cls.__qualname__, "gradmask_plain": cls}
+    return type(cls.__name__, (kind, cls), namespace)
+
+
+def own(module: nn.Module, owners: dict[str, str], board: Switchboard, kind: type[Owned] | None = None) -> None:
+    """Give ``module``'s own parameters to groups, in place: ``owners`` maps each parameter's name to its group."""
+    module.gradmask_owners, module.gradmask_board = owners, board  # type: ignore[assignment]
+    module.__class__ = owned_class(type(module), kind or kind_of(module), tuple(sorted(owners)))
+
+
+def disown(module: nn.Module) -> None:
+    """Undo `own`."""
+    module.__class__ = type(module).gradmask_plain  # type: ignore[attr-defined]
+    del module.gradmask_owners, module.gradmask_board

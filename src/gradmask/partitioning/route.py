@@ -1,0 +1,178 @@
+"""What runs and what learns in one forward pass, as the routed layers read it.
+
+A `Route` answers three questions for every group, each with yes, no, or *for these tokens* (a `TokenMask`).
+Layers never see data labels or policies; those live above and only produce routes.
+
+Shapes: B batch, S sequence, N = all leading dimensions of an activation multiplied together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from gradmask.errors import GradmaskError
+
+RETAIN = "retain"
+JOINT = "joint"
+
+
+class TokenMask:
+    """A yes or no for each example ``[B]`` or each token ``[B, S]`` of the batch."""
+
+    def __init__(self, mask: Tensor) -> None:
+        if mask.dtype != torch.bool or mask.dim() not in (1, 2):
+            raise GradmaskError(f"a token mask is boolean and [batch] or [batch, sequence], got {mask.dtype} {mask.shape}")
+        self.mask = mask
+        self._rows: dict[tuple[int, ...], Tensor] = {}
+        self._index: dict[tuple[int, ...], slice | Tensor] = {}
+        self._and: dict[int, tuple[TokenMask, TokenMask]] = {}
+
+    @property
+    def batch(self) -> int:
+        return self.mask.shape[0]
+
+    def rows(self, lead: tuple[int, ...]) -> Tensor:
+        """The mask spread over an activation's leading dimensions, flattened to ``[N]``."""
+        if lead not in self._rows:
+            self._rows[lead] = _spread(self.mask, lead)
+        return self._rows[lead]
+
+    def index(self, lead: tuple[int, ...]) -> slice | Tensor:
+        """The chosen rows of a flattened activation: a slice where they are contiguous, else their positions."""
+        if lead not in self._index:
+            positions = self.rows(lead).nonzero().squeeze(1)
+            self._index[lead] = _as_slice(positions)
+        return self._index[lead]
+
+    def __and__(self, other: TokenMask) -> TokenMask:
+        if self is other:
+            return self
+        if id(other) not in self._and:
+            self._and[id(other)] = (other, self._intersect(other))
+        return self._and[id(other)][1]
+
+    def _intersect(self, other: TokenMask) -> TokenMask:
+        first, second = self.mask, other.mask
+        if first.dim() < second.dim():
+            first = first.unsqueeze(1)
+        if second.dim() < first.dim():
+            second = second.unsqueeze(1)
+        return TokenMask(first & second)
+
+
+Flag = bool | TokenMask
+
+
+def both(first: Flag, second: Flag) -> Flag:
+    """Logical *and* of two answers."""
+    if isinstance(first, bool):
+        return second if first else False
+    if isinstance(second, bool):
+        return first if second else False
+    return first & second
+
+
+def _as_slice(positions: Tensor) -> slice | Tensor:
+    count = positions.numel()
+    if count and int(positions[-1]) - int(positions[0]) == count - 1:
+        return slice(int(positions[0]), int(positions[0]) + count)
+    return positions
+
+
+def _spread(mask: Tensor, lead: tuple[int, ...]) -> Tensor:
+    batch = mask.shape[0]
+    total = 1
+    for size in lead:
+        total *= size
+    if mask.dim() == 1 and lead and total % batch == 0 and (lead[0] == batch or len(lead) == 1):
+        return mask.repeat_interleave(total // batch)
+    if mask.dim() == 2:
+        tokens = mask.numel()
+        if total % tokens == 0 and (lead[:2] == tuple(mask.shape) or lead == (tokens,)):
+            return mask.reshape(-1).repeat_interleave(total // tokens)
+        if lead == (batch,):  # a pooled activation stands for the first token
+            return mask[:, 0]
+    raise GradmaskError(
+        f"data labels of shape {list(mask.shape)} cannot be lined up with an activation whose leading dimensions are "
+        f"{list(lead)}: give one label per example ([batch]) or per token ([batch, sequence]) of the tokens that this "
+        "model reads"
+    )
+
+
+@dataclass(frozen=True)
+class Route:
+    """One forward pass: for each group, does it run, does it learn, does gradient pass back through it.
+
+    Groups that are not named run, learn and pass. ``strength`` scales what a group contributes.
+    """
+
+    runs: Mapping[str, Flag] = field(default_factory=dict)
+    learns: Mapping[str, Flag] = field(default_factory=dict)
+    passes: Mapping[str, Flag] = field(default_factory=dict)
+    strength: Mapping[str, float] = field(default_factory=dict)
+
+    def run(self, group: str) -> Flag:
+        return self.runs.get(group, True)
+
+    def learn(self, group: str) -> Flag:
+        return self.learns.get(group, True)
+
+    def let_pass(self, group: str) -> Flag:
+        return self.passes.get(group, True)
+
+    def scale(self, group: str) -> float:
+        return self.strength.get(group, 1.0)
+
+
+class Switchboard:
+    """The one place where a partitioned model's layers look up the current route.
+
+    ``silenced`` groups never run (`gradmask.without`, `gradmask.ablate`), whatever a route says.
+    """
+
+    def __init__(self, groups: tuple[str, ...]) -> None:
+        self.groups = groups
+        self.silenced: frozenset[str] = frozenset()
+        self.strength: dict[str, float] = {}
+        self.merged_cache: dict[int, tuple[Tensor, Tensor | None]] | None = None
+        self._current: Route | None = None
+        self._resting = Route()
+
+    @property
+    def route(self) -> Route:
+        return self._current if self._current is not None else self._resting
+
+    def compose(self, runs: Mapping[str, Flag], learns: Mapping[str, Flag], passes: Mapping[str, Flag]) -> Route:
+        """A route with the silenced groups and the strengths of now applied."""
+        silent = dict.fromkeys(self.silenced, False)
+        return Route({**runs, **silent}, {**learns, **silent}, dict(passes), dict(self.strength))
+
+    def refresh(self) -> None:
+        """Apply a change of `silenced` or `strength` to calls that carry no data labels."""
+        self._resting = self.compose({}, {}, {})
+
+    @contextmanager
+    def using(self, route: Route) -> Iterator[None]:
+        """Run a forward pass, or its recomputation, under ``route``."""
+        before, self._current = self._current, route
+        try:
+            yield
+        finally:
+            self._current = before
+
+    @contextmanager
+    def merging_once(self) -> Iterator[None]:
+        """Keep merged weights between calls; only for a span in which no parameter changes (generation)."""
+        if self.merged_cache is not None:
+            yield
+            return
+        self.merged_cache = {}
+        try:
+            yield
+        finally:
+            self.merged_cache = None

@@ -1,0 +1,123 @@
+"""How much of each layer a removable group gets, and which units exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gradmask.errors import GradmaskError
+
+Amount = int | float | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A removable group carved out of a model's layers.
+
+    Args:
+        heads: query heads of every attention: a count, a share in (0, 1), or explicit indices.
+        neurons: hidden units of every MLP, likewise.
+        layers: indices of the blocks that the group has a slice of; None is every block.
+        embeddings: give the group embedding and head tables of its own, zero at the start.
+        query_only: with grouped-query attention, take query heads alone and leave keys and values where they are.
+            Otherwise a slice takes whole key-value groups, and a count is rounded up to them.
+    """
+
+    heads: Amount = 0
+    neurons: Amount = 0
+    layers: Sequence[int] | None = None
+    embeddings: bool = False
+    query_only: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("heads", "neurons"):
+            _check_amount(name, getattr(self, name))
+        if self.empty:
+            raise GradmaskError("an empty slice: give it heads, neurons or embeddings")
+
+    @property
+    def empty(self) -> bool:
+        """Whether the slice asks for nothing at all."""
+        return not (_asks(self.heads) or _asks(self.neurons) or self.embeddings)
+
+    def covers(self, layer: int) -> bool:
+        """Whether the group has a slice of block ``layer``."""
+        return self.layers is None or layer in self.layers
+
+
+def _asks(amount: Amount) -> bool:
+    return len(amount) > 0 if isinstance(amount, Sequence) else amount > 0
+
+
+def _check_amount(name: str, amount: object) -> None:
+    if isinstance(amount, bool):
+        raise GradmaskError(f"{name}={amount!r}: give a count, a share between 0 and 1, or a list of indices")
+    if isinstance(amount, int) and amount >= 0:
+        return
+    if isinstance(amount, float) and (amount == 0.0 or 0.0 < amount < 1.0):
+        return
+    if isinstance(amount, Sequence) and not isinstance(amount, str):
+        if all(isinstance(i, int) and not isinstance(i, bool) for i in amount) and len(set(amount)) == len(amount):
+            return
+        raise GradmaskError(f"{name}={amount!r}: explicit indices are distinct integers")
+    raise GradmaskError(f"{name}={amount!r}: give a count, a share between 0 and 1, or a list of indices")
+
+
+def allocate(where: str, unit: str, total: int, amounts: Mapping[str, Amount], step: int = 1) -> dict[str, list[int]]:
+    """Which of ``total`` units each group gets.
+
+    Explicit indices are taken as they are (negative ones count from the end); counts and shares take what is left, from
+    the end, in the order of the groups. ``step`` is the number of units that cannot be taken apart.
+
+    Raises:
+        GradmaskError: two groups want the same unit, an index does not exist, or more is asked for than there is.
+    """
+    chosen = {group: _explicit(where, unit, total, group, a) for group, a in amounts.items() if _is_indices(a)}
+    _check_disjoint(where, unit, chosen)
+    taken = {i for indices in chosen.values() for i in indices}
+    counts = {g: _count(a, total, step) for g, a in amounts.items() if not _is_indices(a)}
+    asked = sum(counts.values()) + len(taken)
+    if asked > total:
+        wanted = ", ".join(f"{g!r} {counts.get(g, len(chosen.get(g, ())))}" for g in amounts)
+        raise GradmaskError(
+            f"{where} has {total} {unit}, but the groups ask for {asked} ({wanted}"
+            + (f"; whole key-value groups of {step} {unit}" if step > 1 else "")
+            + "): ask for fewer"
+        )
+    blocks = [list(range(i, i + step)) for i in range(0, total, step)]
+    free = [i for block in blocks if taken.isdisjoint(block) for i in block]
+    for group in reversed(list(counts)):
+        count = counts[group]
+        if count > len(free):
+            raise GradmaskError(f"{where}: only {len(free)} whole {unit} are left for group {group!r}, needs {count}")
+        chosen[group] = free[len(free) - count :]
+        free = free[: len(free) - count]
+    return {group: sorted(chosen[group]) for group in amounts}
+
+
+def _is_indices(amount: Amount) -> bool:
+    return isinstance(amount, Sequence)
+
+
+def _count(amount: Amount, total: int, step: int) -> int:
+    assert isinstance(amount, (int, float))
+    exact = amount if isinstance(amount, int) else max(1, round(amount * total)) if amount else 0
+    return math.ceil(exact / step) * step
+
+
+def _explicit(where: str, unit: str, total: int, group: str, amount: Amount) -> list[int]:
+    assert isinstance(amount, Sequence)
+    for i in amount:
+        if not -total <= i < total:
+            raise GradmaskError(f"group {group!r} asks for index {i} of the {unit} of {where}, which has {total}")
+    return sorted({i % total for i in amount})
+
+
+def _check_disjoint(where: str, unit: str, chosen: Mapping[str, Sequence[int]]) -> None:
+    seen: dict[int, str] = {}
+    for group, indices in chosen.items():
+        for i in indices:
+            if i in seen:
+                raise GradmaskError(f"{where}: groups {seen[i]!r} and {group!r} both ask for index {i} of the {unit}")
+            seen[i] = group

@@ -1,0 +1,237 @@
+"""Cutting a model into groups in place, and putting it back together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from gradmask.errors import GradmaskError
+from gradmask.partitioning.architectures import Architecture
+from gradmask.partitioning.kinds import kinds_of, match
+from gradmask.partitioning.layout import Layout
+from gradmask.partitioning.linear import SplitLinear, plain_linear
+from gradmask.partitioning.matmul import Geometry
+from gradmask.partitioning.owned import Owned, disown, own
+from gradmask.partitioning.route import JOINT, RETAIN, Switchboard
+from gradmask.partitioning.sites import AttentionSite, Projection, Site, find_sites, site_amounts
+from gradmask.partitioning.slices import Slice, allocate
+from gradmask.partitioning.tables import (
+    PREFIX,
+    TabledEmbedding,
+    TabledLinear,
+    add_table,
+    merged_table,
+    read_sums,
+    tabled_modules,
+    tables_of,
+    write_sums,
+)
+
+Units = dict[str, dict[str, list[int]]]
+"""Site name and unit (``model.layers.0/heads``) -> group -> indices of its units."""
+
+
+@dataclass
+class Cut:
+    """What was done to a model: enough to describe it, to repeat it elsewhere, and to undo it."""
+
+    slices: dict[str, Slice]
+    joint: tuple[str, ...]
+    units: Units
+    board: Switchboard
+    hooks: list[torch.utils.hooks.RemovableHandle] = field(default_factory=list)
+
+
+def cut(
+    model: PreTrainedModel,
+    architecture: Architecture,
+    slices: Mapping[str, Slice],
+    joint: Sequence[str],
+    units: Units | None = None,
+) -> Cut:
+    """Partition ``model`` in place. Everything is checked before anything is changed.
+
+    Raises:
+        GradmaskError: see `allocate`, `find_sites` and `gradmask.partitioning.kinds.match`.
+    """
+    sites = find_sites(model, architecture)
+    _check_layers(slices, sites)
+    kinds = kinds_of(model, sites)
+    shared = match(joint, kinds)
+    shared |= _tied_twins(model, shared)
+    units = units or {f"{site.name}/{site.unit}": choose_units(site, slices) for site in sites}
+    _check_slices_found(slices, units)
+    board = Switchboard((RETAIN, JOINT, *slices))
+    record = Cut(dict(slices), tuple(joint), units, board)
+    with torch.no_grad():
+        for site in sites:
+            _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, board)
+        _own_the_rest(model, shared, board, {g for g, piece in slices.items() if piece.embeddings})
+        _add_tables(model, slices, record)
+    return record
+
+
+def choose_units(site: Site, slices: Mapping[str, Slice]) -> dict[str, list[int]]:
+    """The units of one site that each group gets; groups that get none are left out."""
+    amounts = site_amounts(site, slices)
+    step = 1
+    if isinstance(site, AttentionSite) and site.repeats > 1:
+        whole = [g for g in slices if not slices[g].query_only]
+        step = site.repeats if whole else 1
+        _check_whole_groups(site, slices, amounts)
+    chosen = allocate(site.name, site.unit, site.total, amounts, step)  # type: ignore[arg-type]
+    return {group: indices for group, indices in chosen.items() if indices}
+
+
+def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Slice], amounts: Mapping[str, object]) -> None:
+    for group, amount in amounts.items():
+        if slices[group].query_only or not amount:
+            continue
+        if site.kv_heads == 1:
+            raise GradmaskError(
+                f"{site.name} has one key-value head for all its query heads, so group {group!r} cannot have a whole "
+                "key-value group: take query heads alone with Slice(query_only=True)"
+            )
+        if not isinstance(amount, Sequence):
+            continue
+        heads = {i % site.heads for i in amount}
+        torn = [h for h in heads if not all(h // site.repeats * site.repeats + i in heads for i in range(site.repeats))]
+        if torn:
+            raise GradmaskError(
+                f"{site.name}: heads {sorted(torn)} of group {group!r} share their keys and values with heads outside it "
+                f"(groups of {site.repeats}): name whole groups, or take query heads alone with Slice(query_only=True)"
+            )
+
+
+def _check_layers(slices: Mapping[str, Slice], sites: Sequence[Site]) -> None:
+    count = max(site.layer for site in sites) + 1
+    for group, piece in slices.items():
+        wrong = [layer for layer in piece.layers or () if not 0 <= layer < count]
+        if wrong:
+            raise GradmaskError(f"group {group!r} names layers {wrong}, but the model has layers 0 to {count - 1}")
+
+
+def _check_slices_found(slices: Mapping[str, Slice], units: Units) -> None:
+    for group, piece in slices.items():
+        for unit in ("heads", "neurons"):
+            if getattr(piece, unit) and not any(group in c for name, c in units.items() if name.endswith("/" + unit)):
+                raise GradmaskError(f"group {group!r} asks for {unit}, and this architecture declares none to give")
+
+
+def _tied_twins(model: PreTrainedModel, chosen: set[str]) -> set[str]:
+    names = list(model.named_parameters(remove_duplicate=False))
+    ids = {id(p) for name, p in names if name in chosen}
+    return {name for name, p in names if id(p) in ids}
+
+
+def _cut_site(
+    model: PreTrainedModel, site: Site, chosen: Mapping[str, list[int]], shared: set[str], board: Switchboard
+) -> None:
+    if not chosen:
+        return
+    for projection in site.projections:
+        positions = {group: site.positions(projection, indices) for group, indices in chosen.items()}  # type: ignore[arg-type]
+        geometry = _geometry(projection, positions, shared)
+        if len(geometry.units.groups) == 1 and geometry.units.groups == (RETAIN,):
+            continue  # keys and values that no group took: owned whole, by `_own_the_rest`
+        mixes = isinstance(site, AttentionSite) and site.mixes_heads and projection.split == "out"
+        plain = projection.module
+        split = SplitLinear(plain.weight, getattr(plain, "bias", None), geometry, board, mixes)  # type: ignore[arg-type]
+        _keep_plain(split, plain)
+        parent, _, name = projection.name.rpartition(".")
+        setattr(model.get_submodule(parent), name, split)
+
+
+def _geometry(projection: Projection, positions: dict[str, list[int]], shared: set[str]) -> Geometry:
+    units = Layout.carve(projection.size, positions, RETAIN)
+    parts = Layout.whole(projection.size, JOINT) if f"{projection.name}.weight" in shared else units
+    bias: Layout | None = None
+    if getattr(projection.module, "bias", None) is not None:
+        bias_size = projection.module.bias.shape[0]  # type: ignore[union-attr]
+        if f"{projection.name}.bias" in shared:
+            bias = Layout.whole(bias_size, JOINT)
+        else:
+            bias = parts if projection.split == "out" else Layout.whole(bias_size, RETAIN)
+    return Geometry(projection.split, projection.transposed, parts, units, bias)  # type: ignore[arg-type]
+
+
+def _keep_plain(split: SplitLinear, plain: nn.Module) -> None:
+    """Keep the plain module, without its weights, for the way back."""
+    for name, parameter in plain._parameters.items():
+        if parameter is not None:
+            plain._parameters[name] = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
+    split.__dict__["plain"] = plain
+
+
+def _own_the_rest(model: PreTrainedModel, shared: set[str], board: Switchboard, tabled: set[str]) -> None:
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    for path, module in list(model.named_modules()):
+        if isinstance(module, SplitLinear) or not any(p is not None for p in module._parameters.values()):
+            continue
+        owners = {
+            name: JOINT if (f"{path}.{name}" if path else name) in shared else RETAIN
+            for name, p in module._parameters.items()
+            if p is not None
+        }
+        kind = None
+        if tabled and module in (embedding, head):
+            kind = TabledEmbedding if module is embedding else TabledLinear
+        own(module, owners, board, kind)
+
+
+def _add_tables(model: PreTrainedModel, slices: Mapping[str, Slice], record: Cut) -> None:
+    for group in (g for g, piece in slices.items() if piece.embeddings):
+        made: dict[int, nn.Parameter] = {}
+        for _, module in tabled_modules(model):
+            shared = id(module._parameters["weight"])
+            made[shared] = add_table(module, group, made.get(shared))
+    if any(piece.embeddings for piece in slices.values()):
+        record.hooks.append(model.register_state_dict_post_hook(write_sums))
+        record.hooks.append(model.register_load_state_dict_pre_hook(read_sums))
+
+
+def owners(model: nn.Module) -> dict[str, str]:
+    """Parameter name (in the partitioned model) -> the group that owns it. Tied parameters appear once."""
+    found: dict[str, str] = {}
+    names = {id(p): name for name, p in model.named_parameters()}
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is None or id(parameter) not in names:
+                continue
+            if isinstance(module, SplitLinear):
+                found[names[id(parameter)]] = name.partition("_")[2]
+            elif name.startswith(PREFIX) and name.removeprefix(PREFIX) in tables_of(module):
+                found[names[id(parameter)]] = name.removeprefix(PREFIX)
+            elif isinstance(module, Owned):
+                found.setdefault(names[id(parameter)], module.gradmask_owners[name])
+    return {name: found[name] for name in names.values()}
+
+
+@torch.no_grad()
+def mend(model: PreTrainedModel, record: Cut) -> None:
+    """Undo `cut`: plain modules again, with the merged weights, bit for bit."""
+    _merge_tables(model)
+    for path, module in list(model.named_modules()):
+        if isinstance(module, SplitLinear):
+            parent, _, name = path.rpartition(".")
+            setattr(model.get_submodule(parent), name, plain_linear(module.__dict__["plain"], module))
+        elif isinstance(module, Owned):
+            disown(module)
+    for hook in record.hooks:
+        hook.remove()
+
+
+def _merge_tables(model: PreTrainedModel) -> None:
+    done: set[int] = set()
+    for _, module in list(tabled_modules(model)):
+        shared = module._parameters["weight"]
+        assert shared is not None
+        if id(shared) not in done:
+            shared.copy_(merged_table(module))
+            done.add(id(shared))
+        for group in tables_of(module):
+            del module._parameters[PREFIX + group]

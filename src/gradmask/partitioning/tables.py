@@ -1,0 +1,186 @@
+"""Embedding and head tables that a removable group owns, added to the shared ones where the group runs.
+
+A table starts at zero, so that the model's function is unchanged at insertion. In a state dict the plain name holds the
+sum (what a plain model computes with), and two kinds of extra entries hold the summands, for a bit-for-bit resume:
+``<module>.gradmask_shared`` and ``<module>.table_<group>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradmask.partitioning.linear import compute_dtype
+from gradmask.partitioning.matmul import Call, Geometry, RoutedMatmul, product
+from gradmask.partitioning.layout import Layout
+from gradmask.partitioning.owned import OwnedEmbedding, OwnedLinear, mask_gradient
+from gradmask.partitioning.route import Flag, TokenMask, both
+
+PREFIX = "table_"
+SHARED = "gradmask_shared"
+
+
+def tables_of(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The tables that groups own in this module: group -> ``[vocabulary, hidden]``."""
+    owned = module._parameters.items()
+    return {name.removeprefix(PREFIX): p for name, p in owned if name.startswith(PREFIX) and p is not None}
+
+
+def add_table(module: nn.Module, group: str, table: nn.Parameter | None = None) -> nn.Parameter:
+    """Give ``group`` a table of its own, of zeros, or the given one where embedding and head are tied."""
+    weight = module._parameters["weight"]
+    assert weight is not None
+    table = table if table is not None else nn.Parameter(torch.zeros_like(weight))
+    module.register_parameter(PREFIX + group, table)
+    return table
+
+
+def merged_table(module: nn.Module, scale: dict[str, float] | None = None) -> Tensor:
+    """The shared table plus every group's own, ``[vocabulary, hidden]``."""
+    whole = module._parameters["weight"]
+    assert whole is not None
+    whole = whole.detach()
+    for group, table in tables_of(module).items():
+        factor = (scale or {}).get(group, 1.0)
+        if factor:
+            whole = whole + (table.detach() if factor == 1.0 else table.detach() * factor)
+    return whole
+
+
+class TabledEmbedding(OwnedEmbedding):
+    """An embedding to which groups add tables of their own."""
+
+    gradmask_plain: type[nn.Module]
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        out = super().forward(*args, **kwargs)
+        route = self.gradmask_board.route
+        for group, table in tables_of(self).items():  # type: ignore[arg-type]
+            run = route.run(group)
+            if run is not False:
+                own = self._look_up(table, both(route.learn(group), run), args, kwargs) * _factor(route.scale(group))
+                out = out + _where(run, own)
+        return out
+
+    def _look_up(self, table: Tensor, learn: Flag, args: Any, kwargs: Any) -> Tensor:
+        with self.reading({"weight": table if learn else table.detach()}):
+            out = self.gradmask_plain.forward(self, *args, **kwargs)
+        return mask_gradient(out, learn) if isinstance(learn, TokenMask) and torch.is_grad_enabled() else out
+
+
+class TabledLinear(OwnedLinear):
+    """A head to which groups add tables of their own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        route, tables = self.gradmask_board.route, tables_of(self)  # type: ignore[arg-type]
+        flags = {group: (route.run(group), route.learn(group)) for group in tables}
+        partial = any(isinstance(flag, TokenMask) for pair in flags.values() for flag in pair)
+        if not partial and not (self.token_masks() and torch.is_grad_enabled()):
+            with self.reading({"weight": self._sum(tables, flags), "bias": self.read_parameter("bias")}):
+                return super(OwnedLinear, self).forward(x)  # type: ignore[misc]
+        y = super().forward(x)
+        for group, table in tables.items():
+            run, learn = flags[group]
+            if run is not False:
+                _add_product(y, x.to(compute_dtype(x)), table, run, both(learn, run), route.scale(group))
+        return y
+
+    def _sum(self, tables: dict[str, nn.Parameter], flags: dict[str, tuple[Flag, Flag]]) -> Tensor:
+        cache = self.gradmask_board.merged_cache
+        if cache is not None and id(self) in cache:
+            return cache[id(self)][0]
+        whole = self.read_parameter("weight")
+        assert whole is not None
+        for group, table in tables.items():
+            run, learn = flags[group]
+            if run:
+                whole = whole + (table if learn else table.detach()) * _factor(self.gradmask_board.route.scale(group))
+        if cache is not None:
+            cache[id(self)] = (whole, None)
+        return whole
+
+    def read_parameter(self, name: str) -> Tensor | None:
+        return super().read_parameter(name) if name in self._parameters else None
+
+
+def _factor(scale: float) -> float | int:
+    return 1 if scale == 1.0 else scale
+
+
+def _where(run: Flag, own: Tensor) -> Tensor:
+    if not isinstance(run, TokenMask):
+        return own
+    if own.shape[0] == 1 and run.batch > 1:
+        own = own.expand(run.batch, *own.shape[1:])
+    lead = tuple(own.shape[:-1])
+    return own.masked_fill(~run.rows(lead).view(*lead, 1), 0)
+
+
+def _add_product(y: Tensor, x: Tensor, table: Tensor, run: Flag, learn: Flag, scale: float) -> None:
+    """Add ``x @ table.T`` to ``y`` in place, in the rows where the group runs."""
+    lead = tuple(x.shape[:-1])
+    flat_x, flat_y = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])
+    if isinstance(run, TokenMask):
+        chosen = run.index(lead)
+        flat_x = flat_x[chosen]
+        if isinstance(learn, TokenMask):
+            learn = True if learn is run else TokenMask(learn.rows(lead)[chosen])
+    else:
+        chosen = slice(None)
+    layout = Layout.whole(table.shape[0], "own")
+    call = Call(Geometry("out", False, layout, layout, None), (learn,), ())
+    own = RoutedMatmul.apply(flat_x, call, table) if torch.is_grad_enabled() else product(flat_x, table, None, False)
+    own = own if scale == 1.0 else own * scale
+    if isinstance(chosen, slice):
+        flat_y[chosen] += own
+    else:
+        flat_y.index_add_(0, chosen, own.to(flat_y.dtype))
+
+
+def tabled_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module in which some group owns a table, with its name."""
+    for name, module in model.named_modules():
+        if isinstance(module, (TabledEmbedding, TabledLinear)):
+            yield name, module  # type: ignore[misc]
+
+
+def write_sums(model: nn.Module, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
+    """State-dict hook: the plain name gets the sum; the shared table moves to a name of its own."""
+    sums: dict[int, Tensor] = {}
+    for name, module in tabled_modules(model):
+        shared = module._parameters["weight"]
+        assert shared is not None
+        if id(shared) in sums:  # tied: the twin's summands are written once
+            for group in tables_of(module):
+                del state[f"{prefix}{name}.{PREFIX}{group}"]
+        else:
+            sums[id(shared)] = merged_table(module)
+            state[f"{prefix}{name}.{SHARED}"] = shared.detach()
+        state[f"{prefix}{name}.weight"] = sums[id(shared)]
+
+
+def read_sums(model: nn.Module, state: dict[str, Any], prefix: str, *args: Any) -> None:
+    """Load hook, the reverse of `write_sums`; a tied module reads its twin's entries."""
+    error_msgs: list[str] = args[-1]
+    found: dict[int, dict[str, Any]] = {}
+    modules = list(tabled_modules(model))
+    for name, module in modules:
+        keys = [SHARED, *(PREFIX + group for group in tables_of(module))]
+        entries = {key: state.get(f"{prefix}{name}.{key}") for key in keys}
+        if all(value is not None for value in entries.values()):
+            found.setdefault(id(module._parameters["weight"]), entries)
+    for name, module in modules:
+        entries = found.get(id(module._parameters["weight"]))
+        if entries is None:
+            error_msgs.append(
+                f"{name}: this model's groups own tables of their own ({', '.join(tables_of(module))}), but the state dict "
+                f"has only a merged table; load a checkpoint that gradmask saved, or load the plain weights first and "
+                "partition afterwards"
+            )
+            continue
+        state.pop(f"{prefix}{name}.{SHARED}", None)
+        state[f"{prefix}{name}.weight"] = entries[SHARED]
+        state.update({f"{prefix}{name}.{key}": value for key, value in entries.items() if key != SHARED})
