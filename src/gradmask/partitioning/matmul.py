@@ -263,11 +263,10 @@ def _bias_grads(call: Call, learns: tuple[Flag, ...], dy: Tensor, lead: tuple[in
     if call.gates and call.geometry.split == "out" and any(flag is not False for flag in learns):
         dy = dy.clone()
         _gate(call, dy, lead)
-    found: list[Tensor | None] = []
-    for group, flag in zip(layout.groups, learns, strict=True):
-        if flag is False:
-            found.append(None)
-            continue
+    found: list[Tensor | None] = [None] * len(learns)
+    for flag, members in _by_tokens(learns):
         chosen = flag.index(lead) if isinstance(flag, TokenMask) else slice(None)
-        found.append(layout.take(dy[chosen], group, 1).sum(0))
+        whole = dy[chosen].sum(0)
+        for i in members:
+            found[i] = layout.take(whole, layout.groups[i], 0)
     return found
