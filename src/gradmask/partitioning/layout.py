@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
@@ -29,11 +28,17 @@ class Layout:
 
     size: int
     positions: Mapping[str, tuple[int, ...]]
+    runs: tuple[Run, ...] = field(init=False, repr=False, compare=False)
+    _runs_by_group: dict[str, tuple[Run, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         owned = sorted(p for positions in self.positions.values() for p in positions)
         if owned != list(range(self.size)):
             raise GradmaskError(f"a layout must give each of {self.size} positions to exactly one group, got {owned}")
+        by_group = {group: tuple(_runs(group, positions)) for group, positions in self.positions.items()}
+        in_order = sorted((run for runs in by_group.values() for run in runs), key=lambda run: run.start)
+        object.__setattr__(self, "_runs_by_group", by_group)
+        object.__setattr__(self, "runs", tuple(in_order))
 
     @classmethod
     def whole(cls, size: int, group: str) -> Layout:
@@ -55,17 +60,9 @@ class Layout:
     def count(self, group: str) -> int:
         return len(self.positions.get(group, ()))
 
-    @cached_property
-    def runs(self) -> tuple[Run, ...]:
-        """All runs in the order of the whole."""
-        return tuple(sorted((r for g in self.groups for r in self.runs_of(g)), key=lambda run: run.start))
-
     def runs_of(self, group: str) -> tuple[Run, ...]:
+        """The runs of one group, ascending."""
         return self._runs_by_group.get(group, ())
-
-    @cached_property
-    def _runs_by_group(self) -> dict[str, tuple[Run, ...]]:
-        return {group: tuple(_runs(group, positions)) for group, positions in self.positions.items()}
 
     def take(self, whole: Tensor, group: str, dim: int) -> Tensor:
         """``group``'s positions of ``whole`` along ``dim``: a view where they are neighbours, else a copy."""

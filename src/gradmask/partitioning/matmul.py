@@ -159,14 +159,23 @@ def _forward(call: Call, x: Tensor, weights: Sequence[Tensor], biases: Sequence[
     y = product(x, gated, bias, geometry.transposed)
     flat_x, flat_y = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])
     for unit, mask in call.gates:
-        chosen = mask.index(tuple(x.shape[:-1]))
         columns = geometry.units.take(weight, unit, geometry.dim)
-        piece = geometry.units.take(flat_x[chosen], unit, 1) @ (columns if geometry.transposed else columns.t())
-        if isinstance(chosen, slice):
-            flat_y[chosen] += piece
-        else:
-            flat_y.index_add_(0, chosen, piece)
+        inputs = geometry.units.take(flat_x, unit, 1)
+        add_rows(flat_y, inputs, columns if geometry.transposed else columns.t(), mask, tuple(x.shape[:-1]))
     return y
+
+
+def add_rows(y: Tensor, x: Tensor, weight: Tensor, mask: TokenMask, lead: tuple[int, ...]) -> None:
+    """Add ``x @ weight`` to ``y`` in the chosen rows, in place."""
+    if torch.compiler.is_compiling():
+        y += x.masked_fill(~mask.rows(lead).unsqueeze(1), 0) @ weight
+        return
+    chosen = mask.index(lead)
+    piece = x[chosen] @ weight
+    if isinstance(chosen, slice):
+        y[chosen] += piece
+    else:
+        y.index_add_(0, chosen, piece)
 
 
 def _copy_of(weight: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -208,8 +217,8 @@ def _weight_grads(
     if call.gates:
         dy, flat = _gated_sides(call, dy, flat, lead)
     for flag, members in _by_tokens(learns):
-        chosen = flag.index(lead) if isinstance(flag, TokenMask) else slice(None)
-        for i, grad in _part_grads(geometry, members, dy[chosen], flat[chosen]):
+        sides = flag.choose(lead, dy, flat) if isinstance(flag, TokenMask) else (dy, flat)
+        for i, grad in _part_grads(geometry, members, *sides):
             found[i] = grad
     for unit, scale in call.scales:
         for i, group in enumerate(geometry.parts.groups):
@@ -234,11 +243,16 @@ def _gated_sides(call: Call, dy: Tensor, x: Tensor, lead: tuple[int, ...]) -> tu
 
 def _by_tokens(learns: tuple[Flag, ...]) -> list[tuple[Flag, list[int]]]:
     """Parts that learn from the same tokens share one product."""
-    sets: dict[int, tuple[Flag, list[int]]] = {}
+    sets: list[tuple[Flag, list[int]]] = []
     for i, flag in enumerate(learns):
-        if flag is not False:
-            sets.setdefault(id(flag), (flag, []))[1].append(i)
-    return list(sets.values())
+        if flag is False:
+            continue
+        same = next((members for other, members in sets if other is flag), None)
+        if same is None:
+            sets.append((flag, [i]))
+        else:
+            same.append(i)
+    return sets
 
 
 def _part_grads(geometry: Geometry, members: list[int], dy: Tensor, x: Tensor) -> list[tuple[int, Tensor]]:
@@ -265,8 +279,8 @@ def _bias_grads(call: Call, learns: tuple[Flag, ...], dy: Tensor, lead: tuple[in
         _gate(call, dy, lead)
     found: list[Tensor | None] = [None] * len(learns)
     for flag, members in _by_tokens(learns):
-        chosen = flag.index(lead) if isinstance(flag, TokenMask) else slice(None)
-        whole = dy[chosen].sum(0)
+        (side,) = flag.choose(lead, dy) if isinstance(flag, TokenMask) else (dy,)
+        whole = side.sum(0)
         for i in members:
             found[i] = layout.take(whole, layout.groups[i], 0)
     return found

@@ -96,22 +96,15 @@ class Owned:
 class OwnedLinear(Owned):
     """A linear layer or Conv1D owned whole."""
 
+    gradmask_geometry: Geometry
+
     def forward(self, x: Tensor) -> Tensor:
         if not (self.token_masks() and torch.is_grad_enabled()):
             return super().forward(x)  # type: ignore[misc]
         weight, bias = self._parameters["weight"], self._parameters.get("bias")
-        call = call_for(self._geometry(), self.gradmask_board.route)
+        call = call_for(self.gradmask_geometry, self.gradmask_board.route)
         biases = [] if bias is None else [bias]
         return RoutedMatmul.apply(x.to(compute_dtype(x)), call, weight, *biases)
-
-    def _geometry(self) -> Geometry:
-        weight, bias = self._parameters["weight"], self._parameters.get("bias")
-        assert weight is not None
-        transposed = isinstance(self, Conv1D)
-        out_size = weight.shape[1 if transposed else 0]
-        parts = Layout.whole(out_size, self.gradmask_owners["weight"])
-        bias_layout = None if bias is None else Layout.whole(out_size, self.gradmask_owners["bias"])
-        return Geometry("out", transposed, parts, parts, bias_layout)
 
 
 class OwnedEmbedding(Owned):
@@ -203,11 +196,23 @@ def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...])
 
 def own(module: nn.Module, owners: dict[str, str], board: Switchboard, kind: type[Owned] | None = None) -> None:
     """Give ``module``'s own parameters to groups, in place: ``owners`` maps each parameter's name to its group."""
+    kind = kind or kind_of(module)
     module.gradmask_owners, module.gradmask_board = owners, board  # type: ignore[assignment]
-    module.__class__ = owned_class(type(module), kind or kind_of(module), tuple(sorted(owners)))
+    if issubclass(kind, OwnedLinear):
+        module.gradmask_geometry = _whole_geometry(module, owners)  # type: ignore[assignment]
+    module.__class__ = owned_class(type(module), kind, tuple(sorted(owners)))
+
+
+def _whole_geometry(module: nn.Module, owners: Mapping[str, str]) -> Geometry:
+    weight, transposed = module._parameters["weight"], isinstance(module, Conv1D)
+    assert weight is not None
+    parts = Layout.whole(weight.shape[int(transposed)], owners["weight"])
+    bias = Layout.whole(parts.size, owners["bias"]) if "bias" in owners else None
+    return Geometry("out", transposed, parts, parts, bias)
 
 
 def disown(module: nn.Module) -> None:
     """Undo `own`."""
     module.__class__ = type(module).gradmask_plain  # type: ignore[attr-defined]
-    del module.gradmask_owners, module.gradmask_board
+    for name in ("gradmask_owners", "gradmask_board", "gradmask_geometry"):
+        module.__dict__.pop(name, None)

@@ -38,6 +38,8 @@ class TokenMask:
 
     def rows(self, lead: tuple[int, ...]) -> Tensor:
         """The mask spread over an activation's leading dimensions, flattened to ``[N]``."""
+        if torch.compiler.is_compiling():
+            return _spread(self.mask, lead)
         if lead not in self._rows:
             self._rows[lead] = _spread(self.mask, lead)
         return self._rows[lead]
@@ -49,9 +51,21 @@ class TokenMask:
             self._index[lead] = _as_slice(positions)
         return self._index[lead]
 
+    def choose(self, lead: tuple[int, ...], masked: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """Flattened activations whose product over the rows ``[N]`` is to sum the chosen rows only.
+
+        Under `torch.compile`, where the number of rows must not depend on data, the rest of ``masked`` is zero instead.
+        """
+        if torch.compiler.is_compiling():
+            return masked.masked_fill(~self.rows(lead).unsqueeze(1), 0), *others
+        chosen = self.index(lead)
+        return masked[chosen], *(other[chosen] for other in others)
+
     def __and__(self, other: TokenMask) -> TokenMask:
         if self is other:
             return self
+        if torch.compiler.is_compiling():
+            return self._intersect(other)
         if id(other) not in self._and:
             self._and[id(other)] = (other, self._intersect(other))
         return self._and[id(other)][1]
@@ -90,11 +104,11 @@ def _spread(mask: Tensor, lead: tuple[int, ...]) -> Tensor:
     for size in lead:
         total *= size
     if mask.dim() == 1 and lead and total % batch == 0 and (lead[0] == batch or len(lead) == 1):
-        return mask.repeat_interleave(total // batch)
+        return _repeat(mask, total // batch)
     if mask.dim() == 2:
         tokens = mask.numel()
         if total % tokens == 0 and (lead[:2] == tuple(mask.shape) or lead == (tokens,)):
-            return mask.reshape(-1).repeat_interleave(total // tokens)
+            return _repeat(mask.reshape(-1), total // tokens)
         if lead == (batch,):  # a pooled activation stands for the first token
             return mask[:, 0]
     raise GradmaskError(
@@ -102,6 +116,10 @@ def _spread(mask: Tensor, lead: tuple[int, ...]) -> Tensor:
         f"{list(lead)}: give one label per example ([batch]) or per token ([batch, sequence]) of the tokens that this "
         "model reads"
     )
+
+
+def _repeat(rows: Tensor, times: int) -> Tensor:
+    return rows if times == 1 else rows.unsqueeze(1).expand(-1, times).reshape(-1)
 
 
 @dataclass(frozen=True)

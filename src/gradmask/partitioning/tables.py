@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from gradmask.partitioning.linear import compute_dtype
 from gradmask.partitioning.matmul import Call, Geometry, RoutedMatmul, product
-from gradmask.partitioning.layout import Layout
 from gradmask.partitioning.owned import OwnedEmbedding, OwnedLinear, mask_gradient
 from gradmask.partitioning.route import Flag, TokenMask, both
 
@@ -82,11 +81,27 @@ class TabledLinear(OwnedLinear):
             with self.reading({"weight": self._sum(tables, flags), "bias": self.read_parameter("bias")}):
                 return super(OwnedLinear, self).forward(x)  # type: ignore[misc]
         y = super().forward(x)
+        x, lead = x.to(compute_dtype(x)), tuple(x.shape[:-1])
         for group, table in tables.items():
             run, learn = flags[group]
             if run is not False:
-                _add_product(y, x.to(compute_dtype(x)), table, run, both(learn, run), route.scale(group))
+                own = self._own_product(x, table, run, both(learn, run)) * _factor(route.scale(group))
+                _add_product(y.view(-1, y.shape[-1]), own, run, lead)
         return y
+
+    def _own_product(self, x: Tensor, table: Tensor, run: Flag, learn: Flag) -> Tensor:
+        """``x @ table.T``, flattened, of the rows where the group runs; under `torch.compile` of all rows."""
+        lead, rows = tuple(x.shape[:-1]), x.reshape(-1, x.shape[-1])
+        if isinstance(run, TokenMask) and not torch.compiler.is_compiling():
+            chosen = run.index(lead)
+            rows = rows[chosen]
+            if isinstance(learn, TokenMask):
+                learn = True if learn is run else TokenMask(learn.rows(lead)[chosen])
+        if not torch.is_grad_enabled():
+            return product(rows, table, None, False)
+        whole = self.gradmask_geometry
+        geometry = Geometry("out", False, whole.parts, whole.parts, None)
+        return RoutedMatmul.apply(rows, Call(geometry, (learn,), ()), table)
 
     def _sum(self, tables: dict[str, nn.Parameter], flags: dict[str, tuple[Flag, Flag]]) -> Tensor:
         cache = self.gradmask_board.merged_cache
@@ -119,25 +134,18 @@ def _where(run: Flag, own: Tensor) -> Tensor:
     return own.masked_fill(~run.rows(lead).view(*lead, 1), 0)
 
 
-def _add_product(y: Tensor, x: Tensor, table: Tensor, run: Flag, learn: Flag, scale: float) -> None:
-    """Add ``x @ table.T`` to ``y`` in place, in the rows where the group runs."""
-    lead = tuple(x.shape[:-1])
-    flat_x, flat_y = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])
-    if isinstance(run, TokenMask):
+def _add_product(y: Tensor, own: Tensor, run: Flag, lead: tuple[int, ...]) -> None:
+    """Add ``own`` to the flattened ``y`` in place, in the rows where the group runs."""
+    if not isinstance(run, TokenMask):
+        y += own
+    elif torch.compiler.is_compiling():
+        y += own.masked_fill(~run.rows(lead).unsqueeze(1), 0)
+    else:
         chosen = run.index(lead)
-        flat_x = flat_x[chosen]
-        if isinstance(learn, TokenMask):
-            learn = True if learn is run else TokenMask(learn.rows(lead)[chosen])
-    else:
-        chosen = slice(None)
-    layout = Layout.whole(table.shape[0], "own")
-    call = Call(Geometry("out", False, layout, layout, None), (learn,), ())
-    own = RoutedMatmul.apply(flat_x, call, table) if torch.is_grad_enabled() else product(flat_x, table, None, False)
-    own = own if scale == 1.0 else own * scale
-    if isinstance(chosen, slice):
-        flat_y[chosen] += own
-    else:
-        flat_y.index_add_(0, chosen, own.to(flat_y.dtype))
+        if isinstance(chosen, slice):
+            y[chosen] += own
+        else:
+            y.index_add_(0, chosen, own.to(y.dtype))
 
 
 def tabled_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
