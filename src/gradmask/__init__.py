@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from gradmask.policy import POLICIES as POLICIES, Cell as Cell, Policy as Policy, gram as gram
     from gradmask.removal import ablate as ablate, strength as strength, without as without
+    from gradmask.selflabeling import SelfLabeling as SelfLabeling
     from gradmask.step import masked_gradient_step as masked_gradient_step
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ _ROOMS = {
     "partitioning": ("Architecture", "Attention", "Mlp", "Slice", "register", "supported"),
     "policy": ("POLICIES", "Cell", "Policy", "gram"),
     "removal": ("ablate", "strength", "without"),
+    "selflabeling": ("SelfLabeling",),
     "step": ("masked_gradient_step",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

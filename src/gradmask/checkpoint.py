@@ -46,6 +46,7 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
     partition(model, slices, manifest.joint, manifest.policy.policy(), manifest.seed, units=manifest.units)
     gradmask = require(model)
     gradmask.router.draws = manifest.draws
+    gradmask.labeler = manifest.self_labeling.labeler() if manifest.self_labeling else None
     _read_tables(model, folder)
     gradmask.board.strength.update(manifest.strength)
     gradmask.mark_removed(manifest.removed)

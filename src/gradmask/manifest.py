@@ -14,6 +14,7 @@ from gradmask.errors import GradmaskError
 from gradmask.partitioning import Cut, Slice
 from gradmask.policy import Cell, Policy
 from gradmask.routing import Router
+from gradmask.selflabeling import SelfLabeler, SelfLabeling
 
 MANIFEST = "gradmask.json"
 
@@ -53,6 +54,26 @@ class PolicyEntry(_Strict):
         return Policy(self.name, rows, tuple(self.joint), self.run_one_other)
 
 
+class SelfLabelingEntry(_Strict):
+    """Self-labeling's settings and running state."""
+
+    after: int
+    references: int
+    momentum: float
+    threshold: float
+    passes: int
+    means: dict[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, labeler: SelfLabeler) -> SelfLabelingEntry:
+        means = {group: (rest, own) for group, (rest, own) in labeler.means.items()}
+        return cls(**vars(labeler.settings), passes=labeler.passes, means=means)
+
+    def labeler(self) -> SelfLabeler:
+        settings = SelfLabeling(self.after, self.references, self.momentum, self.threshold)
+        return SelfLabeler(settings, self.passes, {group: list(pair) for group, pair in self.means.items()})
+
+
 class Manifest(_Strict):
     """What ``gradmask.json`` holds beside a checkpoint."""
 
@@ -64,13 +85,14 @@ class Manifest(_Strict):
     units: dict[str, dict[str, list[int]]] = Field(description="site/unit -> group -> indices")
     joint: list[str]
     policy: PolicyEntry
+    self_labeling: SelfLabelingEntry | None = None
     removed: list[str] = []
     strength: dict[str, float] = {}
     seed: int = 0
     draws: int = 0
 
 
-def describe(cut: Cut, policy: Policy, router: Router, removed: Iterable[str]) -> Manifest:
+def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | None, removed: Iterable[str]) -> Manifest:
     """The manifest of a partitioned model."""
     from gradmask import __version__
 
@@ -81,6 +103,7 @@ def describe(cut: Cut, policy: Policy, router: Router, removed: Iterable[str]) -
         units=cut.units,
         joint=list(cut.joint),
         policy=PolicyEntry.of(policy),
+        self_labeling=SelfLabelingEntry.of(labeler) if labeler else None,
         removed=sorted(removed),
         strength=cut.board.strength,
         seed=router.seed,

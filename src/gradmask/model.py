@@ -21,6 +21,7 @@ from gradmask.manifest import Manifest, describe, write_manifest
 from gradmask.partitioning import JOINT, RETAIN, Cut, Route, Slice, Switchboard, Units, architecture_of, cut, mend, owners
 from gradmask.policy import Policy, resolve_policy
 from gradmask.routing import UNLABELED, DataLabels, Router, label_ids
+from gradmask.selflabeling import SelfLabeler, SelfLabeling
 
 logger = logging.getLogger(__name__)
 RESERVED = (RETAIN, JOINT, UNLABELED)
@@ -33,6 +34,7 @@ class Gradmask:
     cut: Cut
     policy: Policy
     router: Router
+    labeler: SelfLabeler | None = None
     removed: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -45,7 +47,7 @@ class Gradmask:
 
     def manifest(self) -> Manifest:
         """What ``gradmask.json`` says of the model as it is now."""
-        return describe(self.cut, self.policy, self.router, self.removed)
+        return describe(self.cut, self.policy, self.router, self.labeler, self.removed)
 
     def mark_removed(self, names: Iterable[str]) -> None:
         """The named groups never run again."""
@@ -73,6 +75,8 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
     def forward(
         self: PreTrainedModel, *args: Any, data_labels: DataLabels | None = None, **kwargs: Any
     ) -> Any:
+        if data_labels is not None and self.gradmask.labeler is not None and self.training:  # type: ignore[union-attr]
+            data_labels = _self_label(self, plain, data_labels, kwargs)
         with _routing(self, data_labels, args, kwargs):
             return plain(self, *args, **kwargs)
 
@@ -94,6 +98,33 @@ def _routing(
         batch = _batch_size(args, kwargs)
         _spare_padding(kwargs)
     return gradmask.board.using(gradmask.router.route(data_labels, batch, model.training))
+
+
+def _self_label(
+    model: PreTrainedModel, plain: Callable[..., Any], data_labels: DataLabels, kwargs: dict[str, Any]
+) -> DataLabels:
+    """Route unlabeled examples by what the model itself says of them (see `gradmask.selflabeling`)."""
+    gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
+    inputs = {k: kwargs[k] for k in ("input_ids", "attention_mask", "labels") if isinstance(kwargs.get(k), Tensor)}
+    if "labels" not in inputs or "input_ids" not in inputs:
+        raise GradmaskError("self-labeling needs input_ids and labels, by name, in every training pass")
+    batch = inputs["input_ids"].shape[0]
+    labels = gradmask.router.encode(data_labels, batch)
+    if isinstance(labels, int):
+        labels = torch.full((batch,), labels, device=inputs["input_ids"].device)
+    if labels.dim() != 1:
+        raise GradmaskError("self-labeling works on labels per example; these are per token")
+    assert gradmask.labeler is not None
+    model.eval()
+    try:
+        return gradmask.labeler.relabel(
+            labels,
+            inputs,
+            gradmask.router,
+            lambda rows: plain(model, **{k: v for k, v in rows.items() if k != "labels"}, use_cache=False).logits,
+        )
+    finally:
+        model.train()
 
 
 def _batch_size(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
@@ -153,6 +184,7 @@ def partition(
     joint: Sequence[str] = (),
     policy: str | Policy = "sgtm",
     seed: int = 0,
+    self_labeling: SelfLabeling | bool = False,
     *,
     units: Units | None = None,
 ) -> PreTrainedModel:
@@ -166,6 +198,8 @@ def partition(
             patterns of parameter names that every label updates and that are never removed.
         policy: a built-in policy's name, or a `Policy`.
         seed: of the policy's random draws.
+        self_labeling: route unlabeled examples by their loss with and without each group (`SelfLabeling`; True is its
+            default). For causal language models with labels per example.
         units: the exact units of every site, as a checkpoint records them; by default the slices say.
 
     Returns:
@@ -184,7 +218,7 @@ def partition(
     table = resolve_policy(policy)
     record = cut(model, architecture_of(model), slices, [*joint, *(p for p in table.joint if p not in joint)], units)
     record.joint = tuple(joint)
-    model.gradmask = Gradmask(record, table, Router(table, record.board, tuple(slices), seed))  # type: ignore[assignment]
+    model.gradmask = Gradmask(record, table, Router(table, record.board, tuple(slices), seed), _labeler(self_labeling))  # type: ignore[assignment]
     model.config.data_labels = label_ids(tuple(slices))
     cls = type(model)
     namespace = {"forward": RoutedForward(cls.forward), "gradmask_plain": cls, "__module__": cls.__module__}
@@ -206,6 +240,12 @@ def unpartition(model: PreTrainedModel) -> PreTrainedModel:
         if isinstance(wrapped, partial) and wrapped.func is checkpoint_under_route:
             module._gradient_checkpointing_func = wrapped.args[0]
     return model
+
+
+def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:
+    if isinstance(setting, SelfLabeling):
+        return SelfLabeler(setting)
+    return SelfLabeler(SelfLabeling()) if setting else None
 
 
 def _check_groups(slices: Mapping[str, Slice]) -> None:
