@@ -1,0 +1,48 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+export TOKENIZERS_PARALLELISM ?= false
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: demo test test-slow lint format types bench setup clean
+
+## demo: set up, then the main job on the built-in data, with a report at the end
+demo: $(STAMP)
+	$(BIN)/gradmask demo
+
+## test: set up, then the tests
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist=worksteal -m "not slow"
+
+## test-slow: the long tests
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)
+	$(BIN)/pyrefly check
+
+## bench: the benchmarks behind docs/performance.md
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.training
+
+setup: $(STAMP)
+
+# PyTorch first and alone: the pinned build is found then, and nothing after it pulls another one.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt numpy torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
