@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import numpy as np
@@ -69,9 +68,9 @@ def test_torch_keeps_its_kind_and_equals_the_plain_step(dtype: torch.dtype, batc
         assert torch.equal(found.view(integers), expected.view(integers))
 
 
-def test_a_masked_out_entry_keeps_every_bit() -> None:
-    payload = struct.unpack("<f", struct.pack("<I", 0x7FC12345))[0]
-    theta = np.array([payload, -0.0, 1.0], np.float32)
+@pytest.mark.parametrize("nan", [0x7FC12345, 0x7F812345], ids=["quiet", "signalling"])
+def test_a_masked_out_entry_keeps_every_bit(nan: int) -> None:
+    theta = np.array([nan, 0x80000000, 0x3F800000], np.uint32).view(np.float32)
     found = gm.masked_gradient_step(theta, [np.inf, np.nan, np.inf], [0, 0, 0], 0.1, "forget")
     assert found.tobytes() == theta.tobytes()
 

@@ -12,7 +12,10 @@ A masked-out entry is *returned as it was*, not moved by zero: 0 · NaN is NaN, 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Literal, get_args
 
 import array_api_compat
@@ -23,8 +26,11 @@ from gradmask.errors import GradmaskError, did_you_mean
 BatchType = Literal["forget", "retain", "unlabeled"]
 BATCH_TYPES = get_args(BatchType)
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 15
 """Entries worked on at a time on a CPU: three float32 chunks and a mask stay in a core's cache."""
+
+_THREADED = 1 << 20
+"""From this many entries on, NumPy's work is shared among threads (NumPy lets go of the interpreter lock)."""
 
 
 def masked_gradient_step(params: Any, grad: Any, forget_mask: Any, lr: float, batch_type: BatchType) -> Any:
@@ -122,19 +128,54 @@ def _as_floating(xp: Any, name: str, x: Any) -> Any:
 def _numpy(theta: np.ndarray, g: np.ndarray, mask: np.ndarray, lr: float, batch_type: str) -> np.ndarray:
     _check_mask_dtype(mask.dtype.kind in "biuf", mask.dtype)
     out = np.empty(theta.shape, theta.dtype)
-    flat_theta, flat_g, flat_mask = (_flat(x) for x in (theta, g, mask))
-    flat_out = out.reshape(-1)
-    scaled = np.empty(min(_CHUNK, flat_out.size), np.result_type(flat_g.dtype))
-    with np.errstate(all="ignore"):
-        for start in range(0, flat_out.size, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            p, o = flat_theta[part], flat_out[part]
-            moved = np.multiply(flat_g[part], lr, out=scaled[: p.size])
-            np.subtract(p, moved, out=o, casting="same_kind")
-            on = _numpy_mask(flat_mask[part])
-            if batch_type != "unlabeled":
-                np.copyto(o, p, where=~on if batch_type == "forget" else on)
+    keep = None if batch_type == "unlabeled" else (batch_type == "retain")
+    work = partial(_numpy_span, *(_flat(x) for x in (theta, g, mask)), out.reshape(-1), lr, keep)
+    if out.size < _THREADED:
+        work(0, out.size)
+        return out
+    workers = min(4, os.cpu_count() or 1)
+    edges = [out.size * i // workers for i in range(workers + 1)]
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, edges[:-1], edges[1:]))
     return out
+
+
+def _numpy_span(
+    theta: np.ndarray, g: np.ndarray, mask: np.ndarray, out: np.ndarray, lr: float, keep: bool | None, a: int, b: int
+) -> None:
+    moved = np.empty(min(_CHUNK, b - a), np.result_type(theta.dtype, g.dtype))
+    bits = np.empty(moved.shape, _BITS[moved.dtype.itemsize]) if moved.dtype.itemsize in _BITS else None
+    with np.errstate(all="ignore"):
+        for start in range(a, b, _CHUNK):
+            part = slice(start, min(start + _CHUNK, b))
+            p = theta[part]
+            m = moved[: p.size]
+            np.multiply(g[part], lr, out=m)
+            _numpy_chunk(p, m, _numpy_mask(mask[part]), keep, None if bits is None else bits[: p.size], out[part])
+
+
+_BITS = {2: np.int16, 4: np.int32, 8: np.int64}
+
+
+def _numpy_chunk(
+    p: np.ndarray, moved: np.ndarray, on: np.ndarray, keep: bool | None, bits: np.ndarray | None, out: np.ndarray
+) -> None:
+    """``out = p - moved``, and ``p`` where ``on == keep``.
+
+    Clearing the bits of ``moved`` subtracts +0.0, which leaves every number as it is and takes a third of the time of a
+    masked copy. A signalling NaN alone would change, so a chunk with any NaN takes the masked copy.
+    """
+    if keep is None:
+        np.subtract(p, moved, out=out, casting="same_kind")
+    elif bits is None or np.isnan(p.max()):
+        np.subtract(p, moved, out=out, casting="same_kind")
+        np.copyto(out, p, where=on if keep else ~on)
+    else:
+        np.copyto(bits, on.view(np.int8))
+        np.subtract(bits, 1, out=bits) if keep else np.negative(bits, out=bits)
+        raw = moved.view(bits.dtype)
+        np.bitwise_and(raw, bits, out=raw)
+        np.subtract(p, moved, out=out, casting="same_kind")
 
 
 def _flat(x: np.ndarray) -> np.ndarray:
@@ -157,7 +198,7 @@ def _torch(theta: Any, g: Any, mask: Any, lr: float, batch_type: str) -> Any:
     with torch.no_grad():
         theta, g, mask = theta.detach(), g.detach(), mask.detach()
         out = torch.empty_like(theta, memory_format=torch.contiguous_format)
-        chunk = _CHUNK * 4 if theta.device.type == "cpu" else max(1, theta.numel())
+        chunk = _CHUNK * 8 if theta.device.type == "cpu" else max(1, theta.numel())
         flat = [x.reshape(-1) for x in (theta, g, mask, out)]
         for start in range(0, theta.numel(), chunk):
             _torch_chunk(*(x[start : start + chunk] for x in flat), lr=lr, batch_type=batch_type)
@@ -173,11 +214,13 @@ def _torch_chunk(p: Any, g: Any, mask: Any, out: Any, *, lr: float, batch_type: 
         if not bool((on == mask).all()):
             _wrong_mask(mask[(mask != 0) & (mask != 1)][0].item())
     moved = g * lr
-    if batch_type == "unlabeled":
-        out.copy_(p - moved) if moved.dtype != p.dtype else torch.sub(p, moved, out=out)
-        return
     moved = (p - moved).to(p.dtype) if moved.dtype != p.dtype else torch.sub(p, moved, out=moved)
-    torch.where(on, moved, p, out=out) if batch_type == "forget" else torch.where(on, p, moved, out=out)
+    if batch_type == "unlabeled":
+        out.copy_(moved)
+    elif batch_type == "forget":
+        torch.where(on, moved, p, out=out)
+    else:
+        torch.where(on, p, moved, out=out)
 
 
 def _generic(xp: Any, theta: Any, g: Any, mask: Any, lr: float, batch_type: str) -> Any:
