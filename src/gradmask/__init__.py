@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         supported as supported,
     )
     from gradmask.policy import POLICIES as POLICIES, Cell as Cell, Policy as Policy, gram as gram
+    from gradmask.recomputation import recomputation_contexts as recomputation_contexts
     from gradmask.removal import ablate as ablate, strength as strength, without as without
     from gradmask.selflabeling import SelfLabeling as SelfLabeling
     from gradmask.step import masked_gradient_step as masked_gradient_step
@@ -39,6 +40,7 @@ _ROOMS = {
     "model": ("coverage", "groups", "is_partitioned", "partition", "unpartition"),
     "partitioning": ("Architecture", "Attention", "Mlp", "Slice", "register", "supported"),
     "policy": ("POLICIES", "Cell", "Policy", "gram"),
+    "recomputation": ("recomputation_contexts",),
     "removal": ("ablate", "strength", "without"),
     "selflabeling": ("SelfLabeling",),
     "step": ("masked_gradient_step",),

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
+from gradmask.forward import RoutedForward
 from gradmask.manifest import Manifest, describe, write_manifest
-from gradmask.partitioning import JOINT, RETAIN, Cut, Route, Slice, Switchboard, Units, architecture_of, cut, mend, owners
+from gradmask.partitioning import JOINT, RETAIN, Cut, Slice, Switchboard, Units, architecture_of, cut, mend, owners
 from gradmask.policy import Policy, resolve_policy
-from gradmask.routing import UNLABELED, DataLabels, Router, label_ids
+from gradmask.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
+from gradmask.routing import UNLABELED, Router, label_ids
 from gradmask.selflabeling import SelfLabeler, SelfLabeling
 
 logger = logging.getLogger(__name__)
@@ -36,6 +35,8 @@ class Gradmask:
     router: Router
     labeler: SelfLabeler | None = None
     removed: frozenset[str] = field(default_factory=frozenset)
+    reached: bool = False
+    """Whether the current call has come to the routed forward pass."""
 
     @property
     def board(self) -> Switchboard:
@@ -56,99 +57,24 @@ class Gradmask:
         self.board.refresh()
 
 
-class RoutedForward:
-    """The ``forward`` of a partitioned model.
-
-    On an instance it takes ``data_labels`` besides the plain arguments. On the class it is the plain function, so that
-    code which inspects the class (`transformers.utils.find_labels`) does not take data labels for targets.
-    """
-
-    def __init__(self, plain: Callable[..., Any]) -> None:
-        self.plain = plain
-        self.routed = _routed(plain)
-
-    def __get__(self, model: PreTrainedModel | None, owner: type | None = None) -> Callable[..., Any]:
-        return self.plain if model is None else MethodType(self.routed, model)
-
-
-def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
-    def forward(
-        self: PreTrainedModel, *args: Any, data_labels: DataLabels | None = None, **kwargs: Any
-    ) -> Any:
-        if data_labels is not None and self.gradmask.labeler is not None and self.training:  # type: ignore[union-attr]
-            data_labels = _self_label(self, plain, data_labels, kwargs)
-        with _routing(self, data_labels, args, kwargs):
-            return plain(self, *args, **kwargs)
-
-    signature = inspect.signature(plain)
-    extra = inspect.Parameter("data_labels", inspect.Parameter.KEYWORD_ONLY, default=None)
-    listed = list(signature.parameters.values())
-    at = len(listed) - (listed[-1].kind is inspect.Parameter.VAR_KEYWORD)
-    forward.__signature__ = signature.replace(parameters=[*listed[:at], extra, *listed[at:]])  # type: ignore[attr-defined]
-    forward.__doc__ = plain.__doc__
-    return forward
-
-
-def _routing(
-    model: PreTrainedModel, data_labels: DataLabels | None, args: Sequence[Any], kwargs: dict[str, Any]
-) -> AbstractContextManager[None]:
-    gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
-    batch = 1
-    if data_labels is not None:
-        batch = _batch_size(args, kwargs)
-        _spare_padding(kwargs)
-    return gradmask.board.using(gradmask.router.route(data_labels, batch, model.training))
-
-
-def _self_label(
-    model: PreTrainedModel, plain: Callable[..., Any], data_labels: DataLabels, kwargs: dict[str, Any]
-) -> DataLabels:
-    """Route unlabeled examples by what the model itself says of them (see `gradmask.selflabeling`)."""
-    gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
-    inputs = {k: kwargs[k] for k in ("input_ids", "attention_mask", "labels") if isinstance(kwargs.get(k), Tensor)}
-    if "labels" not in inputs or "input_ids" not in inputs:
-        raise GradmaskError("self-labeling needs input_ids and labels, by name, in every training pass")
-    batch = inputs["input_ids"].shape[0]
-    labels = gradmask.router.encode(data_labels, batch)
-    if isinstance(labels, int):
-        labels = torch.full((batch,), labels, device=inputs["input_ids"].device)
-    if labels.dim() != 1:
-        raise GradmaskError("self-labeling works on labels per example; these are per token")
-    assert gradmask.labeler is not None
-    model.eval()
-    try:
-        return gradmask.labeler.relabel(
-            labels,
-            inputs,
-            gradmask.router,
-            lambda rows: plain(model, **{k: v for k, v in rows.items() if k != "labels"}, use_cache=False).logits,
-        )
-    finally:
-        model.train()
-
-
-def _batch_size(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    named = (kwargs.get(name) for name in ("input_ids", "inputs_embeds", "decoder_input_ids"))
-    for value in (*named, *args, *kwargs.values()):
-        if isinstance(value, Tensor) and value.dim():
-            return value.shape[0]
-    raise GradmaskError("data_labels was given, but no input tensor from which the batch size can be read")
-
-
-def _spare_padding(kwargs: dict[str, Any]) -> None:
-    """Padding teaches nobody: drop it from the targets, so that no gradient starts there."""
-    mask, targets = kwargs.get("attention_mask"), kwargs.get("labels")
-    if isinstance(mask, Tensor) and isinstance(targets, Tensor) and mask.shape == targets.shape:
-        kwargs["labels"] = targets.masked_fill(mask == 0, -100)
-
-
 class Partitioned:
     """Mixed into a partitioned model's class by `partition`."""
 
     gradmask: Gradmask
 
+    @partial(torch.compiler.disable, recursive=False)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.gradmask.reached = False
+        output = super().__call__(*args, **kwargs)  # type: ignore[misc]
+        if kwargs.get("data_labels") is not None and not self.gradmask.reached:
+            raise GradmaskError(
+                f"data_labels was given, but something replaced this {type(self).__name__}'s forward by a function "
+                "that ignores it: replace forward before gm.partition, or do not replace it"
+            )
+        return output
+
     def _set_gradient_checkpointing(self, *args: Any, **kwargs: Any) -> None:
-        """A recomputed block must see the labels of its own forward pass, not of the latest one."""
+        """See `gradmask.recomputation`."""
         if "gradient_checkpointing_func" in kwargs:
             checkpoint = kwargs["gradient_checkpointing_func"]
             kwargs["gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, self.gradmask.board)
@@ -164,18 +90,6 @@ class Partitioned:
         """Plain generation; weights are merged once for the whole call."""
         with self.gradmask.board.merging_once(), torch.no_grad():
             return super().generate(*args, **kwargs)  # type: ignore[misc]
-
-
-def checkpoint_under_route(
-    checkpoint: Callable[..., Any], board: Switchboard, function: Callable[..., Any], *args: Any, **kwargs: Any
-) -> Any:
-    """``checkpoint(function, …)`` whose recomputation runs under the route of the forward pass."""
-    return checkpoint(partial(_under, board, board.route, function), *args, **kwargs)
-
-
-def _under(board: Switchboard, route: Route, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    with board.using(route):
-        return function(*args, **kwargs)
 
 
 def partition(
@@ -223,7 +137,7 @@ def partition(
     cls = type(model)
     namespace = {"forward": RoutedForward(cls.forward), "gradmask_plain": cls, "__module__": cls.__module__}
     model.__class__ = type(cls.__name__, (Partitioned, cls), namespace)
-    _rewrap_checkpointing(model, record.board)
+    wrap_checkpointing(model, record.board)
     logger.info("%s", coverage(model))
     return model
 
@@ -235,10 +149,7 @@ def unpartition(model: PreTrainedModel) -> PreTrainedModel:
     model.__class__ = type(model).gradmask_plain  # type: ignore[attr-defined]
     del model.gradmask
     del model.config.data_labels
-    for module in model.modules():
-        wrapped = module.__dict__.get("_gradient_checkpointing_func")
-        if isinstance(wrapped, partial) and wrapped.func is checkpoint_under_route:
-            module._gradient_checkpointing_func = wrapped.args[0]
+    unwrap_checkpointing(model)
     return model
 
 
@@ -260,13 +171,6 @@ def _check_groups(slices: Mapping[str, Slice]) -> None:
             raise GradmaskError(f"group {name!r} needs a gm.Slice, got {type(piece).__name__}")
 
 
-def _rewrap_checkpointing(model: PreTrainedModel, board: Switchboard) -> None:
-    for module in model.modules():
-        checkpoint = module.__dict__.get("_gradient_checkpointing_func")
-        if checkpoint is not None:
-            module._gradient_checkpointing_func = partial(checkpoint_under_route, checkpoint, board)
-
-
 def is_partitioned(model: nn.Module) -> bool:
     """Whether `partition` was applied to this model."""
     return isinstance(getattr(model, "gradmask", None), Gradmask)
@@ -279,7 +183,9 @@ def require(model: nn.Module) -> Gradmask:
         GradmaskError: the model is not partitioned.
     """
     if not is_partitioned(model):
-        raise GradmaskError(f"this {type(model).__name__} is not partitioned: call gm.partition(model, ...) or gm.load(path)")
+        raise GradmaskError(
+            f"this {type(model).__name__} is not partitioned: call gm.partition(model, ...) or gm.load(path)"
+        )
     return model.gradmask  # type: ignore[return-value]
 
 

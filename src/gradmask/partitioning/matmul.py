@@ -138,7 +138,9 @@ class RoutedMatmul(torch.autograd.Function):
         needed = ctx.needs_input_grad[2:]
         count = len(call.learns)
         learns = tuple(flag if need else False for flag, need in zip(call.learns, needed[:count], strict=True))
-        bias_learns = tuple(flag if need else False for flag, need in zip(call.bias_learns, needed[count:], strict=True))
+        bias_learns = tuple(
+            flag if need else False for flag, need in zip(call.bias_learns, needed[count:], strict=True)
+        )
         dw = _weight_grads(call, learns, dy, x, lead)
         return (dx, None, *dw, *_bias_grads(call, bias_learns, dy, lead))
 

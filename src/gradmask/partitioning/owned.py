@@ -148,7 +148,10 @@ class OwnedLayerNorm(Owned):
             plain = F.rms_norm(x, self.normalized_shape, None, self.eps)
         else:
             plain = F.layer_norm(x, self.normalized_shape, None, None, self.eps or 0.0)
-        values = {**{n: self.read_parameter(n) for n in self.gradmask_owners if n not in masks}, **spread(self, masks, x)}
+        values = {
+            **{n: self.read_parameter(n) for n in self.gradmask_owners if n not in masks},
+            **spread(self, masks, x),
+        }
         weight, bias = values.get("weight"), values.get("bias")
         out = plain if weight is None else plain * weight
         return out if bias is None else out + bias

@@ -26,7 +26,9 @@ class TokenMask:
 
     def __init__(self, mask: Tensor) -> None:
         if mask.dtype != torch.bool or mask.dim() not in (1, 2):
-            raise GradmaskError(f"a token mask is boolean and [batch] or [batch, sequence], got {mask.dtype} {mask.shape}")
+            raise GradmaskError(
+                f"a token mask is boolean and [batch] or [batch, sequence], got {mask.dtype} {mask.shape}"
+            )
         self.mask = mask
         self._rows: dict[tuple[int, ...], Tensor] = {}
         self._index: dict[tuple[int, ...], slice | Tensor] = {}
@@ -163,7 +165,20 @@ class Switchboard:
 
     @property
     def route(self) -> Route:
-        return self._current if self._current is not None else self._resting
+        """The route of the forward pass that is running; outside of one, the route of an unlabeled call.
+
+        Raises:
+            GradmaskError: a layer runs inside a backward pass without a route, so it would ignore the labels.
+        """
+        if self._current is not None:
+            return self._current
+        if not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1:
+            raise GradmaskError(
+                "a routed layer runs inside a backward pass and no longer knows the data labels of its forward pass: "
+                "activation checkpointing was put around it. Use model.gradient_checkpointing_enable() instead, or give "
+                "the checkpoint use_reentrant=False and context_fn=gm.recomputation_contexts(model)"
+            )
+        return self._resting
 
     def compose(self, runs: Mapping[str, Flag], learns: Mapping[str, Flag], passes: Mapping[str, Flag]) -> Route:
         """A route with the silenced groups and the strengths of now applied."""
@@ -174,14 +189,9 @@ class Switchboard:
         """Apply a change of `silenced` or `strength` to calls that carry no data labels."""
         self._resting = self.compose({}, {}, {})
 
-    @contextmanager
-    def using(self, route: Route) -> Iterator[None]:
-        """Run a forward pass, or its recomputation, under ``route``."""
-        before, self._current = self._current, route
-        try:
-            yield
-        finally:
-            self._current = before
+    def using(self, route: Route) -> Using:
+        """Run a forward pass, or its recomputation (any number of times), under ``route``."""
+        return Using(self, route)
 
     @contextmanager
     def merging_once(self) -> Iterator[None]:
@@ -194,3 +204,18 @@ class Switchboard:
             yield
         finally:
             self.merged_cache = None
+
+
+class Using:
+    """A context manager, reusable and re-entrant, in which a switchboard shows one route."""
+
+    def __init__(self, board: Switchboard, route: Route) -> None:
+        self.board, self.route = board, route
+        self._before: list[Route | None] = []
+
+    def __enter__(self) -> None:
+        self._before.append(self.board._current)
+        self.board._current = self.route
+
+    def __exit__(self, *exception: object) -> None:
+        self.board._current = self._before.pop()
