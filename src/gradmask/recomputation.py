@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from gradmask.model import Gradmask
 
 
+Context = AbstractContextManager[Any]
+
+
 def checkpoint_under_route(
     checkpoint: Callable[..., Any], board: Switchboard, function: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
@@ -30,9 +33,7 @@ def _under(board: Switchboard, route: Route, function: Callable[..., Any], *args
         return function(*args, **kwargs)
 
 
-def recomputation_contexts(
-    model: nn.Module,
-) -> Callable[[], tuple[AbstractContextManager[Any], AbstractContextManager[Any]]]:
+def recomputation_contexts(model: nn.Module) -> Callable[[], tuple[Context, Context]]:
     """The ``context_fn`` of `torch.utils.checkpoint.checkpoint` for a partitioned model.
 
     For checkpointing that is not switched on by ``model.gradient_checkpointing_enable()``:

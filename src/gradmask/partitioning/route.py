@@ -175,8 +175,8 @@ class Switchboard:
         if not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1:
             raise GradmaskError(
                 "a routed layer runs inside a backward pass and no longer knows the data labels of its forward pass: "
-                "activation checkpointing was put around it. Use model.gradient_checkpointing_enable() instead, or give "
-                "the checkpoint use_reentrant=False and context_fn=gm.recomputation_contexts(model)"
+                "activation checkpointing was put around it. Use model.gradient_checkpointing_enable() instead, or "
+                "give the checkpoint use_reentrant=False and context_fn=gm.recomputation_contexts(model)"
             )
         return self._resting
 
