@@ -1,0 +1,1 @@
+"""Evidence: what a model knows of each domain, before and after removal."""
