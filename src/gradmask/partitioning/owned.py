@@ -54,6 +54,43 @@ class SpreadParameter(torch.autograd.Function):
         return rows.to(flat.dtype) @ flat, None, None
 
 
+class ScaleGradient(torch.autograd.Function):
+    """The identity on the output of a norm over the last dimension; its parameters learn from chosen rows ``[N]``.
+
+    The output was computed by the plain kernel with the parameters detached, so it is the plain output bit for bit.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        out: Tensor,
+        x: Tensor,
+        eps: float | None,
+        rms: bool,
+        weight: Tensor | None,
+        weight_rows: Tensor | None,
+        bias: Tensor | None,
+        bias_rows: Tensor | None,
+    ) -> Tensor:
+        ctx.save_for_backward(x if weight is not None else None, weight_rows, bias_rows)
+        ctx.eps, ctx.rms = eps, rms
+        return out.view_as(out)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight_rows, bias_rows = ctx.saved_tensors
+        flat = grads[0].reshape(-1, grads[0].shape[-1])
+        weight_grad = bias_grad = None
+        if weight_rows is not None:
+            x = x.reshape(flat.shape).to(flat.dtype)
+            shape = (x.shape[-1],)
+            normal = F.rms_norm(x, shape, None, ctx.eps) if ctx.rms else F.layer_norm(x, shape, None, None, ctx.eps)
+            weight_grad = weight_rows.to(flat.dtype) @ (flat * normal)
+        if bias_rows is not None:
+            bias_grad = bias_rows.to(flat.dtype) @ flat
+        return grads[0], None, None, None, weight_grad, None, bias_grad, None
+
+
 class Owned:
     """Mixed into a module's class by `own`. ``gradmask_owners`` maps parameter names to groups."""
 
@@ -67,8 +104,8 @@ class Owned:
         if override is not None and name in override:
             return override[name]
         parameter = self._parameters[name]
-        if parameter is None:
-            return None
+        if parameter is None or not torch.is_grad_enabled():
+            return parameter
         flag = self.gradmask_board.route.learn(self.gradmask_owners[name])
         if isinstance(flag, TokenMask):
             raise GradmaskError(
@@ -135,7 +172,7 @@ class OwnedScale(Owned):
 
 
 class OwnedLayerNorm(Owned):
-    """`torch.nn.LayerNorm` and `torch.nn.RMSNorm`: the fused kernel takes no per-token weight, so scale afterwards."""
+    """`torch.nn.LayerNorm` and `torch.nn.RMSNorm`, whose fused kernels take no per-token weight."""
 
     normalized_shape: tuple[int, ...]
     eps: float | None
@@ -144,17 +181,13 @@ class OwnedLayerNorm(Owned):
         masks = self.token_masks() if torch.is_grad_enabled() else {}
         if not masks or len(self.normalized_shape) != 1:
             return super().forward(x)  # type: ignore[misc]
-        if isinstance(self, nn.RMSNorm):
-            plain = F.rms_norm(x, self.normalized_shape, None, self.eps)
-        else:
-            plain = F.layer_norm(x, self.normalized_shape, None, None, self.eps or 0.0)
-        values = {
-            **{n: self.read_parameter(n) for n in self.gradmask_owners if n not in masks},
-            **spread(self, masks, x),
-        }
-        weight, bias = values.get("weight"), values.get("bias")
-        out = plain if weight is None else plain * weight
-        return out if bias is None else out + bias
+        taught = {name: self._parameters[name] for name in masks}
+        with self.reading({name: p.detach() for name, p in taught.items() if p is not None}):
+            out = super().forward(x)  # type: ignore[misc]
+        rows = {name: mask.rows(tuple(x.shape[:-1])) for name, mask in masks.items()}
+        names = ("weight", "bias")
+        sides = [side for name in names for side in (taught.get(name), rows.get(name))]
+        return ScaleGradient.apply(out, x.detach(), self.eps, isinstance(self, nn.RMSNorm), *sides)
 
 
 def mask_gradient(out: Tensor, mask: TokenMask) -> Tensor:
