@@ -1,0 +1,50 @@
+"""The order of training examples: a function of the seed alone, so that a run can go on at any step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from gradmask.errors import GradmaskError
+
+
+def training_order(
+    labels: Sequence[int], steps: int, batch_size: int, seed: int = 0, mix: Literal["mixed", "homogeneous"] = "mixed"
+) -> np.ndarray:
+    """Indices ``[steps · batch_size]`` of the examples, batch after batch, epoch after epoch.
+
+    ``mixed``: every epoch is one shuffle of all examples; within a batch they are sorted by label, so that a routed layer can
+    take the tokens of a label as one slice. ``homogeneous``: each batch holds one label; labels come as often as their
+    share of the examples says.
+
+    Raises:
+        GradmaskError: no examples.
+    """
+    known = np.asarray(labels)
+    if not len(known):
+        raise GradmaskError("there are no training examples to put in order")
+    if mix == "homogeneous":
+        return _homogeneous(known, steps, batch_size, seed)
+    order = _epochs(np.arange(len(known)), steps * batch_size, seed, 0).reshape(steps, batch_size)
+    ranks = np.argsort(known[order], axis=1, kind="stable")
+    return np.take_along_axis(order, ranks, axis=1).reshape(-1)
+
+
+def _epochs(items: np.ndarray, count: int, seed: int, stream: int) -> np.ndarray:
+    """``count`` items, shuffled anew in every pass over them."""
+    passes = -(-count // len(items))
+    shuffled = [np.random.default_rng([seed, stream, epoch]).permutation(items) for epoch in range(passes)]
+    return np.concatenate(shuffled)[:count] if shuffled else items[:0]
+
+
+def _homogeneous(labels: np.ndarray, steps: int, batch_size: int, seed: int) -> np.ndarray:
+    kinds, counts = np.unique(labels, return_counts=True)
+    drawn = np.random.default_rng([seed, 1]).choice(len(kinds), size=steps, p=counts / counts.sum())
+    order = np.empty((steps, batch_size), dtype=np.int64)
+    for i, kind in enumerate(kinds):
+        rows = drawn == i
+        items = np.flatnonzero(labels == kind)
+        order[rows] = _epochs(items, int(rows.sum()) * batch_size, seed, 2 + i).reshape(-1, batch_size)
+    return order.reshape(-1)

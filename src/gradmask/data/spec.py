@@ -1,0 +1,92 @@
+"""The part of a recipe that describes data. Light: importing it loads neither PyTorch nor Datasets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceSpec(_Part):
+    """Where documents come from. Each document has a text, a domain, and perhaps a split (``train`` or ``test``)."""
+
+    kind: Literal["stories", "jsonl", "parquet", "text", "datasets"] = Field(
+        description="the built-in stories, files, or a Hugging Face dataset"
+    )
+    path: str | None = Field(None, description="a file, a glob pattern, or the name or path of a dataset")
+    text_field: str = "text"
+    domain_field: str = "domain"
+    domain: str | None = Field(None, description="the domain of every document here, instead of a field")
+    split_field: str | None = Field("split", description="a field with `train` or `test`; null: test_share is held out")
+    languages: list[Literal["en", "es"]] = Field(["en", "es"], description="stories only: the domains")
+    documents: int | None = Field(None, ge=1, description="documents per domain and split, at most (stories: exactly)")
+    megabytes: float | None = Field(None, gt=0, description="megabytes of training text per domain, at most")
+    megabytes_test: float | None = Field(None, gt=0, description="megabytes of held-out text per domain, at most")
+    subset: str | None = Field(None, description="datasets only: the configuration's name")
+
+    @model_validator(mode="after")
+    def _complete(self) -> SourceSpec:
+        if self.kind == "stories" and self.path is not None:
+            raise ValueError("stories are built in and have no path")
+        if self.kind != "stories" and self.path is None:
+            raise ValueError(f"a source of kind {self.kind!r} needs a path")
+        if self.kind == "text" and self.domain is None:
+            raise ValueError("plain text has no fields: give its domain")
+        return self
+
+
+class LabelSpec(_Part):
+    """Which domains are forget and adjacent, and how well the labels know it (METHOD: an imperfect classifier)."""
+
+    forget: list[str] | dict[str, list[str]] = Field(description="domains, or removable group -> its domains")
+    adjacent: list[str] = Field([], description="domains that are related to the forget ones but wanted")
+    retain_labeled: Share = Field(0.25, description="share of the other documents that are labeled retain")
+    undiscovered: Share = Field(0.0, description="share of forget documents that stay unlabeled")
+    false_positives: Share = Field(0.0, description="share of the other documents that are labeled forget by mistake")
+    seed: int = 0
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Removable group -> its domains."""
+        return self.forget if isinstance(self.forget, dict) else {"forget": self.forget}
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> LabelSpec:
+        listed = [d for domains in self.groups.values() for d in domains] + self.adjacent
+        twice = sorted({d for d in listed if listed.count(d) > 1})
+        if twice:
+            raise ValueError(f"domains {twice} are listed twice")
+        if not any(self.groups.values()) or not all(self.groups.values()):
+            raise ValueError("every removable group needs at least one domain")
+        if self.retain_labeled + self.false_positives > 1:
+            raise ValueError("retain_labeled and false_positives together are more than 1")
+        return self
+
+
+class TokenizerSpec(_Part):
+    """A tokenizer by name or path, or a byte-level BPE trained on the training text."""
+
+    path: str | None = None
+    vocab_size: int = Field(4096, ge=260, description="of a trained tokenizer")
+
+    @property
+    def trained(self) -> bool:
+        return self.path is None
+
+
+class DataSpec(_Part):
+    """All of it."""
+
+    sources: list[SourceSpec] = Field(min_length=1)
+    labels: LabelSpec
+    tokenizer: TokenizerSpec = TokenizerSpec()
+    sequence_length: int = Field(256, ge=8, description="tokens per training sequence")
+    test_share: Share = Field(0.1, description="share held out where a source has no split field")
+    mix: Literal["mixed", "homogeneous"] = Field("mixed", description="labels within a batch, or one label per batch")
+    seed: int = 0

@@ -1,0 +1,3 @@
+"""The built-in stories: unlimited, reproducible, in English and Spanish."""
+
+from gradmask.data.stories.generate import LANGUAGES as LANGUAGES, generate as generate
