@@ -1,0 +1,107 @@
+"""The program ``gradmask``: its commands, its messages and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import gradmask
+from gradmask.cli import demo, evaluate, export, report, train
+from gradmask.cli.output import say
+from gradmask.errors import GradmaskError
+from gradmask.train.failures import Interrupted, RunError
+
+OK, FAILED, BAD_INPUT = 0, 1, 2
+
+QUIET = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+
+app = typer.Typer(
+    name="gradmask",
+    help="Train a language model so that what it learns from labeled data can be removed afterwards.",
+    epilog="Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 130, 143 stopped by Ctrl-C, SIGTERM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(gradmask.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the whole traceback of an error. May stand anywhere.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+for command in (demo, train, evaluate, export, report):
+    app.command(command.NAME, epilog=command.EXAMPLES)(command.run)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: arguments after the program's name; by default those of the process.
+
+    Returns:
+        0 done, 1 failed, 2 bad usage or input, 128 + n stopped by signal n.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = [argument for argument in given if argument != "--debug"]
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        return _run(arguments)
+    except Exception as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        return _explain(error, "--json" in given)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        typer.main.get_command(app).main(args=list(arguments), prog_name="gradmask")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else OK if stop.code is None else FAILED
+    return OK
+
+
+def _explain(error: Exception, as_json: bool) -> int:
+    """One clear message, and the exit code."""
+    code, text = FAILED, str(error)
+    if isinstance(error, Interrupted):
+        code = error.exit_code
+    elif isinstance(error, GradmaskError):
+        code = FAILED if isinstance(error, RunError) else BAD_INPUT
+        text = f"error: {error}"
+    elif isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        text = f"error: {error.strerror or error}{where}"
+    else:
+        text = f"unexpected {type(error).__name__}: {error}\nRun again with --debug to see where"
+    say(text, style="bold red" if code in (FAILED, BAD_INPUT) else "yellow")
+    if as_json:
+        typer.echo(json.dumps({"error": str(error), "exit_code": code}))
+    return code

@@ -1,0 +1,45 @@
+"""``gradmask export``: a plain Hugging Face checkpoint, with or without removable groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradmask.cli.output import AsJson, print_json, say
+
+NAME = "export"
+EXAMPLES = """
+Examples:\n
+  gradmask export runs/demo plain/without-spanish --without forget\n
+  gradmask export runs/demo/arms/gradmask/checkpoint-300 plain/full\n
+  gradmask export runs/demo plain/small --without forget --compact
+"""
+
+
+def run(
+    source: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint with gradmask.json.")],
+    out: Annotated[Path, typer.Argument(help="The new folder.")],
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="GROUP", help="Leave this group out. Repeatable.")
+    ] = None,
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", help="Make layers smaller by the removed units instead of filling them with zeros."),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a plain Hugging Face checkpoint that needs no gradmask to load, with its tokenizer."""
+    import gradmask as gm
+    from gradmask.train.export import checkpoint_of, copy_tokenizer
+
+    checkpoint = checkpoint_of(source)
+    gone = tuple(without or ())
+    target = gm.export(gm.load(checkpoint), out, without=gone, compact=compact, overwrite=overwrite)
+    copy_tokenizer(checkpoint, target)
+    if as_json:
+        print_json({"folder": str(target), "from": str(checkpoint), "without": list(gone)})
+    else:
+        say(f"{target} holds {checkpoint} " + (f"without {', '.join(gone)}" if gone else "with all its groups"))

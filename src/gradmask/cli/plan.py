@@ -1,0 +1,59 @@
+"""The plan of a run as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from gradmask.train.plan import Plan
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """What a run would do and take."""
+    console.print(f"{plan.name}: {plan.steps:,} steps of {plan.tokens_per_step:,} tokens for each arm", highlight=False)
+    console.print(_parameters(plan))
+    console.print(_labels(plan))
+    console.print(_costs(plan))
+    for remark in plan.remarks:
+        console.print(remark, style="yellow", markup=False)
+
+
+def _parameters(plan: Plan) -> Table:
+    table = Table("group", "parameters", "share", title="Parameters")
+    total = sum(plan.parameters.values())
+    for group, count in plan.parameters.items():
+        table.add_row(group, f"{count:,}", f"{count / total:.2%}")
+    return table
+
+
+def _labels(plan: Plan) -> Table:
+    columns = list(dict.fromkeys(label for counts in plan.tokens.values() for label in counts))
+    table = Table("arm", *columns, "total", title="Training tokens by data label")
+    for arm, counts in plan.tokens.items():
+        table.add_row(arm, *[f"{counts.get(label, 0):,}" for label in columns], f"{sum(counts.values()):,}")
+    return table
+
+
+def _costs(plan: Plan) -> Table:
+    table = Table("", "expected", title="Time and disk")
+    for arm, seconds in plan.seconds.items():
+        table.add_row(f"time for {arm}", _time(seconds))
+    table.add_row("time for all arms", _time(sum(plan.seconds.values())))
+    table.add_row("disk needed", _size(plan.disk_needed))
+    table.add_row("disk free", _size(plan.disk_free))
+    return table
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _size(count: float) -> str:
+    from gradmask.train.callbacks import size
+
+    return size(count)

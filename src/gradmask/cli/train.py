@@ -1,0 +1,52 @@
+"""``gradmask train``: train the arms of a recipe, or show what that would take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradmask.cli.output import AsJson, Changes, Restart, print_json, result_console, say
+
+NAME = "train"
+EXAMPLES = """
+Examples:\n
+  gradmask train recipes/novels_en_es.yaml --dry-run\n
+  gradmask train recipes/novels_en_es.yaml\n
+  gradmask train recipes/novels_en_es.yaml --set train.steps=2000 --set output=runs/longer\n
+  gradmask train recipes/novels_en_es.yaml --restart
+"""
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A recipe: a YAML file that describes the whole run.")],
+    changes: Changes = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check everything and print the plan (sizes, steps, time, disk); do not train."),
+    ] = False,
+    restart: Restart = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train the arms of a recipe: gradmask and the baselines it is compared with.
+
+    The same command goes on where a run was stopped; finished arms are not trained again.
+    """
+    from gradmask.train.loading import load_recipe
+
+    loaded = load_recipe(recipe, changes or ())
+    if dry_run:
+        from gradmask.cli.plan import print_plan
+        from gradmask.train.plan import make_plan
+
+        plan = make_plan(loaded)
+        print_json(plan.to_dict()) if as_json else print_plan(plan, result_console())
+        return
+    from gradmask.cli.work import train_recipe
+
+    folder = train_recipe(loaded, restart)
+    if as_json:
+        print_json({"folder": str(folder.path), "arms": {name: str(folder.arm(name).model) for name in loaded.arms}})
+    else:
+        say(f"trained: {', '.join(loaded.arms)} in {folder.path}. Next: gradmask evaluate {folder.path}")

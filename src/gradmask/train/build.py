@@ -1,0 +1,130 @@
+"""From a recipe to a model, cut into its groups."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, set_seed
+from transformers.utils import logging as transformers_logging
+
+import gradmask as gm
+from gradmask.data.spec import DataSpec
+from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.train.problems import Problem
+from gradmask.train.recipe import ModelSpec, PartitionSpec, Recipe
+
+FILLED_IN = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
+
+
+def new_model(recipe: Recipe, tokenizer: Any) -> PreTrainedModel:
+    """The whole model before training: the same weights for every arm, by the recipe's seed.
+
+    Raises:
+        GradmaskError: a pretrained model that cannot be opened, or whose vocabulary is smaller than the tokenizer's.
+    """
+    set_seed(recipe.train.seed)
+    if recipe.model.pretrained is not None:
+        model = _pretrained(recipe.model.pretrained)
+        rows = cast(nn.Embedding, model.get_input_embeddings()).num_embeddings
+        if rows < len(tokenizer):
+            raise GradmaskError(
+                f"{recipe.model.pretrained} has {rows} embeddings, but the tokenizer has {len(tokenizer)} tokens: "
+                f"give the model's own with data.tokenizer.path={recipe.model.pretrained}"
+            )
+        return model
+    assert recipe.model.config is not None
+    return AutoModelForCausalLM.from_config(_config(recipe.model.config, _token_ids(tokenizer)))
+
+
+def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -> PreTrainedModel:
+    """`gradmask.partition` as a recipe says it."""
+    slices = {name: gm.Slice(**group.model_dump()) for name, group in partition.groups.items()}
+    own = partition.self_labeling
+    labeling = gm.SelfLabeling(**own.model_dump()) if own else False
+    return gm.partition(model, slices, partition.joint, partition.policy, seed, labeling)
+
+
+def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | None) -> list[Problem]:
+    """Build the model without weights and partition it; what would go wrong later is found now."""
+    if model.config is not None and (problems := _config_problems(model.config)):
+        return problems
+    key = "model.config" if model.config is not None else "model.pretrained"
+    try:
+        config = _config(model.config, {}) if model.config is not None else _pretrained_config(str(model.pretrained))
+        with torch.device("meta"):
+            built = AutoModelForCausalLM.from_config(config)
+    except GradmaskError as error:
+        return [Problem(key, str(error))]
+    except Exception as error:  # transformers and its validators raise errors of many types for one cause: the config
+        return [Problem(key, f"no causal language model can be built from this: {_last_line(error)}")]
+    problems = _length_problems(config, data)
+    try:
+        cut_model(built, partition)
+    except GradmaskError as error:
+        problems.append(Problem("partition", str(error)))
+    return problems
+
+
+def _config_problems(config: dict[str, Any]) -> list[Problem]:
+    kind = config["model_type"]
+    if kind not in CONFIG_MAPPING:
+        hint = did_you_mean(kind, gm.supported())
+        return [
+            Problem("model.config.model_type", f"unknown type {kind!r}.{hint} Supported: {', '.join(gm.supported())}")
+        ]
+    cls = CONFIG_MAPPING[kind]
+    known = (
+        {field.name for field in fields(cls)} | set(cls.attribute_map) | {"model_type", "rope_theta", "rope_scaling"}
+    )
+    return [
+        Problem(f"model.config.{key}", f"a {kind} configuration has no such field.{did_you_mean(str(key), known)}")
+        for key in config
+        if key not in known
+    ]
+
+
+def _length_problems(config: PreTrainedConfig, data: DataSpec | None) -> list[Problem]:
+    longest = getattr(config, "max_position_embeddings", None)
+    if data is None or longest is None or data.sequence_length <= longest:
+        return []
+    return [
+        Problem(
+            "data.sequence_length", f"given {data.sequence_length}, needed: at most the model's {longest} positions"
+        )
+    ]
+
+
+def _config(given: dict[str, Any], filled_in: dict[str, int | None]) -> PreTrainedConfig:
+    values = {key: value for key, value in given.items() if key != "model_type"}
+    return AutoConfig.for_model(given["model_type"], **{**filled_in, **values})
+
+
+def _token_ids(tokenizer: Any) -> dict[str, int | None]:
+    return {"vocab_size": len(tokenizer), **{name: getattr(tokenizer, name, None) for name in FILLED_IN[1:]}}
+
+
+def _pretrained_config(name: str) -> PreTrainedConfig:
+    try:
+        return AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise GradmaskError(f"{name} cannot be opened: {_last_line(error)}") from None
+
+
+def _pretrained(name: str) -> PreTrainedModel:
+    _pretrained_config(name)
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        return AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, dtype=torch.float32)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise GradmaskError(f"{name} cannot be opened: {_last_line(error)}") from None
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

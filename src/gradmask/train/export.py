@@ -1,0 +1,39 @@
+"""From a run's folder to the checkpoint that is exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from gradmask.errors import GradmaskError
+from gradmask.manifest import MANIFEST
+from gradmask.train.folder import RunFolder
+
+
+def checkpoint_of(source: Path) -> Path:
+    """The partitioned checkpoint that ``source`` is or holds.
+
+    Raises:
+        GradmaskError: it is neither a checkpoint nor a run whose gradmask arm is trained.
+    """
+    if (source / MANIFEST).is_file():
+        return source
+    run = RunFolder(source)
+    if run.recipe_file.is_file():
+        arm = run.arm("gradmask")
+        if arm.finished:
+            return arm.model
+        raise GradmaskError(f"the gradmask arm of {source} is not trained yet: run gradmask train again")
+    what = "holds neither" if source.is_dir() else "does not exist: needed is a folder with"
+    raise GradmaskError(f"{source} {what} gradmask.json (a checkpoint) or recipe.yaml (a run)")
+
+
+def copy_tokenizer(checkpoint: Path, target: Path) -> None:
+    """Put the checkpoint's tokenizer, where it or its run has one, beside the export."""
+    for place in (checkpoint, checkpoint.parent / "model"):
+        if (place / "tokenizer_config.json").is_file():
+            tokenizer: Any = AutoTokenizer.from_pretrained(place)
+            tokenizer.save_pretrained(target)
+            return

@@ -1,0 +1,128 @@
+"""The recipe: one validated description of a whole run, from data to report."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from gradmask.data.spec import DataSpec
+
+ArmName = Literal["gradmask", "no_filter", "filter", "perfect_filter"]
+ARMS: tuple[ArmName, ...] = ("gradmask", "no_filter", "filter", "perfect_filter")
+
+AMOUNT = "a count (0 or more), a share between 0 and 1, or a list of distinct indices"
+
+
+def _amount(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"needed: {AMOUNT}")
+    if isinstance(value, int) and value >= 0:
+        return value
+    if isinstance(value, float) and 0.0 <= value < 1.0:
+        return value
+    if isinstance(value, list) and all(type(i) is int for i in value) and len(set(value)) == len(value):
+        return value
+    raise ValueError(f"needed: {AMOUNT}")
+
+
+Amount = Annotated[int | float | list[int], BeforeValidator(_amount)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelSpec(_Part):
+    """The model: a new one from a configuration, or one trained before. Exactly one of the two."""
+
+    config: dict[str, Any] | None = Field(
+        None, description="`model_type` and fields of its Hugging Face configuration; the vocabulary size is filled in"
+    )
+    pretrained: str | None = Field(None, description="a Hugging Face name or a folder")
+
+
+class GroupSpec(_Part):
+    """How much of each layer a removable group gets; see `gradmask.Slice`."""
+
+    heads: Amount = Field(0, description="of every attention: a count, a share, or indices")
+    neurons: Amount = Field(0, description="of every MLP: a count, a share, or indices")
+    layers: list[int] | None = Field(None, description="block indices; null is every block")
+    embeddings: bool = Field(False, description="embedding and head tables of its own")
+    query_only: bool = Field(False, description="with grouped-query attention, take query heads alone")
+
+
+class SelfLabelingSpec(_Part):
+    """Routing unlabeled examples by their loss with and without each group; see `gradmask.SelfLabeling`."""
+
+    after: int = Field(60, ge=0, description="training passes before the first example is relabeled")
+    references: int = Field(2, ge=1, description="labeled examples per label and pass that are measured")
+    momentum: float = Field(0.95, ge=0, lt=1, description="of the running means")
+    threshold: float = Field(0.5, gt=0, lt=1, description="between the mean of the rest (0) and of the group (1)")
+
+
+class PartitionSpec(_Part):
+    """Which groups the network is cut into, and by which table they learn."""
+
+    groups: dict[Identifier, GroupSpec] = Field({"forget": GroupSpec(heads=1 / 32, neurons=1 / 16)}, min_length=1)
+    joint: list[str] = Field([], description="kinds or patterns of parameters that every label updates")
+    policy: str = Field("sgtm", description="a built-in table's name")
+    self_labeling: SelfLabelingSpec | None = Field(None, description="null: unlabeled examples stay unlabeled")
+
+
+class TrainSpec(_Part):
+    """How every arm is trained. Each gets the same number of tokens: exactly one of steps, epochs, tokens."""
+
+    steps: int | None = Field(None, ge=1, description="optimizer steps")
+    epochs: float | None = Field(None, gt=0, description="passes over the whole training data")
+    tokens: int | None = Field(None, ge=1, description="training tokens")
+    batch_size: int = Field(32, ge=1, description="sequences per optimizer step, over all processes")
+    gradient_accumulation: int = Field(1, ge=1, description="parts that a batch is computed in")
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    group_learning_rates: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {}, description="group -> factor on the learning rate"
+    )
+    warmup: float = Field(0.05, ge=0, description="steps, or a share of them where below 1")
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: float = Field(0.1, ge=0, allow_inf_nan=False)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.95), strict=False
+    )
+    max_grad_norm: float = Field(1.0, ge=0, description="0: no clipping")
+    seed: int = Field(0, ge=0, lt=2**32, description="of the weights and of everything random while training")
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
+    gradient_checkpointing: bool = False
+    workers: int = Field(0, ge=0, description="processes that load data")
+    log_every: int = Field(10, ge=1, description="steps between two lines in log.jsonl")
+    eval_every: int | None = Field(None, ge=1, description="steps between two points of the curve; null: ten points")
+    checkpoint_every: int | None = Field(None, ge=1, description="steps between checkpoints; null: as eval_every")
+    keep: int = Field(2, ge=1, description="checkpoints kept per arm")
+    report_to: list[str] = Field([], description="trackers that Trainer knows: tensorboard, wandb, trackio, ...")
+
+
+class EvaluateSpec(_Part):
+    """What is measured, and on how much."""
+
+    sequences: int = Field(200, ge=1, description="held-out sequences per domain")
+    during: int = Field(32, ge=1, description="held-out sequences per domain at points of the training curve")
+    batch_size: int = Field(32, ge=1)
+    calibration_steps: int = Field(300, ge=0, description="0: losses are not calibrated")
+    alpha: float = Field(100.0, ge=0, description="weight of the retain loss in calibration")
+    beta: float = Field(0.0, ge=0, description="weight of the adjacent loss in calibration")
+    samples: int = Field(2, ge=0, description="generated samples per domain")
+    sample_tokens: int = Field(48, ge=1, description="tokens per sample")
+
+
+class Recipe(_Part):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="letters, digits, `.`, `_`, `-`")
+    output: str = Field("", description="the run's folder; by default runs/NAME")
+    data: DataSpec
+    model: ModelSpec
+    partition: PartitionSpec = PartitionSpec()
+    train: TrainSpec
+    arms: list[ArmName] = Field(list(ARMS), min_length=1, description="what is trained: gradmask and baselines")
+    evaluate: EvaluateSpec = EvaluateSpec()

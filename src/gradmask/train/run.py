@@ -1,0 +1,178 @@
+"""Training the arms of a recipe, one after the other, each from where it was left."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+import gradmask as gm
+from gradmask.data import Prepared, prepare, training_order
+from gradmask.evaluate.run import quick_losses
+from gradmask.train.build import cut_model, new_model
+from gradmask.train.callbacks import (
+    CheckpointCallback,
+    CurveCallback,
+    GuardCallback,
+    LogCallback,
+    curve_points,
+    require_room,
+)
+from gradmask.train.checkpoints import Found, newest, sweep, sweep_unsealed
+from gradmask.train.display import Display
+from gradmask.train.failures import Interrupted, RunError
+from gradmask.train.folder import ArmFolder, RunFolder
+from gradmask.train.log import RunLog
+from gradmask.train.recipe import Recipe
+from gradmask.train.stopping import Stopper
+from gradmask.train.trainer import make_trainer
+
+
+@dataclass
+class Run:
+    """One call of `train`: what its parts share."""
+
+    recipe: Recipe
+    folder: RunFolder
+    display: Display = field(default_factory=Display)
+    stopper: Stopper = field(default_factory=Stopper)
+
+    def prepared(self) -> Prepared:
+        """The run's data, from its folder where it was prepared before.
+
+        Raises:
+            GradmaskError: bad data; see `gradmask.data.prepare`.
+        """
+        return prepare(self.recipe.data, self.folder.data)
+
+
+def train(recipe: Recipe, restart: bool = False, display: Display | None = None, stopper: Stopper | None = None) -> Run:
+    """Train every arm of a recipe that is not finished yet. Finished arms are left as they are.
+
+    Args:
+        recipe: a checked recipe; ``recipe.output`` is the run's folder.
+        restart: start over where the folder holds a run already.
+        display: shows progress; by default nothing is shown.
+        stopper: what signals do (`Stopper.installed`); by default they are not looked at.
+
+    Raises:
+        GradmaskError: bad data, another recipe in this folder, no room on the disk, a loss that is no number.
+        Interrupted: a signal came; a checkpoint was saved, and the same call goes on from there.
+    """
+    run = Run(recipe, RunFolder.of(recipe), display or Display(), stopper or Stopper())
+    with run.folder.held():
+        run.folder.adopt(recipe, restart)
+        prepared = run.prepared()
+        for name in recipe.arms:
+            if run.folder.arm(name).finished:
+                run.display.message(f"{name} is trained already")
+            else:
+                train_arm(run, prepared, name)
+    return run
+
+
+def train_arm(run: Run, prepared: Prepared, name: str) -> None:
+    """Train one arm to its end, from its newest whole checkpoint; see `train` for what is raised."""
+    arm, settings = run.folder.arm(name), run.recipe.train
+    arm.path.mkdir(parents=True, exist_ok=True)
+    found = newest(arm.path)
+    for message in found.torn:
+        run.display.message(message)
+    sweep(arm.path, after=found.step)
+    steps = total_steps(run.recipe, prepared)
+    model = starting_model(run.recipe, prepared, name, found)
+    dataset = training_examples(run.recipe, prepared, name, steps)
+    trainer = make_trainer(model, settings, steps, dataset, arm.path, _callbacks(run, prepared, arm, steps, found.step))
+    if found.path:
+        run.display.message(f"{name} goes on from step {found.step} of {steps}")
+    with run.display.arm(name, steps, found.step), _clean_failure(arm), run.stopper.after_step():
+        trainer.train(resume_from_checkpoint=str(found.path) if found.path else None)
+        if trainer.state.global_step >= steps:
+            save_final(model, prepared.tokenizer, arm)
+    if run.stopper.requested is not None:
+        raise Interrupted(run.stopper.requested, _stopped(name, trainer.state.global_step, steps, run.folder))
+
+
+def total_steps(recipe: Recipe, prepared: Prepared) -> int:
+    """Optimizer steps of every arm; an epoch is one pass over *all* training sequences, whatever the arm leaves out."""
+    train = recipe.train
+    if train.steps is not None:
+        return train.steps
+    if train.epochs is not None:
+        return math.ceil(train.epochs * len(prepared.train) / train.batch_size)
+    assert train.tokens is not None
+    return math.ceil(train.tokens / (train.batch_size * recipe.data.sequence_length))
+
+
+def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
+    """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``."""
+    examples: Any = prepared.arm(name).select_columns(["input_ids", "data_labels"]).with_format("numpy")
+    train = recipe.train
+    order = training_order(examples["data_labels"][:], steps, train.batch_size, train.seed, recipe.data.mix)
+    return examples.select(order)
+
+
+def starting_model(recipe: Recipe, prepared: Prepared, name: str, found: Found) -> PreTrainedModel:
+    """The arm's model: a new one, or that of the checkpoint, with the state of its random streams and self-labels."""
+    if found.path is not None:
+        return gm.load(found.path) if name == "gradmask" else AutoModelForCausalLM.from_pretrained(found.path)
+    model = new_model(recipe, prepared.tokenizer)
+    return cut_model(model, recipe.partition, recipe.train.seed) if name == "gradmask" else model
+
+
+def save_final(model: PreTrainedModel, tokenizer: Any, arm: ArmFolder) -> None:
+    """Save the trained model and its tokenizer; the folder appears in its place in one step."""
+    require_room(arm.path, 4 * sum(p.numel() for p in model.parameters()) + 2**20, "the trained model")
+    temporary = arm.path / ".model.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    model.save_pretrained(temporary)
+    tokenizer.save_pretrained(temporary)
+    os.replace(temporary, arm.model)
+
+
+def _callbacks(run: Run, prepared: Prepared, arm: ArmFolder, steps: int, done: int) -> list[Any]:
+    settings, evaluate = run.recipe.train, run.recipe.evaluate
+    log = RunLog(arm.log)
+    tokens_per_step = settings.batch_size * run.recipe.data.sequence_length
+    writer = LogCallback(log, run.display, tokens_per_step, seconds=log.rewind(done))
+    points = curve_points(settings, steps)
+    measure = partial(quick_losses, test=prepared.test, sequences=evaluate.during, batch_size=evaluate.batch_size)
+    return [
+        writer,
+        CurveCallback(measure, points, writer),
+        GuardCallback(arm.path),
+        CheckpointCallback(arm.path, settings.checkpoint_every or points, settings.keep, run.stopper),
+    ]
+
+
+@contextmanager
+def _clean_failure(arm: ArmFolder) -> Iterator[None]:
+    """Leave nothing half-written behind, and say it plainly where the disk was the cause."""
+    try:
+        yield
+    except BaseException as error:
+        sweep_unsealed(arm.path)
+        shutil.rmtree(arm.path / ".model.tmp", ignore_errors=True)
+        if _disk_full(error):
+            raise RunError(
+                f"the disk of {arm.path} is full: free some space and start again; the run goes on from there"
+            ) from error
+        raise
+
+
+def _disk_full(error: BaseException) -> bool:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or "No space left on device" in str(error)
+
+
+def _stopped(name: str, step: int, steps: int, folder: RunFolder) -> str:
+    return f"stopped in {folder.path} after step {step} of {steps} of {name}; the same command goes on from there"
