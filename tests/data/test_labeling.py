@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from datasets import Dataset
+
+import gradmask as gm
+from gradmask.data.arms import arm_dataset
+from gradmask.data.labeling import label_documents, roles_of
+from gradmask.data.spec import LabelSpec
+
+
+def documents(count: int = 3000) -> Dataset:
+    domains = ["bio", "chem", "news", "code"]
+    return Dataset.from_dict({"text": [f"t{i}" for i in range(count)], "domain": [domains[i % 4] for i in range(count)]})
+
+
+SPEC = LabelSpec(forget=["bio"], adjacent=["chem"], retain_labeled=0.25, undiscovered=0.2, false_positives=0.05)
+
+
+def test_labels_come_at_their_rates() -> None:
+    labeled = label_documents(documents(8000), SPEC)
+    counts = Counter(zip(labeled["role"], labeled["data_labels"], strict=True))
+    assert abs(counts["forget", -1] / 2000 - 0.2) < 0.03
+    assert counts["forget", 1] + counts["forget", -1] == 2000
+    for role, total in (("adjacent", 2000), ("retain", 4000)):
+        assert abs(counts[role, 0] / total - 0.25) < 0.03
+        assert abs(counts[role, 1] / total - 0.05) < 0.02
+
+
+def test_a_label_is_the_documents_own() -> None:
+    data = documents()
+    whole = dict(zip(data["text"], label_documents(data, SPEC)["data_labels"], strict=True))
+    part = data.shuffle(seed=1).select(range(500))
+    assert all(whole[t] == x for t, x in zip(part["text"], label_documents(part, SPEC)["data_labels"], strict=True))
+    other = label_documents(data, SPEC.model_copy(update={"seed": 1}))["data_labels"]
+    assert list(whole.values()) != list(other)
+
+
+def test_several_groups_have_their_own_ids() -> None:
+    spec = LabelSpec(forget={"biology": ["bio"], "software": ["code"]}, undiscovered=0, retain_labeled=1)
+    labeled = label_documents(documents(100), spec)
+    assert set(zip(labeled["domain"], labeled["data_labels"], strict=True)) == {("bio", 1), ("chem", 0), ("news", 0), ("code", 2)}
+
+
+def test_the_arms_see_what_they_should() -> None:
+    labeled = label_documents(documents(), SPEC)
+    arms = {name: arm_dataset(labeled, name) for name in ("gradmask", "no_filter", "filter", "perfect_filter")}
+    assert arms["gradmask"]["data_labels"] == labeled["data_labels"]
+    assert arms["no_filter"]["text"] == labeled["text"]
+    assert arms["perfect_filter"].num_rows == sum(role != "forget" for role in labeled["role"])
+    kept = {text for text, label in zip(labeled["text"], labeled["data_labels"], strict=True) if label != 1}
+    assert set(arms["filter"]["text"]) == kept
+    assert any(role == "forget" for role in arms["filter"]["role"])
+    for name in ("no_filter", "filter", "perfect_filter"):
+        assert set(arms[name]["data_labels"]) == {-1}
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(gm.GradmaskError, match="names the domain 'bioo', which no document has. Did you mean 'bio'"):
+        roles_of(["bio", "news"], LabelSpec(forget=["bioo"]))
+    with pytest.raises(gm.GradmaskError, match="no domain is left to retain"):
+        roles_of(["bio"], LabelSpec(forget=["bio"]))
+    with pytest.raises(gm.GradmaskError, match="unknown arm 'filtr'. Did you mean 'filter'"):
+        arm_dataset(label_documents(documents(8), SPEC), "filtr")
+    with pytest.raises(ValueError, match="together are more than 1"):
+        LabelSpec(forget=["bio"], retain_labeled=0.9, false_positives=0.2)
+    with pytest.raises(ValueError, match="listed twice"):
+        LabelSpec(forget=["bio"], adjacent=["bio"])

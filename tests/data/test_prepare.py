@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gradmask as gm
+from gradmask.data import ARMS, DataSpec, LabelSpec, SourceSpec, TokenizerSpec, prepare
+from gradmask.data.prepare import fingerprint_of
+
+CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
+LABELS = LabelSpec(forget=["es"], undiscovered=0.2, retain_labeled=0.5)
+
+
+def spec(**fields: object) -> DataSpec:
+    source = SourceSpec(kind="stories", megabytes=0.05, megabytes_test=0.02)
+    values = {"sources": [source], "labels": LABELS, "tokenizer": TokenizerSpec(vocab_size=300), "sequence_length": 64}
+    return DataSpec(**{**values, **fields})  # type: ignore[arg-type]
+
+
+def test_everything_is_there_and_held_out_text_has_its_true_label(tmp_path: Path) -> None:
+    prepared = prepare(spec(), tmp_path / "data")
+    assert prepared.roles == {"en": "retain", "es": "forget"}
+    assert set(prepared.test) == {"en", "es"}
+    assert set(prepared.test["es"]["data_labels"]) == {1}
+    assert set(prepared.train["data_labels"]) == {-1, 0, 1}
+    assert sum(row["tokens"] for row in prepared.label_table) == prepared.train.num_rows * 64
+    assert len(prepared.tokenizer) == 300
+    assert [prepared.arm(name).num_rows > 0 for name in ARMS] == [True] * 4
+
+
+def test_it_is_made_once_and_again_when_anything_changes(tmp_path: Path) -> None:
+    first = prepare(spec(), tmp_path / "data")
+    made = (tmp_path / "data" / "fingerprint.txt").stat().st_mtime_ns
+    again = prepare(spec(), tmp_path / "data")
+    assert (tmp_path / "data" / "fingerprint.txt").stat().st_mtime_ns == made
+    assert np.array_equal(first.train["input_ids"], again.train["input_ids"])
+    changed = prepare(spec(seed=1), tmp_path / "data")
+    assert changed.fingerprint != first.fingerprint
+    assert [p.name for p in tmp_path.iterdir()] == ["data"]
+
+
+def test_the_fingerprint_sees_a_files_contents(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text("{}\n")
+    one = spec(sources=[SourceSpec(kind="jsonl", path=str(file))])
+    before = fingerprint_of(one)
+    file.write_text("{} \n")
+    assert fingerprint_of(one) != before
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(gm.GradmaskError, match="names the domain 'fr'"):
+        prepare(spec(labels=LabelSpec(forget=["fr"])), tmp_path / "data")
+    with pytest.raises(gm.GradmaskError, match="too short|too little"):
+        prepare(spec(sequence_length=100_000), tmp_path / "data")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("file", "forget", "adjacent"),
+    [("novels_en_es/novels.jsonl", "es", []), ("newsgroups/newsgroups.jsonl", "sci.med", ["sci.space"])],
+)
+def test_the_real_corpora(tmp_path: Path, file: str, forget: str, adjacent: list[str]) -> None:
+    if not (CORPORA / file).exists():
+        pytest.skip(f"the corpus {file} is not beside this checkout (../shared/corpora)")
+    source = SourceSpec(kind="jsonl", path=str(CORPORA / file), megabytes=0.05, megabytes_test=0.03)
+    prepared = prepare(spec(sources=[source], labels=LabelSpec(forget=[forget], adjacent=adjacent)), tmp_path / "data")
+    assert prepared.roles[forget] == "forget"
+    assert all(prepared.roles[d] == "adjacent" for d in adjacent)
+    assert len(prepared.test[forget]) > 5
