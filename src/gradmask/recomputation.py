@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from gradmask.partitioning import Route, Switchboard
@@ -23,8 +22,6 @@ def checkpoint_under_route(
     checkpoint: Callable[..., Any], board: Switchboard, function: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
     """``checkpoint(function, …)`` whose recomputation runs under the route of the forward pass."""
-    if torch.compiler.is_compiling():  # the compiler recomputes from its own graph
-        return checkpoint(function, *args, **kwargs)
     return checkpoint(partial(_under, board, board.route, function), *args, **kwargs)
 
 
