@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.forward import RoutedForward
+from gradmask.fused_head import keep_labels
 from gradmask.manifest import Manifest, describe, write_manifest
 from gradmask.partitioning import JOINT, RETAIN, Cut, Slice, Switchboard, Units, architecture_of, cut, mend, owners
 from gradmask.policy import Policy, resolve_policy
@@ -72,6 +73,9 @@ class Partitioned:
                 "that ignores it: replace forward before gm.partition, or do not replace it"
             )
         return output
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, keep_labels(self, value) if name == "forward" else value)
 
     def _set_gradient_checkpointing(self, *args: Any, **kwargs: Any) -> None:
         """See `gradmask.recomputation`."""

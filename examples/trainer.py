@@ -1,0 +1,39 @@
+"""The Hugging Face `Trainer`, without a subclass: the dataset column ``data_labels`` reaches the model by itself.
+
+python examples/trainer.py
+"""
+
+from __future__ import annotations
+
+import sys
+
+import toy
+from transformers import Trainer, TrainingArguments
+
+import gradmask as gm
+
+
+def main(output: str = "runs/example_trainer") -> dict[str, float]:
+    """Train, save, load again, and print the loss on both languages with and without the removable group."""
+    arguments = TrainingArguments(
+        output_dir=output,
+        num_train_epochs=6,
+        per_device_train_batch_size=16,
+        learning_rate=5e-3,
+        weight_decay=0.1,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=True,
+    )
+    data = toy.dataset().train_test_split(64, seed=0)
+    trainer = Trainer(toy.model(), arguments, train_dataset=data["train"], eval_dataset=data["test"])
+    trainer.train()
+    trainer.save_model()
+    return toy.losses(gm.load(output))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

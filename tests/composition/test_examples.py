@@ -1,0 +1,24 @@
+"""Every example runs, and what it prints is what it promises."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem != "toy")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_removes_its_language(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "trl_sft":
+        pytest.importorskip("trl")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    losses = runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]()
+    assert losses["retain"] < 1.0
+    assert losses["forget"] < 1.0
+    assert losses["retain without"] < losses["retain"] + 0.1
+    assert losses["forget without"] > losses["forget"] + 0.3
