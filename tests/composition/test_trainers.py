@@ -148,6 +148,33 @@ def test_on_a_plain_model_trl_gives_the_same_fields(fused: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_table_read_from_outside_is_the_sum_that_the_route_asks_for(tied: bool) -> None:
+    """Fused losses read ``head.weight`` themselves."""
+    model: Any = partitioned("own-tables", tie_word_embeddings=tied)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    model(tokens(), labels=tokens()).loss.backward()
+    optimizer.step()
+    head, board = model.lm_head, model.gradmask.board
+    shared, own = head._parameters["weight"], head._parameters["table_forget"]
+    assert own.abs().sum() > 0
+    for module in (head, model.model.embed_tokens):
+        table = module._parameters["weight"]
+        assert torch.equal(module.weight, table + module._parameters["table_forget"])
+        with gm.without(model, "forget"):
+            assert torch.equal(module.weight, table)
+    model.zero_grad()
+    with board.using(model.gradmask.router.route("forget", 3, training=True)):
+        head.weight.sum().backward()
+    assert shared.grad is None
+    assert own.grad is not None
+    with (
+        board.using(model.gradmask.router.route(["forget", "retain", "retain"], 3, training=True)),
+        pytest.raises(gm.GradmaskError, match="while only some tokens use the table of group 'forget'"),
+    ):
+        head.weight.sum()
+
+
 def test_a_replaced_forward_that_loses_the_labels_is_refused() -> None:
     model: Any = partitioned()
     backbone = model.model

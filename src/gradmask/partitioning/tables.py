@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradmask.errors import GradmaskError
 from gradmask.partitioning.linear import compute_dtype
 from gradmask.partitioning.matmul import Call, Geometry, RoutedMatmul, product
-from gradmask.partitioning.owned import OwnedEmbedding, OwnedLinear, mask_gradient
+from gradmask.partitioning.owned import Owned, OwnedEmbedding, OwnedLinear, mask_gradient
 from gradmask.partitioning.route import Flag, TokenMask, both
 
 PREFIX = "table_"
@@ -49,18 +50,60 @@ def merged_table(module: nn.Module, scale: dict[str, float] | None = None) -> Te
     return whole
 
 
-class TabledEmbedding(OwnedEmbedding):
+class Tabled(Owned):
+    """A module to whose shared table groups add tables of their own."""
+
+    def shared(self) -> Tensor:
+        """The shared table as the current route lets this module see it."""
+        weight = Owned.read_parameter(self, "weight")
+        assert weight is not None
+        return weight
+
+    def flags(self) -> dict[str, tuple[Flag, Flag]]:
+        """Group -> whether its table runs, and whether it learns, in this call."""
+        route = self.gradmask_board.route
+        return {group: (route.run(group), route.learn(group)) for group in tables_of(self)}  # type: ignore[arg-type]
+
+    def read_parameter(self, name: str) -> Tensor | None:
+        """From outside (a fused loss reads ``head.weight`` itself), the table as the current route sums it."""
+        reading = self.__dict__.get("_gradmask_reading") or {}
+        if name in reading or name != "weight":
+            return super().read_parameter(name)
+        return self.sum_tables()
+
+    def sum_tables(self) -> Tensor:
+        """The shared table plus those of the groups that run, ``[vocabulary, hidden]``."""
+        cache = self.gradmask_board.merged_cache
+        if cache is not None and id(self) in cache:
+            return cache[id(self)][0]
+        whole, flags = self.shared(), self.flags()
+        for group, table in tables_of(self).items():  # type: ignore[arg-type]
+            run, learn = flags[group]
+            if isinstance(run, TokenMask) or (isinstance(learn, TokenMask) and torch.is_grad_enabled()):
+                raise GradmaskError(
+                    f"{type(self).__name__}.weight was read while only some tokens use the table of group {group!r}: "
+                    "call the module instead, or give one data label for the whole batch"
+                )
+            if run:
+                whole = whole + (table if learn else table.detach()) * _factor(self.gradmask_board.route.scale(group))
+        if cache is not None:
+            cache[id(self)] = (whole, None)
+        return whole
+
+
+class TabledEmbedding(Tabled, OwnedEmbedding):
     """An embedding to which groups add tables of their own."""
 
     gradmask_plain: type[nn.Module]
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        out = super().forward(*args, **kwargs)
-        route = self.gradmask_board.route
-        for group, table in tables_of(self).items():  # type: ignore[arg-type]
-            run = route.run(group)
+        route, shared = self.gradmask_board.route, self._parameters["weight"]
+        assert shared is not None
+        out = self._look_up(shared, route.learn(self.gradmask_owners["weight"]), args, kwargs)
+        for group, (run, learn) in self.flags().items():
             if run is not False:
-                own = self._look_up(table, both(route.learn(group), run), args, kwargs) * _factor(route.scale(group))
+                table = self._parameters[PREFIX + group]
+                own = self._look_up(table, both(learn, run), args, kwargs) * _factor(route.scale(group))  # type: ignore[arg-type]
                 out = out + _where(run, own)
         return out
 
@@ -70,19 +113,20 @@ class TabledEmbedding(OwnedEmbedding):
         return mask_gradient(out, learn) if isinstance(learn, TokenMask) and torch.is_grad_enabled() else out
 
 
-class TabledLinear(OwnedLinear):
+class TabledLinear(Tabled, OwnedLinear):
     """A head to which groups add tables of their own."""
 
     def forward(self, x: Tensor) -> Tensor:
-        route, tables = self.gradmask_board.route, tables_of(self)  # type: ignore[arg-type]
-        flags = {group: (route.run(group), route.learn(group)) for group in tables}
+        route, flags = self.gradmask_board.route, self.flags()
         partial = any(isinstance(flag, TokenMask) for pair in flags.values() for flag in pair)
-        if not partial and not (self.token_masks() and torch.is_grad_enabled()):
-            with self.reading({"weight": self._sum(tables, flags), "bias": self.read_parameter("bias")}):
-                return super(OwnedLinear, self).forward(x)  # type: ignore[misc]
-        y = super().forward(x)
+        masked = self.token_masks() and torch.is_grad_enabled()
+        if not partial and not masked:
+            with self.reading({"weight": self.sum_tables()}):
+                return super().forward(x)
+        with self.reading({} if masked else {"weight": self.shared()}):
+            y = super().forward(x)
         x, lead = x.to(compute_dtype(x)), tuple(x.shape[:-1])
-        for group, table in tables.items():
+        for group, table in tables_of(self).items():
             run, learn = flags[group]
             if run is not False:
                 own = self._own_product(x, table, run, both(learn, run)) * _factor(route.scale(group))
@@ -102,23 +146,6 @@ class TabledLinear(OwnedLinear):
         whole = self.gradmask_geometry
         geometry = Geometry("out", False, whole.parts, whole.parts, None)
         return RoutedMatmul.apply(rows, Call(geometry, (learn,), ()), table)
-
-    def _sum(self, tables: dict[str, nn.Parameter], flags: dict[str, tuple[Flag, Flag]]) -> Tensor:
-        cache = self.gradmask_board.merged_cache
-        if cache is not None and id(self) in cache:
-            return cache[id(self)][0]
-        whole = self.read_parameter("weight")
-        assert whole is not None
-        for group, table in tables.items():
-            run, learn = flags[group]
-            if run:
-                whole = whole + (table if learn else table.detach()) * _factor(self.gradmask_board.route.scale(group))
-        if cache is not None:
-            cache[id(self)] = (whole, None)
-        return whole
-
-    def read_parameter(self, name: str) -> Tensor | None:
-        return super().read_parameter(name) if name in self._parameters else None
 
 
 def _factor(scale: float) -> float | int:
