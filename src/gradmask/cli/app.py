@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from gradmask.cli import demo, evaluate, export, report, train
 from gradmask.cli.output import say
 from gradmask.errors import GradmaskError
 from gradmask.train.failures import Interrupted, RunError
+from gradmask.train.stopping import Stopper
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -55,8 +57,14 @@ def options(
     """Options of every command."""
 
 
+def _flowing(command: Callable[..., None]) -> str:
+    """A command's docstring with one line per paragraph, which the terminal's width then breaks."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 for command in (demo, train, evaluate, export, report):
-    app.command(command.NAME, epilog=command.EXAMPLES)(command.run)
+    app.command(command.NAME, help=_flowing(command.run), epilog=command.EXAMPLES)(command.run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,8 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:
-        return _run(arguments)
-    except Exception as error:
+        with Stopper().installed():
+            return _run(arguments)
+    except (Exception, Interrupted) as error:
         if "--debug" in given:
             traceback.print_exc()
         return _explain(error, "--json" in given)
@@ -88,7 +97,7 @@ def _run(arguments: Sequence[str]) -> int:
     return OK
 
 
-def _explain(error: Exception, as_json: bool) -> int:
+def _explain(error: BaseException, as_json: bool) -> int:
     """One clear message, and the exit code."""
     code, text = FAILED, str(error)
     if isinstance(error, Interrupted):

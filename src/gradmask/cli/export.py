@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gradmask.cli.output import AsJson, print_json, say
+from gradmask.errors import GradmaskError
 
 NAME = "export"
 EXAMPLES = """
@@ -35,6 +36,8 @@ def run(
     import gradmask as gm
     from gradmask.train.export import checkpoint_of, copy_tokenizer
 
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise GradmaskError(f"{out} exists and is not empty: choose another folder, or replace it with --overwrite")
     checkpoint = checkpoint_of(source)
     gone = tuple(without or ())
     target = gm.export(gm.load(checkpoint), out, without=gone, compact=compact, overwrite=overwrite)

@@ -17,8 +17,12 @@ def print_plan(plan: Plan, console: Console) -> None:
     console.print(_parameters(plan))
     console.print(_labels(plan))
     console.print(_costs(plan))
-    for remark in plan.remarks:
-        console.print(remark, style="yellow", markup=False)
+    for arm, done in plan.done.items():
+        if done:
+            console.print(f"{arm}: {done:,} of {plan.steps:,} steps are done", highlight=False)
+    if not plan.fits:
+        text = f"{_size(plan.disk_needed)} are needed on the disk of {plan.output}, {_size(plan.disk_free)} are free"
+        console.print(f"{text}: free some space, or keep fewer checkpoints (train.keep)", style="red", markup=False)
 
 
 def _parameters(plan: Plan) -> Table:
@@ -40,8 +44,8 @@ def _labels(plan: Plan) -> Table:
 def _costs(plan: Plan) -> Table:
     table = Table("", "expected", title="Time and disk")
     for arm, seconds in plan.seconds.items():
-        table.add_row(f"time for {arm}", _time(seconds))
-    table.add_row("time for all arms", _time(sum(plan.seconds.values())))
+        table.add_row(f"training {arm}", _time(seconds))
+    table.add_row("training all arms", _time(sum(plan.seconds.values())))
     table.add_row("disk needed", _size(plan.disk_needed))
     table.add_row("disk free", _size(plan.disk_free))
     return table

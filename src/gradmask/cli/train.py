@@ -40,9 +40,9 @@ def run(
         from gradmask.cli.plan import print_plan
         from gradmask.train.plan import make_plan
 
-        plan = make_plan(loaded)
+        plan = make_plan(loaded, restart)
         print_json(plan.to_dict()) if as_json else print_plan(plan, result_console())
-        return
+        raise typer.Exit(0 if plan.fits else 1)
     from gradmask.cli.work import train_recipe
 
     folder = train_recipe(loaded, restart)

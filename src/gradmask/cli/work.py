@@ -29,9 +29,8 @@ def evaluate_folder(path: Path) -> tuple[Results, Path]:
     from gradmask.report.html import write_report
     from gradmask.train.evidence import evaluate_run
     from gradmask.train.folder import RunFolder
-    from gradmask.train.stopping import Stopper
 
-    with Stopper().installed(), work_console().status("") as status:
+    with work_console().status("") as status:
         results = evaluate_run(RunFolder(path), status.update)
         status.update("writing the report")
         return results, write_report(results, RunFolder(path).report)

@@ -8,13 +8,14 @@ from typing import Any, cast
 import torch
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, set_seed
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
 from transformers.utils import logging as transformers_logging
 
 import gradmask as gm
 from gradmask.data.spec import DataSpec
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.train.problems import Problem
-from gradmask.train.recipe import ModelSpec, PartitionSpec, Recipe
+from gradmask.train.recipe import ModelSpec, PartitionSpec, Recipe, TrainSpec
 
 FILLED_IN = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -68,13 +69,28 @@ def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | 
     return problems
 
 
+def machine_problems(train: TrainSpec) -> list[Problem]:
+    """What this machine, or what is installed on it, cannot do."""
+    problems = []
+    if train.precision == "fp16" and not torch.cuda.is_available():
+        problems.append(Problem("train.precision", "given 'fp16', which needs a CUDA device: take bf16 or fp32"))
+    installed = get_available_reporting_integrations()
+    for name in train.report_to:
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+            hint = did_you_mean(name, INTEGRATION_TO_CALLBACK)
+            problems.append(Problem("train.report_to", f"no such tracker: {name!r}.{hint} Known: {known}"))
+        elif name not in installed:
+            problems.append(Problem("train.report_to", f"{name!r} is not installed: pip install {name}"))
+    return problems
+
+
 def _config_problems(config: dict[str, Any]) -> list[Problem]:
     kind = config["model_type"]
-    if kind not in CONFIG_MAPPING:
-        hint = did_you_mean(kind, gm.supported())
-        return [
-            Problem("model.config.model_type", f"unknown type {kind!r}.{hint} Supported: {', '.join(gm.supported())}")
-        ]
+    supported = [name for name in gm.supported() if name in CONFIG_MAPPING]
+    if kind not in supported:
+        needed = f"needed: a supported architecture.{did_you_mean(kind, supported)}"
+        return [Problem("model.config.model_type", f"given {kind!r}, {needed} Supported: {', '.join(supported)}")]
     cls = CONFIG_MAPPING[kind]
     known = (
         {field.name for field in fields(cls)} | set(cls.attribute_map) | {"model_type", "rope_theta", "rope_scaling"}

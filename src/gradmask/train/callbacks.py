@@ -77,7 +77,8 @@ class GuardCallback(TrainerCallback):
         self.arm = arm
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        for name in ("loss", "grad_norm"):
+        overflow_is_usual = args.fp16  # the loss scale is lowered, and the step skipped
+        for name in ("loss",) if overflow_is_usual else ("loss", "grad_norm"):
             value = float(kwargs["logs"].get(name, 0.0))
             if not math.isfinite(value):
                 last = newest(self.arm).path
@@ -106,8 +107,8 @@ class CheckpointCallback(TrainerCallback):
         stopping = self.stopper.requested is not None
         control.should_training_stop |= stopping
         control.should_save = (state.global_step % self.every == 0 or stopping) and not ended
+        control.should_log |= control.should_save or ended
         if control.should_save:
-            control.should_log = True
             require_room(self.arm, bytes_needed(sum(p.numel() for p in kwargs["model"].parameters())))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
+import torch
+from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
@@ -87,8 +89,10 @@ def _arm(recipe: Recipe, prepared: Prepared, arm: ArmFolder, name: str, progress
 def trained_model(arm: ArmFolder) -> PreTrainedModel:
     """The final model of a finished arm: partitioned where it was trained so."""
     if (arm.model / MANIFEST).is_file():
-        return gm.load(arm.model)
-    return AutoModelForCausalLM.from_pretrained(arm.model, use_safetensors=True)
+        model: nn.Module = gm.load(arm.model)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(arm.model, use_safetensors=True)
+    return cast(PreTrainedModel, model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
 
 
 def measures_of(spec: EvaluateSpec) -> Measures:

@@ -26,8 +26,9 @@ def checkpoint_of(source: Path) -> Path:
         if arm.finished:
             return arm.model
         raise GradmaskError(f"the gradmask arm of {source} is not trained yet: run gradmask train again")
-    what = "holds neither" if source.is_dir() else "does not exist: needed is a folder with"
-    raise GradmaskError(f"{source} {what} gradmask.json (a checkpoint) or recipe.yaml (a run)")
+    if not source.is_dir():
+        raise GradmaskError(f"there is no folder {source}: give a run, or a checkpoint with gradmask.json")
+    raise GradmaskError(f"{source} is no run (no recipe.yaml) and no partitioned checkpoint (no gradmask.json)")
 
 
 def copy_tokenizer(checkpoint: Path, target: Path) -> None:

@@ -11,8 +11,8 @@ class RunError(GradmaskError):
     """A run that cannot go on: a full disk, a loss that is no number. What was reached is kept."""
 
 
-class Interrupted(Exception):
-    """A signal ended the command; the exit code is 128 + the signal's number."""
+class Interrupted(BaseException):
+    """A signal ended the command; the exit code is 128 + the signal's number. Like Ctrl-C, it is no `Exception`."""
 
     def __init__(self, number: int, message: str = "") -> None:
         self.number = number

@@ -86,6 +86,11 @@ class RunFolder:
             )
         return make_recipe(read_mapping(self.recipe_file), str(self.recipe_file), trial=False)
 
+    @property
+    def begun(self) -> bool:
+        """Whether training began here."""
+        return any(self.path.glob("arms/*/*"))
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Make the folder, and keep other processes from training in it. The lock ends with the process.
@@ -120,17 +125,39 @@ class RunFolder:
         """
         if restart and self.recipe_file.is_file():
             self._clear()
-        if self.recipe_file.is_file():
-            changed = changes(self.recipe(), recipe)
-            if changed:
-                raise GradmaskError(
-                    f"{self.path} holds a run of another recipe:\n"
-                    + "\n".join(f"  {line}" for line in changed)
-                    + "\nGive another output, go on with the old recipe, or start over with --restart"
-                )
-        elif any(self.path.glob("arms/*/*")):
-            raise GradmaskError(f"{self.path} holds arms of a run but no recipe.yaml: choose another output")
+        self.check(recipe)
         write_whole(self.recipe_file, as_yaml(recipe))
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse a recipe by which the run that began here cannot go on; see `adopt`."""
+        if not self.begun:
+            return
+        if not self.recipe_file.is_file():
+            raise GradmaskError(f"{self.path} holds arms of a run but no recipe.yaml: choose another output")
+        if changed := changes(self.recipe(), recipe):
+            raise GradmaskError(
+                f"{self.path} holds a run of another recipe:\n"
+                + "\n".join(f"  {line}" for line in changed)
+                + "\nGive another output, go on with the old recipe, or start over with --restart"
+            )
+
+    def check_data(self, recipe: Recipe, fingerprint: str) -> None:
+        """Refuse data that is not what the run here began with.
+
+        Args:
+            recipe: of the run.
+            fingerprint: of the data as the recipe's sources give it now.
+
+        Raises:
+            GradmaskError: a file that the data came from has changed or is gone.
+        """
+        recorded = self.data / "fingerprint.txt"
+        if self.begun and recorded.is_file() and recorded.read_text(encoding="utf-8").strip() != fingerprint:
+            paths = ", ".join(source.path for source in recipe.data.sources if source.path)
+            raise GradmaskError(
+                f"the data of the run in {self.path} is no longer what it began with: look at {paths}. Put back what "
+                "was there, give another output, or start over with --restart"
+            )
 
     def _clear(self) -> None:
         for path in (self.path / "arms", self.report):
@@ -158,6 +185,8 @@ def changes(old: Recipe, new: Recipe) -> list[str]:
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in data.items():
+        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            value = dict(enumerate(value))
         if isinstance(value, Mapping) and value:
             flat |= _flat(value, f"{prefix}{key}.")
         else:

@@ -49,8 +49,8 @@ def make_recipe(
         problems += from_validation(error, given, Recipe)
     parts = _valid_parts(given)
     problems += cross_checks(parts)
-    if trial and not any(problem.path.startswith(("model", "partition")) for problem in problems):
-        problems += _trial(parts)
+    if trial:
+        problems += _trial(parts, model=not any(p.path.startswith(("model", "partition")) for p in problems))
     if problems or recipe is None:
         raise RecipeError(source, problems)
     return _completed(recipe)
@@ -82,9 +82,10 @@ def _valid_parts(given: Mapping[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _trial(parts: Mapping[str, Any]) -> list[Problem]:
-    if "model" not in parts or "partition" not in parts:
-        return []
-    from gradmask.train.build import trial_problems
+def _trial(parts: Mapping[str, Any], model: bool) -> list[Problem]:
+    from gradmask.train.build import machine_problems, trial_problems
 
-    return trial_problems(parts["model"], parts["partition"], parts.get("data"))
+    found = machine_problems(parts["train"]) if "train" in parts else []
+    if model and "model" in parts and "partition" in parts:
+        found += trial_problems(parts["model"], parts["partition"], parts.get("data"))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,11 +17,11 @@ from transformers import PreTrainedModel, TrainerCallback
 from gradmask.data import Prepared
 from gradmask.evaluate.run import quick_losses
 from gradmask.train.build import cut_model, new_model
-from gradmask.train.callbacks import curve_points, size
-from gradmask.train.checkpoints import bytes_needed
+from gradmask.train.callbacks import curve_points
+from gradmask.train.checkpoints import bytes_needed, newest
 from gradmask.train.evidence import parameters_of
-from gradmask.train.folder import RunFolder
-from gradmask.train.recipe import Recipe
+from gradmask.train.folder import ArmFolder, RunFolder
+from gradmask.train.recipe import PartitionSpec, Recipe, TrainSpec
 from gradmask.train.run import Run, total_steps, training_examples
 from gradmask.train.trainer import make_trainer
 
@@ -35,82 +35,109 @@ class Plan:
     name: str
     output: str
     steps: int
+    done: dict[str, int]
+    """Arm -> steps that an earlier call has behind it; ``seconds`` and ``disk_needed`` are of what is left."""
     tokens_per_step: int
     parameters: dict[str, int]
     tokens: dict[str, dict[str, int]]
     seconds: dict[str, float]
     disk_needed: int
     disk_free: int
-    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is room on the disk."""
+        return self.disk_needed <= self.disk_free
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        return {**asdict(self), "fits": self.fits}
 
 
-def make_plan(recipe: Recipe) -> Plan:
+@dataclass(frozen=True)
+class Trial:
+    """What a few steps of a model took, in seconds."""
+
+    step: float
+    point: float
+
+    def seconds(self, train: TrainSpec, steps: int, done: int) -> float:
+        """For the rest of an arm, points of the curve included."""
+        left = steps - done
+        return left * self.step + math.ceil(left / curve_points(train, steps)) * self.point
+
+
+def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
     """Check everything that a run needs, try a few steps, and say what the whole would take.
 
     The data is prepared in the run's folder, where the run finds it; nothing else remains.
 
+    Args:
+        recipe: a checked recipe.
+        restart: plan to start over where the folder holds a run already.
+
     Raises:
-        GradmaskError: bad data, a model that cannot be cut, not enough room on the disk.
+        GradmaskError: bad data, a model that cannot be cut, another recipe's run in the folder.
     """
     folder = RunFolder.of(recipe)
-    with folder.held():
+    with folder.held(), TemporaryDirectory(prefix="gradmask-plan-") as temporary:
+        if restart and folder.begun:
+            folder = RunFolder(Path(temporary))
+        folder.check(recipe)
         prepared = Run(recipe, folder).prepared()
-    steps = total_steps(recipe, prepared)
-    examples: dict[str, Any] = {name: training_examples(recipe, prepared, name, steps) for name in recipe.arms}
-    parameters, seconds = _try_arms(recipe, prepared, examples, steps)
-    count = sum(parameters.values())
-    needed = _disk(recipe, count)
-    free = shutil.disk_usage(folder.path).free
-    remarks = []
-    if needed > free:
-        remarks.append(
-            f"{size(needed)} are needed on the disk of {folder.path}, {size(free)} are free: free some space"
+        steps = total_steps(recipe, prepared)
+        done: dict[str, int] = {name: _steps_done(folder.arm(name), steps) for name in recipe.arms}
+        examples: dict[str, Dataset] = {name: training_examples(recipe, prepared, name, steps) for name in recipe.arms}
+        parameters, trials = _try_arms(recipe, prepared, examples, steps)
+        return Plan(
+            name=recipe.name,
+            output=recipe.output,
+            steps=steps,
+            done=done,
+            tokens_per_step=recipe.train.batch_size * recipe.data.sequence_length,
+            parameters=parameters,
+            tokens={name: tokens_by_label(dataset, recipe) for name, dataset in examples.items()},
+            seconds={name: trials[name].seconds(recipe.train, steps, done[name]) for name in recipe.arms},
+            disk_needed=_disk(recipe, sum(parameters.values()), sum(steps > past for past in done.values())),
+            disk_free=shutil.disk_usage(recipe.output).free,
         )
-    return Plan(
-        name=recipe.name,
-        output=recipe.output,
-        steps=steps,
-        tokens_per_step=recipe.train.batch_size * recipe.data.sequence_length,
-        parameters=parameters,
-        tokens={name: tokens_by_label(dataset, recipe) for name, dataset in examples.items()},
-        seconds=seconds,
-        disk_needed=needed,
-        disk_free=free,
-        remarks=remarks,
-    )
+
+
+def _steps_done(arm: ArmFolder, steps: int) -> int:
+    return steps if arm.finished else newest(arm.path).step
 
 
 def _try_arms(
-    recipe: Recipe, prepared: Prepared, examples: dict[str, Any], steps: int
-) -> tuple[dict[str, int], dict[str, float]]:
-    """Parameters per group of the partitioned (or else the plain) model, and seconds per arm."""
+    recipe: Recipe, prepared: Prepared, examples: dict[str, Dataset], steps: int
+) -> tuple[dict[str, int], dict[str, Trial]]:
+    """Parameters per group of the partitioned (or else the plain) model, and a trial per arm."""
     parameters: dict[str, int] = {}
-    tried: dict[bool, float] = {}
-    seconds = {}
+    tried: dict[bool, Trial] = {}
     for name in sorted(recipe.arms, key=lambda name: name != "gradmask"):
         cut = name == "gradmask"
         if cut not in tried:
             model = new_model(recipe, prepared.tokenizer)
-            model = cut_model(model, recipe.partition) if cut else model
+            model = cut_model(model, _from_the_start(recipe.partition)) if cut else model
             parameters = parameters or parameters_of(model)
-            tried[cut] = _seconds(model, recipe, prepared, examples[name], steps)
-        seconds[name] = tried[cut]
-    return parameters, {name: seconds[name] for name in recipe.arms}
+            tried[cut] = _try(model, recipe, prepared, examples[name], steps)
+    return parameters, {name: tried[name == "gradmask"] for name in recipe.arms}
 
 
-def _seconds(model: PreTrainedModel, recipe: Recipe, prepared: Prepared, dataset: Any, steps: int) -> float:
-    """What a whole arm would take, from a few steps and one point of the curve."""
+def _from_the_start(partition: PartitionSpec) -> PartitionSpec:
+    """With self-labeling, where it is on, at work from the first step, so that its cost is counted."""
+    if partition.self_labeling is None:
+        return partition
+    return partition.model_copy(update={"self_labeling": partition.self_labeling.model_copy(update={"after": 0})})
+
+
+def _try(model: PreTrainedModel, recipe: Recipe, prepared: Prepared, dataset: Dataset, steps: int) -> Trial:
     clock = _Clock()
+    settings = recipe.train.model_copy(update={"report_to": []})
     with TemporaryDirectory(prefix="gradmask-plan-") as folder:
-        make_trainer(model, recipe.train, min(steps, TRIAL_STEPS), dataset, Path(folder), [clock]).train()
+        make_trainer(model, settings, min(steps, TRIAL_STEPS), dataset, Path(folder), [clock]).train()
     started = time.perf_counter()
     quick_losses(model, prepared.test, recipe.evaluate.during, recipe.evaluate.batch_size)
-    point = time.perf_counter() - started
-    return steps * clock.per_step + math.ceil(steps / curve_points(recipe.train, steps)) * point
+    return Trial(clock.per_step, time.perf_counter() - started)
 
 
 class _Clock(TrainerCallback):
@@ -138,7 +165,7 @@ def tokens_by_label(dataset: Dataset, recipe: Recipe) -> dict[str, int]:
     return {names[int(i)]: int(n) * recipe.data.sequence_length for i, n in zip(ids, counts, strict=True)}
 
 
-def _disk(recipe: Recipe, parameters: int) -> int:
-    """Every arm's checkpoints and final model, and one checkpoint more while an old one is not deleted yet."""
+def _disk(recipe: Recipe, parameters: int, arms: int) -> int:
+    """The checkpoints and final models of so many arms, and one checkpoint more while an old one is not deleted."""
     one = bytes_needed(parameters)
-    return len(recipe.arms) * (recipe.train.keep * one + 4 * parameters) + one
+    return arms * (recipe.train.keep * one + 4 * parameters) + one

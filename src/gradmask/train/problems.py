@@ -40,7 +40,7 @@ def from_validation(error: ValidationError, given: Any, model: type[BaseModel], 
         given_text, need = _describe(detail, keys, model)
         needs.setdefault((path, given_text), []).append(need)
     return [
-        Problem(path or "recipe", given_text + " or ".join(dict.fromkeys(found)))
+        Problem(path or "recipe", given_text + " or ".join(dict.fromkeys(found)).replace(" or needed: ", " or "))
         for (path, given_text), found in needs.items()
     ]
 
@@ -74,6 +74,7 @@ def _describe(detail: ErrorDetails, keys: Sequence[str | int], model: type[BaseM
         return "", f"unknown key.{did_you_mean(str(keys[-1]), known)} Known: {', '.join(sorted(known))}"
     if kind in ("value_error", "assertion_error"):
         return f"given {shown(detail['input'])}, ", str(detail["ctx"]["error"]).removeprefix("needed: ")
+    message = {"model_type": "a mapping of fields"}.get(kind, message)
     need = message.removeprefix("Input should be ").removeprefix("Input should ")
     hint = ""
     if kind == "literal_error" and isinstance(detail["input"], str):

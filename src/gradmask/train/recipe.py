@@ -62,13 +62,20 @@ class SelfLabelingSpec(_Part):
     threshold: float = Field(0.5, gt=0, lt=1, description="between the mean of the rest (0) and of the group (1)")
 
 
+def _switch(value: Any) -> Any:
+    """``true`` is every default, ``false`` is none."""
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
 class PartitionSpec(_Part):
     """Which groups the network is cut into, and by which table they learn."""
 
     groups: dict[Identifier, GroupSpec] = Field({"forget": GroupSpec(heads=1 / 32, neurons=1 / 16)}, min_length=1)
     joint: list[str] = Field([], description="kinds or patterns of parameters that every label updates")
     policy: str = Field("sgtm", description="a built-in table's name")
-    self_labeling: SelfLabelingSpec | None = Field(None, description="null: unlabeled examples stay unlabeled")
+    self_labeling: Annotated[SelfLabelingSpec | None, BeforeValidator(_switch)] = Field(
+        None, description="true, or its settings; false: unlabeled examples stay unlabeled"
+    )
 
 
 class TrainSpec(_Part):

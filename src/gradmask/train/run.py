@@ -17,6 +17,8 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
 from gradmask.data import Prepared, prepare, training_order
+from gradmask.data.prepare import fingerprint_of
+from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
 from gradmask.train.build import cut_model, new_model
 from gradmask.train.callbacks import (
@@ -27,7 +29,7 @@ from gradmask.train.callbacks import (
     curve_points,
     require_room,
 )
-from gradmask.train.checkpoints import Found, newest, sweep, sweep_unsealed
+from gradmask.train.checkpoints import Found, bytes_needed, newest, sweep, sweep_unsealed
 from gradmask.train.display import Display
 from gradmask.train.failures import Interrupted, RunError
 from gradmask.train.folder import ArmFolder, RunFolder
@@ -50,8 +52,9 @@ class Run:
         """The run's data, from its folder where it was prepared before.
 
         Raises:
-            GradmaskError: bad data; see `gradmask.data.prepare`.
+            GradmaskError: bad data; see `gradmask.data.prepare`. Or it changed since the run began.
         """
+        self.folder.check_data(self.recipe, fingerprint_of(self.recipe.data))
         return prepare(self.recipe.data, self.folder.data)
 
 
@@ -69,6 +72,7 @@ def train(recipe: Recipe, restart: bool = False, display: Display | None = None,
         Interrupted: a signal came; a checkpoint was saved, and the same call goes on from there.
     """
     run = Run(recipe, RunFolder.of(recipe), display or Display(), stopper or Stopper())
+    _one_process()
     with run.folder.held():
         run.folder.adopt(recipe, restart)
         prepared = run.prepared()
@@ -78,6 +82,15 @@ def train(recipe: Recipe, restart: bool = False, display: Display | None = None,
             else:
                 train_arm(run, prepared, name)
     return run
+
+
+def _one_process() -> None:
+    started = os.environ.get("WORLD_SIZE", "1")
+    if started != "1":
+        raise GradmaskError(
+            f"gradmask train runs in one process, but {started} were started: start it without torchrun or accelerate "
+            "launch. To train on several devices, give a partitioned model to your own script"
+        )
 
 
 def train_arm(run: Run, prepared: Prepared, name: str) -> None:
@@ -90,6 +103,7 @@ def train_arm(run: Run, prepared: Prepared, name: str) -> None:
     sweep(arm.path, after=found.step)
     steps = total_steps(run.recipe, prepared)
     model = starting_model(run.recipe, prepared, name, found)
+    require_room(arm.path, bytes_needed(sum(p.numel() for p in model.parameters())))
     dataset = training_examples(run.recipe, prepared, name, steps)
     trainer = make_trainer(model, settings, steps, dataset, arm.path, _callbacks(run, prepared, arm, steps, found.step))
     if found.path:
@@ -147,9 +161,9 @@ def _callbacks(run: Run, prepared: Prepared, arm: ArmFolder, steps: int, done: i
     points = curve_points(settings, steps)
     measure = partial(quick_losses, test=prepared.test, sequences=evaluate.during, batch_size=evaluate.batch_size)
     return [
+        GuardCallback(arm.path),
         writer,
         CurveCallback(measure, points, writer),
-        GuardCallback(arm.path),
         CheckpointCallback(arm.path, settings.checkpoint_every or points, settings.keep, run.stopper),
     ]
 

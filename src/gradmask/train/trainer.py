@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 import gradmask as gm
-from gradmask.errors import GradmaskError
 from gradmask.train.recipe import TrainSpec
 
 
@@ -50,11 +48,14 @@ def make_trainer(
 
 
 def training_arguments(train: TrainSpec, steps: int, folder: Path) -> TrainingArguments:
-    """The recipe's part in Trainer's words. Saving is decided by `gradmask.train.callbacks.CheckpointCallback`."""
-    return TrainingArguments(
+    """The recipe's part in Trainer's words: one process, one device.
+
+    Saving is decided by `gradmask.train.callbacks.CheckpointCallback`.
+    """
+    arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
-        per_device_train_batch_size=micro_batch(train),
+        per_device_train_batch_size=train.batch_size // train.gradient_accumulation,
         gradient_accumulation_steps=train.gradient_accumulation,
         learning_rate=train.learning_rate,
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(train.schedule, train.schedule),
@@ -76,22 +77,8 @@ def training_arguments(train: TrainSpec, steps: int, folder: Path) -> TrainingAr
         disable_tqdm=True,
         use_cpu=not torch.cuda.is_available(),
     )
-
-
-def micro_batch(train: TrainSpec) -> int:
-    """Sequences per forward pass on this process.
-
-    Raises:
-        GradmaskError: the batch cannot be divided evenly.
-    """
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    parts = train.gradient_accumulation * processes
-    if train.batch_size % parts:
-        raise GradmaskError(
-            f"train.batch_size is {train.batch_size}, which {processes} processes with {train.gradient_accumulation} "
-            f"accumulation steps cannot share evenly: needed is a multiple of {parts}"
-        )
-    return train.batch_size // parts
+    arguments._n_gpu = min(1, arguments.n_gpu)  # more would mean DataParallel, under which labels cannot be routed
+    return arguments
 
 
 def parameter_groups(model: nn.Module, train: TrainSpec) -> list[dict[str, Any]]:
