@@ -43,7 +43,8 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
         raise GradmaskError(f"{folder} is an export: a plain model; open it with AutoModelForCausalLM.from_pretrained")
     model = _plain_model(folder, kwargs)
     slices = {name: entry.slice() for name, entry in manifest.groups.items()}
-    partition(model, slices, manifest.joint, manifest.policy.policy(), manifest.seed, units=manifest.units)
+    policy = manifest.policy.policy()
+    partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, units=manifest.units)
     gradmask = require(model)
     gradmask.router.draws = manifest.draws
     gradmask.labeler = manifest.self_labeling.labeler() if manifest.self_labeling else None

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.routing import DataLabels
+from gradmask.zero_gradients import with_zero_gradients
 
 if TYPE_CHECKING:
     from gradmask.model import Gradmask
@@ -43,7 +44,8 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
         if data_labels is not None and self.gradmask.labeler is not None and self.training:  # type: ignore[union-attr]
             data_labels = _self_label(self, plain, data_labels, kwargs)
         with _routing(self, data_labels, args, kwargs):
-            return plain(self, *args, **kwargs)
+            output = plain(self, *args, **kwargs)
+            return output if self.gradmask.exact else with_zero_gradients(self, output)  # type: ignore[union-attr]
 
     signature = inspect.signature(plain)
     extra = inspect.Parameter("data_labels", inspect.Parameter.KEYWORD_ONLY, default=None)

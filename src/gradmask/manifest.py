@@ -88,6 +88,7 @@ class Manifest(_Strict):
     self_labeling: SelfLabelingEntry | None = None
     removed: list[str] = []
     strength: dict[str, float] = {}
+    exact: bool = True
     seed: int = 0
     draws: int = 0
 

@@ -36,6 +36,8 @@ class Gradmask:
     router: Router
     labeler: SelfLabeler | None = None
     removed: frozenset[str] = field(default_factory=frozenset)
+    exact: bool = True
+    """Whether what must not learn gets no gradient (the default), or zeros as in the published code."""
     reached: bool = False
     """Whether the current call has come to the routed forward pass."""
 
@@ -49,7 +51,8 @@ class Gradmask:
 
     def manifest(self) -> Manifest:
         """What ``gradmask.json`` says of the model as it is now."""
-        return describe(self.cut, self.policy, self.router, self.labeler, self.removed)
+        manifest = describe(self.cut, self.policy, self.router, self.labeler, self.removed)
+        return manifest.model_copy(update={"exact": self.exact})
 
     def mark_removed(self, names: Iterable[str]) -> None:
         """The named groups never run again."""
@@ -104,6 +107,7 @@ def partition(
     seed: int = 0,
     self_labeling: SelfLabeling | bool = False,
     *,
+    exact: bool = True,
     units: Units | None = None,
 ) -> PreTrainedModel:
     """Partition a Hugging Face model into groups of parameters, in place; its outputs stay as they were.
@@ -118,6 +122,8 @@ def partition(
         seed: of the policy's random draws.
         self_labeling: route unlabeled examples by their loss with and without each group (`SelfLabeling`; True is its
             default). For causal language models with labels per example.
+        exact: False gives zero gradients, instead of none, to what must not learn, so that momentum and weight decay
+            move it as in the published code; only for comparison with it (`gradmask.zero_gradients`).
         units: the exact units of every site, as a checkpoint records them; by default the slices say.
 
     Returns:
@@ -136,7 +142,8 @@ def partition(
     table = resolve_policy(policy)
     record = cut(model, architecture_of(model), slices, [*joint, *(p for p in table.joint if p not in joint)], units)
     record.joint = tuple(joint)
-    model.gradmask = Gradmask(record, table, Router(table, record.board, tuple(slices), seed), _labeler(self_labeling))  # type: ignore[assignment]
+    router = Router(table, record.board, tuple(slices), seed)
+    model.gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)  # type: ignore[assignment]
     model.config.data_labels = label_ids(tuple(slices))
     cls = type(model)
     namespace = {"forward": RoutedForward(cls.forward), "gradmask_plain": cls, "__module__": cls.__module__}
