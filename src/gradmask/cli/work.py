@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradmask.cli.output import say, work_console
+from gradmask.cli.output import work_console
 
 if TYPE_CHECKING:
     from gradmask.evaluate.results import Results
@@ -19,9 +19,10 @@ def train_recipe(recipe: Recipe, restart: bool) -> RunFolder:
     from gradmask.train.run import train
     from gradmask.train.stopping import Stopper
 
-    stopper = Stopper(lambda message: say(message, style="yellow"))
+    display = RichDisplay(work_console())
+    stopper = Stopper(display.message)
     with stopper.installed():
-        return train(recipe, restart, RichDisplay(work_console()), stopper).folder
+        return train(recipe, restart, display, stopper).folder
 
 
 def evaluate_folder(path: Path) -> tuple[Results, Path]:

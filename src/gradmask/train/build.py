@@ -9,6 +9,10 @@ import torch
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, set_seed
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 from transformers.utils import logging as transformers_logging
 
 import gradmask as gm
@@ -87,10 +91,13 @@ def machine_problems(train: TrainSpec) -> list[Problem]:
 
 def _config_problems(config: dict[str, Any]) -> list[Problem]:
     kind = config["model_type"]
-    supported = [name for name in gm.supported() if name in CONFIG_MAPPING]
+    supported = [name for name in gm.supported() if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES]
     if kind not in supported:
-        needed = f"needed: a supported architecture.{did_you_mean(kind, supported)}"
+        needed = f"needed: a supported causal language model.{did_you_mean(kind, supported)}"
         return [Problem("model.config.model_type", f"given {kind!r}, {needed} Supported: {', '.join(supported)}")]
+    if kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder"):
+        needed = f"needed: true, since a {kind} model otherwise sees the tokens that it is to predict"
+        return [Problem("model.config.is_decoder", f"given {config.get('is_decoder')}, {needed}")]
     cls = CONFIG_MAPPING[kind]
     known = (
         {field.name for field in fields(cls)} | set(cls.attribute_map) | {"model_type", "rope_theta", "rope_scaling"}
