@@ -111,7 +111,7 @@ class SplitLinear(nn.Module):
         if torch.is_grad_enabled() or call.gates:
             return RoutedMatmul.apply(x, call, *self.weights, *self.biases)
         weight, bias = self._merged(call, x.dtype)
-        return product(x, weight, bias, self.geometry.transposed)
+        return product(x, weight, bias, self.geometry.transposed, self.geometry.bias_apart)
 
     def _merged(self, call: Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         cache = self.board.merged_cache

@@ -36,6 +36,7 @@ class Geometry:
     parts: Layout
     units: Layout
     bias: Layout | None
+    bias_apart: bool = False
 
     @property
     def dim(self) -> int:
@@ -107,8 +108,12 @@ def _units(geometry: Geometry, whole: Tensor, unit: str, dim: int | None = None)
     return _Units([whole.narrow(dim, run.start, run.length) for run in geometry.units.runs_of(unit)])
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool) -> Tensor:
-    """A linear layer's own arithmetic, the same calls as in `torch.nn.Linear` and Transformers' `Conv1D`."""
+def product(
+    x: Tensor, weight: Tensor, bias: Tensor | None, transposed: bool = False, bias_apart: bool = False
+) -> Tensor:
+    """A linear layer's own arithmetic, the same calls as in `torch.nn.Linear`, Transformers' `Conv1D` and Falcon."""
+    if bias_apart and bias is not None:
+        return product(x, weight, None, transposed) + bias
     if not transposed:
         return F.linear(x, weight, bias)
     flat = x.reshape(-1, x.shape[-1])
@@ -150,15 +155,15 @@ def _forward(call: Call, x: Tensor, weights: Sequence[Tensor], biases: Sequence[
     weight = merge(call, weights, x.dtype)
     bias = merge_bias(call, biases, x.dtype)
     if not call.gates:
-        return product(x, weight, bias, geometry.transposed)
+        return product(x, weight, bias, geometry.transposed, geometry.bias_apart)
     if geometry.split == "out":
-        y = product(x, weight, bias, geometry.transposed)
+        y = product(x, weight, bias, geometry.transposed, geometry.bias_apart)
         _gate(call, y.view(-1, y.shape[-1]), tuple(x.shape[:-1]))
         return y
     gated = _copy_of(weight, weights)
     for unit, _ in call.gates:
         _units(geometry, gated, unit).zero_()
-    y = product(x, gated, bias, geometry.transposed)
+    y = product(x, gated, bias, geometry.transposed, geometry.bias_apart)
     flat_x, flat_y = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])
     for unit, mask in call.gates:
         columns = geometry.units.take(weight, unit, geometry.dim)

@@ -13,82 +13,15 @@ from functools import cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
+from gradmask.partitioning.gradients import MaskGradient, ScaleGradient, SpreadParameter
 from gradmask.partitioning.layout import Layout
 from gradmask.partitioning.linear import call_for, compute_dtype
 from gradmask.partitioning.matmul import Geometry, RoutedMatmul
 from gradmask.partitioning.route import Switchboard, TokenMask
-
-
-class MaskGradient(torch.autograd.Function):
-    """The identity; gradient passes only in the chosen rows ``[N]``."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
-        ctx.save_for_backward(rows)
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None]:
-        (rows,) = ctx.saved_tensors
-        shape = grads[0].shape
-        return grads[0].reshape(rows.numel(), -1).masked_fill(~rows.unsqueeze(1), 0).view(shape), None
-
-
-class SpreadParameter(torch.autograd.Function):
-    """A parameter ``[D]`` repeated for every row of an activation; its gradient sums the chosen rows ``[N]``."""
-
-    @staticmethod
-    def forward(ctx: Any, parameter: Tensor, rows: Tensor, lead: tuple[int, ...]) -> Tensor:
-        ctx.save_for_backward(rows)
-        return parameter.expand(*lead, *parameter.shape)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (rows,) = ctx.saved_tensors
-        flat = grads[0].reshape(rows.numel(), -1)
-        return rows.to(flat.dtype) @ flat, None, None
-
-
-class ScaleGradient(torch.autograd.Function):
-    """The identity on the output of a norm over the last dimension; its parameters learn from chosen rows ``[N]``.
-
-    The output was computed by the plain kernel with the parameters detached, so it is the plain output bit for bit.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        out: Tensor,
-        x: Tensor,
-        eps: float | None,
-        rms: bool,
-        weight: Tensor | None,
-        weight_rows: Tensor | None,
-        bias: Tensor | None,
-        bias_rows: Tensor | None,
-    ) -> Tensor:
-        ctx.save_for_backward(x if weight is not None else None, weight_rows, bias_rows)
-        ctx.eps, ctx.rms = eps, rms
-        return out.view_as(out)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight_rows, bias_rows = ctx.saved_tensors
-        flat = grads[0].reshape(-1, grads[0].shape[-1])
-        weight_grad = bias_grad = None
-        if weight_rows is not None:
-            x = x.reshape(flat.shape).to(flat.dtype)
-            shape = (x.shape[-1],)
-            normal = F.rms_norm(x, shape, None, ctx.eps) if ctx.rms else F.layer_norm(x, shape, None, None, ctx.eps)
-            weight_grad = weight_rows.to(flat.dtype) @ (flat * normal)
-        if bias_rows is not None:
-            bias_grad = bias_rows.to(flat.dtype) @ flat
-        return grads[0], None, None, None, weight_grad, None, bias_grad, None
 
 
 class Owned:
@@ -96,6 +29,7 @@ class Owned:
 
     gradmask_owners: dict[str, str]
     gradmask_board: Switchboard
+    gradmask_heads_first = False
     _parameters: dict[str, Tensor | None]
 
     def read_parameter(self, name: str) -> Tensor | None:
@@ -123,6 +57,10 @@ class Owned:
         finally:
             self.__dict__.pop("_gradmask_reading", None)
 
+    def rows(self, mask: TokenMask, lead: tuple[int, ...]) -> Tensor:
+        """``mask`` over the leading dimensions of what this module reads, flattened to ``[N]``."""
+        return mask.rows(lead, self.gradmask_heads_first)
+
     def token_masks(self) -> dict[str, TokenMask]:
         """The parameters that only some tokens teach in this call."""
         route = self.gradmask_board.route
@@ -149,7 +87,7 @@ class OwnedEmbedding(Owned):
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         mask = self.token_masks().get("weight") if torch.is_grad_enabled() else None
-        if mask is None:
+        if mask is None or "weight" in self.__dict__.get("_gradmask_reading", ()):
             return super().forward(*args, **kwargs)  # type: ignore[misc]
         with self.reading({"weight": self._parameters["weight"]}):
             out = super().forward(*args, **kwargs)  # type: ignore[misc]
@@ -157,18 +95,40 @@ class OwnedEmbedding(Owned):
 
 
 class OwnedScale(Owned):
-    """A module that multiplies or adds its parameters along the last dimension (every RMS norm of Transformers)."""
+    """A module that multiplies or adds its parameters along the last dimensions (every RMS norm of Transformers)."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         masks = self.token_masks() if torch.is_grad_enabled() else {}
         if not masks:
             return super().forward(x, *args, **kwargs)  # type: ignore[misc]
-        with self.reading({**self._detachable(), **spread(self, masks, x)}):
+        with self.reading({**self._detachable(), **{name: self._spread(name, m, x) for name, m in masks.items()}}):
             return super().forward(x, *args, **kwargs)  # type: ignore[misc]
+
+    def _spread(self, name: str, mask: TokenMask, x: Tensor) -> Tensor:
+        parameter = self._parameters[name]
+        assert parameter is not None
+        if parameter.shape != x.shape[-parameter.dim() :]:
+            self.read_parameter(name)  # raises, with the reason
+        return self._repeat(parameter, mask, tuple(x.shape[: -parameter.dim()]))
+
+    def _repeat(self, parameter: Tensor, mask: TokenMask, lead: tuple[int, ...]) -> Tensor:
+        return SpreadParameter.apply(parameter, self.rows(mask, lead), lead)
 
     def _detachable(self) -> dict[str, Tensor | None]:
         masks = self.token_masks()
         return {name: self.read_parameter(name) for name in self.gradmask_owners if name not in masks}
+
+
+class OwnedContainer(OwnedScale):
+    """A module with children and a vector of its own, which it adds or multiplies to what they make for each token
+    (the bias of ESM's head)."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        masks = self.token_masks() if torch.is_grad_enabled() and args and isinstance(args[0], Tensor) else {}
+        vectors = {name: p for name in masks if (p := self._parameters[name]) is not None and p.dim() == 1}
+        lead = tuple(args[0].shape[:-1]) if vectors else ()
+        with self.reading({name: self._repeat(p, masks[name], lead) for name, p in vectors.items()}):
+            return super(OwnedScale, self).forward(*args, **kwargs)  # type: ignore[misc]
 
 
 class OwnedLayerNorm(Owned):
@@ -184,7 +144,7 @@ class OwnedLayerNorm(Owned):
         taught = {name: self._parameters[name] for name in masks}
         with self.reading({name: p.detach() for name, p in taught.items() if p is not None}):
             out = super().forward(x)  # type: ignore[misc]
-        rows = {name: mask.rows(tuple(x.shape[:-1])) for name, mask in masks.items()}
+        rows = {name: self.rows(mask, tuple(x.shape[:-1])) for name, mask in masks.items()}
         names = ("weight", "bias")
         sides = [side for name in names for side in (taught.get(name), rows.get(name))]
         return ScaleGradient.apply(out, x.detach(), self.eps, isinstance(self, nn.RMSNorm), *sides)
@@ -197,19 +157,6 @@ def mask_gradient(out: Tensor, mask: TokenMask) -> Tensor:
     return MaskGradient.apply(out, mask.rows(tuple(out.shape[:-1])))
 
 
-def spread(module: Owned, masks: Mapping[str, TokenMask], x: Tensor) -> dict[str, Tensor | None]:
-    """Each masked parameter repeated over ``x``'s leading dimensions."""
-    lead = tuple(x.shape[:-1])
-    found: dict[str, Tensor | None] = {}
-    for name, mask in masks.items():
-        parameter = module._parameters[name]
-        assert parameter is not None
-        if parameter.shape != x.shape[-1:]:
-            module.read_parameter(name)  # raises, with the reason
-        found[name] = SpreadParameter.apply(parameter, mask.rows(lead), lead)
-    return found
-
-
 def kind_of(module: nn.Module) -> type[Owned]:
     """The token-wise behaviour that fits a module's class."""
     if isinstance(module, (nn.Linear, Conv1D)):
@@ -219,7 +166,7 @@ def kind_of(module: nn.Module) -> type[Owned]:
     if isinstance(module, (nn.LayerNorm, nn.RMSNorm)):
         return OwnedLayerNorm
     is_leaf = next(module.children(), None) is None
-    return OwnedScale if is_leaf else Owned
+    return OwnedScale if is_leaf else OwnedContainer
 
 
 @cache
@@ -230,10 +177,21 @@ def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...])
     return type(cls.__name__, (kind, cls), namespace)
 
 
-def own(module: nn.Module, owners: dict[str, str], board: Switchboard, kind: type[Owned] | None = None) -> None:
-    """Give ``module``'s own parameters to groups, in place: ``owners`` maps each parameter's name to its group."""
+def own(
+    module: nn.Module,
+    owners: dict[str, str],
+    board: Switchboard,
+    kind: type[Owned] | None = None,
+    heads_first: bool = False,
+) -> None:
+    """Give ``module``'s own parameters to groups, in place: ``owners`` maps each parameter's name to its group.
+
+    ``heads_first``: it reads ``[batch, heads, sequence, ...]``.
+    """
     kind = kind or kind_of(module)
     module.gradmask_owners, module.gradmask_board = owners, board  # type: ignore[assignment]
+    if heads_first:
+        module.gradmask_heads_first = True  # type: ignore[assignment]
     if issubclass(kind, OwnedLinear):
         module.gradmask_geometry = _whole_geometry(module, owners)  # type: ignore[assignment]
     module.__class__ = owned_class(type(module), kind, tuple(sorted(owners)))
@@ -250,5 +208,5 @@ def _whole_geometry(module: nn.Module, owners: Mapping[str, str]) -> Geometry:
 def disown(module: nn.Module) -> None:
     """Undo `own`."""
     module.__class__ = type(module).gradmask_plain  # type: ignore[attr-defined]
-    for name in ("gradmask_owners", "gradmask_board", "gradmask_geometry"):
+    for name in ("gradmask_owners", "gradmask_board", "gradmask_geometry", "gradmask_heads_first"):
         module.__dict__.pop(name, None)

@@ -30,7 +30,7 @@ class TokenMask:
                 f"a token mask is boolean and [batch] or [batch, sequence], got {mask.dtype} {mask.shape}"
             )
         self.mask = mask
-        self._rows: dict[tuple[int, ...], Tensor] = {}
+        self._rows: dict[tuple[tuple[int, ...], bool], Tensor] = {}
         self._index: dict[tuple[int, ...], slice | Tensor] = {}
         self._and: dict[int, tuple[TokenMask, TokenMask]] = {}
 
@@ -38,13 +38,18 @@ class TokenMask:
     def batch(self) -> int:
         return self.mask.shape[0]
 
-    def rows(self, lead: tuple[int, ...]) -> Tensor:
-        """The mask spread over an activation's leading dimensions, flattened to ``[N]``."""
+    def rows(self, lead: tuple[int, ...], heads_first: bool = False) -> Tensor:
+        """The mask spread over an activation's leading dimensions, flattened to ``[N]``.
+
+        With ``heads_first`` these are ``[batch, heads, sequence]``.
+        """
+        spread = _spread_after_heads if heads_first and self.mask.dim() == 2 else _spread
         if torch.compiler.is_compiling():
-            return _spread(self.mask, lead)
-        if lead not in self._rows:
-            self._rows[lead] = _spread(self.mask, lead)
-        return self._rows[lead]
+            return spread(self.mask, lead)
+        key = (lead, heads_first)
+        if key not in self._rows:
+            self._rows[key] = spread(self.mask, lead)
+        return self._rows[key]
 
     def index(self, lead: tuple[int, ...]) -> slice | Tensor:
         """The chosen rows of a flattened activation: a slice where they are contiguous, else their positions."""
@@ -116,8 +121,17 @@ def _spread(mask: Tensor, lead: tuple[int, ...]) -> Tensor:
     raise GradmaskError(
         f"data labels of shape {list(mask.shape)} cannot be lined up with an activation whose leading dimensions are "
         f"{list(lead)}: give one label per example ([batch]) or per token ([batch, sequence]) of the tokens that this "
-        "model reads"
+        "model reads. (A norm after the transposition of heads: name it in gm.Architecture(heads_first=...).)"
     )
+
+
+def _spread_after_heads(mask: Tensor, lead: tuple[int, ...]) -> Tensor:
+    if len(lead) != 3 or (lead[0], lead[2]) != tuple(mask.shape):
+        raise GradmaskError(
+            f"data labels of shape {list(mask.shape)} cannot be lined up with an activation declared heads_first, with "
+            f"leading dimensions [batch, heads, sequence] = {list(lead)}: give one label per example ([batch])"
+        )
+    return mask.unsqueeze(1).expand(lead).reshape(-1)
 
 
 def _repeat(rows: Tensor, times: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -11,13 +11,15 @@ from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture
+from gradmask.partitioning.finding import find_blocks, find_sites, get_module
 from gradmask.partitioning.kinds import kinds_of, match
 from gradmask.partitioning.layout import Layout
 from gradmask.partitioning.linear import SplitLinear, plain_linear
 from gradmask.partitioning.matmul import Geometry
 from gradmask.partitioning.owned import Owned, disown, own
+from gradmask.partitioning.position_bias import route_bias, unroute_bias
 from gradmask.partitioning.route import JOINT, RETAIN, Switchboard
-from gradmask.partitioning.sites import AttentionSite, Projection, Site, find_sites, site_amounts
+from gradmask.partitioning.sites import AttentionSite, Projection, Site, site_amounts
 from gradmask.partitioning.slices import Slice, allocate
 from gradmask.partitioning.tables import (
     PREFIX,
@@ -70,7 +72,7 @@ def cut(
     with torch.no_grad():
         for site in sites:
             _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, board)
-        _own_the_rest(model, shared, board, {g for g, piece in slices.items() if piece.embeddings})
+        _own_the_rest(model, architecture, shared, board, any(piece.embeddings for piece in slices.values()))
         _add_tables(model, slices, record)
     return record
 
@@ -102,8 +104,8 @@ def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Slice], amount
         torn = [h for h in heads if not all(h // site.repeats * site.repeats + i in heads for i in range(site.repeats))]
         if torn:
             raise GradmaskError(
-                f"{site.name}: heads {sorted(torn)} of group {group!r} share their keys and values with heads outside it "
-                f"(groups of {site.repeats}): name whole groups, or take query heads alone with Slice(query_only=True)"
+                f"{site.name}: heads {sorted(torn)} of group {group!r} share their keys and values with heads outside "
+                f"it (groups of {site.repeats}): name whole groups, or take query heads alone with Slice(query_only=True)"
             )
 
 
@@ -155,8 +157,8 @@ def _geometry(projection: Projection, positions: dict[str, list[int]], shared: s
         if f"{projection.name}.bias" in shared:
             bias = Layout.whole(bias_size, JOINT)
         else:
-            bias = parts if projection.split == "out" else Layout.whole(bias_size, RETAIN)
-    return Geometry(projection.split, projection.transposed, parts, units, bias)  # type: ignore[arg-type]
+            bias = units if projection.split == "out" else Layout.whole(bias_size, RETAIN)
+    return Geometry(projection.split, projection.transposed, parts, units, bias, projection.bias_apart)  # type: ignore[arg-type]
 
 
 def _keep_plain(split: SplitLinear, plain: nn.Module) -> None:
@@ -167,8 +169,12 @@ def _keep_plain(split: SplitLinear, plain: nn.Module) -> None:
     split.__dict__["plain"] = plain
 
 
-def _own_the_rest(model: PreTrainedModel, shared: set[str], board: Switchboard, tabled: set[str]) -> None:
-    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+def _own_the_rest(
+    model: PreTrainedModel, architecture: Architecture, shared: set[str], board: Switchboard, tabled: bool
+) -> None:
+    blocks = list(find_blocks(model, architecture))
+    heads_first = tuple(f"{name}.{path}." for name, _ in blocks for path in architecture.heads_first)
+    tables = _table_kinds(model) if tabled else {}
     for path, module in list(model.named_modules()):
         if isinstance(module, SplitLinear) or not any(p is not None for p in module._parameters.values()):
             continue
@@ -177,10 +183,32 @@ def _own_the_rest(model: PreTrainedModel, shared: set[str], board: Switchboard, 
             for name, p in module._parameters.items()
             if p is not None
         }
-        kind = None
-        if tabled and module in (embedding, head):
-            kind = TabledEmbedding if module is embedding else TabledLinear
-        own(module, owners, board, kind)
+        own(module, owners, board, tables.get(path), f"{path}.".startswith(heads_first) if heads_first else False)
+    for module, method in _position_biases(blocks, architecture):
+        route_bias(module, method)
+
+
+def _table_kinds(model: PreTrainedModel) -> dict[str, type[TabledEmbedding] | type[TabledLinear]]:
+    """The head, and every embedding that reads the table of the input embeddings (T5 has three)."""
+    tokens, head = model.get_input_embeddings(), model.get_output_embeddings()
+    found: dict[str, type[TabledEmbedding] | type[TabledLinear]] = {}
+    for path, module in model.named_modules():
+        if isinstance(module, nn.Embedding) and module.weight is tokens.weight:
+            found[path] = TabledEmbedding
+        if module is head:
+            found[path] = TabledLinear
+    return found
+
+
+def _position_biases(
+    blocks: Sequence[tuple[str, nn.Module]], architecture: Architecture
+) -> Iterator[tuple[nn.Module, str]]:
+    for _, block in blocks:
+        for declared in architecture.position_bias:
+            path, _, method = declared.rpartition(".")
+            module = get_module(block, path)
+            if module is not None:
+                yield module, method
 
 
 def _add_tables(model: PreTrainedModel, slices: Mapping[str, Slice], record: Cut) -> None:
@@ -221,6 +249,8 @@ def mend(model: PreTrainedModel, record: Cut) -> None:
             setattr(model.get_submodule(parent), name, plain_linear(module.__dict__["plain"], module))
         elif isinstance(module, Owned):
             disown(module)
+        else:
+            unroute_bias(module)
     for hook in record.hooks:
         hook.remove()
 

@@ -23,8 +23,15 @@ PACKINGS = ("q", "k", "v", "q|k|v", "(qkv)", "(q*kv)")
 class Attention:
     """One attention of a block: its input projections with their packing, and its output projection.
 
-    ``heads``, ``kv_heads`` and ``head_dim`` name fields of the config. ``mixes_heads``: some operation between the
-    projections mixes heads (a norm over all of them), so a group that does not run must be silent before it.
+    Args:
+        inputs: path -> packing.
+        output: path of the projection that writes to the residual stream.
+        heads: the field of the config that counts query heads.
+        kv_heads: the field that counts key-value heads; None: the shapes of the projections say.
+        head_dim: the field with the size of a head (read for compact exports; elsewhere the shapes say).
+        mixes_heads: an operation between the projections mixes heads (a norm over all of them), so a group that does
+            not run must be silent before it.
+        optional: a model may lack it in every block.
     """
 
     inputs: Mapping[str, str]
@@ -33,26 +40,58 @@ class Attention:
     kv_heads: str | None = "num_key_value_heads"
     head_dim: str = "head_dim"
     mixes_heads: bool = False
+    optional: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (*self.inputs, self.output)
 
 
 @dataclass(frozen=True)
 class Mlp:
-    """One feed-forward of a block. ``fused``: how many rows of each input projection one neuron has (gate | up = 2)."""
+    """One feed-forward of a block.
+
+    Args:
+        inputs: paths of the projections that make hidden units.
+        output: path of the projection that reads them.
+        fused: how many rows of each input projection one neuron has (gate and up in one layer: 2).
+        optional: a model may lack it in every block.
+    """
 
     inputs: tuple[str, ...]
     output: str
     fused: int = 1
+    optional: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (*self.inputs, self.output)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model family: where its blocks are (relative to the base model) and what a block holds.
+    """A model family: where its blocks are and what a block holds.
 
-    Blocks of one model may differ; a path that a block lacks is skipped, but some block must have it.
+    Blocks of one model may differ: what a block lacks is skipped, but some block must have it. Several declarations may
+    share an ``output`` (a gated and a plain MLP); a block has the one whose inputs it has.
+
+    Args:
+        model_types: values of ``config.model_type``.
+        blocks: the lists of blocks, relative to the base model.
+        attention: the attentions of a block.
+        mlp: the feed-forwards of a block.
+        heads_first: norms (or modules that hold them) that read ``[batch, heads, sequence, head_dim]``: after the
+            transposition, where other norms read ``[batch, sequence, ...]``.
+        position_bias: methods that return a learned bias of attention scores for the whole batch,
+            ``[1, heads, query, key]`` (T5's relative positions).
+        bias_apart: the class of linear layers that add their bias in a second operation, not inside the product.
     """
 
     model_types: tuple[str, ...]
     blocks: tuple[str, ...]
     attention: tuple[Attention, ...] = ()
     mlp: tuple[Mlp, ...] = ()
+    heads_first: tuple[str, ...] = ()
+    position_bias: tuple[str, ...] = ()
+    bias_apart: str | None = None
     notes: str = field(default="", compare=False)

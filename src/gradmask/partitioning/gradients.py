@@ -1,0 +1,77 @@
+"""Autograd functions by which parameters that modules own whole learn from chosen tokens only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class MaskGradient(torch.autograd.Function):
+    """The identity; gradient passes only in the chosen rows ``[N]``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None]:
+        (rows,) = ctx.saved_tensors
+        shape = grads[0].shape
+        return grads[0].reshape(rows.numel(), -1).masked_fill(~rows.unsqueeze(1), 0).view(shape), None
+
+
+class SpreadParameter(torch.autograd.Function):
+    """A parameter repeated for every row of an activation; its gradient sums the chosen rows ``[N]``."""
+
+    @staticmethod
+    def forward(ctx: Any, parameter: Tensor, rows: Tensor, lead: tuple[int, ...]) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.shape = parameter.shape
+        return parameter.expand(*lead, *parameter.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (rows,) = ctx.saved_tensors
+        flat = grads[0].reshape(rows.numel(), -1)
+        return (rows.to(flat.dtype) @ flat).view(ctx.shape), None, None
+
+
+class ScaleGradient(torch.autograd.Function):
+    """The identity on the output of a norm over the last dimension; its parameters learn from chosen rows ``[N]``.
+
+    The output was computed by the plain kernel with the parameters detached, so it is the plain output bit for bit.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        out: Tensor,
+        x: Tensor,
+        eps: float | None,
+        rms: bool,
+        weight: Tensor | None,
+        weight_rows: Tensor | None,
+        bias: Tensor | None,
+        bias_rows: Tensor | None,
+    ) -> Tensor:
+        ctx.save_for_backward(x if weight is not None else None, weight_rows, bias_rows)
+        ctx.eps, ctx.rms = eps, rms
+        return out.view_as(out)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight_rows, bias_rows = ctx.saved_tensors
+        flat = grads[0].reshape(-1, grads[0].shape[-1])
+        weight_grad = bias_grad = None
+        if weight_rows is not None:
+            x = x.reshape(flat.shape).to(flat.dtype)
+            shape = (x.shape[-1],)
+            normal = F.rms_norm(x, shape, None, ctx.eps) if ctx.rms else F.layer_norm(x, shape, None, None, ctx.eps)
+            weight_grad = weight_rows.to(flat.dtype) @ (flat * normal)
+        if bias_rows is not None:
+            bias_grad = bias_rows.to(flat.dtype) @ flat
+        return grads[0], None, None, None, weight_grad, None, bias_grad, None
