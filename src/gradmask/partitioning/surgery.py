@@ -223,7 +223,23 @@ def _add_tables(model: PreTrainedModel, slices: Mapping[str, Slice], record: Cut
 
 
 def owners(model: nn.Module) -> dict[str, str]:
-    """Parameter name (in the partitioned model) -> the group that owns it. Tied parameters appear once."""
+    """Parameter name (in the partitioned model) -> the group that owns it. Tied parameters appear once.
+
+    Raises:
+        GradmaskError: a parameter was added or replaced after the partition, and no group owns it.
+    """
+    found = find_owners(model)
+    homeless = [name for name, _ in model.named_parameters() if name not in found]
+    if homeless:
+        raise GradmaskError(
+            f"no group owns {', '.join(homeless[:5])} ({len(homeless)} parameters): they were added or replaced after "
+            "gm.partition. Change the model first, then partition it"
+        )
+    return found
+
+
+def find_owners(model: nn.Module) -> dict[str, str]:
+    """As `owners`, but leaving out parameters that no group owns."""
     found: dict[str, str] = {}
     names = {id(p): name for name, p in model.named_parameters()}
     for module in model.modules():
@@ -234,9 +250,9 @@ def owners(model: nn.Module) -> dict[str, str]:
                 found[names[id(parameter)]] = name.partition("_")[2]
             elif name.startswith(PREFIX) and name.removeprefix(PREFIX) in tables_of(module):
                 found[names[id(parameter)]] = name.removeprefix(PREFIX)
-            elif isinstance(module, Owned):
+            elif isinstance(module, Owned) and name in module.gradmask_owners:
                 found.setdefault(names[id(parameter)], module.gradmask_owners[name])
-    return {name: found[name] for name in names.values()}
+    return {name: found[name] for name in names.values() if name in found}
 
 
 @torch.no_grad()
