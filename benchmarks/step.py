@@ -1,6 +1,6 @@
 """`gm.masked_gradient_step` against the plain ``params - lr * grad``: time and peak memory.
 
-    python -m benchmarks.step [--entries 10000000] [--rounds 15] [--json PATH]
+python -m benchmarks.step [--entries 10000000] [--rounds 15] [--json PATH]
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def cases(theta: Any, grad: Any, masks: dict[str, Any]) -> dict[str, Callable[[]
     found: dict[str, Callable[[], Any]] = {"plain": lambda: theta - 0.1 * grad}
     for kind, mask in masks.items():
         for batch_type in ("forget", "retain", "unlabeled"):
-            found[f"{batch_type} ({kind} mask)"] = lambda m=mask, b=batch_type: gm.masked_gradient_step(theta, grad, m, 0.1, b)
+            found[f"{batch_type} ({kind} mask)"] = lambda m=mask, b=batch_type: gm.masked_gradient_step(
+                theta, grad, m, 0.1, b
+            )
     return found
 
 
@@ -49,7 +51,9 @@ def main() -> None:
     masks = {"bool": mask, "float32": mask.astype(np.float32)}
     print(machine())
     numpy_cases = cases(theta, grad, masks)
-    torch_cases = cases(torch.from_numpy(theta), torch.from_numpy(grad), {k: torch.from_numpy(m) for k, m in masks.items()})
+    torch_cases = cases(
+        torch.from_numpy(theta), torch.from_numpy(grad), {k: torch.from_numpy(m) for k, m in masks.items()}
+    )
     result: dict[str, Any] = {"entries": args.entries}
     for library, some in (("numpy", numpy_cases), ("torch", torch_cases)):
         found = rows(alternate(some, args.rounds, warmup=2), "plain")

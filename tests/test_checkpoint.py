@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import CONFIGS, tiny, tokens
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
+from tiny import CONFIGS, tiny, tokens
 
 PIECES = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
 
@@ -75,7 +75,11 @@ def test_a_compact_export_is_smaller_and_computes_the_same(tmp_path: Path) -> No
         expected = logits(model)
     gm.export(model, tmp_path / "small", without=["forget"], compact=True)
     small = AutoModelForCausalLM.from_pretrained(tmp_path / "small")
-    assert (small.config.num_attention_heads, small.config.num_key_value_heads, small.config.intermediate_size) == (2, 1, 40)
+    assert (small.config.num_attention_heads, small.config.num_key_value_heads, small.config.intermediate_size) == (
+        2,
+        1,
+        40,
+    )
     torch.testing.assert_close(logits(small), expected, rtol=1e-5, atol=1e-6)
 
 

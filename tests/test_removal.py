@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import tiny, tokens
 
 import gradmask as gm
+from tiny import tiny, tokens
 
 
 def trained(*groups: str, **fields: object) -> object:
@@ -71,7 +71,9 @@ def test_strength_scales_between_removed_and_trained(tables: bool) -> None:
 
 def test_wrong_names_and_strengths_are_refused() -> None:
     model = trained("forget")
-    with pytest.raises(gm.GradmaskError, match="'forgot' is not a removable group of this model. Did you mean 'forget'"):
+    with pytest.raises(
+        gm.GradmaskError, match="'forgot' is not a removable group of this model. Did you mean 'forget'"
+    ):
         gm.ablate(model, "forgot")  # type: ignore[arg-type]
     with pytest.raises(gm.GradmaskError, match="'retain' is not a removable group"), gm.without(model, "retain"):  # type: ignore[arg-type]
         pass

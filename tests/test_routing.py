@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import tiny, tokens
 
 import gradmask as gm
 from gradmask.partitioning import Switchboard, TokenMask
 from gradmask.routing import Router, label_ids
+from tiny import tiny, tokens
 
 
 def router(policy: str | gm.Policy = "sgtm", groups: tuple[str, ...] = ("forget",), seed: int = 0) -> Router:
@@ -20,7 +20,9 @@ def test_the_integer_encoding() -> None:
     assert label_ids(["forget", "code"]) == {"unlabeled": -1, "retain": 0, "forget": 1, "code": 2}
 
 
-@pytest.mark.parametrize("given", ["forget", 1, ["forget"] * 3, torch.tensor([1, 1, 1]), torch.ones(3, 4, dtype=torch.long)])
+@pytest.mark.parametrize(
+    "given", ["forget", 1, ["forget"] * 3, torch.tensor([1, 1, 1]), torch.ones(3, 4, dtype=torch.long)]
+)
 def test_one_label_for_the_batch_needs_no_masks(given: Any) -> None:
     route = router().route(given, 3, training=True)
     assert (route.run("retain"), route.run("forget")) == (True, True)
@@ -30,7 +32,10 @@ def test_one_label_for_the_batch_needs_no_masks(given: Any) -> None:
 def test_labels_per_example_and_per_token() -> None:
     route = router().route(["forget", "retain", "unlabeled"], 3, training=True)
     learns = route.learn("retain"), route.learn("forget")
-    assert [flag.mask.tolist() for flag in learns if isinstance(flag, TokenMask)] == [[False, True, True], [True, False, True]]
+    assert [flag.mask.tolist() for flag in learns if isinstance(flag, TokenMask)] == [
+        [False, True, True],
+        [True, False, True],
+    ]
     assert route.learn("joint") is True
     route = router().route(torch.tensor([[1, 0], [-1, -100]]), 2, training=True)
     assert route.learn("retain").mask.tolist() == [[False, True], [True, False]]  # type: ignore[union-attr]

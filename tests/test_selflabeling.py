@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import VOCABULARY, tiny, tokens
 from transformers import PreTrainedModel
 
 import gradmask as gm
 from gradmask.selflabeling import SelfLabeler, example_losses
+from tiny import VOCABULARY, tiny, tokens
 
 
 def corpus(label: str, batch: int, seed: int) -> torch.Tensor:
@@ -40,7 +40,9 @@ def test_the_loss_of_an_example_is_the_models_own() -> None:
 
 def test_unlabeled_examples_are_routed_to_the_group_that_they_belong_to() -> None:
     model = trained(gm.SelfLabeling(after=10))
-    ids = torch.cat([corpus("retain", 8, 100), corpus("forget", 8, 101), corpus("forget", 1, 102), corpus("retain", 1, 103)])
+    ids = torch.cat(
+        [corpus("retain", 8, 100), corpus("forget", 8, 101), corpus("forget", 1, 102), corpus("retain", 1, 103)]
+    )
     given = torch.tensor([-1] * 16 + [1, 0])
     seen: list[torch.Tensor] = []
     labeler: SelfLabeler = model.gradmask.labeler  # type: ignore[union-attr,assignment]

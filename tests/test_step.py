@@ -35,7 +35,9 @@ shapes = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6)
 
 
 @given(data=st.data(), shape=shapes, batch_type=st.sampled_from(list(SEED)), lr=st.floats(0, 10))
-def test_equal_bit_for_bit_to_one_entry_at_a_time(data: Any, shape: tuple[int, ...], batch_type: Any, lr: float) -> None:
+def test_equal_bit_for_bit_to_one_entry_at_a_time(
+    data: Any, shape: tuple[int, ...], batch_type: Any, lr: float
+) -> None:
     dtype = data.draw(st.sampled_from([np.float32, np.float64, np.float16]))
     theta = data.draw(hnp.arrays(np.float32, shape, elements=floats)).astype(dtype)
     grad = data.draw(hnp.arrays(np.float32, shape, elements=floats)).astype(dtype)
@@ -99,7 +101,10 @@ def test_other_array_libraries(library: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_type": "forgt"}, "batch_type must be 'forget', 'retain' or 'unlabeled', got 'forgt'. Did you mean 'forget'"),
+        (
+            {"batch_type": "forgt"},
+            "batch_type must be 'forget', 'retain' or 'unlabeled', got 'forgt'. Did you mean 'forget'",
+        ),
         ({"lr": -0.1}, "lr must be a finite number, not negative, got -0.1"),
         ({"lr": float("nan")}, "lr must be a finite number, not negative, got nan"),
         ({"lr": "fast"}, "lr must be a finite number, not negative, got 'fast'"),

@@ -18,7 +18,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "intermediate_size": 48,
         "max_position_embeddings": 64,
     },
-    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "attn_pdrop": 0, "embd_pdrop": 0, "resid_pdrop": 0},
+    "gpt2": {
+        "n_embd": 32,
+        "n_layer": 2,
+        "n_head": 4,
+        "n_positions": 64,
+        "attn_pdrop": 0,
+        "embd_pdrop": 0,
+        "resid_pdrop": 0,
+    },
     "gpt_neo": {
         "hidden_size": 32,
         "num_layers": 2,

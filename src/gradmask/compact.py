@@ -78,7 +78,9 @@ def _check_fits(model: PreTrainedModel, config: Any, state: dict[str, Tensor]) -
         with torch.device("meta"):
             expected = {key: value.shape for key, value in cls(copy.deepcopy(config)).state_dict().items()}
     except (ValueError, RuntimeError, TypeError) as error:
-        raise GradmaskError(f"{cls.__name__} cannot be built with the smaller sizes ({error}): use compact=False") from None
+        raise GradmaskError(
+            f"{cls.__name__} cannot be built with the smaller sizes ({error}): use compact=False"
+        ) from None
     wrong = [key for key, shape in expected.items() if key in state and state[key].shape != shape]
     if wrong:
         key = wrong[0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +38,9 @@ class SelfLabeling:
 
     def __post_init__(self) -> None:
         if self.after < 0 or self.references < 1 or not 0 <= self.momentum < 1 or not 0 < self.threshold < 1:
-            raise GradmaskError(f"self-labeling needs after >= 0, references >= 1, 0 <= momentum < 1, 0 < threshold < 1: {self}")
+            raise GradmaskError(
+                f"self-labeling needs after >= 0, references >= 1, 0 <= momentum < 1, 0 < threshold < 1: {self}"
+            )
 
 
 @dataclass
@@ -119,4 +120,3 @@ def example_losses(logits: Tensor, targets: Tensor) -> Tensor:
     losses = F.cross_entropy(logits[:, :-1].transpose(1, 2).float(), targets[:, 1:], reduction="none")
     counted = (targets[:, 1:] != -100).sum(1).clamp_min(1)
     return losses.sum(1) / counted
-

@@ -90,7 +90,9 @@ def _same_kind(given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         xp = array_api_compat.array_namespace(*given.values())
     except TypeError:
         kinds = ", ".join(f"{name} is {_kind(x)}" for name, x in given.items())
-        raise GradmaskError(f"params, grad and forget_mask must be arrays of one kind, but {kinds}: convert them") from None
+        raise GradmaskError(
+            f"params, grad and forget_mask must be arrays of one kind, but {kinds}: convert them"
+        ) from None
     return xp, given
 
 
@@ -114,7 +116,9 @@ def _check_shapes(arrays: dict[str, Any]) -> None:
     expected = tuple(arrays["params"].shape)
     for name, x in arrays.items():
         if tuple(x.shape) != expected:
-            raise GradmaskError(f"{name} has shape {tuple(x.shape)}, but params has shape {expected}: they must be equal")
+            raise GradmaskError(
+                f"{name} has shape {tuple(x.shape)}, but params has shape {expected}: they must be equal"
+            )
 
 
 def _as_floating(xp: Any, name: str, x: Any) -> Any:
@@ -129,7 +133,7 @@ def _numpy(theta: np.ndarray, g: np.ndarray, mask: np.ndarray, lr: float, batch_
     _check_mask_dtype(mask.dtype.kind in "biuf", mask.dtype)
     out = np.empty(theta.shape, theta.dtype)
     keep = None if batch_type == "unlabeled" else (batch_type == "retain")
-    work = partial(_numpy_span, *(_flat(x) for x in (theta, g, mask)), out.reshape(-1), lr, keep)
+    work = partial(_numpy_span, _flat(theta), _flat(g), _flat(mask), out.reshape(-1), lr, keep)
     if out.size < _THREADED:
         work(0, out.size)
         return out

@@ -13,7 +13,9 @@ from gradmask.data.spec import LabelSpec
 
 def documents(count: int = 3000) -> Dataset:
     domains = ["bio", "chem", "news", "code"]
-    return Dataset.from_dict({"text": [f"t{i}" for i in range(count)], "domain": [domains[i % 4] for i in range(count)]})
+    return Dataset.from_dict(
+        {"text": [f"t{i}" for i in range(count)], "domain": [domains[i % 4] for i in range(count)]}
+    )
 
 
 SPEC = LabelSpec(forget=["bio"], adjacent=["chem"], retain_labeled=0.25, undiscovered=0.2, false_positives=0.05)
@@ -41,7 +43,12 @@ def test_a_label_is_the_documents_own() -> None:
 def test_several_groups_have_their_own_ids() -> None:
     spec = LabelSpec(forget={"biology": ["bio"], "software": ["code"]}, undiscovered=0, retain_labeled=1)
     labeled = label_documents(documents(100), spec)
-    assert set(zip(labeled["domain"], labeled["data_labels"], strict=True)) == {("bio", 1), ("chem", 0), ("news", 0), ("code", 2)}
+    assert set(zip(labeled["domain"], labeled["data_labels"], strict=True)) == {
+        ("bio", 1),
+        ("chem", 0),
+        ("news", 0),
+        ("code", 2),
+    }
 
 
 def test_the_arms_see_what_they_should() -> None:

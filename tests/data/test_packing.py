@@ -19,11 +19,19 @@ def documents(count: int = 60) -> Dataset:
     labels = [(0, 1, -1)[i % 3] for i in range(count)]
     domain = [("en", "es")[i % 2] for i in range(count)]
     role = ["retain" if d == "en" else "forget" for d in domain]
-    return Dataset.from_dict({"text": texts, "domain": domain, "role": role, "group": [int(r == "forget") for r in role], "data_labels": labels})
+    return Dataset.from_dict(
+        {
+            "text": texts,
+            "domain": domain,
+            "role": role,
+            "group": [int(r == "forget") for r in role],
+            "data_labels": labels,
+        }
+    )
 
 
 def test_the_tokenizer_is_reproducible_and_lossless() -> None:
-    text = "¿Dónde está la llave? —dijo Ana.\n\"Here,\" said Leo. 42 €"
+    text = '¿Dónde está la llave? —dijo Ana.\n"Here," said Leo. 42 €'
     assert TOKENIZER.decode(TOKENIZER(text)["input_ids"]) == text
     assert len(TOKENIZER) == 400
     again = train_tokenizer(generate(50, "en") + generate(50, "es"), 400)
@@ -50,7 +58,11 @@ def test_tokenwise_labels_follow_their_tokens() -> None:
     packed = pack_tokenwise(data, TOKENIZER, 32)
     ids = [x for row in packed["input_ids"] for x in row]
     labels = [x for row in packed["data_labels"] for x in row]
-    expected = [(int(t), label) for x, label in zip(tokenize(data["text"], TOKENIZER), data["data_labels"], strict=True) for t in x]
+    expected = [
+        (int(t), label)
+        for x, label in zip(tokenize(data["text"], TOKENIZER), data["data_labels"], strict=True)
+        for t in x
+    ]
     assert list(zip(ids, labels, strict=True)) == expected[: len(ids)]
 
 

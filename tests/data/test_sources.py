@@ -43,7 +43,9 @@ def test_parquet_and_datasets_give_the_same(tmp_path: Path) -> None:
 
 def test_the_splits_of_a_dataset_are_kept(tmp_path: Path) -> None:
     plain = [{k: v for k, v in row.items() if k != "split"} for row in ROWS]
-    DatasetDict(train=Dataset.from_list(plain[:15]), validation=Dataset.from_list(plain[15:])).save_to_disk(tmp_path / "d")
+    DatasetDict(train=Dataset.from_list(plain[:15]), validation=Dataset.from_list(plain[15:])).save_to_disk(
+        tmp_path / "d"
+    )
     assert [row["split"] for row in load(kind="datasets", path=str(tmp_path / "d"))] == ["train"] * 15 + ["test"] * 5
 
 
@@ -67,10 +69,15 @@ def test_limits_count_per_domain_and_split(tmp_path: Path) -> None:
     rows = load(kind="jsonl", path=write(tmp_path / "x.jsonl", ROWS), documents=2)
     assert len(rows) == 8
     stories = load(kind="stories", megabytes=0.02, megabytes_test=0.01)
-    size = {key: sum(len(r["text"].encode()) for r in stories if (r["domain"], r["split"]) == key) for key in [("en", "train"), ("es", "test")]}
+    size = {
+        key: sum(len(r["text"].encode()) for r in stories if (r["domain"], r["split"]) == key)
+        for key in [("en", "train"), ("es", "test")]
+    }
     assert 20_000 <= size["en", "train"] < 25_000
     assert 10_000 <= size["es", "test"] < 15_000
-    assert not {r["text"] for r in stories if r["split"] == "train"} & {r["text"] for r in stories if r["split"] == "test"}
+    assert not {r["text"] for r in stories if r["split"] == "train"} & {
+        r["text"] for r in stories if r["split"] == "test"
+    }
 
 
 def broken(tmp_path: Path, name: str, content: bytes) -> dict[str, Any]:
@@ -84,7 +91,11 @@ def broken(tmp_path: Path, name: str, content: bytes) -> dict[str, Any]:
         ("x.jsonl", b"", r"x\.jsonl is empty"),
         ("x.jsonl", b'{"text": "a", "domain": "b"}\n{"text": \n', r"x\.jsonl, line 2: not valid JSON"),
         ("x.jsonl", b"[1]\n", "line 1: needs a JSON object, got list"),
-        ("x.jsonl", b'{"txt": "a", "domain": "b"}\n', "line 1: no field 'text'. Did you mean 'txt'. Fields: txt, domain"),
+        (
+            "x.jsonl",
+            b'{"txt": "a", "domain": "b"}\n',
+            "line 1: no field 'text'. Did you mean 'txt'. Fields: txt, domain",
+        ),
         ("x.jsonl", b'{"text": 3, "domain": "b"}\n', "field 'text' must be text, got int"),
         ("x.jsonl", b'{"text": "a", "domain": "b", "split": "dev"}\n', "split must be 'train' or 'test', got 'dev'"),
         ("x.jsonl", '{"text": "ñ"}\n'.encode("latin-1"), "line 1: not UTF-8"),

@@ -60,7 +60,13 @@ def test_spanish_agrees() -> None:
     red, working, kind = Adjective("red", "rojo"), Adjective("hardworking", "trabajador"), Adjective("kind", "amable")
     assert [red.spanish(True), red.spanish(False), red.spanish(True, plural=True)] == ["roja", "rojo", "rojas"]
     assert [working.spanish(True), kind.spanish(True)] == ["trabajadora", "amable"]
-    assert list(map(spanish_plural, ["luz", "cajón", "árbol", "casa", "lápiz"])) == ["luces", "cajones", "árboles", "casas", "lápices"]
+    assert list(map(spanish_plural, ["luz", "cajón", "árbol", "casa", "lápiz"])) == [
+        "luces",
+        "cajones",
+        "árboles",
+        "casas",
+        "lápices",
+    ]
     text = " ".join(generate(2000, "es"))
     assert not re.search(r"\b(de|a) el\b", text)
     for noun in nouns_of("THINGS"):
@@ -69,7 +75,13 @@ def test_spanish_agrees() -> None:
 
 
 def test_english_forms() -> None:
-    assert [english_past(v) for v in ("clean", "carry", "polish", "play", "wake_up")] == ["cleaned", "carried", "polished", "played", "waked up"]
+    assert [english_past(v) for v in ("clean", "carry", "polish", "play", "wake_up")] == [
+        "cleaned",
+        "carried",
+        "polished",
+        "played",
+        "waked up",
+    ]
     forms = {v.base: (v.past, v.ing) for v in verbs_of("ON_THING")}
     assert forms["cut"] == ("cut", "cutting")
     assert forms["drop"] == ("dropped", "dropping")

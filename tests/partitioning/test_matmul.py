@@ -24,8 +24,14 @@ def as_flag(bits: list[bool]) -> Flag:
 
 
 def slow(
-    x: Tensor, dy: Tensor, geometry: Geometry, parts: list[Tensor], bias: Tensor, runs: dict[str, list[bool]],
-    learns: dict[str, list[bool]], passes: dict[str, list[bool]],
+    x: Tensor,
+    dy: Tensor,
+    geometry: Geometry,
+    parts: list[Tensor],
+    bias: Tensor,
+    runs: dict[str, list[bool]],
+    learns: dict[str, list[bool]],
+    passes: dict[str, list[bool]],
 ) -> tuple[Tensor, Tensor, list[Tensor | None]]:
     """Token by token, with plain autograd on an ordinary weight."""
     dim, units = geometry.dim, geometry.units
@@ -81,7 +87,10 @@ def test_one_pass_equals_one_pass_per_token(
 
     everywhere = [True] * BATCH * LENGTH
     runs = {"retain": everywhere, "a": bits[0], "b": bits[1]} if split == "in" else dict.fromkeys(GROUPS, everywhere)
-    learns = {"retain": bits[2], **{g: [m and n for m, n in zip(bits[i], runs[g], strict=True)] for g, i in (("a", 3), ("b", 4))}}
+    learns = {
+        "retain": bits[2],
+        **{g: [m and n for m, n in zip(bits[i], runs[g], strict=True)] for g, i in (("a", 3), ("b", 4))},
+    }
     passes = {"retain": bits[5], "a": everywhere, "b": everywhere}
     route = Route(*({g: as_flag(v) for g, v in what.items()} for what in (runs, learns, passes)))
 

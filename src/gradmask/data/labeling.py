@@ -80,4 +80,7 @@ def label_table(packed: Dataset, groups: Sequence[str], sequence_length: int) ->
 
 
 def _labeled(row: Mapping[str, int]) -> dict[str, int]:
-    return {**{f"labeled {name}" if name != "unlabeled" else name: n for name, n in row.items()}, "tokens": sum(row.values())}
+    return {
+        **{f"labeled {name}" if name != "unlabeled" else name: n for name, n in row.items()},
+        "tokens": sum(row.values()),
+    }

@@ -73,7 +73,11 @@ def _stories(source: SourceSpec, seed: int) -> Iterator[Document]:
                     left = None if left is None else left - len(text.encode()) / 1e6
                 start += count
                 wanted = None if wanted is None else wanted - count
-                if wanted == 0 or (left is not None and left <= 0) or (wanted is None and left is None and count >= step):
+                if (
+                    wanted == 0
+                    or (left is not None and left <= 0)
+                    or (wanted is None and left is None and count >= step)
+                ):
                     break
 
 
@@ -113,7 +117,9 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise GradmaskError(f"{path}, line {number}: not valid JSON ({error.msg} at column {error.colno})") from None
+            raise GradmaskError(
+                f"{path}, line {number}: not valid JSON ({error.msg} at column {error.colno})"
+            ) from None
         if not isinstance(row, dict):
             raise GradmaskError(f"{path}, line {number}: needs a JSON object, got {type(row).__name__}")
         yield f"{path}, line {number}", row

@@ -80,7 +80,9 @@ def draw_cast(random: Random) -> Cast:
         while noun.es in used:
             noun = random.choice(nouns_of(nouns))
         used.add(noun.es)
-        entities[key] = Thing(noun.en, noun.ens, noun.es, noun.ess, noun.feminine, random.choice(adjectives_of(adjectives)))
+        entities[key] = Thing(
+            noun.en, noun.ens, noun.es, noun.ess, noun.feminine, random.choice(adjectives_of(adjectives))
+        )
     entities["p"] = _worker(random, hero.feminine)
     entities["p2"] = _worker(random, random.random() < 0.5)
     first, second = random.sample(TOWNS, 2)

@@ -12,7 +12,20 @@ from gradmask.errors import GradmaskError
 
 LANGUAGES = ("en", "es")
 
-_MIDDLES = ("journey", "find", "trouble", "attempt", "meeting", "talk", "talk", "trade", "meal", "nature", "feeling", "aside")
+_MIDDLES = (
+    "journey",
+    "find",
+    "trouble",
+    "attempt",
+    "meeting",
+    "talk",
+    "talk",
+    "trade",
+    "meal",
+    "nature",
+    "feeling",
+    "aside",
+)
 
 
 def generate(count: int, language: str, seed: int = 0, start: int = 0) -> list[str]:

@@ -122,7 +122,12 @@ def _english(kind: str, entity: Thing | Who) -> str:
     return f"the {adjective} {noun}" if kind.endswith("+") else f"the {noun}"
 
 
-_SPANISH_THE = {"the": ("el", "la"), "of the": ("del", "de la"), "to the": ("al", "a la"), "from the": ("desde el", "desde la")}
+_SPANISH_THE = {
+    "the": ("el", "la"),
+    "of the": ("del", "de la"),
+    "to the": ("al", "a la"),
+    "from the": ("desde el", "desde la"),
+}
 
 
 def _spanish(kind: str, entity: Thing | Who) -> str:

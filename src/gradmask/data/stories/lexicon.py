@@ -112,7 +112,9 @@ def _verb(entry: str) -> Verb:
     base, _, past = english.partition(":")
     past = past or english_past(base)
     stem, ending = infinitive[:-2], infinitive[-2:]
-    regular = (stem + "ó", stem + "aba", stem + "ando") if ending == "ar" else (stem + "ió", stem + "ía", stem + "iendo")
+    regular = (
+        (stem + "ó", stem + "aba", stem + "ando") if ending == "ar" else (stem + "ió", stem + "ía", stem + "iendo")
+    )
     preterite, imperfect, gerund = verbs.IRREGULAR.get(infinitive, regular)
     return Verb(base.replace("_", " "), past, english_ing(base, past), infinitive, preterite, imperfect, gerund)
 
