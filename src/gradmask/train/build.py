@@ -49,7 +49,7 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     slices = {name: gm.Slice(**group.model_dump()) for name, group in partition.groups.items()}
     own = partition.self_labeling
     labeling = gm.SelfLabeling(**own.model_dump()) if own else False
-    return gm.partition(model, slices, partition.joint, partition.policy, seed, labeling)
+    return gm.partition(model, slices, partition.joint, partition.policy, seed, labeling, exact=partition.exact)
 
 
 def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | None) -> list[Problem]:
