@@ -64,6 +64,11 @@ class Tabled(Owned):
         route = self.gradmask_board.route
         return {group: (route.run(group), route.learn(group)) for group in tables_of(self)}  # type: ignore[arg-type]
 
+    def divides(self) -> bool:
+        """Whether only some tokens use, or teach, one of the tables in this call."""
+        masks = isinstance(self.gradmask_board.route.learn(self.gradmask_owners["weight"]), TokenMask)
+        return masks or any(isinstance(flag, TokenMask) for pair in self.flags().values() for flag in pair)
+
     def read_parameter(self, name: str) -> Tensor | None:
         """From outside (a fused loss reads ``head.weight`` itself), the table as the current route sums it."""
         reading = self.__dict__.get("_gradmask_reading") or {}
@@ -99,6 +104,9 @@ class TabledEmbedding(Tabled, OwnedEmbedding):
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         route, shared = self.gradmask_board.route, self._parameters["weight"]
         assert shared is not None
+        if self.gradmask_plain.forward is not nn.Embedding.forward and not self.divides():
+            with self.reading({"weight": self.sum_tables()}):  # scaled rows do not add up bit for bit
+                return self.gradmask_plain.forward(self, *args, **kwargs)
         out = self._look_up(shared, route.learn(self.gradmask_owners["weight"]), args, kwargs)
         for group, (run, learn) in self.flags().items():
             if run is not False:
@@ -125,6 +133,8 @@ class TabledLinear(Tabled, OwnedLinear):
                 return super().forward(x)
         with self.reading({} if masked else {"weight": self.shared()}):
             y = super().forward(x)
+        if self._parameters.get("bias") is not None:
+            y = y.clone()  # a product with a bias comes as a view, which autograd does not let change in place
         x, lead = x.to(compute_dtype(x)), tuple(x.shape[:-1])
         for group, table in tables_of(self).items():
             run, learn = flags[group]
