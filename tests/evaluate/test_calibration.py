@@ -1,78 +1,168 @@
-"""Calibration against the slow way: training the bias through the whole model."""
-
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings as hypothesis_settings, strategies as st
+
+from gradmask.errors import GradmaskError
+from gradmask.evaluate.calibration import CalibrationSettings, Observed, calibrate, observe
+from gradmask.evaluate.losses import calibrated_token_losses
 from tiny import VOCABULARY, tiny, tokens
 
-import gradmask as gm
-from gradmask.evaluate.calibration import Calibrated, CalibrationSettings, calibration_bias, token_logits
-from gradmask.evaluate.losses import domain_loss
-
-ROLES = {"a": "forget", "b": "retain", "c": "adjacent"}
-SETS = {"a": tokens(6, 10, seed=1), "b": tokens(6, 10, seed=2), "c": tokens(6, 10, seed=3)}
+ROLES = {"es": "forget", "en": "retain", "pt": "adjacent"}
+SEQUENCES = {"es": tokens(6, 9, 1), "en": tokens(6, 9, 2), "pt": tokens(6, 9, 3)}
+FULL_BATCH = CalibrationSettings(steps=60, tokens=48, sample=48)
 
 
-def slow(model: torch.nn.Module, alpha: float, beta: float, steps: int) -> torch.Tensor:
+def observed(m: int, seed: int) -> tuple[Observed, torch.Tensor]:
+    """Random predictions in float64, and the logits that they come from."""
+    luck = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(m, VOCABULARY, dtype=torch.float64, generator=luck)
+    targets = torch.randint(VOCABULARY, (m,), generator=luck)
+    log = logits.log_softmax(1)
+    return Observed(log.exp(), targets, log.gather(1, targets[:, None])[:, 0]), logits
+
+
+@hypothesis_settings(max_examples=20, deadline=None)
+@given(m=st.integers(1, 20), seed=st.integers(0, 99), scale=st.sampled_from([0.0, 1.0, 20.0]))
+def test_loss_and_gradient_are_those_of_autograd(m: int, seed: int, scale: float) -> None:
+    rows, logits = observed(m, seed)
+    bias = scale * torch.randn(VOCABULARY, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    bias.requires_grad_()
+    loss = F.cross_entropy(logits + bias, rows.targets)
+    loss.backward()
+    with torch.no_grad():
+        torch.testing.assert_close(rows.loss(bias), loss.detach(), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(rows.gradient(bias), bias.grad, rtol=1e-10, atol=1e-12)
+
+
+def oracle(model: torch.nn.Module, weights: dict[str, float], s: CalibrationSettings) -> torch.Tensor:
+    """The same by autograd through the whole model, every token at every step."""
     bias = torch.zeros(VOCABULARY, requires_grad=True)
-    optimizer = torch.optim.AdamW([bias], lr=1e-2, weight_decay=0.0)
-    weights = {"a": 1.0, "b": alpha, "c": beta}
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = 1e-2 + (1e-3 - 1e-2) * step / max(1, steps - 1)
+    optimizer = torch.optim.AdamW([bias], lr=s.rate, weight_decay=0.0)
+    for step in range(s.steps):
+        optimizer.param_groups[0]["lr"] = s.rate + (s.final_rate - s.rate) * step / (s.steps - 1)
         loss = torch.zeros(())
-        for name, ids in SETS.items():
+        for domain, weight in weights.items():
+            ids = SEQUENCES[domain]
             logits = model(input_ids=ids).logits[:, :-1] + bias
-            loss = loss + weights[name] / sum(weights.values()) * F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+            loss = loss + weight * F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return bias.detach()
 
 
-def everything(settings: CalibrationSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each step see every token once instead of a sample."""
-    monkeypatch.setattr("torch.randint", lambda high, size, generator: torch.arange(high))
+@pytest.mark.parametrize(("alpha", "beta"), [(100.0, 0.0), (1.0, 2.0)])
+def test_the_bias_is_that_of_training_it_on_the_model(alpha: float, beta: float) -> None:
+    model = tiny("llama").eval()
+    weights = {d: w for d, w in {"es": 1.0, "en": alpha, "pt": beta}.items() if w}
+    total = sum(weights.values())
+    expected = oracle(model, {d: w / total for d, w in weights.items()}, FULL_BATCH)
+    found = calibrate(model, SEQUENCES, ROLES, replace(FULL_BATCH, alpha=alpha, beta=beta))
+    torch.testing.assert_close(found.bias, expected, rtol=0, atol=2e-4)
+    assert found.bias.abs().max() > 0.1
 
 
-def test_it_is_what_training_a_bias_through_the_model_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tiny().eval()
-    settings = CalibrationSettings(steps=12, alpha=3.0, beta=0.5)
-    everything(settings, monkeypatch)
-    found = calibration_bias(model, SETS, ROLES, settings)
-    torch.testing.assert_close(found, slow(model, 3.0, 0.5, 12), rtol=1e-4, atol=1e-6)
+def test_the_objective_falls_and_is_what_the_calibrated_losses_say() -> None:
+    model = tiny("gpt2")
+    found = calibrate(model, SEQUENCES, ROLES, FULL_BATCH)
+    means = {d: [x.mean() for x in calibrated_token_losses(model, SEQUENCES[d], found.bias)] for d in ("es", "en")}
+    before, after = ((means["es"][i] + 100 * means["en"][i]) / 101 for i in (0, 1))
+    assert found.before == pytest.approx(float(before), abs=1e-5)
+    assert found.after == pytest.approx(float(after), abs=1e-5)
+    assert found.after < found.before
 
 
-def test_it_lowers_what_it_is_trained_on_and_moves_nothing_else() -> None:
-    model = tiny().eval()
-    before = {n: p.clone() for n, p in model.named_parameters()}
-    bias = calibration_bias(model, SETS, ROLES, CalibrationSettings(steps=200, alpha=1.0))
-    calibrated = Calibrated(model, bias)
-    plain = sum(domain_loss(model, SETS[d]).nats for d in "ab")
-    assert sum(domain_loss(calibrated, SETS[d]).nats for d in "ab") < plain - 0.05
-    assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
-    nothing = Calibrated(model, torch.zeros(VOCABULARY))
-    assert domain_loss(nothing, SETS["a"]) == domain_loss(model, SETS["a"])
-
-
-def test_the_retain_loss_is_what_alpha_protects() -> None:
-    model = tiny().eval()
-    losses = {}
+def test_alpha_protects_the_retain_loss() -> None:
+    model, losses = tiny("llama"), {}
     for alpha in (0.01, 100.0):
-        bias = calibration_bias(model, SETS, ROLES, CalibrationSettings(steps=150, alpha=alpha))
-        losses[alpha] = {d: domain_loss(Calibrated(model, bias), SETS[d]).nats for d in "ab"}
-    assert losses[100.0]["b"] < losses[0.01]["b"]
-    assert losses[100.0]["a"] > losses[0.01]["a"]
+        bias = calibrate(model, SEQUENCES, ROLES, replace(FULL_BATCH, alpha=alpha)).bias
+        losses[alpha] = [calibrated_token_losses(model, SEQUENCES[d], bias)[1].mean() for d in ("es", "en")]
+    assert losses[100.0][1] < losses[0.01][1]
+    assert losses[100.0][0] > losses[0.01][0]
 
 
-def test_tokens_are_spread_over_the_sequences() -> None:
-    model = tiny().eval()
-    logits, targets = token_logits(model, SETS["a"], tokens=18)
-    assert (logits.shape, targets.shape) == ((18, VOCABULARY), (18,))
-    assert targets.tolist() == [int(x) for row in SETS["a"] for x in row[[1, 5, 9]]]
+def test_no_steps_no_bias() -> None:
+    found = calibrate(tiny("llama"), SEQUENCES, ROLES, replace(FULL_BATCH, steps=0))
+    assert torch.equal(found.bias, torch.zeros(VOCABULARY))
+    assert found.after == found.before
 
 
-def test_a_domain_without_a_role_is_refused() -> None:
-    with pytest.raises(gm.GradmaskError, match=r"domains \['c'\] have no role"):
-        calibration_bias(tiny(), SETS, {"a": "forget", "b": "retain"})
+def test_a_bias_that_makes_it_worse_is_not_taken() -> None:
+    wild = calibrate(tiny("llama"), SEQUENCES, ROLES, replace(FULL_BATCH, steps=1, rate=1e3))
+    assert torch.equal(wild.bias, torch.zeros(VOCABULARY))
+    assert wild.after == wild.before
+
+
+def test_tokens_that_became_impossible_are_given_back() -> None:
+    model, ids = tiny("llama"), SEQUENCES["es"]
+    lost = ids[:, 1:].flatten().bincount(minlength=VOCABULARY).topk(5).indices
+    healthy = calibrate(model, {"es": ids}, ROLES, FULL_BATCH).bias
+
+    def lose(module: torch.nn.Module, inputs: object, out: Any) -> None:
+        out.logits[..., lost] -= 8.0
+
+    model.register_forward_hook(lose)
+    hurt = calibrate(model, {"es": ids}, ROLES, replace(FULL_BATCH, steps=500))
+    assert (hurt.bias[lost] - healthy[lost]).min() > 1.0
+    assert hurt.before - hurt.after > 1.0
+
+
+def test_calibration_is_the_same_twice_and_leaves_the_model_alone() -> None:
+    model = tiny("llama").train()
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    sampled = CalibrationSettings(steps=20, tokens=40, sample=10)
+    first, second = (calibrate(model, SEQUENCES, ROLES, sampled).bias for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, calibrate(model, SEQUENCES, ROLES, replace(sampled, seed=1)).bias)
+    assert model.training
+    assert all(torch.equal(p, before[name]) and p.grad is None for name, p in model.named_parameters())
+
+
+@pytest.mark.parametrize(("tokens_", "rows"), [(30, 30), (31, 32), (1000, 16 + 48)])
+def test_tokens_come_from_a_roles_domains_alike(tokens_: int, rows: int) -> None:
+    small, large = torch.full((2, 9), 5), torch.full((6, 9), 7)
+    found = observe(tiny("llama"), [small, large], tokens_, 4, torch.Generator().manual_seed(0))
+    assert found.probabilities.shape == (rows, VOCABULARY)
+    assert int((found.targets == 5).sum()) == min(16, -(-tokens_ // 2))
+    torch.testing.assert_close(found.probabilities.sum(1), torch.ones(rows))
+    chosen = found.probabilities.gather(1, found.targets[:, None])[:, 0].log()
+    torch.testing.assert_close(found.log_target, chosen, rtol=1e-4, atol=1e-4)
+
+
+def test_parts_take_turns_over_all_tokens() -> None:
+    rows, _ = observed(20, 0)
+    turns = [rows.part(step, 5).targets for step in range(8)]
+    assert torch.equal(torch.cat(turns[:4]), rows.targets)
+    assert torch.equal(torch.cat(turns[4:]), rows.targets)
+    assert len(rows.part(3, 50).targets) == 20
+
+
+def test_memory_bounds_the_tokens() -> None:
+    seen: list[int] = []
+    model = tiny("llama")
+    model.register_forward_pre_hook(lambda m, a, k: seen.append(len(k["input_ids"])), with_kwargs=True)
+    calibrate(model, SEQUENCES, ROLES, FULL_BATCH, batch_size=1)
+    generous = len(seen)
+    seen.clear()
+    calibrate(model, SEQUENCES, ROLES, replace(FULL_BATCH, memory=2 * 8 * VOCABULARY * 4), batch_size=1)
+    assert len(seen) < generous
+    assert len(seen) == len(("one probe", "one of each role")) + 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("roles", "settings", "words"),
+    [
+        ({"es": "forget"}, FULL_BATCH, "the role of domain 'en' is None, needed: forget, retain, adjacent"),
+        ({**ROLES, "en": "keep"}, FULL_BATCH, "the role of domain 'en' is 'keep', needed: forget, retain, adjacent"),
+        (dict.fromkeys(ROLES, "adjacent"), FULL_BATCH, "nothing to train on. Roles at hand: adjacent; weights: "),
+    ],
+)
+def test_unfit_roles_are_refused_in_words(roles: dict[str, str], settings: CalibrationSettings, words: str) -> None:
+    with pytest.raises(GradmaskError, match=words):
+        calibrate(tiny("llama"), SEQUENCES, roles, settings)

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from tiny import tiny, tokens
 
 import gradmask as gm
+from evaluate.fabricated import word_tokenizer
 from gradmask.data.tokenizer import train_tokenizer
 from gradmask.evaluate.calibration import CalibrationSettings
-from gradmask.evaluate.headline import headline
-from gradmask.evaluate.losses import domain_loss
-from gradmask.evaluate.results import ArmResult, DomainResult, Headline, Results, read_results, write_results
-from gradmask.evaluate.run import Measures, measure, quick_losses, sample
+from gradmask.evaluate.losses import byte_count, domain_loss
+from gradmask.evaluate.run import Measures, measure, quick_losses, sample, split
+from tiny import tiny, tokens
 
 TEST = {d: Dataset.from_dict({"input_ids": tokens(12, 16, seed=i).tolist()}) for i, d in enumerate(("en", "es"))}
 ROLES = {"en": "retain", "es": "forget"}
@@ -59,7 +56,10 @@ def test_points_of_the_curve_and_samples() -> None:
     before = torch.get_rng_state()
     texts = sample(model, tokenizer, TEST, QUICK)
     assert torch.equal(torch.get_rng_state(), before)
-    assert [(s.domain, set(s.continuations)) for s in texts] == [("en", {"full", "removed"}), ("es", {"full", "removed"})]
+    assert [(s.domain, set(s.continuations)) for s in texts] == [
+        ("en", {"full", "removed"}),
+        ("es", {"full", "removed"}),
+    ]
     assert texts == sample(model, tokenizer, TEST, QUICK)
 
 
@@ -68,49 +68,44 @@ def domain_loss_without(model: torch.nn.Module) -> float:
         return domain_loss(model, torch.tensor(TEST["es"]["input_ids"][:3])).nats
 
 
-def domain(role: str, loss: float, calibrated: float | None) -> DomainResult:
-    return DomainResult(role=role, loss=loss, error=0.1, perplexity=1.0, calibrated_loss=calibrated, tokens=9)  # type: ignore[arg-type]
+def test_calibration_never_sees_what_is_reported() -> None:
+    report, calibration = split(TEST, QUICK)
+    everything = torch.tensor(TEST["es"]["input_ids"])
+    assert torch.equal(report["es"], everything[:6])
+    assert torch.equal(calibration["es"], everything[6:])
+    few = {"es": TEST["es"].select(range(5))}
+    report, calibration = split(few, QUICK)
+    assert (len(report["es"]), len(calibration["es"])) == (2, 3)
 
 
-def arm(*models: tuple[str, float, float]) -> ArmResult:
-    results = {name: {"es": domain("forget", f, f), "en": domain("retain", r, r)} for name, f, r in models}
-    return ArmResult(title="t", parameters={}, steps=1, tokens=1, seconds=1.0, models=results)
+def test_both_losses_come_with_their_errors_and_bytes() -> None:
+    found = measure(tiny(), TEST, ROLES, QUICK, tokenizer=word_tokenizer())["full"]["es"]
+    assert found.error is not None
+    assert found.calibrated_error is not None
+    ids = torch.tensor(TEST["es"]["input_ids"][:6])
+    size = byte_count(word_tokenizer(), ids)
+    assert found.bits_per_byte == pytest.approx(found.loss * ids[:, 1:].numel() / np.log(2) / size)
+    assert measure(tiny(), TEST, ROLES, QUICK)["full"]["es"].bits_per_byte is None
 
 
-def test_the_headline_compares_with_no_filter_and_perfect_filter() -> None:
-    arms = {
-        "gradmask": arm(("full", 4.4, 4.1), ("removed", 6.0, 4.05)),
-        "no_filter": arm(("full", 4.0, 4.0)),
-        "filter": arm(("full", 4.5, 3.9)),
-        "perfect_filter": arm(("full", 6.5, 3.8)),
-    }
-    h = headline(arms)
-    assert h.gap_closed == pytest.approx(0.8)
-    assert h.filter_gap_closed == pytest.approx(0.2)
-    assert h.retain_difference == pytest.approx(0.05)
-    assert h.full_forget_difference == pytest.approx(0.4)
-    assert h.calibrated
+def test_greedy_text_needs_no_luck() -> None:
+    greedy = Measures(samples=1, sample_tokens=4, temperature=0.0)
+    model, tokenizer = partitioned(), word_tokenizer()
+    assert sample(model, tokenizer, TEST, greedy, seed=0) == sample(model, tokenizer, TEST, greedy, seed=1)
+    assert sample(model, tokenizer, TEST, Measures(samples=0)) == []
 
 
-def test_the_headline_does_not_divide_by_a_gap_that_is_not_there() -> None:
-    arms = {"gradmask": arm(("full", 4, 4), ("removed", 6, 4)), "no_filter": arm(("full", 4, 4)), "perfect_filter": arm(("full", 4, 4))}
-    h = headline(arms)
-    assert h.gap_closed is None
-    assert "not above that of no filter" in h.remarks[0]
-    assert headline({"gradmask": arms["gradmask"]}).gap_closed is None
+def test_a_loss_that_is_no_number_is_an_error_that_names_the_model() -> None:
+    model = tiny()
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    with pytest.raises(gm.GradmaskError, match="the loss of the full model on 'en' is no number"):
+        measure(model, TEST, ROLES, QUICK)
 
 
-def test_results_come_back_and_damage_is_named(tmp_path: Path) -> None:
-    results = Results(
-        name="n", created="now", command="c", versions={}, recipe={}, arms={"no_filter": arm(("full", 1, 2))},
-        headline=Headline(calibrated=True),
-    )  # fmt: skip
-    path = tmp_path / "results.json"
-    write_results(path, results)
-    assert read_results(path) == results
-    assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
-    path.write_text(path.read_text().replace('"steps": 1', '"steps": "many"'))
-    with pytest.raises(gm.GradmaskError, match=r"damaged or from another version: arms\.no_filter\.steps"):
-        read_results(path)
-    with pytest.raises(gm.GradmaskError, match="evaluate the run first"):
-        read_results(tmp_path / "nowhere.json")
+def test_unfit_input_is_refused_in_words() -> None:
+    with pytest.raises(gm.GradmaskError, match="domains without a role: es. Roles are given for: en"):
+        measure(tiny(), TEST, {"en": "retain"}, QUICK)
+    one = {"es": TEST["es"].select([0])}
+    with pytest.raises(gm.GradmaskError, match="left: the held-out set of 'es' has 1, of which the first 1 are used"):
+        measure(tiny(), one, ROLES, QUICK)

@@ -1,122 +1,190 @@
 """Logit calibration: a loss must not be high merely because some tokens became impossible.
 
-After training, one bias per vocabulary entry is trained on ℓ_forget + α·ℓ_retain (+ β·ℓ_adjacent), and nothing else
-(Shilov et al., arXiv 2512.05648, evaluation). Since only a bias on the logits moves, the model's log-probabilities of the
-calibration tokens are computed once, and each step works on a sample of them.
+After training, one bias per vocabulary entry is trained on ℓ_forget + α·ℓ_retain + β·ℓ_adjacent, and nothing else
+(Shilov et al., arXiv 2512.05648, evaluation). Since only a bias b on the logits moves, the model runs once, and its
+probabilities P of the calibration tokens are kept. With them a step is two products of a matrix and a vector:
+
+    Z_t = Σ_v P_tv e^(b_v)        ∂ℓ/∂b_v = mean_t P_tv e^(b_v) / Z_t − (share of targets that are v)
+
+which is exact. The objective is convex, so its value before and after tells whether the bias is worth having.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
-from gradmask.evaluate.losses import batches, evaluating
+from gradmask.evaluate.losses import evaluating, predictions
+
+ROLES = ("forget", "retain", "adjacent")
 
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """``steps`` of AdamW from ``rate`` linearly to ``final_rate``, on ``tokens`` tokens of each domain, ``sample`` a step."""
+    """``steps`` of AdamW (no weight decay), its rate going linearly from ``rate`` to ``final_rate``.
+
+    ``alpha`` and ``beta`` weigh the retain and the adjacent loss. Up to ``tokens`` tokens of each role are used, fewer
+    where their probabilities would not fit into ``memory`` bytes; each step takes ``sample`` of them.
+    """
 
     steps: int = 300
     alpha: float = 100.0
     beta: float = 0.0
     rate: float = 1e-2
     final_rate: float = 1e-3
-    tokens: int = 12_000
+    tokens: int = 16_384
     sample: int = 1_024
+    memory: int = 768 * 2**20
     seed: int = 0
 
-
-def token_logits(model: nn.Module, sequences: Tensor, tokens: int, batch_size: int = 32) -> tuple[Tensor, Tensor]:
-    """Logits ``[m, vocabulary]`` and targets ``[m]`` of up to ``tokens`` positions, spread over ``sequences``."""
-    device = next(model.parameters()).device
-    per_sequence = max(1, min(sequences.shape[1] - 1, -(-tokens // len(sequences))))
-    at = torch.linspace(0, sequences.shape[1] - 2, per_sequence).long()
-    logits, targets = [], []
-    with evaluating(model):
-        for batch in batches(sequences, batch_size):
-            out = model(input_ids=batch.to(device), use_cache=False).logits[:, at].float().cpu()
-            logits.append(out.flatten(0, 1))
-            targets.append(batch[:, at + 1].flatten())
-    return torch.cat(logits)[:tokens], torch.cat(targets)[:tokens]
+    def weights(self) -> dict[str, float]:
+        """Role -> weight of its loss."""
+        return {"forget": 1.0, "retain": self.alpha, "adjacent": self.beta}
 
 
-def calibration_bias(
+@dataclass(frozen=True)
+class Calibration:
+    """``bias`` ``[vocabulary]``, and the weighted mean loss in nats ``before`` and ``after`` it."""
+
+    bias: Tensor
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a model says of ``m`` tokens: ``probabilities`` ``[m, vocabulary]``, and the log of that of each target."""
+
+    probabilities: Tensor
+    targets: Tensor
+    log_target: Tensor
+
+    def part(self, step: int, size: int) -> Observed:
+        """The ``size`` tokens whose turn it is at ``step``, without a copy."""
+        parts = max(1, len(self.targets) // size)
+        at = slice(step % parts * size, (step % parts + 1) * size)
+        return Observed(self.probabilities[at], self.targets[at], self.log_target[at])
+
+    def loss(self, bias: Tensor) -> Tensor:
+        """Mean loss in nats with ``bias`` added to the logits."""
+        top = bias.max()
+        mass = self.probabilities @ (bias - top).exp()
+        return (mass.log() + top - self.log_target - bias[self.targets]).mean()
+
+    def gradient(self, bias: Tensor) -> Tensor:
+        """The gradient ``[vocabulary]`` of `loss`."""
+        tilt = (bias - bias.max()).exp()
+        mass = self.probabilities @ tilt
+        expected = tilt * (mass.reciprocal() @ self.probabilities)
+        counts = torch.bincount(self.targets, minlength=len(bias)).to(bias.dtype)
+        return (expected - counts) / len(self.targets)
+
+
+def calibrate(
     model: nn.Module,
     sequences: Mapping[str, Tensor],
     roles: Mapping[str, str],
     settings: CalibrationSettings | None = None,
     batch_size: int = 32,
-) -> Tensor:
-    """The bias ``[vocabulary]`` that minimizes the weighted loss.
+) -> Calibration:
+    """Train the bias. It is zero where no bias that was found is better.
 
     Args:
         model: any model whose forward pass gives ``logits``.
         sequences: domain -> held-out ids ``[n, length]``, apart from those that losses are reported on.
-        roles: domain -> ``forget``, ``retain`` or ``adjacent``; a role's loss is the mean over its domains.
+        roles: domain -> ``forget``, ``retain`` or ``adjacent``; a role's tokens come from its domains alike.
         settings: see `CalibrationSettings`.
 
     Raises:
-        GradmaskError: a domain without a role.
+        GradmaskError: a domain without a known role, or no domain whose loss has a weight.
     """
     settings = settings or CalibrationSettings()
-    missing = sorted(set(sequences) - set(roles))
-    if missing:
-        raise GradmaskError(f"calibration: domains {missing} have no role")
     weights = _weights(sequences, roles, settings)
-    known = {
-        domain: token_logits(model, ids, settings.tokens, batch_size)
-        for domain, ids in sequences.items()
-        if weights[domain] > 0
-    }
-    vocabulary = next(iter(known.values()))[0].shape[1]
-    return _fit(known, weights, vocabulary, settings)
+    per_role = {role: [ids for domain, ids in sequences.items() if roles[domain] == role] for role in weights}
+    one = probe(model, next(iter(sequences.values())))
+    affordable = settings.memory // (len(weights) * len(one) * one.element_size())
+    tokens = max(1, min(settings.tokens, affordable))
+    luck = torch.Generator().manual_seed(settings.seed)
+    observed = {role: observe(model, ids, tokens, batch_size, luck) for role, ids in per_role.items()}
+    return _fit(observed, weights, settings)
 
 
 def _weights(
     sequences: Mapping[str, Tensor], roles: Mapping[str, str], settings: CalibrationSettings
 ) -> dict[str, float]:
-    of_role = {"forget": 1.0, "retain": settings.alpha, "adjacent": settings.beta}
-    counts = {role: sum(roles[d] == role for d in sequences) for role in of_role}
-    return {domain: of_role[roles[domain]] / counts[roles[domain]] for domain in sequences}
+    """The roles at hand whose loss has a weight; the weights sum to 1."""
+    for domain in sequences:
+        if roles.get(domain) not in ROLES:
+            raise GradmaskError(
+                f"calibration: the role of domain {domain!r} is {roles.get(domain)!r}, needed: {', '.join(ROLES)}"
+            )
+    present = {roles[domain] for domain in sequences}
+    weights = {role: weight for role, weight in settings.weights().items() if role in present and weight > 0}
+    if not weights:
+        raise GradmaskError(
+            f"calibration: nothing to train on. Roles at hand: {', '.join(sorted(present)) or 'none'}; "
+            f"weights: {settings.weights()}"
+        )
+    return {role: weight / sum(weights.values()) for role, weight in weights.items()}
 
 
-def _fit(
-    known: Mapping[str, tuple[Tensor, Tensor]],
-    weights: Mapping[str, float],
-    vocabulary: int,
-    settings: CalibrationSettings,
-) -> Tensor:
-    bias = torch.zeros(vocabulary, requires_grad=True)
+def observe(model: nn.Module, domains: list[Tensor], tokens: int, batch_size: int, luck: torch.Generator) -> Observed:
+    """Run ``model`` on ``tokens`` tokens, as many of each of ``domains`` (each ``[n, length]``) where it has as many.
+
+    They come from whole sequences, spread over the domain, and lie in random order, so that any part is a sample.
+    """
+    share = -(-tokens // len(domains))
+    counts = [min(share, len(ids) * (ids.shape[1] - 1)) for ids in domains]
+    one = probe(model, domains[0])
+    slots = torch.randperm(sum(counts), generator=luck).to(one.device)
+    rows = Observed(one.new_empty(len(slots), len(one)), slots.new_empty(len(slots)), one.new_empty(len(slots)))
+    filled = 0
+    with evaluating(model):
+        for ids, count in zip(domains, counts, strict=True):
+            for logits, targets in _first(predictions(model, _spread(ids, count), batch_size), count):
+                at = slots[filled : filled + len(targets)]
+                filled += len(at)
+                log = logits.log_softmax(1)
+                rows.targets[at] = targets
+                rows.log_target[at] = log.gather(1, targets[:, None])[:, 0]
+                rows.probabilities[at] = log.exp_()
+    return rows
+
+
+def probe(model: nn.Module, sequences: Tensor) -> Tensor:
+    """The logits ``[vocabulary]`` of one token: their number, device and type."""
+    with evaluating(model):
+        return next(predictions(model, sequences[:1, :2], 1))[0][0]
+
+
+def _spread(ids: Tensor, tokens: int) -> Tensor:
+    """Whole sequences with at least ``tokens`` predicted tokens, at even distances in the set."""
+    count = -(-tokens // (ids.shape[1] - 1))
+    return ids[torch.linspace(0, len(ids) - 1, count).round().long()]
+
+
+def _first(pairs: Iterator[tuple[Tensor, Tensor]], count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The first ``count`` rows of what comes in pieces."""
+    for logits, targets in pairs:
+        yield logits[:count], targets[:count]
+        count -= len(targets)
+        if count <= 0:
+            return
+
+
+def _fit(observed: Mapping[str, Observed], weights: Mapping[str, float], settings: CalibrationSettings) -> Calibration:
+    any_rows = next(iter(observed.values())).probabilities
+    bias, zero = any_rows.new_zeros(any_rows.shape[1]), any_rows.new_zeros(any_rows.shape[1])
     optimizer = torch.optim.AdamW([bias], lr=settings.rate, weight_decay=0.0)
-    generator = torch.Generator().manual_seed(settings.seed)
-    total = sum(weights.values())
     for step in range(settings.steps):
         progress = step / max(1, settings.steps - 1)
         optimizer.param_groups[0]["lr"] = settings.rate + (settings.final_rate - settings.rate) * progress
-        loss = torch.zeros(())
-        for domain, (logits, targets) in known.items():
-            at = torch.randint(len(targets), (min(settings.sample, len(targets)),), generator=generator)
-            loss = loss + weights[domain] / total * F.cross_entropy(logits[at] + bias, targets[at])
-        optimizer.zero_grad()
-        loss.backward()
+        parts = {role: rows.part(step, settings.sample) for role, rows in observed.items()}
+        bias.grad = torch.stack([weights[role] * part.gradient(bias) for role, part in parts.items()]).sum(0)
         optimizer.step()
-    return bias.detach()
-
-
-class Calibrated(nn.Module):
-    """``model`` with ``bias`` added to its logits."""
-
-    def __init__(self, model: nn.Module, bias: Tensor) -> None:
-        super().__init__()
-        self.model, self.bias = model, nn.Buffer(bias)
-
-    def forward(self, **inputs: object) -> object:
-        out = self.model(**inputs)
-        out.logits = out.logits + self.bias.to(out.logits.device)
-        return out
+    before, after = (sum(weights[role] * float(rows.loss(b)) for role, rows in observed.items()) for b in (zero, bias))
+    return Calibration(bias, before, after) if after < before else Calibration(zero, before, before)

@@ -15,18 +15,25 @@ from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
 
+LOGITS_BYTES = 512 * 2**20
+"""What the logits of one batch may take, in bytes; a batch is cut where a large vocabulary would take more."""
+
 
 @dataclass(frozen=True)
 class Loss:
-    """Mean next-token loss in nats, its standard error over sequences, and how many tokens it is of."""
+    """Mean next-token loss in nats, its standard error over sequences (None for a single one), and its tokens."""
 
     nats: float
-    error: float
+    error: float | None
     tokens: int
 
     @property
     def perplexity(self) -> float:
         return math.exp(min(self.nats, 700.0))
+
+    def bits_per_byte(self, size: int) -> float:
+        """The loss per byte of the text that the tokens spell: comparable between tokenizers. ``size`` in bytes."""
+        return self.nats * self.tokens / math.log(2) / size
 
 
 @contextmanager
@@ -41,46 +48,85 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def batches(sequences: Tensor, batch_size: int) -> Iterator[Tensor]:
-    """``[n, length]`` in pieces of ``batch_size``."""
-    yield from sequences.split(batch_size)
-
-
-def sequences_of(dataset: Any, limit: int | None = None, start: int = 0) -> Tensor:
-    """Token ids ``[n, length]`` of a packed `datasets.Dataset`.
+def sequences_of(dataset: Any, limit: int | None = None, start: int = 0, name: str = "the set") -> Tensor:
+    """Token ids ``[n, length]`` of a packed `datasets.Dataset`: ``limit`` sequences from ``start`` on.
 
     Raises:
-        GradmaskError: there is none.
+        GradmaskError: there is none, there is no ``input_ids``, or they are not of one length of at least 2.
     """
+    if "input_ids" not in dataset.column_names:
+        raise GradmaskError(f"{name} has no column 'input_ids', only {', '.join(dataset.column_names)}: pack it first")
     stop = len(dataset) if limit is None else min(len(dataset), start + limit)
     if stop <= start:
-        raise GradmaskError(f"no held-out sequences: the set has {len(dataset)}, and {start} are used elsewhere")
-    return torch.as_tensor(np.asarray(dataset[start:stop]["input_ids"]), dtype=torch.long)
+        raise GradmaskError(
+            f"no held-out sequences left: {name} has {len(dataset)}, of which the first {start} are used elsewhere. "
+            "Give more held-out text"
+        )
+    ids = dataset.with_format("numpy")[start:stop]["input_ids"]
+    if not isinstance(ids, np.ndarray) or ids.ndim != 2 or ids.shape[1] < 2:
+        raise GradmaskError(f"{name} must hold sequences of one length of at least 2 tokens: pack it first")
+    return torch.as_tensor(ids, dtype=torch.long)
+
+
+def predictions(model: nn.Module, sequences: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits ``[m, vocabulary]`` (at least float32) and targets ``[m]`` of all predicted tokens, batch by batch.
+
+    They stay on the model's device. To be used inside `evaluating`.
+    """
+    device = next(model.parameters()).device
+    vocabulary = getattr(getattr(model, "config", None), "vocab_size", None) or 1
+    affordable = LOGITS_BYTES // (4 * sequences.shape[1] * vocabulary)
+    for batch in sequences.split(max(1, min(batch_size, affordable))):
+        batch = batch.to(device)
+        logits = model(input_ids=batch, use_cache=False).logits[:, :-1].flatten(0, 1)
+        yield logits.to(torch.promote_types(logits.dtype, torch.float32)), batch[:, 1:].flatten()
 
 
 def token_losses(model: nn.Module, sequences: Tensor, batch_size: int = 32) -> Tensor:
     """The loss of every predicted token, in nats ``[n, length − 1]``."""
-    device = next(model.parameters()).device
-    found = []
+    return _token_losses(model, sequences, batch_size, (None,))[0]
+
+
+def calibrated_token_losses(
+    model: nn.Module, sequences: Tensor, bias: Tensor, batch_size: int = 32
+) -> tuple[Tensor, Tensor]:
+    """`token_losses` as the model gives them, and with ``bias`` ``[vocabulary]`` on its logits, in one forward pass."""
+    plain, calibrated = _token_losses(model, sequences, batch_size, (None, bias))
+    return plain, calibrated
+
+
+def _token_losses(
+    model: nn.Module, sequences: Tensor, batch_size: int, biases: tuple[Tensor | None, ...]
+) -> list[Tensor]:
+    found: list[list[Tensor]] = [[] for _ in biases]
     with evaluating(model):
-        for batch in batches(sequences, batch_size):
-            batch = batch.to(device)
-            logits = model(input_ids=batch, use_cache=False).logits[:, :-1].float()
-            found.append(F.cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none").cpu())
-    return torch.cat(found)
+        for logits, targets in predictions(model, sequences, batch_size):
+            for losses, bias in zip(found, biases, strict=True):
+                moved = logits if bias is None else logits + bias.to(logits)
+                losses.append(F.cross_entropy(moved, targets, reduction="none").cpu())
+    return [torch.cat(losses).view(len(sequences), -1) for losses in found]
 
 
 def summarize(losses: Tensor) -> Loss:
     """The mean of token losses ``[n, length]``; the error counts a sequence as one observation."""
     per_sequence = losses.double().mean(1)
     n = len(per_sequence)
-    error = float(per_sequence.std(unbiased=True)) / math.sqrt(n) if n > 1 else math.nan
+    error = float(per_sequence.std(unbiased=True)) / math.sqrt(n) if n > 1 else None
     return Loss(float(per_sequence.mean()), error, losses.numel())
 
 
 def domain_loss(model: nn.Module, sequences: Tensor, batch_size: int = 32) -> Loss:
     """Mean next-token loss of ``model`` on held-out sequences ``[n, length]``."""
     return summarize(token_losses(model, sequences, batch_size))
+
+
+def byte_count(tokenizer: Any, sequences: Tensor) -> int:
+    """UTF-8 bytes of the text that the predicted tokens of ``[n, length]`` spell; special tokens count none.
+
+    A character that is cut by a sequence's end is counted as the mark that stands for it.
+    """
+    texts = tokenizer.batch_decode(sequences[:, 1:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return sum(len(text.encode()) for text in texts)
 
 
 def histogram(losses: Tensor, edges: np.ndarray) -> list[float]:

@@ -1,7 +1,11 @@
-"""The schema of ``results.json``: everything that the report shows, and nothing that it must recompute."""
+"""The schema of ``results.json``: everything that the report shows, and nothing that it must recompute.
+
+`docs/results_schema.md` describes it for readers of the file.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -11,20 +15,29 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gradmask.errors import GradmaskError
 
 Role = Literal["forget", "adjacent", "retain"]
+SCHEMA_VERSION = 1
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants", val_json_bytes="utf8")
+    """No unknown fields, and no number that JSON cannot hold."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class DomainResult(_Strict):
-    """One model on one domain's held-out text. Losses in nats per token."""
+    """One model on one domain's held-out text. Losses in nats per token; errors are standard errors over sequences.
+
+    ``calibrated_loss`` is None where the run was not calibrated, an error where there was a single sequence.
+    ``histogram`` is the share of tokens per bin of the uncalibrated loss; see `Results.histogram_edges`.
+    """
 
     role: Role
     loss: float
-    error: float
+    error: float | None
     perplexity: float
     calibrated_loss: float | None
+    calibrated_error: float | None = None
+    bits_per_byte: float | None = None
     tokens: int
     histogram: list[float] = []
 
@@ -60,12 +73,14 @@ class ArmResult(_Strict):
 
 
 class Headline(_Strict):
-    """The numbers of the first line; None where the arms for them were not trained."""
+    """The numbers of the first line; None where the arms for them were not trained. See `headline`."""
 
     gap_closed: float | None = None
     filter_gap_closed: float | None = None
     retain_difference: float | None = None
     filter_retain_difference: float | None = None
+    adjacent_difference: float | None = None
+    filter_adjacent_difference: float | None = None
     full_forget_difference: float | None = None
     calibrated: bool
     remarks: list[str] = []
@@ -74,11 +89,12 @@ class Headline(_Strict):
 class Results(_Strict):
     """A whole run."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = SCHEMA_VERSION
     name: str
     created: str
     command: str
     versions: dict[str, str]
+    machine: dict[str, str] = {}
     recipe: dict[str, Any]
     labels: list[dict[str, Any]] = []
     histogram_edges: list[float] = []
@@ -89,21 +105,33 @@ class Results(_Strict):
 def write_results(path: Path, results: Results) -> None:
     """Write ``results.json`` whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_results(path: Path) -> Results:
     """Read and check ``results.json``.
 
     Raises:
-        GradmaskError: there is none, or it is not what gradmask writes.
+        GradmaskError: there is none, it is cut short, of another version, or not what gradmask writes.
     """
     if not path.is_file():
         raise GradmaskError(f"there is no {path}: evaluate the run first (gradmask evaluate {path.parent})")
+    again = f"Make it again: gradmask evaluate {path.parent}"
     try:
-        return Results.model_validate_json(path.read_bytes())
+        raw = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise GradmaskError(f"{path} is not whole JSON ({error}). {again}") from None
+    found = raw.get("schema_version") if isinstance(raw, dict) else None
+    if found != SCHEMA_VERSION:
+        raise GradmaskError(
+            f"{path} has schema_version {found!r}, this version of gradmask reads {SCHEMA_VERSION}. {again}"
+        )
+    try:
+        return Results.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise GradmaskError(f"{path} is damaged or from another version: {where}: {first['msg']}") from None
+        problems = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors()[:5]]
+        raise GradmaskError(f"{path} does not fit its schema: {'; '.join(problems)}. {again}") from None
