@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests.cli.terminal import Terminal
 
+from gradmask.cli.app import app
 from gradmask.data.spec import DataSpec, LabelSpec, SourceSpec, TokenizerSpec
 from gradmask.train.loading import load_recipe, make_recipe
 from gradmask.train.recipe import (
@@ -58,7 +57,6 @@ def test_changes_on_the_page_are_good(line: str, monkeypatch: pytest.MonkeyPatch
     load_recipe(path, [word for word in words if word != "--set"])
 
 
-def test_every_command_is_on_the_page(gradmask: Terminal) -> None:
-    listed: Any = re.findall(r"^│ (\w+) ", gradmask("--help").out.split("Commands")[1], re.MULTILINE)
-    assert listed == re.findall(r"^\| `gradmask (\w+)", CLI, re.MULTILINE)[: len(listed)]
-    assert len(listed) >= 5
+def test_every_command_is_on_the_page() -> None:
+    commands = [command.name for command in app.registered_commands]
+    assert set(re.findall(r"^\| `gradmask (\w+)", CLI, re.MULTILINE)) == set(commands)

@@ -35,13 +35,15 @@ def run(
     """Write a plain Hugging Face checkpoint that needs no gradmask to load, with its tokenizer."""
     import gradmask as gm
     from gradmask.train.export import checkpoint_of, copy_tokenizer
+    from gradmask.train.quiet import quiet
 
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise GradmaskError(f"{out} exists and is not empty: choose another folder, or replace it with --overwrite")
     checkpoint = checkpoint_of(source)
     gone = tuple(without or ())
-    target = gm.export(gm.load(checkpoint), out, without=gone, compact=compact, overwrite=overwrite)
-    copy_tokenizer(checkpoint, target)
+    with quiet():
+        target = gm.export(gm.load(checkpoint), out, without=gone, compact=compact, overwrite=overwrite)
+        copy_tokenizer(checkpoint, target)
     if as_json:
         print_json({"folder": str(target), "from": str(checkpoint), "without": list(gone)})
     else:

@@ -13,12 +13,12 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
-from transformers.utils import logging as transformers_logging
 
 import gradmask as gm
 from gradmask.data.spec import DataSpec
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.train.problems import Problem
+from gradmask.train.quiet import quiet
 from gradmask.train.recipe import ModelSpec, PartitionSpec, Recipe, TrainSpec
 
 FILLED_IN = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
@@ -52,6 +52,7 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     return gm.partition(model, slices, partition.joint, partition.policy, seed, labeling, exact=partition.exact)
 
 
+@quiet()
 def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | None) -> list[Problem]:
     """Build the model without weights and partition it; what would go wrong later is found now."""
     if model.config is not None and (problems := _config_problems(model.config)):
@@ -138,14 +139,10 @@ def _pretrained_config(name: str) -> PreTrainedConfig:
 
 def _pretrained(name: str) -> PreTrainedModel:
     _pretrained_config(name)
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
     try:
         return AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, dtype=torch.float32)
     except (OSError, ValueError, RuntimeError) as error:
         raise GradmaskError(f"{name} cannot be opened: {_last_line(error)}") from None
-    finally:
-        transformers_logging.set_verbosity(before)
 
 
 def _last_line(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from gradmask.evaluate.run import HISTOGRAM_EDGES, Measures, measure, sample
 from gradmask.manifest import MANIFEST
 from gradmask.train.folder import ArmFolder, RunFolder
 from gradmask.train.log import RunLog
+from gradmask.train.quiet import quiet
 from gradmask.train.recipe import EvaluateSpec, Recipe
 from gradmask.train.run import Run
 
@@ -34,6 +35,7 @@ TITLES = {
 PARTS = ("torch", "transformers", "datasets", "tokenizers", "numpy")
 
 
+@quiet()
 def evaluate_run(folder: RunFolder, progress: Callable[[str], None] = lambda line: None) -> Results:
     """Measure every finished arm on held-out data and write ``results.json``.
 

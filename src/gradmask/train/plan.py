@@ -21,6 +21,7 @@ from gradmask.train.callbacks import curve_points
 from gradmask.train.checkpoints import bytes_needed, newest
 from gradmask.train.evidence import parameters_of
 from gradmask.train.folder import ArmFolder, RunFolder
+from gradmask.train.quiet import quiet
 from gradmask.train.recipe import PartitionSpec, Recipe, TrainSpec
 from gradmask.train.run import Run, total_steps, training_examples
 from gradmask.train.trainer import make_trainer
@@ -67,6 +68,7 @@ class Trial:
         return left * self.step + math.ceil(left / curve_points(train, steps)) * self.point
 
 
+@quiet()
 def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
     """Check everything that a run needs, try a few steps, and say what the whole would take.
 

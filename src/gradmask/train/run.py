@@ -34,6 +34,7 @@ from gradmask.train.display import Display
 from gradmask.train.failures import Interrupted, RunError
 from gradmask.train.folder import ArmFolder, RunFolder
 from gradmask.train.log import RunLog
+from gradmask.train.quiet import quiet
 from gradmask.train.recipe import Recipe
 from gradmask.train.stopping import Stopper
 from gradmask.train.trainer import make_trainer
@@ -58,6 +59,7 @@ class Run:
         return prepare(self.recipe.data, self.folder.data)
 
 
+@quiet()
 def train(recipe: Recipe, restart: bool = False, display: Display | None = None, stopper: Stopper | None = None) -> Run:
     """Train every arm of a recipe that is not finished yet. Finished arms are left as they are.
 
