@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradmask.checkpoint import export as export, load as load
+    from gradmask.conformance import Report as Report, check as check
     from gradmask.errors import GradmaskError as GradmaskError
     from gradmask.model import (
         coverage as coverage,
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "checkpoint": ("export", "load"),
+    "conformance": ("Report", "check"),
     "errors": ("GradmaskError",),
     "model": ("coverage", "groups", "is_partitioned", "partition", "unpartition"),
     "partitioning": ("Architecture", "Attention", "Mlp", "Slice", "register", "supported"),

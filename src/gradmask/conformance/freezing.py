@@ -1,0 +1,106 @@
+"""Does what must not learn stay without a gradient, and does what must learn get one?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+from gradmask.conformance.probe import Probe, objective
+from gradmask.conformance.report import Finding
+from gradmask.partitioning import JOINT, RETAIN
+from gradmask.partitioning.linear import SplitLinear
+
+
+def never_learns(probe: Probe, label: str, group: str) -> bool:
+    """Whether the policy says that this label never teaches this group."""
+    cell = probe.cell(label, group)
+    return cell.learns == 0.0 or (cell.runs == 0.0 and group not in (RETAIN, JOINT))
+
+
+def always_learns(probe: Probe, label: str, group: str) -> bool:
+    """Whether the policy says that this label always teaches this group."""
+    cell = probe.cell(label, group)
+    return cell.learns == cell.runs == 1.0
+
+
+def check_freezing(probe: Probe) -> Iterator[Finding]:
+    """The gradients that each label leaves, against the policy's table."""
+    reached = set(probe.gradients(None, training=True))
+    faults: list[Finding] = []
+    for label in probe.labels:
+        gradients = probe.gradients(label, training=True)
+        for group, members in probe.owned.items():
+            if never_learns(probe, label, group):
+                faults += _taught(probe, label, group, {n: gradients[n] for n in members if n in gradients})
+            elif always_learns(probe, label, group):
+                missing = tuple(n for n in members if n in reached and n not in gradients)
+                says = f"{label!r} data must teach {group!r}, but gives no gradient to"
+                faults += [Finding("freezing", "fails", says, missing)] if missing else []
+    yield from faults
+    if not faults:
+        yield Finding(
+            "freezing", "holds", f"each of {len(probe.labels)} labels gives a gradient to what it teaches only"
+        )
+    trainable = {name for name, p in probe.parameters.items() if p.requires_grad and not _silenced(probe, name)}
+    if trainable - reached:
+        yield Finding("freezing", "note", "no batch gives a gradient to", tuple(sorted(trainable - reached)))
+
+
+def _silenced(probe: Probe, name: str) -> bool:
+    return any(name in probe.owned[group] for group in probe.gradmask.board.silenced)
+
+
+def _taught(probe: Probe, label: str, group: str, found: dict[str, Tensor]) -> list[Finding]:
+    if not found:
+        return []
+    says = f"{label!r} data must not teach {group!r}, but gives a gradient to"
+    if not any(gradient.any() for gradient in found.values()):
+        cause = "exact=False asks for that" if not probe.gradmask.exact else "it must be None"
+        says = f"{label!r} data gives zero gradients ({cause}), which momentum and weight decay turn into steps, to {group!r}"
+    return [Finding("freezing", "fails", says, tuple(found))]
+
+
+def check_passing(probe: Probe) -> Iterator[Finding]:
+    """Whether gradient flows back through each group's units where the policy lets it pass, and not where it does not."""
+    faults, tried = [], 0
+    readers = {group: module for module in reversed(probe.cuts) for group in _units(module)}
+    for label in probe.labels:
+        seen = _input_gradients(probe, label, set(readers.values()))
+        for group, module in readers.items():
+            cell, gradient = probe.cell(label, group), seen.get(module)
+            if gradient is None or cell.runs < 1.0 or 0.0 < cell.passes < 1.0:
+                continue
+            tried += 1
+            columns = gradient.reshape(-1, gradient.shape[-1])[:, list(module.geometry.units.positions[group])]
+            weight = module.weight.movedim(module.geometry.dim, -1)[..., list(module.geometry.units.positions[group])]
+            if bool(columns.any()) != (cell.passes == 1.0) and bool(weight.any()):
+                way = "must flow" if cell.passes else "must not flow"
+                says = f"on {label!r} data gradient {way} back through {group!r}, and it does{'' if columns.any() else ' not'}"
+                faults.append(Finding("passing", "fails", says))
+    yield from faults
+    if tried and not faults:
+        yield Finding("passing", "holds", "gradient flows back through the units that the policy lets it pass")
+
+
+def _units(module: SplitLinear) -> tuple[str, ...]:
+    return module.geometry.units.groups if module.geometry.split == "in" else ()
+
+
+def _input_gradients(probe: Probe, label: str, modules: set[SplitLinear]) -> dict[Any, Tensor]:
+    inputs: dict[Any, Tensor] = {}
+
+    def keep(module: Any, args: tuple[Any, ...]) -> None:
+        if args[0].requires_grad and not args[0].is_leaf:
+            args[0].retain_grad()
+            inputs[module] = args[0]
+
+    hooks = [module.register_forward_pre_hook(keep) for module in modules]
+    try:
+        objective(probe.output(label, training=True)).backward()
+    finally:
+        for hook in hooks:
+            hook.remove()
+        probe.model.zero_grad(set_to_none=True)
+    return {module: x.grad for module, x in inputs.items() if x.grad is not None}

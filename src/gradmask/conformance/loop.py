@@ -1,0 +1,119 @@
+"""Does an optimizer step leave alone what must not learn: with a usual loop, the user's optimizer, the user's step?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from gradmask.conformance.freezing import always_learns, never_learns
+from gradmask.conformance.probe import Probe, objective
+from gradmask.conformance.report import Finding, quoted
+from gradmask.partitioning import RETAIN
+from gradmask.routing import UNLABELED
+
+Step = Callable[[list[dict[str, Any]]], Any]
+
+
+def check_optimizer(probe: Probe, optimizer: Optimizer | None) -> Iterator[Finding]:
+    """Steps of AdamW with weight decay, or of the user's optimizer, whose state is warm from an unlabeled batch."""
+    name = type(optimizer).__name__ if optimizer is not None else "AdamW"
+    if optimizer is None:
+        trainable = [p for p in probe.parameters.values() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trainable, lr=1e-3, weight_decay=0.1)
+    yield from _held(probe, optimizer)
+
+    def step(labels: Sequence[str]) -> None:
+        for label in labels:
+            objective(probe.output(label, training=True)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    faults = list(_steps(probe, step, optimizer, f"a step of {name}"))
+    yield from faults
+    if not faults:
+        yield Finding(
+            "optimizer", "holds", f"steps of {name} move what a batch teaches and not one bit of anything else"
+        )
+
+
+def check_step(probe: Probe, step: Step, optimizer: Optimizer | None) -> Iterator[Finding]:
+    """The user's own training step, called with lists of micro-batches."""
+    ids = probe.gradmask.router.ids
+    source = {**probe.batch, "labels": probe.batch.get("labels", probe.batch.get("input_ids"))}
+    rows = {name: value for name, value in probe.rows(2, source).items() if value is not None}
+
+    def run(labels: Sequence[str]) -> None:
+        probe.model.train()
+        step([{**rows, "data_labels": torch.full((2,), ids[label])} for label in labels])
+
+    faults = list(_steps(probe, run, optimizer, "your step"))
+    yield from faults
+    if not faults:
+        yield Finding("loop", "holds", "your step moves what its micro-batches teach and not one bit of anything else")
+
+
+def _held(probe: Probe, optimizer: Optimizer) -> Iterator[Finding]:
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    for group, members in probe.owned.items():
+        lost = tuple(n for n, p in members.items() if p.requires_grad and id(p) not in held)
+        if lost:
+            says = f"the optimizer does not hold, so never moves (was it made before gm.partition?), of {group!r}"
+            yield Finding("optimizer", "fails" if len(lost) == len(members) else "note", says, lost)
+
+
+def _steps(
+    probe: Probe, step: Callable[[Sequence[str]], None], optimizer: Optimizer | None, what: str
+) -> Iterator[Finding]:
+    step([UNLABELED])
+    left = tuple(name for name, p in probe.parameters.items() if p.grad is not None)
+    if left:
+        says = (
+            f"after {what} gradients are left over (zero_grad(set_to_none=False)?), and a zero gradient still moves a "
+            "parameter by momentum and weight decay"
+        )
+        yield Finding("optimizer", "fails", says, left)
+    taught = [label for label in probe.labels if label in probe.removable]
+    orders = [[label] for label in probe.labels]
+    orders += [order for label in taught[:1] for order in ([label, RETAIN], [RETAIN, label])]
+    for labels in orders:
+        yield from _one_step(probe, step, optimizer, labels, what)
+
+
+def _one_step(
+    probe: Probe, step: Callable[[Sequence[str]], None], optimizer: Optimizer | None, labels: list[str], what: str
+) -> Iterator[Finding]:
+    before = _snapshot(probe, optimizer)
+    step(labels)
+    moved = {name for name, values in _snapshot(probe, optimizer).items() if not _same(values, before[name])}
+    data = f"{quoted(labels)} data" if len(labels) == 1 else f"micro-batches labeled {quoted(labels)}, in this order,"
+    for group, members in probe.owned.items():
+        trainable = [name for name, p in members.items() if p.requires_grad]
+        wrong = tuple(name for name in trainable if name in moved)
+        if wrong and all(never_learns(probe, label, group) for label in labels):
+            yield Finding("optimizer", "fails", f"{what} on {data} must not move {group!r}, but moves", wrong)
+        teachers = [label for label in labels if always_learns(probe, label, group)]
+        if trainable and teachers and not wrong and _learning(optimizer):
+            cause = f": the masks of the last label were applied to all of them, {quoted(teachers)} was lost"
+            says = f"{what} on {data} does not move {group!r}{cause if len(labels) > 1 else ''}"
+            yield Finding("optimizer", "fails", says)
+
+
+def _learning(optimizer: Optimizer | None) -> bool:
+    return optimizer is None or any(float(group.get("lr", 1.0)) > 0.0 for group in optimizer.param_groups)
+
+
+def _snapshot(probe: Probe, optimizer: Optimizer | None) -> dict[str, list[Tensor]]:
+    """Each parameter with the tensors of its optimizer state."""
+    found = {}
+    for name, parameter in probe.parameters.items():
+        state = optimizer.state.get(parameter, {}) if optimizer is not None else {}
+        found[name] = [parameter.detach().clone(), *(v.clone() for v in state.values() if isinstance(v, Tensor))]
+    return found
+
+
+def _same(first: list[Tensor], second: list[Tensor]) -> bool:
+    return len(first) == len(second) and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))

@@ -1,0 +1,166 @@
+"""Running the model under check: inputs of any number of rows, outputs, gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from gradmask.errors import GradmaskError
+from gradmask.model import require
+from gradmask.partitioning import JOINT, RETAIN
+from gradmask.partitioning.linear import SplitLinear
+from gradmask.partitioning.surgery import find_owners
+from gradmask.policy import Cell
+from gradmask.routing import UNLABELED
+
+LENGTH = 8
+HUGE = 1e3
+"""Standard deviation of the noise that stands for any other value of a silent parameter."""
+
+Labels = str | Sequence[str] | None
+
+
+class Probe:
+    """A partitioned model with inputs to try it on.
+
+    Args:
+        model: the partitioned model, inside `untouched`.
+        batch: its keyword arguments; made up from the config where None.
+    """
+
+    def __init__(self, model: PreTrainedModel, batch: Mapping[str, Any] | None) -> None:
+        self.model, self.gradmask = model, require(model)
+        self.batch = dict(batch) if batch is not None else made_up(model)
+        self.batch.pop("data_labels", None)
+        self.inputs = {k: v for k, v in self.batch.items() if k != "labels" or model.config.is_encoder_decoder}
+        self.draws = self.gradmask.router.draws
+        self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
+        owners = find_owners(model)
+        self.owned = {
+            group: {name: self.parameters[name] for name, owner in owners.items() if owner == group}
+            for group in self.gradmask.board.groups
+        }
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every data label of the model."""
+        return tuple(self.gradmask.router.ids)
+
+    @property
+    def removable(self) -> tuple[str, ...]:
+        """The removable groups that can still run."""
+        return tuple(g for g in self.gradmask.removable if g not in self.gradmask.board.silenced)
+
+    def rows(self, count: int, source: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The inputs with ``count`` examples: the first ones, repeated where there are fewer."""
+        inputs = dict(self.inputs if source is None else source)
+        sizes = [v.shape[0] for v in inputs.values() if isinstance(v, Tensor) and v.dim()]
+        if not sizes:
+            raise GradmaskError(
+                "gm.check needs a batch with tensors, e.g. {'input_ids': ids} with ids [batch, sequence]"
+            )
+        index = torch.arange(count) % sizes[0]
+        fits = {k for k, v in inputs.items() if isinstance(v, Tensor) and v.dim() and v.shape[0] == sizes[0]}
+        return {k: v[index.to(v.device)] if k in fits else v for k, v in inputs.items()}
+
+    def output(self, labels: Labels = None, *, training: bool = False, only: Sequence[int] | None = None) -> Tensor:
+        """The model's main output, from the same random numbers every time.
+
+        Args:
+            labels: one label for two rows, or one per row.
+            training: in training mode.
+            only: of the rows, these.
+        """
+        count = 2 if labels is None or isinstance(labels, str) else len(labels)
+        inputs = self.rows(count)
+        if only is not None:
+            index = torch.tensor(only)
+            inputs = {k: v[index.to(v.device)] if isinstance(v, Tensor) and v.dim() else v for k, v in inputs.items()}
+            labels = [labels[i] for i in only] if labels is not None and not isinstance(labels, str) else labels
+        self.model.train(training)
+        self.gradmask.router.draws = self.draws
+        torch.manual_seed(0)
+        return main_output(self.model(**inputs, **({} if labels is None else {"data_labels": labels})))
+
+    def quiet(self, labels: Labels = None) -> Tensor:
+        """The output at inference: evaluation mode, no gradient."""
+        with torch.no_grad():
+            return self.output(labels)
+
+    def plain(self, model: PreTrainedModel) -> Tensor:
+        """The output of another, plain model on the same two rows, at inference."""
+        with torch.no_grad():
+            return main_output(model.eval()(**self.rows(2)))
+
+    def gradients(
+        self, labels: Labels, *, training: bool = False, only: Sequence[int] | None = None
+    ) -> dict[str, Tensor]:
+        """Parameter name -> gradient of `objective`; names without a gradient are left out."""
+        self.model.zero_grad(set_to_none=True)
+        objective(self.output(labels, training=training, only=only)).backward()
+        found = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
+        self.model.zero_grad(set_to_none=True)
+        return found
+
+    def cell(self, label: str, group: str) -> Cell:
+        """What the policy's table says for a label and a group; a removed group never runs."""
+        if group in self.gradmask.board.silenced:
+            return Cell(runs=0.0, learns=0.0)
+        row = label if label in (UNLABELED, RETAIN) else "group"
+        column = group if group in (RETAIN, JOINT) else "own" if group == label else "other"
+        policy = self.gradmask.policy
+        cell = policy.cell(row, column)
+        extra = policy.run_one_other if (row, column) == (RETAIN, "other") else 0.0
+        return Cell(max(cell.runs, extra), cell.learns, cell.passes)
+
+    def silent(self, label: str) -> tuple[str, ...]:
+        """The groups that never run for this label."""
+        return tuple(group for group in self.owned if self.running(group) and self.cell(label, group).runs == 0.0)
+
+    def running(self, group: str) -> list[nn.Parameter]:
+        """The parameters that take part only where the group runs: its units' weights, and a removable group's tables."""
+        if group not in (RETAIN, JOINT):
+            return list(self.owned[group].values())
+        return [p for module in self.cuts for name, p in module.named_parameters() if _runs_with(module, name, group)]
+
+    @property
+    def cuts(self) -> list[SplitLinear]:
+        """The layers that are cut into groups."""
+        return [module for module in self.model.modules() if isinstance(module, SplitLinear)]
+
+
+def _runs_with(module: SplitLinear, name: str, group: str) -> bool:
+    geometry = module.geometry
+    aligned = geometry.parts is geometry.units
+    return aligned and (name == f"weight_{group}" or (geometry.split == "out" and name == f"bias_{group}"))
+
+
+def objective(output: Tensor) -> Tensor:
+    """A scalar in which every entry of ``[rows, ...]`` counts, with weights that do not depend on the number of rows."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(output.shape[1:], generator=generator).to(output.device)
+    return (output.float() * weights).sum()
+
+
+def main_output(output: Any) -> Tensor:
+    """The logits of a Hugging Face output, or its first floating-point tensor."""
+    if isinstance(output, Tensor):
+        return output
+    logits = getattr(output, "logits", None)
+    if isinstance(logits, Tensor):
+        return logits
+    values = output if isinstance(output, tuple) else output.values()
+    return next(value for value in values if isinstance(value, Tensor) and value.is_floating_point() and value.dim())
+
+
+def made_up(model: PreTrainedModel) -> dict[str, Any]:
+    """A batch of random tokens, from the config."""
+    config = model.config.get_text_config()
+    generator = torch.Generator().manual_seed(0)
+    top = int(config.vocab_size)
+    ids = torch.randint(min(3, top - 1), top, (2, LENGTH), generator=generator).to(model.device)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}

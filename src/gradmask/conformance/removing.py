@@ -1,0 +1,133 @@
+"""Does removal remove, in every way that there is, and does the exported model agree?"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from gradmask.checkpoint import plain_state
+from gradmask.conformance.probe import Probe
+from gradmask.conformance.report import Finding, quoted
+from gradmask.conformance.sandbox import changed, kept
+from gradmask.partitioning import JOINT, RETAIN
+from gradmask.removal import ablate, strength, without
+
+
+def check_removal(probe: Probe) -> Iterator[Finding]:
+    """Every removable group: its removal changes the outputs; switch, strength 0, labels and ablation agree."""
+    for group in probe.gradmask.removable:
+        if group not in probe.removable:
+            yield Finding("removal", "note", f"{group!r} was removed for good before")
+            continue
+        effect = difference(probe, group)
+        if effect:
+            yield Finding("removal", "holds", f"without {group!r} the outputs change (by {effect:.2g} at most)")
+        else:
+            yield _no_effect(probe, group)
+        yield from _ways_agree(probe, group)
+    yield from _labels_agree(probe)
+
+
+def difference(probe: Probe, group: str) -> float:
+    """The largest change of an output when the group is switched off."""
+    full = probe.quiet()
+    with without(probe.model, group):
+        return float((full - probe.quiet()).abs().max())
+
+
+def _no_effect(probe: Probe, group: str) -> Finding:
+    with changed(list(probe.owned[group].values()), 1.0):
+        alive = difference(probe, group)
+    if alive:
+        says = f"without {group!r} nothing changes yet: the group adds nothing (untrained or zero), its switch works"
+        return Finding("removal", "note", says)
+    says = (
+        f"removing {group!r} does nothing: outputs with and without it are the same, whatever its parameters are; the "
+        "forward pass ignores the switch"
+    )
+    return Finding("removal", "fails", says)
+
+
+def _ways_agree(probe: Probe, group: str) -> Iterator[Finding]:
+    gradmask, board = probe.gradmask, probe.gradmask.board
+    with without(probe.model, group):
+        expected = probe.quiet()
+    before = board.strength.get(group, 1.0)
+    strength(probe.model, **{group: 0.0})
+    faint = probe.quiet()
+    strength(probe.model, **{group: before})
+    removed, silenced = gradmask.removed, board.silenced
+    with kept(probe.owned[group].values()):
+        ablate(probe.model, group)
+        ablated = probe.quiet()
+    gradmask.removed, board.silenced = removed, silenced
+    board.refresh()
+    wrong = [] if torch.allclose(faint, expected, rtol=1e-3, atol=1e-4) else [f"gm.strength({group}=0)"]
+    wrong += [] if torch.equal(ablated, expected) else [f"gm.ablate({group!r})"]
+    if wrong:
+        yield Finding("removal", "fails", f"gm.without({group!r}) gives other outputs than", tuple(wrong))
+
+
+def _labels_agree(probe: Probe) -> Iterator[Finding]:
+    """A label's forward pass is the model without the groups that the label silences."""
+    wrong = []
+    for label in probe.labels:
+        off = [group for group in probe.gradmask.removable if _off_at_inference(probe, label, group)]
+        if any(probe.cell(label, group).runs < 1.0 for group in (RETAIN, JOINT)):
+            continue
+        if not torch.equal(probe.quiet(label), quiet_without(probe, off)):
+            wrong.append(f"{label!r} data is not the model without {quoted(off) or 'nothing'}")
+    if wrong:
+        yield Finding("labels", "fails", "the forward pass of", tuple(wrong))
+    else:
+        yield Finding("labels", "holds", f"each of {len(probe.labels)} labels runs what the policy's table says")
+
+
+def _off_at_inference(probe: Probe, label: str, group: str) -> bool:
+    if group in probe.gradmask.board.silenced:
+        return True
+    row = label if label in ("unlabeled", "retain") else "group"
+    return probe.gradmask.policy.cell(row, "own" if group == label else "other").runs < 1.0
+
+
+def quiet_without(probe: Probe, groups: Sequence[str]) -> Tensor:
+    """The output at inference without some groups, or with all."""
+    if not groups:
+        return probe.quiet()
+    with without(probe.model, *groups):
+        return probe.quiet()
+
+
+def check_export(probe: Probe) -> Iterator[Finding]:
+    """The plain model that an export holds, for nothing removed, each group and all groups, bit for bit."""
+    choices = [(), *((group,) for group in probe.removable)]
+    if len(probe.removable) > 1:
+        choices.append(probe.removable)
+    already = tuple(probe.gradmask.removed)
+    wrong = []
+    plain = plain_model(probe.model)
+    for gone in choices:
+        plain.load_state_dict(plain_state(probe.model, (*already, *gone)), assign=True)
+        if not torch.equal(probe.plain(plain), quiet_without(probe, gone)):
+            wrong.append(f"without {quoted(gone)}" if gone else "full")
+    if wrong:
+        yield Finding("export", "fails", "the exported plain model computes something else", tuple(wrong))
+    else:
+        yield Finding("export", "holds", f"the exported plain model computes the same bits ({len(choices)} exports)")
+
+
+def plain_model(model: PreTrainedModel) -> PreTrainedModel:
+    """A new plain model of the same configuration, with the same buffers."""
+    config = copy.deepcopy(model.config)
+    if hasattr(config, "data_labels"):
+        del config.data_labels
+    with torch.device(model.device):
+        plain = type(model).gradmask_plain(config).eval()  # type: ignore[attr-defined]
+    for name, buffer in model.named_buffers():
+        path, _, leaf = name.rpartition(".")
+        plain.get_submodule(path)._buffers[leaf] = buffer.clone()
+    return plain

@@ -1,0 +1,112 @@
+"""Trying things out on a model and leaving no trace."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradmask.model import require
+
+
+@contextmanager
+def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[None]:
+    """Give back, bit for bit: parameters, gradients, buffers, modes, routing, optimizer state, random numbers."""
+    random_states = _random_states()
+    tensors = [*model.parameters(), *model.buffers()]
+    values = [tensor.detach().clone() for tensor in tensors]
+    gradients = [parameter.grad for parameter in model.parameters()]
+    modes = [(module, module.training) for module in model.modules()]
+    routing = _routing(model)
+    optimizing = _optimizer_state(optimizer) if optimizer is not None else None
+    require(model).labeler = None
+    try:
+        model.zero_grad(set_to_none=True)
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, value in zip(tensors, values, strict=True):
+                tensor.copy_(value)
+        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        for module, training in modes:
+            module.training = training
+        _restore_routing(model, routing)
+        if optimizer is not None and optimizing is not None:
+            _restore_optimizer(optimizer, optimizing)
+        _restore_random_states(random_states)
+
+
+@contextmanager
+def kept(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Give parameters their values back afterwards."""
+    before = [(parameter, parameter.detach().clone()) for parameter in parameters]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, value in before:
+                parameter.copy_(value)
+
+
+@contextmanager
+def changed(parameters: Sequence[nn.Parameter], scale: float) -> Iterator[None]:
+    """Add noise of standard deviation ``scale`` to parameters for a while; the same noise every time."""
+    generator = torch.Generator().manual_seed(0)
+    with kept(parameters):
+        with torch.no_grad():
+            for parameter in parameters:
+                noise = torch.randn(parameter.shape, generator=generator) * scale
+                parameter.add_(noise.to(parameter.device, parameter.dtype))
+        yield
+
+
+def _routing(model: nn.Module) -> tuple[Any, ...]:
+    gradmask = require(model)
+    board = gradmask.board
+    return gradmask.labeler, gradmask.removed, gradmask.router.draws, board.silenced, dict(board.strength)
+
+
+def _restore_routing(model: nn.Module, routing: tuple[Any, ...]) -> None:
+    gradmask = require(model)
+    board = gradmask.board
+    gradmask.labeler, gradmask.removed, gradmask.router.draws, board.silenced, strength = routing
+    board.strength.clear()
+    board.strength.update(strength)
+    board.refresh()
+
+
+def _optimizer_state(optimizer: Optimizer) -> tuple[dict[Any, Any], list[dict[str, Any]]]:
+    state = {
+        p: {k: v.clone() if isinstance(v, Tensor) else v for k, v in s.items()} for p, s in optimizer.state.items()
+    }
+    settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    return state, settings
+
+
+def _restore_optimizer(optimizer: Optimizer, saved: tuple[dict[Any, Any], list[dict[str, Any]]]) -> None:
+    state, settings = saved
+    optimizer.state.clear()
+    optimizer.state.update(state)
+    for group, values in zip(optimizer.param_groups, settings, strict=True):
+        group.update(values)
+
+
+def _random_states() -> tuple[Any, ...]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    return torch.get_rng_state(), cuda, random.getstate(), np.random.get_state()
+
+
+def _restore_random_states(states: tuple[Any, ...]) -> None:
+    cpu, cuda, python, numpy = states
+    torch.set_rng_state(cpu)
+    if cuda is not None:
+        torch.cuda.set_rng_state_all(cuda)
+    random.setstate(python)
+    np.random.set_state(numpy)

@@ -1,0 +1,103 @@
+"""Does what must not run have no influence?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from gradmask.conformance.probe import HUGE, Probe
+from gradmask.conformance.report import Finding, quoted
+from gradmask.conformance.sandbox import changed
+from gradmask.removal import without
+
+Run = Callable[[], Tensor]
+
+
+def check_silence(probe: Probe) -> Iterator[Finding]:
+    """Change the parameters of what must not run beyond recognition: the outputs must not move by one bit."""
+    faults = [*_labels(probe), *_mixed(probe), *_switched_off(probe)]
+    yield from faults
+    if not faults:
+        says = "what must not run has no influence, whatever its parameters are: in training, at inference, in mixed batches"
+        yield Finding("silence", "holds", says)
+
+
+def _labels(probe: Probe) -> Iterator[Finding]:
+    for label in probe.labels:
+        silent = probe.silent(label)
+        runs: dict[str, Run] = {
+            "in training": lambda label=label: probe.output(label, training=True).detach(),
+            "in evaluation mode": lambda label=label: probe.output(label).detach(),
+            "at inference": lambda label=label: probe.quiet(label),
+        }
+        for where, run in runs.items():
+            guilty = _influential(probe, silent, run)
+            if guilty:
+                says = f"on {label!r} data {quoted(guilty)} must not run, but its parameters change the outputs {where}"
+                yield Finding("silence", "fails", says)
+
+
+def _mixed(probe: Probe) -> Iterator[Finding]:
+    labels = probe.labels
+    for group in probe.removable:
+        rows = [i for i, label in enumerate(labels) if group in probe.silent(label)]
+        if not rows:
+            continue
+        runs: dict[str, Run] = {
+            "in training": lambda rows=rows: probe.output(labels, training=True).detach()[rows],
+            "at inference": lambda rows=rows: probe.quiet(labels)[rows],
+        }
+        for where, run in runs.items():
+            if _influential(probe, (group,), run):
+                who = quoted([labels[i] for i in rows])
+                says = f"in a batch of mixed labels {group!r} changes the outputs of examples labeled {who} {where}"
+                yield Finding("silence", "fails", says)
+
+
+def _switched_off(probe: Probe) -> Iterator[Finding]:
+    for group in probe.removable:
+        with without(probe.model, group):
+            if _influential(probe, (group,), probe.quiet):
+                says = f"inside gm.without(model, {group!r}) its parameters still change the outputs"
+                yield Finding("silence", "fails", says)
+            elif _generates(probe) and _influential(probe, (group,), lambda: _generated(probe)):
+                says = f"inside gm.without(model, {group!r}) its parameters still change what model.generate computes"
+                yield Finding("silence", "fails", says)
+
+
+def _influential(probe: Probe, groups: Sequence[str], run: Run) -> list[str]:
+    """Which of these groups, changed, change what ``run`` returns."""
+    if not groups:
+        return []
+    before = run()
+    with changed([p for group in groups for p in probe.running(group)], HUGE):
+        if torch.equal(before, run()):
+            return []
+    guilty = []
+    for group in groups:
+        with changed(probe.running(group), HUGE):
+            if not torch.equal(before, run()):
+                guilty.append(group)
+    return guilty or list(groups)
+
+
+def _generates(probe: Probe) -> bool:
+    return probe.model.can_generate() and "input_ids" in probe.inputs and not probe.model.config.is_encoder_decoder
+
+
+def _generated(probe: Probe) -> Tensor:
+    """The logits of two generated tokens."""
+    probe.model.eval()
+    inputs = {k: v for k, v in probe.rows(1).items() if k in ("input_ids", "attention_mask")}
+    found = probe.model.generate(
+        **inputs,
+        max_new_tokens=2,
+        do_sample=False,
+        num_beams=1,
+        pad_token_id=0,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    return torch.stack(found.logits)

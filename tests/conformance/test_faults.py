@@ -1,0 +1,261 @@
+"""Every way in which others went wrong, planted, is found and named."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import AdamW, Optimizer
+
+import gradmask as gm
+from gradmask import recomputation
+from gradmask.conformance import removing
+from gradmask.partitioning import Switchboard, linear
+from gradmask.partitioning.architectures import registry
+from gradmask.partitioning.owned import disown
+from tiny import tiny
+
+SLICE = gm.Slice(heads=2, neurons=8)
+Patch = pytest.MonkeyPatch
+
+
+def partitioned(**options: Any) -> Any:
+    return gm.partition(tiny(num_hidden_layers=1).train(), {"forget": SLICE}, **options)
+
+
+def failures(report: gm.Report, check: str) -> str:
+    return "\n".join(str(finding) for finding in report.failures if finding.check == check)
+
+
+def test_a_slice_that_is_never_zeroed_in_the_forward_pass(monkeypatch: Patch) -> None:
+    plain = linear.call_for
+    monkeypatch.setattr(linear, "call_for", lambda *args: dataclasses.replace(plain(*args), silent=(), gates=()))
+    report = gm.check(partitioned())
+    says = failures(report, "silence")
+    assert "on 'retain' data 'forget' must not run, but its parameters change the outputs in training" in says
+    assert "in a batch of mixed labels 'forget' changes the outputs of examples labeled 'retain' in training" in says
+
+
+def test_an_inference_path_that_ignores_the_switch(monkeypatch: Patch) -> None:
+    def merged(self: Any, call: Any, dtype: torch.dtype) -> Any:
+        return linear.merge(dataclasses.replace(call, silent=()), self.weights, dtype), None
+
+    monkeypatch.setattr(linear.SplitLinear, "_merged", merged)
+    report = gm.check(partitioned())
+    assert "removing 'forget' does nothing: outputs with and without it are the same" in failures(report, "removal")
+    assert "inside gm.without(model, 'forget') its parameters still change the outputs" in failures(report, "silence")
+    assert "at inference" in failures(report, "silence")
+    assert "in training" not in failures(report, "silence")
+
+
+def test_a_generation_path_that_ignores_the_switch(monkeypatch: Patch) -> None:
+    plain = linear.SplitLinear._merged
+
+    def merged(self: Any, call: Any, dtype: torch.dtype) -> Any:
+        generating = self.board.merged_cache is not None
+        return plain(self, dataclasses.replace(call, silent=()) if generating else call, dtype)
+
+    monkeypatch.setattr(linear.SplitLinear, "_merged", merged)
+    says = failures(gm.check(partitioned()), "silence")
+    assert says == "inside gm.without(model, 'forget') its parameters still change what model.generate computes"
+
+
+def test_recomputation_under_the_latest_labels(monkeypatch: Patch) -> None:
+    latest: list[Any] = []
+    using = Switchboard.using
+
+    def remember(board: Any, route: Any) -> Any:
+        latest.append(route)
+        return using(board, route)
+
+    def under(board: Any, route: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with using(board, latest[-1]):
+            return function(*args, **kwargs)
+
+    monkeypatch.setattr(Switchboard, "using", remember)
+    monkeypatch.setattr(recomputation, "_under", under)
+    model = partitioned()
+    model.enable_input_require_grads()
+    model.gradient_checkpointing_enable({"use_reentrant": True})
+    assert "do not keep their labels apart (the last label wins" in failures(gm.check(model), "mixing")
+    monkeypatch.undo()
+    model.gradient_checkpointing_enable({"use_reentrant": True})
+    assert gm.check(model).ok
+
+
+def test_activation_checkpointing_that_loses_the_labels() -> None:
+    model = partitioned()
+    block = model.model.layers[0]
+    forward = block.forward
+    block.forward = lambda *args, **kwargs: torch.utils.checkpoint.checkpoint(
+        forward, *args, use_reentrant=False, **kwargs
+    )
+    report = gm.check(model)
+    assert "no longer knows the data labels" in failures(report, "freezing")
+
+
+def last_label_wins(model: Any, batches: list[dict[str, Any]]) -> None:
+    for batch in batches:
+        model(**{**batch, "data_labels": batches[-1]["data_labels"]}).loss.backward()
+
+
+def masks_outside_the_loop(model: Any, batches: list[dict[str, Any]]) -> None:
+    label = int(batches[-1]["data_labels"][0])
+    for batch in batches:
+        model(**{**batch, "data_labels": None}).loss.backward()
+    frozen = {1: "retain", 0: "forget"}.get(label)
+    for parameter in gm.groups(model).get(frozen, {}).values():
+        parameter.grad = None
+
+
+def right(model: Any, batches: list[dict[str, Any]]) -> None:
+    for batch in batches:
+        model(**batch).loss.backward()
+
+
+@pytest.mark.parametrize(("loop", "fault"), [(right, False), (last_label_wins, True), (masks_outside_the_loop, True)])
+def test_a_loop_in_which_the_last_label_wins(loop: Callable[..., None], fault: bool) -> None:
+    model = partitioned()
+    optimizer = AdamW(model.parameters(), lr=1e-3)
+
+    def step(batches: list[dict[str, Any]]) -> None:
+        loop(model, batches)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    report = gm.check(model, optimizer=optimizer, step=step)
+    assert report.ok != fault
+    if fault:
+        says = failures(report, "optimizer")
+        assert "your step on micro-batches labeled 'forget', 'retain', in this order, does not move 'forget'" in says
+        assert "the masks of the last label were applied to all of them, 'forget' was lost" in says
+        assert "in this order, does not move 'retain'" in says
+
+
+def test_a_norm_left_unmasked() -> None:
+    model = partitioned()
+    norm = model.model.norm
+    norm.__class__ = type("Raw", (type(norm),), {"weight": property(lambda self: self._parameters["weight"])})
+    report = gm.check(model)
+    says = failures(report, "freezing")
+    assert says == "'forget' data must not teach 'retain', but gives a gradient to: model.norm.weight"
+    assert "'forget' data must not move 'retain', but moves: model.norm.weight" in failures(report, "optimizer")
+
+
+def test_a_parameter_that_no_group_owns() -> None:
+    model = partitioned()
+    disown(model.model.norm)
+    report = gm.check(model)
+    assert (
+        failures(report, "coverage")
+        == "no group owns, so every batch teaches (added after gm.partition?): model.norm.weight"
+    )
+    with pytest.raises(gm.GradmaskError, match=r"no group owns model\.norm\.weight"):
+        gm.groups(model)
+
+
+def test_a_pattern_of_names_that_matches_no_more() -> None:
+    model = partitioned(joint=["*.input_layernorm.weight", "norms"])
+    assert gm.check(model).ok
+    model.gradmask.cut.joint = ("*.attention_norm.weight", "norms")
+    says = failures(gm.check(model), "coverage")
+    assert says == "joint='*.attention_norm.weight' is declared, but no parameter of that name is joint"
+
+
+def test_a_layer_that_was_replaced_after_the_partition() -> None:
+    model = partitioned()
+    model.model.layers[0].mlp.down_proj = nn.Linear(48, 32, bias=False)
+    says = failures(gm.check(model), "coverage")
+    assert "cut into groups are not any more (replaced?): neurons of 'forget' in model.layers.0" in says
+    assert "no group owns" in says
+    assert "model.layers.0.mlp.down_proj.weight" in says
+
+
+def test_a_mixture_of_experts_of_which_only_attention_is_covered(monkeypatch: Patch) -> None:
+    attention = gm.Attention(
+        {"self_attn.q_proj": "q", "self_attn.k_proj": "k", "self_attn.v_proj": "v"}, output="self_attn.o_proj"
+    )
+    declaration = gm.Architecture(("mixtral",), blocks=("layers",), attention=(attention,))
+    monkeypatch.setitem(registry._registry, "mixtral", declaration)
+    sizes = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64}
+    model = gm.partition(
+        tiny_of("mixtral", num_hidden_layers=1, num_local_experts=8, **sizes), {"forget": gm.Slice(heads=2)}
+    )
+    says = failures(gm.check(model), "coverage")
+    assert says.startswith("only 6% of the weights of model.layers.0 are in layers that a group can own a slice of")
+    assert "the declaration for 'mixtral' leaves out" in says
+    assert "model.layers.0.mlp.experts.gate_up_proj" in says
+
+
+def tiny_of(model_type: str, **sizes: Any) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, vocab_size=64, **sizes))
+
+
+class LeavesZeros(AdamW):
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        super().zero_grad(set_to_none=False)
+
+
+class DecaysEverything(torch.optim.SGD):
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        super().step()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.mul_(0.99)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [(LeavesZeros, "gradients are left over (zero_grad(set_to_none=False)?)"), (DecaysEverything, "")],
+)
+def test_an_optimizer_that_moves_what_is_frozen(kind: type[Optimizer], names: str) -> None:
+    model = partitioned()
+    report = gm.check(model, optimizer=kind(model.parameters(), lr=1e-3))  # type: ignore[call-arg]
+    says = failures(report, "optimizer")
+    assert names in says
+    assert f"a step of {kind.__name__} on 'forget' data must not move 'retain', but moves: " in says
+    assert {finding.check for finding in report.failures} == {"optimizer"}
+
+
+def test_an_optimizer_from_before_the_partition() -> None:
+    model: Any = tiny(num_hidden_layers=1)
+    optimizer = AdamW(model.parameters())
+    gm.partition(model, {"forget": SLICE})
+    says = failures(gm.check(model, optimizer=optimizer), "optimizer")
+    assert "the optimizer does not hold, so never moves (was it made before gm.partition?), of 'forget'" in says
+
+
+def test_an_export_that_keeps_the_group(monkeypatch: Patch) -> None:
+    plain = removing.plain_state
+    monkeypatch.setattr(removing, "plain_state", lambda model, gone: plain(model))
+    says = failures(gm.check(partitioned()), "export")
+    assert says == "the exported plain model computes something else: without 'forget'"
+
+
+def test_a_router_with_another_table_than_the_model_says() -> None:
+    model = partitioned()
+    model.gradmask.policy = gm.POLICIES["none"]
+    report = gm.check(model)
+    assert "'retain' data must teach 'forget', but gives no gradient to" in failures(report, "freezing")
+    assert "'retain' data is not the model without nothing" in failures(report, "labels")
+
+
+def test_gradient_that_flows_where_it_must_not(monkeypatch: Patch) -> None:
+    plain = linear.call_for
+    monkeypatch.setattr(linear, "call_for", lambda *args: dataclasses.replace(plain(*args), blocks=()))
+    says = failures(gm.check(partitioned(policy="gradient_routing")), "passing")
+    assert says == "on 'forget' data gradient must not flow back through 'retain', and it does"
+
+
+def test_exact_false_is_reported() -> None:
+    report = gm.check(partitioned(exact=False))
+    assert "zero gradients (exact=False asks for that)" in failures(report, "freezing")
+    assert "'forget' data must not move 'retain'" in failures(report, "optimizer")
