@@ -1,0 +1,70 @@
+"""What a recipe may ask for beside the default: other architectures, precisions, memory savers, pretrained models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.train.tiny_run import Doing, tiny_recipe
+from transformers import PreTrainedModel, TrainerCallback
+
+import gradmask as gm
+from gradmask.data import prepare
+from gradmask.errors import GradmaskError
+from gradmask.train.build import cut_model, new_model
+from gradmask.train.run import train, training_examples
+from gradmask.train.trainer import make_trainer
+
+GPT2 = "model.config={model_type: gpt2, n_embd: 16, n_layer: 2, n_head: 4, n_positions: 16}"
+NEO = (
+    "model.config={model_type: gpt_neo, hidden_size: 16, num_layers: 2, num_heads: 4, max_position_embeddings: 16, "
+    "attention_types: [[[global, local], 1]]}"
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [[GPT2], [NEO], ["train.precision=bf16"], ["train.gradient_checkpointing=true"], ["train.schedule=constant"]],
+    ids=["gpt2", "gpt_neo", "bf16", "gradient checkpointing", "constant"],
+)
+def test_a_run_of_it(tmp_path: Path, changes: list[str]) -> None:
+    recipe = tiny_recipe(tmp_path, "arms=[gradmask]", "train.steps=2", *changes)
+    display = Doing()
+    train(recipe, display=display)
+    assert display.steps == [1, 2]
+    assert gm.groups(gm.load(tmp_path / "run/arms/gradmask/model")).keys() == {"retain", "joint", "forget"}
+
+
+class _Seen(TrainerCallback):
+    checkpointing = False
+
+    def on_step_end(self, *args: object, **kwargs: object) -> None:
+        model = kwargs["model"]
+        assert isinstance(model, PreTrainedModel)
+        self.checkpointing = model.is_gradient_checkpointing
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_gradient_checkpointing_is_on_where_it_is_asked_for(tmp_path: Path, asked: bool) -> None:
+    recipe = tiny_recipe(tmp_path, f"train.gradient_checkpointing={str(asked).lower()}")
+    prepared = prepare(recipe.data, tmp_path / "data")
+    model = cut_model(new_model(recipe, prepared.tokenizer), recipe.partition)
+    seen = _Seen()
+    examples = training_examples(recipe, prepared, "gradmask", 1)
+    make_trainer(model, recipe.train, 1, examples, tmp_path, [seen]).train()
+    assert seen.checkpointing is asked
+
+
+def test_a_pretrained_model_with_its_tokenizer(tmp_path: Path) -> None:
+    train(tiny_recipe(tmp_path, "arms=[no_filter]", "train.steps=1", "train.warmup=0"))
+    trained = tmp_path / "run/arms/no_filter/model"
+    model = f"model={{pretrained: {trained}}}"
+    changes = [model, "arms=[gradmask]", f"output={tmp_path}/second"]
+    recipe = tiny_recipe(tmp_path, *changes, f"data.tokenizer={{path: {trained}}}")
+    display = Doing()
+    train(recipe, display=display)
+    assert display.steps == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(
+        GradmaskError, match=r"has 280 embeddings, but the tokenizer has \d+ tokens: give the model's own"
+    ):
+        train(tiny_recipe(tmp_path, *changes, f"output={tmp_path}/third", "data.tokenizer.vocab_size=300"))
