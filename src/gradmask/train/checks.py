@@ -66,8 +66,9 @@ def _partition(partition: PartitionSpec) -> Iterator[Problem]:
     for name, group in partition.groups.items():
         if name in RESERVED:
             yield Problem(f"partition.groups.{name}", f"needed: another name; {', '.join(RESERVED)} have a meaning")
-        if not (group.heads or group.neurons or group.embeddings):
-            yield Problem(f"partition.groups.{name}", "an empty slice, needed: heads, neurons or embeddings")
+        parts = group.model_dump(exclude={"layers", "query_only"})
+        if not any(parts.values()):
+            yield Problem(f"partition.groups.{name}", f"an empty slice, needed: one of {', '.join(parts)}")
 
 
 def _group_learning_rates(train: TrainSpec, partition: PartitionSpec) -> Iterator[Problem]:

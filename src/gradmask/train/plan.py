@@ -6,7 +6,9 @@ import math
 import shutil
 import time
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -26,7 +28,7 @@ from gradmask.train.recipe import PartitionSpec, Recipe, TrainSpec
 from gradmask.train.run import Run, total_steps, training_examples
 from gradmask.train.trainer import make_trainer
 
-TRIAL_STEPS = 3
+TRIAL_STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def _try(model: PreTrainedModel, recipe: Recipe, prepared: Prepared, dataset: Da
 
 
 class _Clock(TrainerCallback):
-    """The time of a step, the first one (which warms up) not counted where there are more."""
+    """The median time of a step, the first one (which warms up) not counted where there are more."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
@@ -157,7 +159,7 @@ class _Clock(TrainerCallback):
     @property
     def per_step(self) -> float:
         counted = self.ends[1:] if len(self.ends) > 2 else self.ends
-        return (counted[-1] - counted[0]) / (len(counted) - 1)
+        return median(after - before for before, after in pairwise(counted))
 
 
 def tokens_by_label(dataset: Dataset, recipe: Recipe) -> dict[str, int]:
