@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gradmask.partitioning import (
         Architecture as Architecture,
         Attention as Attention,
+        Experts as Experts,
         Mlp as Mlp,
         Slice as Slice,
         register as register,
@@ -40,7 +41,7 @@ _ROOMS = {
     "conformance": ("Report", "check"),
     "errors": ("GradmaskError",),
     "model": ("coverage", "groups", "is_partitioned", "partition", "unpartition"),
-    "partitioning": ("Architecture", "Attention", "Mlp", "Slice", "register", "supported"),
+    "partitioning": ("Architecture", "Attention", "Experts", "Mlp", "Slice", "register", "supported"),
     "policy": ("POLICIES", "Cell", "Policy", "gram"),
     "recomputation": ("recomputation_contexts",),
     "removal": ("ablate", "strength", "without"),

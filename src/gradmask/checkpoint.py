@@ -20,10 +20,12 @@ from gradmask import compact as compaction
 from gradmask.errors import GradmaskError
 from gradmask.manifest import read_manifest, write_manifest
 from gradmask.model import partition, require
+from gradmask.partitioning.experts import RowWise
 from gradmask.partitioning.linear import SplitLinear, call_for
 from gradmask.partitioning.matmul import merge, merge_bias
 from gradmask.partitioning.tables import PREFIX, SHARED, merged_table, tabled_modules
 from gradmask.removal import check_removable, without as running_without
+
 
 def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
     """Open a checkpoint that a partitioned model saved: partitioned again, every parameter bit for bit.
@@ -87,7 +89,7 @@ def _read_tables(model: PreTrainedModel, folder: Path) -> None:
 def _tensors(folder: Path, marks: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, framework="pt") as opened:
-            for key in opened.keys():
+            for key in list(opened.keys()):
                 if any(mark in key for mark in marks):
                     yield key, opened.get_tensor(key)
 
@@ -158,6 +160,9 @@ def _scaled(model: nn.Module, state: dict[str, Any], silenced: frozenset[str] = 
                 bias = merge_bias(call, module.biases, module.biases[0].dtype)
                 assert bias is not None
                 state[f"{path}.bias"] = bias.detach()
+        elif isinstance(module, RowWise):
+            for name in module.gradmask_layouts:
+                state[f"{path}.{name}"] = module.as_route_says(name).detach()
     scale = {**board.strength, **dict.fromkeys(silenced, 0.0)}
     sums: dict[int, Tensor] = {}
     for path, module in tabled_modules(model):

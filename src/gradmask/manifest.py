@@ -28,6 +28,7 @@ class GroupEntry(_Strict):
 
     heads: int | float | list[int] = 0
     neurons: int | float | list[int] = 0
+    experts: int | float | list[int] = 0
     layers: list[int] | None = None
     embeddings: bool = False
     query_only: bool = False

@@ -3,6 +3,7 @@
 from gradmask.partitioning.architectures import (
     Architecture as Architecture,
     Attention as Attention,
+    Experts as Experts,
     Mlp as Mlp,
     architecture_of as architecture_of,
     register as register,

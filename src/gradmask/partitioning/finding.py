@@ -12,7 +12,7 @@ from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture, Attention, Mlp
-from gradmask.partitioning.sites import AttentionSite, MlpSite, Projection, Site
+from gradmask.partitioning.sites import AttentionSite, ExpertSite, MlpSite, Projection, Site
 
 
 def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]:
@@ -24,16 +24,39 @@ def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]
     sites: list[Site] = []
     specs = (*architecture.attention, *architecture.mlp)
     unmatched = {spec.output for spec in specs if not spec.optional}
+    unmatched |= {spec.module for spec in architecture.experts if not spec.optional}
     for layer, (name, block) in enumerate(find_blocks(model, architecture)):
         found = [_site(model, architecture, name, layer, block, spec) for spec in _present(name, block, specs)]
         unmatched -= {site.projections[-1].name.removeprefix(f"{name}.") for site in found}
         sites += _distinct(found)
+        experts = _expert_sites(name, layer, block, architecture)
+        unmatched -= {f"{path}" for path, _ in experts}
+        sites += [site for _, site in experts]
     if unmatched:
         raise GradmaskError(
             f"the declaration for {model.config.model_type!r} names {sorted(unmatched)}, which no block of "
             f"{type(model).__name__} has: the library may have renamed them; correct it with gm.register(...)"
         )
     return sites
+
+
+def _expert_sites(
+    name: str, layer: int, block: nn.Module, architecture: Architecture
+) -> list[tuple[str, ExpertSite]]:
+    found = []
+    for spec in architecture.experts:
+        experts, router = get_module(block, spec.module), get_module(block, spec.router)
+        if experts is None:
+            continue
+        total = experts._parameters[spec.writes].shape[0] if experts._parameters.get(spec.writes) is not None else 0
+        weight = router._parameters.get("weight") if router is not None else None
+        if router is None or weight is None or weight.shape[0] != total:
+            raise GradmaskError(
+                f"{name}.{spec.module} holds {total} experts, but {name}.{spec.router} has no weight with a row for each"
+            )
+        modules = ((f"{name}.{spec.module}", experts), (f"{name}.{spec.router}", router))
+        found.append((spec.module, ExpertSite(name, layer, total, modules, spec.writes)))
+    return found
 
 
 def find_blocks(model: PreTrainedModel, architecture: Architecture) -> Iterator[tuple[str, nn.Module]]:

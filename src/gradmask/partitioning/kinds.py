@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.partitioning.sites import AttentionSite, Site
+from gradmask.partitioning.sites import AttentionSite, ExpertSite, Site
 
 KINDS = ("embeddings", "head", "norms", "attention", "mlp", "projections", "biases")
 
@@ -34,6 +34,11 @@ def kinds_of(model: PreTrainedModel, sites: Sequence[Site]) -> dict[str, set[str
             if name == "bias":
                 found.add("biases")
     for site in sites:
+        if isinstance(site, ExpertSite):
+            for path, module in site.modules:
+                for name in module._parameters:
+                    kinds[f"{path}.{name}"].add("mlp")
+            continue
         for projection in site.projections:
             for name in projection.module._parameters:
                 found = kinds[f"{projection.name}.{name}"]

@@ -173,7 +173,7 @@ def kind_of(module: nn.Module) -> type[Owned]:
 def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...]) -> type[nn.Module]:
     """``cls`` with its parameters read through the route."""
     readers = {name: property(lambda self, name=name: self.read_parameter(name)) for name in names}
-    namespace = {**readers, "__module__": cls.__module__, "__qualname__": cls.__qualname__, "gradmask_plain": cls}
+    namespace = {**readers, "__module__": cls.__module__, "__qualname__": cls.__qualname__, "gradmask_plain": cls, "gradmask_names": names}
     return type(cls.__name__, (kind, cls), namespace)
 
 
@@ -183,10 +183,12 @@ def own(
     board: Switchboard,
     kind: type[Owned] | None = None,
     heads_first: bool = False,
+    names: tuple[str, ...] | None = None,
 ) -> None:
     """Give ``module``'s own parameters to groups, in place: ``owners`` maps each parameter's name to its group.
 
-    ``heads_first``: it reads ``[batch, heads, sequence, ...]``.
+    ``heads_first``: it reads ``[batch, heads, sequence, ...]``. ``names``: what its code reads, where that is not its own
+    parameters' names.
     """
     kind = kind or kind_of(module)
     module.gradmask_owners, module.gradmask_board = owners, board  # type: ignore[assignment]
@@ -194,7 +196,7 @@ def own(
         module.gradmask_heads_first = True  # type: ignore[assignment]
     if issubclass(kind, OwnedLinear):
         module.gradmask_geometry = _whole_geometry(module, owners)  # type: ignore[assignment]
-    module.__class__ = owned_class(type(module), kind, tuple(sorted(owners)))
+    module.__class__ = owned_class(type(module), kind, names or tuple(sorted(owners)))
 
 
 def _whole_geometry(module: nn.Module, owners: Mapping[str, str]) -> Geometry:

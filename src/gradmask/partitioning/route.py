@@ -195,8 +195,9 @@ class Switchboard:
         return self._resting
 
     def compose(self, runs: Mapping[str, Flag], learns: Mapping[str, Flag], passes: Mapping[str, Flag]) -> Route:
-        """A route with the silenced groups and the strengths of now applied."""
-        silent = dict.fromkeys(self.silenced, False)
+        """A route with the silenced groups and the strengths of now applied; strength 0 is silence."""
+        faded = {group for group, strength in self.strength.items() if strength == 0.0}
+        silent = dict.fromkeys(self.silenced | faded, False)
         return Route({**runs, **silent}, {**learns, **silent}, dict(passes), dict(self.strength))
 
     def refresh(self) -> None:

@@ -95,7 +95,20 @@ class MlpSite:
         return [n + c * self.total for c in range(copies) for n in neurons]
 
 
-Site = AttentionSite | MlpSite
+@dataclass(frozen=True)
+class ExpertSite:
+    """``total`` experts: the modules that hold them and their router, with the parameters that count experts first."""
+
+    name: str
+    layer: int
+    total: int
+    modules: tuple[tuple[str, nn.Module], ...]
+    writes: str
+
+    unit = "experts"
+
+
+Site = AttentionSite | MlpSite | ExpertSite
 
 
 def site_amounts(site: Site, groups: Mapping[str, object]) -> dict[str, object]:

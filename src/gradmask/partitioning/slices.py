@@ -18,6 +18,7 @@ class Slice:
     Args:
         heads: query heads of every attention: a count, a share in (0, 1), or explicit indices.
         neurons: hidden units of every MLP, likewise.
+        experts: whole experts of every mixture of experts, with their router rows, likewise.
         layers: indices of the blocks that the group has a slice of; None is every block.
         embeddings: give the group embedding and head tables of its own, zero at the start.
         query_only: with grouped-query attention, take query heads alone and leave keys and values where they are.
@@ -26,20 +27,21 @@ class Slice:
 
     heads: Amount = 0
     neurons: Amount = 0
+    experts: Amount = 0
     layers: Sequence[int] | None = None
     embeddings: bool = False
     query_only: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("heads", "neurons"):
+        for name in ("heads", "neurons", "experts"):
             _check_amount(name, getattr(self, name))
         if self.empty:
-            raise GradmaskError("an empty slice: give it heads, neurons or embeddings")
+            raise GradmaskError("an empty slice: give it heads, neurons, experts or embeddings")
 
     @property
     def empty(self) -> bool:
         """Whether the slice asks for nothing at all."""
-        return not (_asks(self.heads) or _asks(self.neurons) or self.embeddings)
+        return not (_asks(self.heads) or _asks(self.neurons) or _asks(self.experts) or self.embeddings)
 
     def covers(self, layer: int) -> bool:
         """Whether the group has a slice of block ``layer``."""

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture
+from gradmask.partitioning.experts import RowWise, disown_rows, own_rows
 from gradmask.partitioning.finding import find_blocks, find_sites, get_module
 from gradmask.partitioning.kinds import kinds_of, match
 from gradmask.partitioning.layout import Layout
@@ -19,7 +20,7 @@ from gradmask.partitioning.matmul import Geometry
 from gradmask.partitioning.owned import Owned, disown, own
 from gradmask.partitioning.position_bias import route_bias, unroute_bias
 from gradmask.partitioning.route import JOINT, RETAIN, Switchboard
-from gradmask.partitioning.sites import AttentionSite, Projection, Site, site_amounts
+from gradmask.partitioning.sites import AttentionSite, ExpertSite, Projection, Site, site_amounts
 from gradmask.partitioning.slices import Slice, allocate
 from gradmask.partitioning.tables import (
     PREFIX,
@@ -119,7 +120,7 @@ def _check_layers(slices: Mapping[str, Slice], sites: Sequence[Site]) -> None:
 
 def _check_slices_found(slices: Mapping[str, Slice], units: Units) -> None:
     for group, piece in slices.items():
-        for unit in ("heads", "neurons"):
+        for unit in ("heads", "neurons", "experts"):
             if getattr(piece, unit) and not any(group in c for name, c in units.items() if name.endswith("/" + unit)):
                 raise GradmaskError(f"group {group!r} asks for {unit}, and this architecture declares none to give")
 
@@ -133,6 +134,9 @@ def _tied_twins(model: PreTrainedModel, chosen: set[str]) -> set[str]:
 def _cut_site(
     model: PreTrainedModel, site: Site, chosen: Mapping[str, list[int]], shared: set[str], board: Switchboard
 ) -> None:
+    if isinstance(site, ExpertSite):
+        _cut_experts(site, chosen, shared, board)
+        return
     if not chosen:
         return
     for projection in site.projections:
@@ -146,6 +150,15 @@ def _cut_site(
         _keep_plain(split, plain)
         parent, _, name = projection.name.rpartition(".")
         setattr(model.get_submodule(parent), name, split)
+
+
+def _cut_experts(site: ExpertSite, chosen: Mapping[str, list[int]], shared: set[str], board: Switchboard) -> None:
+    layout = Layout.carve(site.total, chosen, RETAIN)
+    for path, module in site.modules:
+        owners = {n: JOINT if f"{path}.{n}" in shared else RETAIN for n in module._parameters}
+        counted = [n for n, p in module._parameters.items() if p is not None and len(p) == site.total]
+        layouts = {n: layout for n in counted if owners[n] == RETAIN} if chosen else {}
+        own_rows(module, owners, board, layouts, site.writes)
 
 
 def _geometry(projection: Projection, positions: dict[str, list[int]], shared: set[str]) -> Geometry:
@@ -176,7 +189,7 @@ def _own_the_rest(
     heads_first = tuple(f"{name}.{path}." for name, _ in blocks for path in architecture.heads_first)
     tables = _table_kinds(model) if tabled else {}
     for path, module in list(model.named_modules()):
-        if isinstance(module, SplitLinear) or not any(p is not None for p in module._parameters.values()):
+        if isinstance(module, (SplitLinear, RowWise)) or not any(p is not None for p in module._parameters.values()):
             continue
         owners = {
             name: JOINT if (f"{path}.{name}" if path else name) in shared else RETAIN
@@ -263,6 +276,8 @@ def mend(model: PreTrainedModel, record: Cut) -> None:
         if isinstance(module, SplitLinear):
             parent, _, name = path.rpartition(".")
             setattr(model.get_submodule(parent), name, plain_linear(module.__dict__["plain"], module))
+        elif isinstance(module, RowWise):
+            disown_rows(module)
         elif isinstance(module, Owned):
             disown(module)
         else:

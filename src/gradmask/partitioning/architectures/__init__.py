@@ -3,6 +3,7 @@
 from gradmask.partitioning.architectures.declaration import (
     Architecture as Architecture,
     Attention as Attention,
+    Experts as Experts,
     Mlp as Mlp,
 )
 from gradmask.partitioning.architectures.registry import (

@@ -69,6 +69,23 @@ class Mlp:
 
 
 @dataclass(frozen=True)
+class Experts:
+    """Fused experts of one block and their router; the first dimension of all their parameters counts experts.
+
+    Args:
+        module: path of the module that holds the experts' weights.
+        router: path of the module whose ``weight`` has one row per expert.
+        writes: the parameter of ``module`` that writes to the residual stream.
+        optional: a model may lack it in every block.
+    """
+
+    module: str
+    router: str
+    writes: str = "down_proj"
+    optional: bool = False
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A model family: where its blocks are and what a block holds.
 
@@ -80,6 +97,7 @@ class Architecture:
         blocks: the lists of blocks, relative to the base model.
         attention: the attentions of a block.
         mlp: the feed-forwards of a block.
+        experts: the mixtures of experts of a block.
         heads_first: norms (or modules that hold them) that read ``[batch, heads, sequence, head_dim]``: after the
             transposition, where other norms read ``[batch, sequence, ...]``.
         position_bias: methods that return a learned bias of attention scores for the whole batch,
@@ -91,6 +109,7 @@ class Architecture:
     blocks: tuple[str, ...]
     attention: tuple[Attention, ...] = ()
     mlp: tuple[Mlp, ...] = ()
+    experts: tuple[Experts, ...] = ()
     heads_first: tuple[str, ...] = ()
     position_bias: tuple[str, ...] = ()
     bias_apart: str | None = None

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from gradmask.partitioning.architectures.decoders import DECODERS
 from gradmask.partitioning.architectures.encoders import ENCODERS
+from gradmask.partitioning.architectures.moe import MIXTURES
 
-FAMILIES = (*DECODERS, *ENCODERS)
+FAMILIES = (*DECODERS, *ENCODERS, *MIXTURES)
