@@ -108,7 +108,16 @@ def test_a_model_without_a_group_is_checked_without_it() -> None:
     gm.ablate(model, "forget")
     report = gm.check(model)
     assert report.ok
-    assert any("'forget' was removed for good before" in str(finding) for finding in report.findings)
+    assert any("'forget' was removed for good already" in str(finding) for finding in report.findings)
+
+
+def test_strength_is_kept_and_at_zero_a_group_is_off() -> None:
+    model = partitioned()
+    gm.strength(model, forget=0.0, code=0.5)
+    report = gm.check(model)
+    assert report.ok
+    assert any("'forget' is switched off already" in str(finding) for finding in report.findings)
+    assert model.gradmask.board.strength == {"forget": 0.0, "code": 0.5}
 
 
 def test_a_group_that_adds_nothing_yet_is_noted_and_no_fault() -> None:

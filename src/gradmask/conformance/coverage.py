@@ -71,7 +71,8 @@ def _blocks(probe: Probe) -> Iterator[Finding]:
         share, left_out = undeclared(block, architecture)
         if share > worst:
             worst, worst_name, missing = share, name, tuple(f"{name}.{path}" for path in left_out)
-    covered = f"{1 - worst:.0%} of the weights of {worst_name} are in layers that a group can own a slice of"
+    kept = f"{1 - worst:.0%}" if worst > TOLERATED else f"{1 - worst:.1%}"
+    covered = f"{kept} of the weights of {worst_name} are in layers that a group can own a slice of"
     if worst > TOLERATED:
         says = f"only {covered}; the declaration for {probe.model.config.model_type!r} leaves out"
         yield Finding("coverage", "fails", says, missing)

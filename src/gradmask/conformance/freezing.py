@@ -49,7 +49,7 @@ def check_freezing(probe: Probe) -> Iterator[Finding]:
 
 
 def _silenced(probe: Probe, name: str) -> bool:
-    return any(name in probe.owned[group] for group in probe.gradmask.board.silenced)
+    return any(name in probe.owned[group] for group in probe.off)
 
 
 def _taught(probe: Probe, label: str, group: str, found: dict[str, Tensor]) -> list[Finding]:

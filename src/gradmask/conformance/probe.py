@@ -53,7 +53,13 @@ class Probe:
     @property
     def removable(self) -> tuple[str, ...]:
         """The removable groups that can still run."""
-        return tuple(g for g in self.gradmask.removable if g not in self.gradmask.board.silenced)
+        return tuple(group for group in self.gradmask.removable if group not in self.off)
+
+    @property
+    def off(self) -> frozenset[str]:
+        """The groups that never run now: removed, switched off, or at strength 0."""
+        board = self.gradmask.board
+        return board.silenced | {group for group, strength in board.strength.items() if strength == 0.0}
 
     def rows(self, count: int, source: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The inputs with ``count`` examples: the first ones, repeated where there are fewer."""
@@ -107,8 +113,8 @@ class Probe:
         return found
 
     def cell(self, label: str, group: str) -> Cell:
-        """What the policy's table says for a label and a group; a removed group never runs."""
-        if group in self.gradmask.board.silenced:
+        """What the policy's table says for a label and a group; a group that is off never runs."""
+        if group in self.off:
             return Cell(runs=0.0, learns=0.0)
         row = label if label in (UNLABELED, RETAIN) else "group"
         column = group if group in (RETAIN, JOINT) else "own" if group == label else "other"

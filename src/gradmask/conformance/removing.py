@@ -21,7 +21,8 @@ def check_removal(probe: Probe) -> Iterator[Finding]:
     """Every removable group: its removal changes the outputs; switch, strength 0, labels and ablation agree."""
     for group in probe.gradmask.removable:
         if group not in probe.removable:
-            yield Finding("removal", "note", f"{group!r} was removed for good before")
+            state = "was removed for good" if group in probe.gradmask.removed else "is switched off"
+            yield Finding("removal", "note", f"{group!r} {state} already")
             continue
         effect = difference(probe, group)
         if effect:
@@ -66,7 +67,7 @@ def _ways_agree(probe: Probe, group: str) -> Iterator[Finding]:
         ablated = probe.quiet()
     gradmask.removed, board.silenced = removed, silenced
     board.refresh()
-    wrong = [] if torch.allclose(faint, expected, rtol=1e-3, atol=1e-4) else [f"gm.strength({group}=0)"]
+    wrong = [] if torch.equal(faint, expected) else [f"gm.strength({group}=0)"]
     wrong += [] if torch.equal(ablated, expected) else [f"gm.ablate({group!r})"]
     if wrong:
         yield Finding("removal", "fails", f"gm.without({group!r}) gives other outputs than", tuple(wrong))
@@ -88,7 +89,7 @@ def _labels_agree(probe: Probe) -> Iterator[Finding]:
 
 
 def _off_at_inference(probe: Probe, label: str, group: str) -> bool:
-    if group in probe.gradmask.board.silenced:
+    if group in probe.off:
         return True
     row = label if label in ("unlabeled", "retain") else "group"
     return probe.gradmask.policy.cell(row, "own" if group == label else "other").runs < 1.0
