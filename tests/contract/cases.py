@@ -1,0 +1,169 @@
+"""Tiny random models, one for every architecture and for every variant of one that is laid out differently."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+import torch
+import transformers
+from transformers import AutoConfig, PreTrainedModel
+
+VOCABULARY, LAYERS, HEADS, KV_HEADS, HEAD_DIM, HIDDEN, NEURONS = 64, 2, 6, 3, 8, 48, 40
+BATCH, LENGTH, SOURCE_LENGTH = 3, 7, 5
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": HIDDEN,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": KV_HEADS,
+    "intermediate_size": NEURONS,
+    "max_position_embeddings": 64,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+"""Common fields; a config class that names a size otherwise maps it, or a case overrides it."""
+
+AUTO = {"causal": "AutoModelForCausalLM", "masked": "AutoModelForMaskedLM", "seq2seq": "AutoModelForSeq2SeqLM"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the contract.
+
+    Args:
+        name: of the test and of the row in the docs.
+        model_type: the config's.
+        kind: which task's model.
+        config: what differs from the common sizes.
+        kv_heads: how many the model really has.
+        mixes_heads: a norm over all heads couples the queries and keys of different groups.
+        per_token: whether labels per token are supported.
+    """
+
+    name: str
+    model_type: str
+    kind: Literal["causal", "masked", "seq2seq"] = "causal"
+    config: dict[str, Any] = field(default_factory=dict, hash=False)
+    kv_heads: int = KV_HEADS
+    mixes_heads: bool = False
+
+    @property
+    def per_token(self) -> bool:
+        return self.kind != "seq2seq"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_T5 = {"d_model": HIDDEN, "d_kv": HEAD_DIM, "d_ff": NEURONS, "num_layers": LAYERS, "num_heads": HEADS}
+_T5 |= {"relative_attention_num_buckets": 8, "relative_attention_max_distance": 16, "decoder_start_token_id": 0}
+_GEMMA = {"head_dim": HEAD_DIM, "sliding_window": 4, "query_pre_attn_scalar": HEAD_DIM}
+_LOCAL = {"layer_types": ["sliding_attention", "full_attention"]}
+
+CASES: tuple[Case, ...] = (
+    Case("llama", "llama", config={"attention_bias": True, "mlp_bias": True}),
+    Case("mistral", "mistral", config={"sliding_window": 4, "head_dim": HEAD_DIM}),
+    Case("qwen2", "qwen2"),
+    Case("qwen3", "qwen3", config={"head_dim": HEAD_DIM}),
+    Case("gemma2", "gemma2", config={**_GEMMA, **_LOCAL}),
+    Case("gemma3", "gemma3_text", config={**_GEMMA, **_LOCAL}),
+    Case("phi3", "phi3"),
+    Case("gpt2", "gpt2", config={"n_inner": NEURONS}, kv_heads=HEADS),
+    Case(
+        "gpt-neo", "gpt_neo", config={"attention_types": [[["global", "local"], 1]], "window_size": 4}, kv_heads=HEADS
+    ),
+    Case("gpt-neox", "gpt_neox", kv_heads=HEADS),
+    Case("gpt-j", "gptj", config={"n_inner": NEURONS, "rotary_dim": 4}, kv_heads=HEADS),
+    Case("opt", "opt", config={"ffn_dim": NEURONS, "word_embed_proj_dim": HIDDEN}, kv_heads=HEADS),
+    Case(
+        "opt-post-norm",
+        "opt",
+        config={"ffn_dim": NEURONS, "word_embed_proj_dim": 20, "do_layer_norm_before": False},
+        kv_heads=HEADS,
+    ),
+    Case("olmo2", "olmo2", mixes_heads=True),
+    Case("smollm3", "smollm3", config={"no_rope_layers": [1, 0]}),
+    Case("falcon-grouped", "falcon", config={"new_decoder_architecture": True, "num_kv_heads": KV_HEADS}),
+    Case("falcon-multi-query", "falcon", config={"bias": True}, kv_heads=1),
+    Case(
+        "falcon-multi-head",
+        "falcon",
+        config={"multi_query": False, "alibi": True, "parallel_attn": False},
+        kv_heads=HEADS,
+    ),
+    Case("stablelm", "stablelm", config={"use_qkv_bias": True}),
+    Case("stablelm-qk-norm", "stablelm", config={"qk_layernorm": True, "use_parallel_residual": True}),
+    Case("granite", "granite", config={"embedding_multiplier": 2.0, "logits_scaling": 1.5}),
+    Case("cohere", "cohere"),
+    Case("cohere-qk-norm", "cohere", config={"use_qk_norm": True}),
+    Case("cohere2", "cohere2", config={"sliding_window": 4, **_LOCAL}),
+    Case("bert", "bert", "masked", kv_heads=HEADS),
+    Case("roberta", "roberta", "masked", kv_heads=HEADS),
+    Case(
+        "modernbert",
+        "modernbert",
+        "masked",
+        config={"local_attention": 4, "global_attn_every_n_layers": 2, "reference_compile": False},
+        kv_heads=HEADS,
+    ),
+    Case("esm2", "esm", "masked", {"position_embedding_type": "rotary", "mask_token_id": 3}, kv_heads=HEADS),
+    Case("t5", "t5", "seq2seq", _T5, kv_heads=HEADS),
+    Case("t5-gated", "t5", "seq2seq", {**_T5, "feed_forward_proj": "gated-gelu"}, kv_heads=HEADS),
+)
+BY_NAME = {case.name: case for case in CASES}
+
+
+@cache
+def _built(case: Case, tied: bool) -> PreTrainedModel:
+    config = AutoConfig.for_model(case.model_type, **{**SIZES, **case.config, "tie_word_embeddings": tied})
+    for name, value in vars(config).items():
+        if "drop" in name and isinstance(value, float):
+            setattr(config, name, 0.0)
+    torch.manual_seed(0)
+    model = getattr(transformers, AUTO[case.kind]).from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():  # no promise may hold only because something is zero or one
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    return model
+
+
+def build(case: Case, tied: bool = False) -> PreTrainedModel:
+    """A fresh copy of the case's model, without dropout; random biases and norms too."""
+    return copy.deepcopy(_built(case, tied))
+
+
+def batch(case: Case, seed: int = 0, size: int = BATCH, length: int = LENGTH) -> dict[str, torch.Tensor]:
+    """Random inputs and targets; of an encoder-decoder, source and target of different lengths."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def tokens(count: int) -> torch.Tensor:
+        return torch.randint(4, VOCABULARY, (size, count), generator=generator)
+
+    if case.kind == "seq2seq":
+        return {"input_ids": tokens(SOURCE_LENGTH), "labels": tokens(length)}
+    ids = tokens(length)
+    return {"input_ids": ids, "labels": ids.clone()}
+
+
+def rows(inputs: dict[str, torch.Tensor], chosen: slice | list[int]) -> dict[str, torch.Tensor]:
+    """Some examples of a batch."""
+    return {name: value[chosen] for name, value in inputs.items()}
+
+
+def logits(model: PreTrainedModel, inputs: dict[str, torch.Tensor], **kwargs: Any) -> torch.Tensor:
+    """The logits ``[batch, sequence, vocabulary]`` of an evaluation pass."""
+    with torch.no_grad():
+        return model.eval()(**inputs, **kwargs).logits
+
+
+def total_loss(case: Case, model: PreTrainedModel, inputs: dict[str, torch.Tensor], **kwargs: Any) -> torch.Tensor:
+    """The summed cross-entropy over all targets, so that losses of separate passes add up."""
+    found = model(**inputs, **kwargs).logits
+    targets = inputs["labels"]
+    if case.kind == "causal":
+        found, targets = found[:, :-1], targets[:, 1:]
+    return torch.nn.functional.cross_entropy(found.flatten(0, 1), targets.flatten(), reduction="sum")

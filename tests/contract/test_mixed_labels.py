@@ -1,0 +1,57 @@
+"""Labels mixed inside a batch, in one pass, against slow oracles in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from contract.cases import BATCH, CASES, HEADS, Case, batch, total_loss
+from contract.oracle import check, everything_in_double, example_gradients
+from contract.token_oracle import token_gradients
+from contract.variants import GROUPS, VARIANTS, labels_of, partitioned
+
+from gradmask.routing import NOBODY
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_labels_per_example_equal_separate_passes(case: Case, variant: str) -> None:
+    model = partitioned(case, variant).double().train()
+    for labels in _mixtures(variant):
+        inputs = batch(case, size=len(labels))
+        model.zero_grad()
+        with everything_in_double():
+            total_loss(case, model, inputs, data_labels=labels).backward()
+            expected = example_gradients(case, model, inputs, labels, variant)
+        check(model, expected)
+
+
+def _mixtures(variant: str) -> list[list[str]]:
+    first, last = GROUPS[variant][0], GROUPS[variant][-1]
+    return [[first, "retain", "unlabeled", last], ["retain", first, first], [first, last]]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("case", [case for case in CASES if case.per_token], ids=str)
+def test_labels_per_token_equal_gradients_written_out_by_position(case: Case, variant: str) -> None:
+    """As many tokens as heads: a module that holds heads before tokens must not be taken for one that does not."""
+    model, names = partitioned(case, variant).double().train(), dict(enumerate(labels_of(variant), -1))
+    inputs = batch(case, length=HEADS)
+    labels = torch.randint(-1, len(names) - 1, (BATCH, HEADS), generator=torch.Generator().manual_seed(1))
+    labels[0, :2] = NOBODY
+    with everything_in_double():
+        total_loss(case, model, inputs, data_labels=labels).backward()
+        expected = token_gradients(case, model, inputs, labels, names, variant)
+    check(model, expected)
+
+
+def test_the_oracle_tells_a_wrong_gradient() -> None:
+    case, variant, labels = CASES[0], "one", ["forget", "retain", "unlabeled"]
+    model, inputs = partitioned(case, variant).double().train(), batch(case)
+    total_loss(case, model, inputs, data_labels=["forget", "unlabeled", "unlabeled"]).backward()
+    expected = example_gradients(case, model, inputs, labels, variant)
+    with pytest.raises(AssertionError, match="relative error"):
+        check(model, expected)
+    with torch.no_grad():
+        model.zero_grad()
+    with pytest.raises(AssertionError, match="gradient is None"):
+        check(model, expected)

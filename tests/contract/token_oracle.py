@@ -1,0 +1,172 @@
+"""The gradients that labels per token must have, from plain models whose modules know positions.
+
+For each label, one pass over a plain copy in which every module runs twice: with its parameters, and with constants in
+their place. The first output is taken at the positions that have the label, the second elsewhere; so the copy's
+gradients are what the label's positions teach. Where a group does not run, the input columns that it owns of the
+projections that write to the residual stream are multiplied by zero (and, where a norm mixes heads, its output rows).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from contract.atlas import TABLE, Atlas, survey
+from contract.cases import Case, batch, total_loss
+from contract.oracle import Gradients, Ledger, tables_on
+from contract.variants import silent, taught
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+import gradmask as gm
+from gradmask.partitioning.linear import SplitLinear
+
+PROBE = (2, 11)
+"""Sizes that no other dimension has, so that a module's output shows where it holds the batch and the sequence."""
+
+
+@dataclass
+class Passing:
+    """What the patched modules of one pass need to know."""
+
+    teaching: Tensor
+    running: dict[str, Tensor]
+    axes: dict[str, tuple[int, ...]]
+    gates: dict[str, tuple[str, dict[str, Tensor]]]
+    tables: dict[str, list[tuple[str, nn.Parameter]]] = field(default_factory=dict)
+
+
+def token_gradients(
+    case: Case, model: PreTrainedModel, inputs: dict[str, Tensor], labels: Tensor, names: dict[int, str], variant: str
+) -> Gradients:
+    """One pass per label. ``labels``: ids ``[batch, sequence]``; ``names``: id -> label."""
+    atlas, plain, tables = survey(model), *_without_tables(model)
+    ledger, axes, gates = Ledger(atlas), _axes(case, plain), _gates(model, atlas)
+    mute = {g: torch.zeros_like(labels, dtype=torch.bool) for g in atlas.names}
+    for label, name in names.items():
+        for group in silent(name, variant):
+            mute[group] |= labels == label
+    running = {group: ~where for group, where in mute.items()}
+    for label, name in names.items():
+        learning = {"retain", "joint"} if name == "retain" else taught(name)
+        passing = Passing(labels == label, running, axes, gates)
+        copied, added = _patched(plain, tables, passing)
+        total_loss(case, copied, inputs).backward()
+        if passing.teaching.any():
+            ledger.add(copied, learning)
+            for table, (group, parameter) in added.items():
+                if parameter.grad is not None and (learning is None or group in learning):
+                    ledger.add_table(table, parameter.grad)
+    return ledger.gradients()
+
+
+@torch.no_grad()
+def _without_tables(model: PreTrainedModel) -> tuple[PreTrainedModel, dict[str, tuple[str, str, Tensor]]]:
+    """A plain copy without own tables, and these: name -> group, the plain parameter's name, values."""
+    bare = copy.deepcopy(model)
+    values = {name: p.detach().clone() for name, p in bare.named_parameters() if TABLE in name}
+    for name, parameter in bare.named_parameters():
+        if name in values:
+            parameter.zero_()
+    plain = gm.unpartition(bare)
+    return plain, {name: (group, twin, values[name]) for name, group, twin in tables_on(model, plain)}
+
+
+def _gates(model: PreTrainedModel, atlas: Atlas) -> dict[str, tuple[str, dict[str, Tensor]]]:
+    """Module -> the side at which groups are muted, and each group's columns or rows there."""
+    found = {}
+    for path, module in model.named_modules():
+        if isinstance(module, SplitLinear) and (module.geometry.split == "in" or module.gate_outputs):
+            weight = atlas.groups[atlas.entries[f"{path}.weight"]]
+            weight = weight.t() if module.geometry.transposed else weight
+            line = weight[0] if module.geometry.split == "in" else weight[:, 0]
+            found[path] = module.geometry.split, {g: line == i for i, g in enumerate(atlas.names)}
+    return found
+
+
+def _axes(case: Case, plain: PreTrainedModel) -> dict[str, tuple[int, ...]]:
+    """Where each module's output holds batch and sequence; one number where both are flattened into it."""
+    found: dict[str, tuple[int, ...]] = {}
+    size, length = PROBE
+
+    def see(path: str, module: nn.Module, args: Any, out: Tensor) -> None:
+        shape = tuple(out.shape)
+        if shape[0] == size * length:
+            found[path] = (0,)
+        elif shape[0] in (1, size) and length in shape:
+            found[path] = (0, shape.index(length))
+
+    probe = copy.deepcopy(plain)
+    for path, module in probe.named_modules():
+        if any(p is not None for p in module._parameters.values()):
+            module.register_forward_hook(partial(see, path))
+    with torch.no_grad():
+        probe(**batch(case, size=size, length=length))
+    return found
+
+
+def _at(positions: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """``[batch, sequence]`` spread over the dimensions of ``out``."""
+    if len(axes) == 1:
+        return positions.reshape(-1, *[1] * (out.dim() - 1))
+    shape = [1] * out.dim()
+    shape[axes[0]], shape[axes[1]] = positions.shape
+    return positions.reshape(shape)
+
+
+def _patched(
+    plain: PreTrainedModel, tables: dict[str, tuple[str, str, Tensor]], passing: Passing
+) -> tuple[PreTrainedModel, dict[str, tuple[str, nn.Parameter]]]:
+    copied = copy.deepcopy(plain)
+    added = {name: (group, nn.Parameter(values.clone())) for name, (group, _, values) in tables.items()}
+    every, known = dict(copied.named_parameters(remove_duplicate=False)), dict(copied.named_parameters())
+    for path, module in copied.named_modules():
+        own = every.get(f"{path}.weight")
+        mine = [added[name] for name, (_, twin, _) in tables.items() if own is not None and known[twin] is own]
+        if isinstance(module, (nn.Embedding, nn.Linear)) and mine:
+            passing.tables[path] = mine
+        if path in passing.axes:
+            module.forward = partial(_forward, module, path, passing)
+    return copied, added
+
+
+def _forward(module: nn.Module, path: str, passing: Passing, *args: Any, **kwargs: Any) -> Tensor:
+    args = _muted(module, path, passing, "in", args)
+    run: Callable[..., Tensor] = partial(type(module).forward, module, *args, **kwargs)
+    out = _taught(module, dict(module._parameters), run, path, passing)
+    (out,) = _muted(module, path, passing, "out", (out,))
+    for group, table in passing.tables.get(path, ()):
+        own = _taught(module, {**module._parameters, "weight": table, "bias": None}, run, path, passing)
+        out = out + own * _at(passing.running[group], own, passing.axes[path])
+    return out
+
+
+def _taught(
+    module: nn.Module, parameters: dict[str, Tensor | None], run: Callable[[], Tensor], path: str, passing: Passing
+) -> Tensor:
+    """The output with live parameters where the label is, with constants elsewhere."""
+    before = dict(module._parameters)
+    constants = {name: None if p is None else p.detach() for name, p in parameters.items()}
+    try:
+        outputs = []
+        for values in (parameters, constants):
+            module._parameters.update({name: values[name] for name in before})  # type: ignore[misc]
+            outputs.append(run())
+    finally:
+        module._parameters.update(before)
+    return torch.where(_at(passing.teaching, outputs[0], passing.axes[path]), *outputs)
+
+
+def _muted(module: nn.Module, path: str, passing: Passing, side: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    where, columns = passing.gates.get(path, ("", {}))
+    if where != side:
+        return values
+    x, *rest = values
+    for group, owned in columns.items():
+        kept = _at(passing.running[group], x, passing.axes[path])
+        x = x * (kept | ~owned)
+    return x, *rest

@@ -1,0 +1,70 @@
+"""Three ways to partition every case: one group, several at once with own tables, and much held in common."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+
+import torch
+from contract.cases import Case, build
+from torch import nn
+from transformers import PreTrainedModel
+
+import gradmask as gm
+
+VARIANTS = ("one", "many", "joint")
+GROUPS = {"one": ("forget",), "many": ("a", "b", "c"), "joint": ("forget",)}
+TIED = {"one": False, "many": True, "joint": False}
+
+
+def slices(case: Case, variant: str) -> dict[str, gm.Slice]:
+    """The groups of a variant; query heads alone where all of them share one key-value head."""
+    alone = case.kv_heads == 1
+    if variant == "many":
+        return {
+            "a": gm.Slice(heads=[0, 1], neurons=[0, 3, 4, -1], query_only=alone),
+            "b": gm.Slice(heads=2, neurons=0.1, layers=[1], embeddings=True, query_only=alone),
+            "c": gm.Slice(heads=[2], neurons=5, query_only=True),
+        }
+    return {"forget": gm.Slice(heads=2, neurons=8, query_only=alone, embeddings=variant == "joint")}
+
+
+def joint(model: nn.Module, variant: str) -> list[str]:
+    """What every label updates."""
+    if variant == "one":
+        return []
+    if variant == "many":
+        return ["norms"]
+    has_biases = any(name.endswith("bias") for name, _ in model.named_parameters())
+    return ["embeddings", "head", "norms", *(["biases"] if has_biases else [])]
+
+
+@cache
+def _partitioned(case: Case, variant: str) -> PreTrainedModel:
+    model = build(case, TIED[variant])
+    gm.partition(model, slices(case, variant), joint=joint(model, variant))
+    with torch.no_grad():  # as if trained: own tables start at zero
+        for name, parameter in model.named_parameters():
+            if ".table_" in name:
+                parameter.add_(torch.randn_like(parameter) * 0.05)
+    return model
+
+
+def partitioned(case: Case, variant: str) -> PreTrainedModel:
+    """A fresh copy of the case's model, partitioned."""
+    return copy.deepcopy(_partitioned(case, variant))
+
+
+def labels_of(variant: str) -> tuple[str, ...]:
+    """Every data label of a variant."""
+    return ("unlabeled", "retain", *GROUPS[variant])
+
+
+def taught(label: str) -> set[str] | None:
+    """The groups that learn from a label under `sgtm`; None is every group."""
+    return None if label == "unlabeled" else {label, "joint"}
+
+
+def silent(label: str, variant: str) -> set[str]:
+    """The groups that do not run for a label under `sgtm`."""
+    return set() if label == "unlabeled" else {group for group in GROUPS[variant] if group != label}
