@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Any
 
 from torch import nn
 
@@ -50,18 +49,27 @@ def _slices(probe: Probe) -> Iterator[Finding]:
     record, architecture = probe.gradmask.cut, architecture_of(probe.model)
     modules = dict(probe.model.named_modules())
     blocks = [name for name, _ in find_blocks(probe.model, architecture)]
-    specs: dict[str, tuple[Any, ...]] = {"heads": architecture.attention, "neurons": architecture.mlp}
+    writers = {
+        "heads": [spec.output for spec in architecture.attention],
+        "neurons": [spec.output for spec in architecture.mlp],
+        "experts": [spec.module for spec in architecture.experts],
+    }
     lost: list[str] = []
     for place, chosen in record.units.items():
         name, _, unit = place.rpartition("/")
-        outputs = [f"{block}.{spec.output}" for block in blocks for spec in specs.get(unit, ())]
-        inside = [modules.get(path) for path in outputs if path.startswith(f"{name}.")]
-        held = {group for module in inside if isinstance(module, SplitLinear) for group in module.geometry.units.groups}
-        lost += [f"{unit} of {group!r} in {name}" for group in chosen if outputs and group not in held]
+        paths = [f"{block}.{path}" for block in blocks for path in writers.get(unit, ())]
+        inside = [modules.get(path) for path in paths if path.startswith(f"{name}.")]
+        lost += [f"{unit} of {g!r} in {name}" for g in chosen if paths and not any(_holds(m, g) for m in inside)]
     if lost:
         yield Finding("coverage", "fails", "layers that were cut into groups are not any more (replaced?)", tuple(lost))
     else:
         yield Finding("coverage", "holds", f"the slices are in place at {len(record.units)} sites")
+
+
+def _holds(module: nn.Module | None, group: str) -> bool:
+    if isinstance(module, SplitLinear):
+        return group in module.geometry.units.groups
+    return module is not None and any(name.endswith(f"_{group}") for name in module._parameters)
 
 
 def _blocks(probe: Probe) -> Iterator[Finding]:
@@ -86,8 +94,9 @@ def _blocks(probe: Probe) -> Iterator[Finding]:
 
 def undeclared(block: nn.Module, architecture: Architecture) -> tuple[float, list[str]]:
     """The share of a block's weights outside every layer that ``architecture`` declares, and their names."""
-    specs = [spec for value in vars(architecture).values() if isinstance(value, tuple) for spec in value]
-    declared = tuple(f"{path}." for spec in specs for path in getattr(spec, "paths", ()))
+    paths = [path for spec in (*architecture.attention, *architecture.mlp) for path in spec.paths]
+    paths += [path for spec in architecture.experts for path in (spec.module, spec.router)]
+    declared = tuple(f"{path}." for path in paths)
     sizes = {name: p.numel() for name, p in block.named_parameters() if p.dim() > 1}
     left_out = [name for name in sizes if not name.startswith(declared)]
     return sum(sizes[name] for name in left_out) / max(1, sum(sizes.values())), left_out
