@@ -23,7 +23,8 @@ from gradmask.model import partition, require
 from gradmask.partitioning.experts import RowWise
 from gradmask.partitioning.linear import SplitLinear, call_for
 from gradmask.partitioning.matmul import merge, merge_bias
-from gradmask.partitioning.tables import PREFIX, SHARED, merged_table, tabled_modules
+from gradmask.partitioning.table_kinds import PREFIX
+from gradmask.partitioning.tables import SHARED, merged_table, tabled_modules
 from gradmask.removal import check_removable, without as running_without
 
 

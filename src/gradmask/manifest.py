@@ -30,7 +30,7 @@ class GroupEntry(_Strict):
     neurons: int | float | list[int] = 0
     experts: int | float | list[int] = 0
     layers: list[int] | None = None
-    embeddings: bool = False
+    embeddings: bool | int | list[int] = False
     query_only: bool = False
 
     def slice(self) -> Slice:

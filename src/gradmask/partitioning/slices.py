@@ -20,7 +20,8 @@ class Slice:
         neurons: hidden units of every MLP, likewise.
         experts: whole experts of every mixture of experts, with their router rows, likewise.
         layers: indices of the blocks that the group has a slice of; None is every block.
-        embeddings: give the group embedding and head tables of its own, zero at the start.
+        embeddings: give the group embedding and head tables of its own, zero at the start: True is full tables, a number
+            their rank, a list of token ids the only tokens that they have.
         query_only: with grouped-query attention, take query heads alone and leave keys and values where they are.
             Otherwise a slice takes whole key-value groups, and a count is rounded up to them.
     """
@@ -29,19 +30,20 @@ class Slice:
     neurons: Amount = 0
     experts: Amount = 0
     layers: Sequence[int] | None = None
-    embeddings: bool = False
+    embeddings: bool | int | Sequence[int] = False
     query_only: bool = False
 
     def __post_init__(self) -> None:
         for name in ("heads", "neurons", "experts"):
             _check_amount(name, getattr(self, name))
+        _check_embeddings(self.embeddings)
         if self.empty:
             raise GradmaskError("an empty slice: give it heads, neurons, experts or embeddings")
 
     @property
     def empty(self) -> bool:
         """Whether the slice asks for nothing at all."""
-        return not (_asks(self.heads) or _asks(self.neurons) or _asks(self.experts) or self.embeddings)
+        return not (_asks(self.heads) or _asks(self.neurons) or _asks(self.experts) or _asks(self.embeddings))
 
     def covers(self, layer: int) -> bool:
         """Whether the group has a slice of block ``layer``."""
@@ -50,6 +52,14 @@ class Slice:
 
 def _asks(amount: Amount) -> bool:
     return len(amount) > 0 if isinstance(amount, Sequence) else amount > 0
+
+
+def _check_embeddings(kind: object) -> None:
+    if isinstance(kind, bool) or (isinstance(kind, int) and kind >= 1):
+        return
+    known = isinstance(kind, Sequence) and not isinstance(kind, str) and all(type(i) is int for i in kind)
+    if not known or len(set(kind)) != len(kind):  # type: ignore[arg-type]
+        raise GradmaskError(f"embeddings={kind!r}: give True, a rank of at least 1, or a list of distinct token ids")
 
 
 def _check_amount(name: str, amount: object) -> None:

@@ -22,15 +22,13 @@ from gradmask.partitioning.position_bias import route_bias, unroute_bias
 from gradmask.partitioning.route import JOINT, RETAIN, Switchboard
 from gradmask.partitioning.sites import AttentionSite, ExpertSite, Projection, Site, site_amounts
 from gradmask.partitioning.slices import Slice, allocate
+from gradmask.partitioning.table_kinds import PREFIX, add_table, drop_tables
 from gradmask.partitioning.tables import (
-    PREFIX,
     TabledEmbedding,
     TabledLinear,
-    add_table,
     merged_table,
     read_sums,
     tabled_modules,
-    tables_of,
     write_sums,
 )
 
@@ -225,11 +223,12 @@ def _position_biases(
 
 
 def _add_tables(model: PreTrainedModel, slices: Mapping[str, Slice], record: Cut) -> None:
-    for group in (g for g, piece in slices.items() if piece.embeddings):
-        made: dict[int, nn.Parameter] = {}
-        for _, module in tabled_modules(model):
+    for group, piece in slices.items():
+        first: dict[int, nn.Module] = {}
+        for _, module in tabled_modules(model) if piece.embeddings else ():
             shared = id(module._parameters["weight"])
-            made[shared] = add_table(module, group, made.get(shared))
+            add_table(module, group, piece.embeddings, first.get(shared))
+            first.setdefault(shared, module)
     if any(piece.embeddings for piece in slices.values()):
         record.hooks.append(model.register_state_dict_post_hook(write_sums))
         record.hooks.append(model.register_load_state_dict_pre_hook(read_sums))
@@ -261,8 +260,8 @@ def find_owners(model: nn.Module) -> dict[str, str]:
                 continue
             if isinstance(module, SplitLinear):
                 found[names[id(parameter)]] = name.partition("_")[2]
-            elif name.startswith(PREFIX) and name.removeprefix(PREFIX) in tables_of(module):
-                found[names[id(parameter)]] = name.removeprefix(PREFIX)
+            elif name.startswith(PREFIX):
+                found[names[id(parameter)]] = name.removeprefix(PREFIX).partition("-")[0]
             elif isinstance(module, Owned) and name in module.gradmask_owners:
                 found.setdefault(names[id(parameter)], module.gradmask_owners[name])
     return {name: found[name] for name in names.values() if name in found}
@@ -294,5 +293,4 @@ def _merge_tables(model: PreTrainedModel) -> None:
         if id(shared) not in done:
             shared.copy_(merged_table(module))
             done.add(id(shared))
-        for group in tables_of(module):
-            del module._parameters[PREFIX + group]
+        drop_tables(module)

@@ -2,7 +2,7 @@
 
 A table starts at zero, so that the model's function is unchanged at insertion. In a state dict the plain name holds the
 sum (what a plain model computes with), and two kinds of extra entries hold the summands, for a bit-for-bit resume:
-``<module>.gradmask_shared`` and ``<module>.table_<group>``.
+``<module>.gradmask_shared`` and ``<module>.table_<group>…`` (`gradmask.partitioning.table_kinds`).
 """
 
 from __future__ import annotations
@@ -18,24 +18,9 @@ from gradmask.partitioning.linear import compute_dtype
 from gradmask.partitioning.matmul import Call, Geometry, RoutedMatmul, product
 from gradmask.partitioning.owned import Owned, OwnedEmbedding, OwnedLinear, mask_gradient
 from gradmask.partitioning.route import Flag, TokenMask, both
+from gradmask.partitioning.table_kinds import table_names, tables_of
 
-PREFIX = "table_"
 SHARED = "gradmask_shared"
-
-
-def tables_of(module: nn.Module) -> dict[str, nn.Parameter]:
-    """The tables that groups own in this module: group -> ``[vocabulary, hidden]``."""
-    owned = module._parameters.items()
-    return {name.removeprefix(PREFIX): p for name, p in owned if name.startswith(PREFIX) and p is not None}
-
-
-def add_table(module: nn.Module, group: str, table: nn.Parameter | None = None) -> nn.Parameter:
-    """Give ``group`` a table of its own, of zeros, or the given one where embedding and head are tied."""
-    weight = module._parameters["weight"]
-    assert weight is not None
-    table = table if table is not None else nn.Parameter(torch.zeros_like(weight))
-    module.register_parameter(PREFIX + group, table)
-    return table
 
 
 def merged_table(module: nn.Module, scale: dict[str, float] | None = None) -> Tensor:
@@ -62,7 +47,7 @@ class Tabled(Owned):
     def flags(self) -> dict[str, tuple[Flag, Flag]]:
         """Group -> whether its table runs, and whether it learns, in this call."""
         route = self.gradmask_board.route
-        return {group: (route.run(group), route.learn(group)) for group in tables_of(self)}  # type: ignore[arg-type]
+        return {group: (route.run(group), route.learn(group)) for group in table_names(self)}  # type: ignore[arg-type]
 
     def divides(self) -> bool:
         """Whether only some tokens use, or teach, one of the tables in this call."""
@@ -108,10 +93,10 @@ class TabledEmbedding(Tabled, OwnedEmbedding):
             with self.reading({"weight": self.sum_tables()}):  # scaled rows do not add up bit for bit
                 return self.gradmask_plain.forward(self, *args, **kwargs)
         out = self._look_up(shared, route.learn(self.gradmask_owners["weight"]), args, kwargs)
+        tables = tables_of(self)  # type: ignore[arg-type]
         for group, (run, learn) in self.flags().items():
             if run is not False:
-                table = self._parameters[PREFIX + group]
-                own = self._look_up(table, both(learn, run), args, kwargs) * _factor(route.scale(group))  # type: ignore[arg-type]
+                own = self._look_up(tables[group], both(learn, run), args, kwargs) * _factor(route.scale(group))
                 out = out + _where(run, own)
         return out
 
@@ -192,6 +177,10 @@ def tabled_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, module  # type: ignore[misc]
 
 
+def _entries(module: nn.Module) -> list[str]:
+    return [name for names in table_names(module).values() for name in names]
+
+
 def write_sums(model: nn.Module, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
     """State-dict hook: the plain name gets the sum; the shared table moves to a name of its own."""
     sums: dict[int, Tensor] = {}
@@ -199,8 +188,8 @@ def write_sums(model: nn.Module, state: dict[str, Any], prefix: str, _metadata: 
         shared = module._parameters["weight"]
         assert shared is not None
         if id(shared) in sums:  # tied: the twin's summands are written once
-            for group in tables_of(module):
-                del state[f"{prefix}{name}.{PREFIX}{group}"]
+            for entry in _entries(module):
+                del state[f"{prefix}{name}.{entry}"]
         else:
             sums[id(shared)] = merged_table(module)
             state[f"{prefix}{name}.{SHARED}"] = shared.detach()
@@ -213,7 +202,7 @@ def read_sums(model: nn.Module, state: dict[str, Any], prefix: str, *args: Any) 
     found: dict[int, dict[str, Any]] = {}
     modules = list(tabled_modules(model))
     for name, module in modules:
-        keys = [SHARED, *(PREFIX + group for group in tables_of(module))]
+        keys = [SHARED, *_entries(module)]
         entries = {key: state.get(f"{prefix}{name}.{key}") for key in keys}
         if all(value is not None for value in entries.values()):
             found.setdefault(id(module._parameters["weight"]), entries)
@@ -221,7 +210,7 @@ def read_sums(model: nn.Module, state: dict[str, Any], prefix: str, *args: Any) 
         entries = found.get(id(module._parameters["weight"]))
         if entries is None:
             error_msgs.append(
-                f"{name}: this model's groups own tables of their own ({', '.join(tables_of(module))}), but the state dict "
+                f"{name}: this model's groups own tables of their own ({', '.join(table_names(module))}), but the state dict "
                 f"has only a merged table; load a checkpoint that gradmask saved, or load the plain weights first and "
                 "partition afterwards"
             )

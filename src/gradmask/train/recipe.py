@@ -50,7 +50,7 @@ class GroupSpec(_Part):
     neurons: Amount = Field(0, description="of every MLP: a count, a share, or indices")
     experts: Amount = Field(0, description="of every mixture of experts: a count, a share, or indices")
     layers: list[int] | None = Field(None, description="block indices; null is every block")
-    embeddings: bool = Field(False, description="embedding and head tables of its own")
+    embeddings: bool | int | list[int] = Field(False, description="own embedding and head tables: all, a rank, or token ids")
     query_only: bool = Field(False, description="with grouped-query attention, take query heads alone")
 
 

@@ -1,0 +1,109 @@
+"""The kinds of table that a group may own beside a shared one: full, of low rank, or for chosen tokens only.
+
+All start as zero, and all are read as one tensor ``[vocabulary, hidden]``. Their parameters, by name:
+
+========================================= ==================================================================
+``table_<group>``                         full: ``[vocabulary, hidden]``
+``table_<group>-rows``, ``…-columns``     rank r: ``[vocabulary, r]`` (zero) times ``[r, hidden]`` (random)
+``table_<group>-tokens``                  n chosen tokens: ``[n, hidden]``, with their ids in a buffer ``…-ids``
+========================================= ==================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gradmask.errors import GradmaskError
+
+PREFIX = "table_"
+ROWS, COLUMNS, TOKENS, IDS = "-rows", "-columns", "-tokens", "-ids"
+
+Embeddings = bool | int | Sequence[int]
+"""`Slice.embeddings`: none or a full table, a rank, or token ids."""
+
+
+def table_names(module: nn.Module) -> dict[str, list[str]]:
+    """Group -> the names of its table's parameters in this module."""
+    found: dict[str, list[str]] = {}
+    for name, parameter in module._parameters.items():
+        if name.startswith(PREFIX) and parameter is not None:
+            found.setdefault(name.removeprefix(PREFIX).partition("-")[0], []).append(name)
+    return found
+
+
+def tables_of(module: nn.Module) -> dict[str, Tensor]:
+    """Group -> its table as a whole, ``[vocabulary, hidden]``; gradient flows to its parameters."""
+    return {group: table(module, group) for group in table_names(module)}
+
+
+def table(module: nn.Module, group: str) -> Tensor:
+    """One group's table as a whole, ``[vocabulary, hidden]``."""
+    owned, name = module._parameters, PREFIX + group
+    if (full := owned.get(name)) is not None:
+        return full
+    rows, columns, chosen = (owned.get(name + kind) for kind in (ROWS, COLUMNS, TOKENS))
+    if rows is not None and columns is not None:
+        return rows @ columns
+    assert chosen is not None
+    ids, shared = module._buffers[name + IDS], owned["weight"]
+    assert ids is not None and shared is not None  # noqa: PT018
+    return torch.zeros_like(shared).detach().index_copy(0, ids, chosen)
+
+
+def add_table(module: nn.Module, group: str, kind: Embeddings, twin: nn.Module | None = None) -> None:
+    """Give ``group`` a table of its own in ``module``; ``twin`` is the module that it is tied to.
+
+    Raises:
+        GradmaskError: a rank above the table's, or a token that is not in the vocabulary.
+    """
+    shared = module._parameters["weight"]
+    assert shared is not None
+    if twin is None:
+        made = _make(shared, group, kind)
+    else:
+        made = {n: p for n, p in {**twin._parameters, **twin._buffers}.items() if _belongs(n, group) and p is not None}
+    for name, tensor in made.items():
+        if isinstance(tensor, nn.Parameter):
+            module.register_parameter(name, tensor)
+        else:
+            module.register_buffer(name, tensor, persistent=False)
+
+
+def drop_tables(module: nn.Module) -> None:
+    """Take all tables out of ``module``."""
+    for store in (module._parameters, module._buffers):
+        for name in [n for n in store if n.startswith(PREFIX)]:
+            del store[name]
+            module._non_persistent_buffers_set.discard(name)
+
+
+def _belongs(name: str, group: str) -> bool:
+    return name.startswith(PREFIX) and name.removeprefix(PREFIX).partition("-")[0] == group
+
+
+def _make(shared: Tensor, group: str, kind: Embeddings) -> dict[str, Tensor]:
+    vocabulary, hidden = shared.shape
+    name, like = PREFIX + group, {"dtype": shared.dtype, "device": shared.device}
+    if kind is True:
+        return {name: nn.Parameter(torch.zeros_like(shared))}
+    if isinstance(kind, int):
+        if kind > min(vocabulary, hidden):
+            raise GradmaskError(
+                f"group {group!r}: embeddings={kind} is a rank above that of the table, {vocabulary} x {hidden}: give a "
+                "smaller one, or True for a full table"
+            )
+        noise = torch.randn(kind, hidden, generator=torch.Generator().manual_seed(0)) / kind**0.5
+        return {
+            name + ROWS: nn.Parameter(torch.zeros(vocabulary, kind, **like)),
+            name + COLUMNS: nn.Parameter(noise.to(**like)),
+        }
+    outside = [i for i in kind if not 0 <= i < vocabulary]
+    if outside:
+        raise GradmaskError(f"group {group!r}: embeddings name token {outside[0]}, but the vocabulary has {vocabulary}")
+    return {
+        name + TOKENS: nn.Parameter(torch.zeros(len(kind), hidden, **like)),
+        name + IDS: torch.tensor(sorted(kind), device=shared.device),
+    }
