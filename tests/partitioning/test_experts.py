@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import VOCABULARY, tokens
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
+from tiny import VOCABULARY, tiny, tokens
 
 COMMON: dict[str, Any] = {
     "hidden_size": 32,
@@ -150,6 +150,4 @@ def test_more_experts_than_there_are_is_refused() -> None:
     with pytest.raises(gm.GradmaskError, match="has 4 experts, but the groups ask for 5"):
         gm.partition(plain("mixtral"), {"forget": gm.Slice(experts=5)})
     with pytest.raises(gm.GradmaskError, match="asks for experts, and this architecture declares none"):
-        from tiny import tiny
-
         gm.partition(tiny(), {"forget": gm.Slice(experts=1)})
