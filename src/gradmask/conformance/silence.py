@@ -29,7 +29,6 @@ def _labels(probe: Probe) -> Iterator[Finding]:
         silent = probe.silent(label)
         runs: dict[str, Run] = {
             "in training": lambda label=label: probe.output(label, training=True).detach(),
-            "in evaluation mode": lambda label=label: probe.output(label).detach(),
             "at inference": lambda label=label: probe.quiet(label),
         }
         for where, run in runs.items():
