@@ -11,7 +11,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning import Cut, architecture_of
+from gradmask.partitioning import Architecture, Attention, Cut, architecture_of
+from gradmask.partitioning.finding import find_blocks, get_module
 from gradmask.partitioning.linear import SplitLinear
 
 
@@ -40,25 +41,39 @@ def compact(
 def _smaller_config(model: PreTrainedModel, record: Cut, gone: Sequence[str]) -> Any:
     architecture, config = architecture_of(model), copy.deepcopy(model.config)
     text = config.get_text_config()
-    dropped = {unit: _dropped(record, unit, gone) for unit in ("heads", "neurons")}
-    if dropped["neurons"]:
-        text.intermediate_size = _size(model, "neurons") - dropped["neurons"]
-    if dropped["heads"]:
-        attention = architecture.attention[0]
-        heads = int(getattr(text, attention.heads))
-        kv = int((getattr(text, attention.kv_heads, None) if attention.kv_heads else None) or heads)
-        text.head_dim = getattr(text, attention.head_dim, None) or text.hidden_size // heads
-        setattr(text, attention.heads, heads - dropped["heads"])
-        if attention.kv_heads:
-            setattr(text, attention.kv_heads, kv - dropped["heads"] * kv // heads)
+    heads, neurons = (_dropped(record, unit, gone) for unit in ("heads", "neurons"))
+    try:
+        if neurons:
+            _drop_neurons(model, architecture, text, neurons)
+        if heads:
+            _drop_heads(architecture.attention[0], text, heads)
+    except AttributeError as error:
+        raise GradmaskError(
+            f"the config of {type(model).__name__} fixes that size ({error}): use compact=False"
+        ) from None
+    if heads and any(record.slices[group].query_only for group in gone if record.slices[group].heads):
+        raise GradmaskError(
+            "a compact export cannot drop query heads without their keys and values (query_only=True): the rest would "
+            "read other keys. Use compact=False"
+        )
     return config
 
 
-def _size(model: PreTrainedModel, unit: str) -> int:
-    for path, module in model.named_modules():
-        if isinstance(module, SplitLinear) and module.geometry.split == "in" and "mlp" in path and unit == "neurons":
-            return module.in_features
-    raise GradmaskError("no sliced MLP found")
+def _drop_heads(attention: Attention, config: Any, count: int) -> None:
+    heads = int(getattr(config, attention.heads))
+    kv = int((getattr(config, attention.kv_heads, None) if attention.kv_heads else None) or heads)
+    setattr(config, attention.head_dim, getattr(config, attention.head_dim, None) or config.hidden_size // heads)
+    setattr(config, attention.heads, heads - count)
+    if attention.kv_heads:
+        setattr(config, attention.kv_heads, kv - count * kv // heads)
+
+
+def _drop_neurons(model: PreTrainedModel, architecture: Architecture, config: Any, count: int) -> None:
+    for _, block in find_blocks(model, architecture):
+        for mlp in architecture.mlp:
+            output = get_module(block, mlp.output)
+            if isinstance(output, SplitLinear) and all(get_module(block, path) is not None for path in mlp.inputs):
+                setattr(config, mlp.neurons, output.in_features - count)
 
 
 def _dropped(record: Cut, unit: str, gone: Sequence[str]) -> int:
@@ -66,8 +81,8 @@ def _dropped(record: Cut, unit: str, gone: Sequence[str]) -> int:
     counts = {sum(len(chosen.get(group, ())) for group in gone) for chosen in sites}
     if len(counts) > 1:
         raise GradmaskError(
-            f"a compact export needs the same number of {unit} removed in every block, but blocks lose {sorted(counts)}: "
-            "export with compact=False"
+            f"a compact export needs the same number of {unit} removed in every block, but blocks lose "
+            f"{sorted(counts)}: export with compact=False"
         )
     return counts.pop() if counts else 0
 
@@ -81,10 +96,10 @@ def _check_fits(model: PreTrainedModel, config: Any, state: dict[str, Tensor]) -
         raise GradmaskError(
             f"{cls.__name__} cannot be built with the smaller sizes ({error}): use compact=False"
         ) from None
-    wrong = [key for key, shape in expected.items() if key in state and state[key].shape != shape]
+    wrong = [key for key, value in state.items() if expected.get(key) != value.shape]
     if wrong:
         key = wrong[0]
         raise GradmaskError(
-            f"{cls.__name__} cannot express the smaller layers in its config ({key} would be {list(state[key].shape)}, its "
-            f"config makes it {list(expected[key])}): export with compact=False"
+            f"{cls.__name__} cannot express the smaller layers in its config ({key} would be {list(state[key].shape)}, "
+            f"its config makes it {list(expected.get(key, ()))}): export with compact=False"
         )

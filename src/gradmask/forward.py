@@ -70,7 +70,8 @@ def _routing(
     batch = 1
     if data_labels is not None:
         batch = _batch_size(args, kwargs)
-        _spare_padding(kwargs)
+        _check_labels_per_token(model, data_labels)
+        _spare_padding(model, kwargs)
     return gradmask.board.using(gradmask.router.route(data_labels, batch, model.training))
 
 
@@ -110,8 +111,17 @@ def _batch_size(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     raise GradmaskError("data_labels was given, but no input tensor from which the batch size can be read")
 
 
-def _spare_padding(kwargs: dict[str, Any]) -> None:
+def _check_labels_per_token(model: PreTrainedModel, data_labels: DataLabels) -> None:
+    if isinstance(data_labels, Tensor) and data_labels.dim() == 2 and model.config.is_encoder_decoder:
+        raise GradmaskError(
+            f"data_labels has shape {list(data_labels.shape)}, but {type(model).__name__} reads two sequences, and labels "
+            "per token would have to say which: give one label per example ([batch])"
+        )
+
+
+def _spare_padding(model: PreTrainedModel, kwargs: dict[str, Any]) -> None:
     """Padding teaches nobody: drop it from the targets, so that no gradient starts there."""
-    mask, targets = kwargs.get("attention_mask"), kwargs.get("labels")
+    mask = kwargs.get("decoder_attention_mask" if model.config.is_encoder_decoder else "attention_mask")
+    targets = kwargs.get("labels")
     if isinstance(mask, Tensor) and isinstance(targets, Tensor) and mask.shape == targets.shape:
         kwargs["labels"] = targets.masked_fill(mask == 0, -100)

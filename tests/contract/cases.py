@@ -41,7 +41,7 @@ class Case:
         config: what differs from the common sizes.
         kv_heads: how many the model really has.
         mixes_heads: a norm over all heads couples the queries and keys of different groups.
-        per_token: whether labels per token are supported.
+        compact_heads: its config can say that there are fewer heads of the same size.
     """
 
     name: str
@@ -50,9 +50,11 @@ class Case:
     config: dict[str, Any] = field(default_factory=dict, hash=False)
     kv_heads: int = KV_HEADS
     mixes_heads: bool = False
+    compact_heads: bool = False
 
     @property
     def per_token(self) -> bool:
+        """Whether labels per token are supported."""
         return self.kind != "seq2seq"
 
     def __str__(self) -> str:
@@ -65,13 +67,13 @@ _GEMMA = {"head_dim": HEAD_DIM, "sliding_window": 4, "query_pre_attn_scalar": HE
 _LOCAL = {"layer_types": ["sliding_attention", "full_attention"]}
 
 CASES: tuple[Case, ...] = (
-    Case("llama", "llama", config={"attention_bias": True, "mlp_bias": True}),
-    Case("mistral", "mistral", config={"sliding_window": 4, "head_dim": HEAD_DIM}),
-    Case("qwen2", "qwen2"),
-    Case("qwen3", "qwen3", config={"head_dim": HEAD_DIM}),
-    Case("gemma2", "gemma2", config={**_GEMMA, **_LOCAL}),
-    Case("gemma3", "gemma3_text", config={**_GEMMA, **_LOCAL}),
-    Case("phi3", "phi3"),
+    Case("llama", "llama", config={"attention_bias": True, "mlp_bias": True}, compact_heads=True),
+    Case("mistral", "mistral", config={"sliding_window": 4, "head_dim": HEAD_DIM}, compact_heads=True),
+    Case("qwen2", "qwen2", compact_heads=True),
+    Case("qwen3", "qwen3", config={"head_dim": HEAD_DIM}, compact_heads=True),
+    Case("gemma2", "gemma2", config={**_GEMMA, **_LOCAL}, compact_heads=True),
+    Case("gemma3", "gemma3_text", config={**_GEMMA, **_LOCAL}, compact_heads=True),
+    Case("phi3", "phi3", compact_heads=True),
     Case("gpt2", "gpt2", config={"n_inner": NEURONS}, kv_heads=HEADS),
     Case(
         "gpt-neo", "gpt_neo", config={"attention_types": [[["global", "local"], 1]], "window_size": 4}, kv_heads=HEADS
@@ -86,7 +88,7 @@ CASES: tuple[Case, ...] = (
         kv_heads=HEADS,
     ),
     Case("olmo2", "olmo2", mixes_heads=True),
-    Case("smollm3", "smollm3", config={"no_rope_layers": [1, 0]}),
+    Case("smollm3", "smollm3", config={"no_rope_layers": [1, 0]}, compact_heads=True),
     Case("falcon-grouped", "falcon", config={"new_decoder_architecture": True, "num_kv_heads": KV_HEADS}),
     Case("falcon-multi-query", "falcon", config={"bias": True}, kv_heads=1),
     Case(
@@ -97,10 +99,10 @@ CASES: tuple[Case, ...] = (
     ),
     Case("stablelm", "stablelm", config={"use_qkv_bias": True}),
     Case("stablelm-qk-norm", "stablelm", config={"qk_layernorm": True, "use_parallel_residual": True}),
-    Case("granite", "granite", config={"embedding_multiplier": 2.0, "logits_scaling": 1.5}),
-    Case("cohere", "cohere"),
+    Case("granite", "granite", config={"embedding_multiplier": 2.0, "logits_scaling": 1.5}, compact_heads=True),
+    Case("cohere", "cohere", compact_heads=True),
     Case("cohere-qk-norm", "cohere", config={"use_qk_norm": True}),
-    Case("cohere2", "cohere2", config={"sliding_window": 4, **_LOCAL}),
+    Case("cohere2", "cohere2", config={"sliding_window": 4, **_LOCAL}, compact_heads=True),
     Case("bert", "bert", "masked", kv_heads=HEADS),
     Case("roberta", "roberta", "masked", kv_heads=HEADS),
     Case(

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from contract.atlas import TABLE, Atlas, survey
-from contract.cases import Case, rows, total_loss
-from contract.variants import silent, taught
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 import gradmask as gm
+from contract.atlas import TABLE, Atlas, survey
+from contract.cases import Case, rows, total_loss
+from contract.variants import silent, taught
 
 Gradients = dict[str, Tensor | None]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from contract.cases import CASES, Case, batch, build
-from contract.variants import TIED, VARIANTS, labels_of, partitioned, taught
 from torch import Tensor, nn
 
 import gradmask as gm
+from contract.cases import CASES, Case, batch, build
+from contract.variants import TIED, VARIANTS, labels_of, partitioned, taught
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from contract.cases import BATCH, CASES, HEADS, Case, batch, total_loss
 from contract.oracle import check, everything_in_double, example_gradients
 from contract.token_oracle import token_gradients
 from contract.variants import GROUPS, VARIANTS, labels_of, partitioned
-
 from gradmask.routing import NOBODY
 
 

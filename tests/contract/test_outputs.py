@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from contract.atlas import survey
-from contract.cases import CASES, Case, batch, build, logits
-from contract.oracle import plain_without
-from contract.variants import TIED, VARIANTS, joint, labels_of, partitioned, silent, slices
 from torch import nn
 from transformers import PreTrainedModel
 
 import gradmask as gm
+from contract.atlas import survey
+from contract.cases import CASES, Case, batch, build, logits
+from contract.oracle import plain_without
+from contract.variants import TIED, VARIANTS, joint, labels_of, partitioned, silent, slices
 from gradmask.partitioning.linear import SplitLinear
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)

@@ -15,14 +15,14 @@ from functools import partial
 from typing import Any
 
 import torch
-from contract.atlas import TABLE, Atlas, survey
-from contract.cases import Case, batch, total_loss
-from contract.oracle import Gradients, Ledger, tables_on
-from contract.variants import silent, taught
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 import gradmask as gm
+from contract.atlas import TABLE, Atlas, survey
+from contract.cases import Case, batch, total_loss
+from contract.oracle import Gradients, Ledger, tables_on
+from contract.variants import silent, taught
 from gradmask.partitioning.linear import SplitLinear
 
 PROBE = (2, 11)

@@ -6,11 +6,11 @@ import copy
 from functools import cache
 
 import torch
-from contract.cases import Case, build
 from torch import nn
 from transformers import PreTrainedModel
 
 import gradmask as gm
+from contract.cases import Case, build
 
 VARIANTS = ("one", "many", "joint")
 GROUPS = {"one": ("forget",), "many": ("a", "b", "c"), "joint": ("forget",)}

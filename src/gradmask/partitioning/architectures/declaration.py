@@ -55,12 +55,14 @@ class Mlp:
         inputs: paths of the projections that make hidden units.
         output: path of the projection that reads them.
         fused: how many rows of each input projection one neuron has (gate and up in one layer: 2).
+        neurons: the field of the config that counts them (read for compact exports; elsewhere the shapes say).
         optional: a model may lack it in every block.
     """
 
     inputs: tuple[str, ...]
     output: str
     fused: int = 1
+    neurons: str = "intermediate_size"
     optional: bool = False
 
     @property

@@ -7,7 +7,6 @@ from gradmask.partitioning.architectures.declaration import Architecture, Attent
 _SEPARATE = {"self_attn.q_proj": "q", "self_attn.k_proj": "k", "self_attn.v_proj": "v"}
 _LLAMA_ATTENTION = Attention(_SEPARATE, output="self_attn.o_proj")
 _GATED = Mlp(("mlp.gate_proj", "mlp.up_proj"), output="mlp.down_proj")
-_WIDENED = Mlp(("mlp.dense_h_to_4h",), output="mlp.dense_4h_to_h")
 
 LLAMA = Architecture(
     ("llama", "mistral", "qwen2", "qwen3", "gemma2", "smollm3", "granite", "cohere", "cohere2"),
@@ -50,7 +49,7 @@ GPT2 = Architecture(
     ("gpt2",),
     blocks=("h",),
     attention=(Attention({"attn.c_attn": "q|k|v"}, output="attn.c_proj", kv_heads=None),),
-    mlp=(Mlp(("mlp.c_fc",), output="mlp.c_proj"),),
+    mlp=(Mlp(("mlp.c_fc",), output="mlp.c_proj", neurons="n_inner"),),
 )
 
 GPT_NEO = Architecture(
@@ -72,21 +71,21 @@ GPT_J = Architecture(
     attention=(
         Attention({"attn.q_proj": "q", "attn.k_proj": "k", "attn.v_proj": "v"}, output="attn.out_proj", kv_heads=None),
     ),
-    mlp=(Mlp(("mlp.fc_in",), output="mlp.fc_out"),),
+    mlp=(Mlp(("mlp.fc_in",), output="mlp.fc_out", neurons="n_inner"),),
 )
 
 GPT_NEOX = Architecture(
     ("gpt_neox",),
     blocks=("layers",),
     attention=(Attention({"attention.query_key_value": "(qkv)"}, output="attention.dense", kv_heads=None),),
-    mlp=(_WIDENED,),
+    mlp=(Mlp(("mlp.dense_h_to_4h",), output="mlp.dense_4h_to_h"),),
 )
 
 FALCON = Architecture(
     ("falcon",),
     blocks=("h",),
     attention=(Attention({"self_attention.query_key_value": "(q*kv)"}, output="self_attention.dense", kv_heads=None),),
-    mlp=(_WIDENED,),
+    mlp=(Mlp(("mlp.dense_h_to_4h",), output="mlp.dense_4h_to_h", neurons="ffn_hidden_size"),),
     bias_apart="FalconLinear",
     notes="one key-value head, some, or one per head: the shape of the fused projection says which",
 )
@@ -95,7 +94,7 @@ OPT = Architecture(
     ("opt",),
     blocks=("decoder.layers",),
     attention=(Attention(_SEPARATE, output="self_attn.out_proj", kv_heads=None),),
-    mlp=(Mlp(("fc1",), output="fc2"),),
+    mlp=(Mlp(("fc1",), output="fc2", neurons="ffn_dim"),),
 )
 
 DECODERS = (LLAMA, GEMMA3, STABLELM, OLMO2, PHI3, GPT2, GPT_NEO, GPT_J, GPT_NEOX, FALCON, OPT)

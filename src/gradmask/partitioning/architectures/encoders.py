@@ -32,7 +32,8 @@ def _t5_attention(path: str) -> Attention:
 
 def _t5_mlps(path: str) -> tuple[Mlp, Mlp]:
     gated = (f"{path}.wi_0", f"{path}.wi_1")
-    return Mlp((f"{path}.wi",), output=f"{path}.wo"), Mlp(gated, output=f"{path}.wo")
+    plain = Mlp((f"{path}.wi",), output=f"{path}.wo", neurons="d_ff")
+    return plain, Mlp(gated, output=f"{path}.wo", neurons="d_ff")
 
 
 T5 = Architecture(
