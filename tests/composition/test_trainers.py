@@ -169,7 +169,7 @@ def test_a_table_read_from_outside_is_the_sum_that_the_route_asks_for(tied: bool
     assert shared.grad is None
     assert own.grad is not None
     with (
-        board.using(model.gradmask.router.route(["forget", "retain", "retain"], 3, training=True)),
+        board.using(model.gradmask.router.route(["unlabeled", "retain", "retain"], 3, training=True)),
         pytest.raises(gm.GradmaskError, match="while only some tokens use the table of group 'forget'"),
     ):
         head.weight.sum()
