@@ -15,6 +15,7 @@ import transformers
 from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.core_model_loading import revert_weight_conversion
 
 from gradmask import compact as compaction
 from gradmask.errors import GradmaskError
@@ -72,19 +73,24 @@ def _plain_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
 
 @torch.no_grad()
 def _read_tables(model: PreTrainedModel, folder: Path) -> None:
-    modules = dict(tabled_modules(model))
-    if not modules:
-        return
-    found: set[str] = set()
-    for key, tensor in _tensors(folder, (f".{SHARED}", f".{PREFIX}")):
-        path, _, name = key.rpartition(".")
-        if path in modules:
-            target = modules[path]._parameters["weight" if name == SHARED else name]
-            assert target is not None
-            target.copy_(tensor)
-            found.add(key)
-    if not found:
-        raise GradmaskError(f"{folder} lacks the groups' own tables ({SHARED}, {PREFIX}*): was it exported?")
+    targets: dict[str, nn.Parameter] = {}
+    for path, module in tabled_modules(model):
+        for name, parameter in module._parameters.items():
+            if parameter is not None and (name == "weight" or name.startswith(PREFIX)):
+                targets[_name_in_file(model, f"{path}.{SHARED if name == 'weight' else name}")] = parameter
+    missing = {id(parameter) for parameter in targets.values()}
+    for key, tensor in _tensors(folder, (f".{SHARED}", f".{PREFIX}")) if targets else ():
+        if key in targets:
+            targets[key].copy_(tensor)
+            missing.discard(id(targets[key]))
+    if missing:
+        lacking = next(key for key, parameter in targets.items() if id(parameter) in missing)
+        raise GradmaskError(f"{folder} lacks the groups' own tables ({lacking}): was it exported?")
+
+
+def _name_in_file(model: PreTrainedModel, name: str) -> str:
+    """Some families are saved under other names than their modules have (GPT-NeoX's head)."""
+    return next(iter(revert_weight_conversion(model, {name: torch.empty(0)})))
 
 
 def _tensors(folder: Path, marks: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:
