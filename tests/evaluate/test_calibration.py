@@ -11,11 +11,19 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.calibration import CalibrationSettings, Observed, calibrate, observe
 from gradmask.evaluate.losses import calibrated_token_losses
-from tiny import VOCABULARY, tiny, tokens
+from tiny import VOCABULARY, tiny
 
 ROLES = {"es": "forget", "en": "retain", "pt": "adjacent"}
-SEQUENCES = {"es": tokens(6, 9, 1), "en": tokens(6, 9, 2), "pt": tokens(6, 9, 3)}
-FULL_BATCH = CalibrationSettings(steps=60, tokens=48, sample=48)
+
+
+def skewed(low: int, seed: int) -> torch.Tensor:
+    """``[6, 9]`` ids of which low ones are frequent, so that there is something to calibrate."""
+    luck = torch.rand(6, 9, generator=torch.Generator().manual_seed(seed))
+    return low + (12 * luck**2).long()
+
+
+SEQUENCES = {"es": skewed(5, 1), "en": skewed(20, 2), "pt": skewed(35, 3)}
+FULL_BATCH = CalibrationSettings(steps=60, tokens=60, sample=45)
 
 
 def observed(m: int, seed: int) -> tuple[Observed, torch.Tensor]:
@@ -40,15 +48,21 @@ def test_loss_and_gradient_are_those_of_autograd(m: int, seed: int, scale: float
         torch.testing.assert_close(rows.gradient(bias), bias.grad, rtol=1e-10, atol=1e-12)
 
 
-def oracle(model: torch.nn.Module, weights: dict[str, float], s: CalibrationSettings) -> torch.Tensor:
+def parts(domain: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is trained on, and what is kept: the fourth of six sequences."""
+    ids = SEQUENCES[domain]
+    return ids[[0, 1, 2, 4, 5]], ids[[3]]
+
+
+def oracle(model: torch.nn.Module, weights: dict[str, float], s: CalibrationSettings, steps: int) -> torch.Tensor:
     """The same by autograd through the whole model, every token at every step."""
     bias = torch.zeros(VOCABULARY, requires_grad=True)
     optimizer = torch.optim.AdamW([bias], lr=s.rate, weight_decay=0.0)
-    for step in range(s.steps):
+    for step in range(steps):
         optimizer.param_groups[0]["lr"] = s.rate + (s.final_rate - s.rate) * step / (s.steps - 1)
         loss = torch.zeros(())
         for domain, weight in weights.items():
-            ids = SEQUENCES[domain]
+            ids, _ = parts(domain)
             logits = model(input_ids=ids).logits[:, :-1] + bias
             loss = loss + weight * F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
         optimizer.zero_grad()
@@ -61,21 +75,29 @@ def oracle(model: torch.nn.Module, weights: dict[str, float], s: CalibrationSett
 def test_the_bias_is_that_of_training_it_on_the_model(alpha: float, beta: float) -> None:
     model = tiny("llama").eval()
     weights = {d: w for d, w in {"es": 1.0, "en": alpha, "pt": beta}.items() if w}
-    total = sum(weights.values())
-    expected = oracle(model, {d: w / total for d, w in weights.items()}, FULL_BATCH)
     found = calibrate(model, SEQUENCES, ROLES, replace(FULL_BATCH, alpha=alpha, beta=beta))
+    assert found.steps > 0
+    expected = oracle(model, {d: w / sum(weights.values()) for d, w in weights.items()}, FULL_BATCH, found.steps)
     torch.testing.assert_close(found.bias, expected, rtol=0, atol=2e-4)
-    assert found.bias.abs().max() > 0.1
+    assert found.bias.abs().max() > 0.05
 
 
-def test_the_objective_falls_and_is_what_the_calibrated_losses_say() -> None:
-    model = tiny("gpt2")
+@pytest.mark.parametrize("seed", range(4))
+def test_the_kept_tokens_say_what_it_is_worth_and_never_lose(seed: int) -> None:
+    model = tiny("gpt2", seed)
     found = calibrate(model, SEQUENCES, ROLES, FULL_BATCH)
-    means = {d: [x.mean() for x in calibrated_token_losses(model, SEQUENCES[d], found.bias)] for d in ("es", "en")}
+    means = {d: [x.mean() for x in calibrated_token_losses(model, parts(d)[1], found.bias)] for d in ("es", "en")}
     before, after = ((means["es"][i] + 100 * means["en"][i]) / 101 for i in (0, 1))
     assert found.before == pytest.approx(float(before), abs=1e-5)
     assert found.after == pytest.approx(float(after), abs=1e-5)
-    assert found.after < found.before
+    assert found.after < found.before or (found.steps == 0 and not found.bias.any())
+
+
+def test_a_small_set_is_not_parted() -> None:
+    small = {d: ids[:3] for d, ids in SEQUENCES.items()}
+    found = calibrate(tiny("llama"), small, ROLES, FULL_BATCH)
+    assert found.steps == FULL_BATCH.steps  # what is trained on and what is kept are the same, so longer is better
+    assert found.after < found.before - 0.1
 
 
 def test_alpha_protects_the_retain_loss() -> None:
@@ -90,13 +112,13 @@ def test_alpha_protects_the_retain_loss() -> None:
 def test_no_steps_no_bias() -> None:
     found = calibrate(tiny("llama"), SEQUENCES, ROLES, replace(FULL_BATCH, steps=0))
     assert torch.equal(found.bias, torch.zeros(VOCABULARY))
-    assert found.after == found.before
+    assert (found.steps, found.after) == (0, found.before)
 
 
 def test_a_bias_that_makes_it_worse_is_not_taken() -> None:
     wild = calibrate(tiny("llama"), SEQUENCES, ROLES, replace(FULL_BATCH, steps=1, rate=1e3))
     assert torch.equal(wild.bias, torch.zeros(VOCABULARY))
-    assert wild.after == wild.before
+    assert (wild.steps, wild.after) == (0, wild.before)
 
 
 def test_tokens_that_became_impossible_are_given_back() -> None:
@@ -152,7 +174,7 @@ def test_memory_bounds_the_tokens() -> None:
     seen.clear()
     calibrate(model, SEQUENCES, ROLES, replace(FULL_BATCH, memory=2 * 8 * VOCABULARY * 4), batch_size=1)
     assert len(seen) < generous
-    assert len(seen) == len(("one probe", "one of each role")) + 2 + 1
+    assert len(seen) == 1 + 2 * 2 * 2  # a probe; for both roles and both parts, a probe and a sequence
 
 
 @pytest.mark.parametrize(
