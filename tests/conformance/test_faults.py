@@ -131,7 +131,7 @@ def test_a_loop_in_which_the_last_label_wins(loop: Callable[..., None], fault: b
     assert report.ok != fault
     if fault:
         says = failures(report, "optimizer")
-        assert "your step on micro-batches labeled 'forget', 'retain', in this order, does not move 'forget'" in says
+        assert "your step on micro-batches labeled 'forget', 'retain', in this order, does not move 'forget': " in says
         assert "the masks of the last label were applied to all of them, 'forget' was lost" in says
         assert "in this order, does not move 'retain'" in says
 
