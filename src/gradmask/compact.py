@@ -51,6 +51,8 @@ def _smaller_config(model: PreTrainedModel, record: Cut, gone: Sequence[str]) ->
         raise GradmaskError(
             f"the config of {type(model).__name__} fixes that size ({error}): use compact=False"
         ) from None
+    if heads and any(attention.mixes_heads for attention in architecture.attention):
+        raise GradmaskError("a norm over all heads would average over fewer of them: use compact=False")
     if heads and any(record.slices[group].query_only for group in gone if record.slices[group].heads):
         raise GradmaskError(
             "a compact export cannot drop query heads without their keys and values (query_only=True): the rest would "
@@ -90,6 +92,7 @@ def _dropped(record: Cut, unit: str, gone: Sequence[str]) -> int:
 def _check_fits(model: PreTrainedModel, config: Any, state: dict[str, Tensor]) -> None:
     cls = type(model).gradmask_plain  # type: ignore[attr-defined]
     try:
+        config.validate()
         with torch.device("meta"):
             expected = {key: value.shape for key, value in cls(copy.deepcopy(config)).state_dict().items()}
     except (ValueError, RuntimeError, TypeError) as error:

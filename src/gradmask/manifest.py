@@ -32,6 +32,7 @@ class GroupEntry(_Strict):
     layers: list[int] | None = None
     embeddings: bool | int | list[int] = False
     query_only: bool = False
+    new: bool = False
 
     def slice(self) -> Slice:
         return Slice(**self.model_dump())

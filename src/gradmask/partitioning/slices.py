@@ -24,6 +24,8 @@ class Slice:
             their rank, a list of token ids the only tokens that they have.
         query_only: with grouped-query attention, take query heads alone and leave keys and values where they are.
             Otherwise a slice takes whole key-value groups, and a count is rounded up to them.
+        new: add the heads and neurons to the model instead of carving them out: its function is unchanged at first, its
+            config grows.
     """
 
     heads: Amount = 0
@@ -32,6 +34,7 @@ class Slice:
     layers: Sequence[int] | None = None
     embeddings: bool | int | Sequence[int] = False
     query_only: bool = False
+    new: bool = False
 
     def __post_init__(self) -> None:
         for name in ("heads", "neurons", "experts"):
@@ -88,7 +91,7 @@ def allocate(where: str, unit: str, total: int, amounts: Mapping[str, Amount], s
     chosen = {group: _explicit(where, unit, total, group, a) for group, a in amounts.items() if _is_indices(a)}
     _check_disjoint(where, unit, chosen)
     taken = {i for indices in chosen.values() for i in indices}
-    counts = {g: _count(a, total, step) for g, a in amounts.items() if not _is_indices(a)}
+    counts = {g: units_wanted(a, total, step) for g, a in amounts.items() if not _is_indices(a)}
     asked = sum(counts.values()) + len(taken)
     if asked > total:
         wanted = ", ".join(f"{g!r} {counts.get(g, len(chosen.get(g, ())))}" for g in amounts)
@@ -112,7 +115,8 @@ def _is_indices(amount: Amount) -> bool:
     return isinstance(amount, Sequence)
 
 
-def _count(amount: Amount, total: int, step: int) -> int:
+def units_wanted(amount: Amount, total: int, step: int = 1) -> int:
+    """A count or a share of ``total`` as a number of units, in whole multiples of ``step``."""
     assert isinstance(amount, (int, float))
     exact = amount if isinstance(amount, int) else max(1, round(amount * total)) if amount else 0
     return math.ceil(exact / step) * step

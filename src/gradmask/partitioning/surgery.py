@@ -13,6 +13,7 @@ from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture
 from gradmask.partitioning.experts import RowWise, disown_rows, own_rows
 from gradmask.partitioning.finding import find_blocks, find_sites, get_module
+from gradmask.partitioning.growth import grow
 from gradmask.partitioning.kinds import kinds_of, match
 from gradmask.partitioning.layout import Layout
 from gradmask.partitioning.linear import SplitLinear, plain_linear
@@ -64,7 +65,13 @@ def cut(
     kinds = kinds_of(model, sites)
     shared = match(joint, kinds)
     shared |= _tied_twins(model, shared)
-    units = units or {f"{site.name}/{site.unit}": choose_units(site, slices) for site in sites}
+    if units is None:
+        carved = {group: piece for group, piece in slices.items() if not piece.new}
+        for site in sites:
+            choose_units(site, carved, {})  # what cannot be had is said before the model grows
+        added = grow(model, architecture, slices)
+        sites = find_sites(model, architecture) if added else sites
+        units = {f"{site.name}/{site.unit}": choose_units(site, slices, added) for site in sites}
     _check_slices_found(slices, units)
     board = Switchboard((RETAIN, JOINT, *slices))
     record = Cut(dict(slices), tuple(joint), units, board)
@@ -76,9 +83,10 @@ def cut(
     return record
 
 
-def choose_units(site: Site, slices: Mapping[str, Slice]) -> dict[str, list[int]]:
-    """The units of one site that each group gets; groups that get none are left out."""
-    amounts = site_amounts(site, slices)
+def choose_units(site: Site, slices: Mapping[str, Slice], added: Units) -> dict[str, list[int]]:
+    """The units of one site that each group gets; groups that get none are left out. ``added``: those made for them."""
+    fresh = added.get(f"{site.name}/{site.unit}", {})
+    amounts = {g: fresh.get(g, []) if slices[g].new else a for g, a in site_amounts(site, slices).items()}
     step = 1
     if isinstance(site, AttentionSite) and site.repeats > 1:
         whole = [g for g in slices if not slices[g].query_only]

@@ -50,8 +50,11 @@ class GroupSpec(_Part):
     neurons: Amount = Field(0, description="of every MLP: a count, a share, or indices")
     experts: Amount = Field(0, description="of every mixture of experts: a count, a share, or indices")
     layers: list[int] | None = Field(None, description="block indices; null is every block")
-    embeddings: bool | int | list[int] = Field(False, description="own embedding and head tables: all, a rank, or token ids")
+    embeddings: bool | int | list[int] = Field(
+        False, description="own embedding and head tables: all, a rank, or token ids"
+    )
     query_only: bool = Field(False, description="with grouped-query attention, take query heads alone")
+    new: bool = Field(False, description="add the heads and neurons to the model instead of carving them out")
 
 
 class SelfLabelingSpec(_Part):

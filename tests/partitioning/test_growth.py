@@ -1,0 +1,100 @@
+"""New units: the model is wider, computes the same, and stays a plain model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import tiny, tokens
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+import gradmask as gm
+
+NEW = gm.Slice(heads=4, neurons=6, new=True)
+
+
+def logits(model: PreTrainedModel, **inputs: Any) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(tokens(), **inputs).logits
+
+
+def grown(model_type: str = "llama", **fields: Any) -> PreTrainedModel:
+    piece = NEW if model_type == "llama" else gm.Slice(neurons=6, new=True)
+    return gm.partition(tiny(model_type), {"forget": piece, **fields})
+
+
+@pytest.mark.parametrize("model_type", ["llama", "gpt2", "gpt_neo"])
+def test_the_function_is_unchanged_and_the_config_grows(model_type: str) -> None:
+    plain, model = tiny(model_type), grown(model_type)
+    torch.testing.assert_close(logits(model), logits(plain), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(logits(model, data_labels="retain"), logits(plain), rtol=1e-5, atol=1e-6)
+    fresh = sum(p.numel() for p in gm.groups(model)["forget"].values())
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in plain.parameters()) + fresh
+    if model_type == "llama":
+        config = model.config
+        assert (config.num_attention_heads, config.num_key_value_heads, config.head_dim) == (8, 4, 8)
+        assert config.intermediate_size == 54
+
+
+@pytest.mark.parametrize("model_type", ["llama", "gpt2", "gpt_neo"])
+def test_the_old_units_learn_nothing_from_forget_and_the_new_ones_learn(model_type: str) -> None:
+    model = grown(model_type).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    ids = tokens()
+    for label in ("unlabeled", "forget"):
+        before = {n: p.detach().clone() for n, p in model.named_parameters()}
+        model(input_ids=ids, labels=ids, data_labels=label).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    for group, members in gm.groups(model).items():
+        for name, parameter in members.items():
+            assert torch.equal(parameter, before[name]) == (group == "retain"), name
+
+
+def test_checkpoints_and_exports_are_plain_and_wider(tmp_path: Path) -> None:
+    model = grown()
+    with torch.no_grad():
+        for parameter in gm.groups(model)["forget"].values():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    full = logits(model)
+    with gm.without(model):
+        removed = logits(model)
+    assert not torch.equal(full, removed)
+    model.save_pretrained(tmp_path / "saved")
+    gm.export(model, tmp_path / "full")
+    gm.export(model, tmp_path / "without", without=["forget"])
+    gm.export(model, tmp_path / "small", without=["forget"], compact=True)
+    for name, expected in {"saved": full, "full": full, "without": removed}.items():
+        assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path / name)), expected)
+    small = AutoModelForCausalLM.from_pretrained(tmp_path / "small")
+    assert (small.config.num_attention_heads, small.config.intermediate_size) == (4, 48)
+    assert torch.equal(logits(small), logits(tiny()))
+    back = gm.load(tmp_path / "saved")
+    assert torch.equal(logits(back), full)
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), back.parameters(), strict=True))
+
+
+def test_new_and_carved_groups_together() -> None:
+    model = grown(old=gm.Slice(heads=2, neurons=4))
+    units = model.gradmask.cut.units  # type: ignore[union-attr]
+    assert units["model.layers.0/heads"] == {"forget": [4, 5, 6, 7], "old": [2, 3]}
+    assert units["model.layers.0/neurons"] == {"forget": list(range(48, 54)), "old": [44, 45, 46, 47]}
+
+
+@pytest.mark.parametrize(
+    ("model_type", "piece", "message"),
+    [
+        ("gpt2", gm.Slice(heads=1, new=True), "take existing ones"),
+        ("llama", gm.Slice(heads=2, new=True), "not a multiple of the number of attention heads"),
+        ("llama", gm.Slice(neurons=[1, 2], new=True), "new neurons are a count or a share, not indices"),
+        ("llama", gm.Slice(neurons=2, layers=[0], new=True), "must be as many in every block"),
+    ],
+)
+def test_what_cannot_grow_is_refused_and_nothing_changes(model_type: str, piece: gm.Slice, message: str) -> None:
+    model = tiny(model_type)
+    with pytest.raises(gm.GradmaskError, match=message):
+        gm.partition(model, {"forget": piece})
+    assert torch.equal(logits(model), logits(tiny(model_type)))
+    assert model.config.to_dict() == tiny(model_type).config.to_dict()
