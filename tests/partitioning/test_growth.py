@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import tiny, tokens
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
+from tiny import tiny, tokens
 
 NEW = gm.Slice(heads=4, neurons=6, new=True)
 
