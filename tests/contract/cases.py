@@ -11,7 +11,7 @@ import torch
 import transformers
 from transformers import AutoConfig, PreTrainedModel
 
-VOCABULARY, LAYERS, HEADS, KV_HEADS, HEAD_DIM, HIDDEN, NEURONS = 64, 2, 6, 3, 8, 48, 40
+VOCABULARY, LAYERS, HEADS, KV_HEADS, HEAD_DIM, HIDDEN, NEURONS, EXPERTS = 64, 2, 6, 3, 8, 48, 40, 6
 BATCH, LENGTH, SOURCE_LENGTH = 3, 7, 5
 SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
@@ -42,6 +42,9 @@ class Case:
         kv_heads: how many the model really has.
         mixes_heads: a norm over all heads couples the queries and keys of different groups.
         compact_heads: its config can say that there are fewer heads of the same size.
+        experts: how many it has.
+        dense: whether some block has neurons to give.
+        loading: arguments with which its checkpoints open as what they were.
     """
 
     name: str
@@ -51,11 +54,19 @@ class Case:
     kv_heads: int = KV_HEADS
     mixes_heads: bool = False
     compact_heads: bool = False
+    experts: int = 0
+    dense: bool = True
+    loading: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def per_token(self) -> bool:
         """Whether labels per token are supported."""
         return self.kind != "seq2seq"
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What a slice may ask for."""
+        return ("heads", *(["neurons"] if self.dense else []), *(["experts"] if self.experts else []))
 
     def __str__(self) -> str:
         return self.name
@@ -64,6 +75,7 @@ class Case:
 _T5 = {"d_model": HIDDEN, "d_kv": HEAD_DIM, "d_ff": NEURONS, "num_layers": LAYERS, "num_heads": HEADS}
 _T5 |= {"relative_attention_num_buckets": 8, "relative_attention_max_distance": 16, "decoder_start_token_id": 0}
 _GEMMA = {"head_dim": HEAD_DIM, "sliding_window": 4, "query_pre_attn_scalar": HEAD_DIM}
+_EAGER = {"experts_implementation": "eager"}
 _LOCAL = {"layer_types": ["sliding_attention", "full_attention"]}
 
 CASES: tuple[Case, ...] = (
@@ -113,6 +125,38 @@ CASES: tuple[Case, ...] = (
         kv_heads=HEADS,
     ),
     Case("esm2", "esm", "masked", {"position_embedding_type": "rotary", "mask_token_id": 3}, kv_heads=HEADS),
+    Case(
+        "mixtral",
+        "mixtral",
+        config={"num_local_experts": EXPERTS, "num_experts_per_tok": 2},
+        compact_heads=True,
+        experts=EXPERTS,
+        dense=False,
+        loading=_EAGER,
+    ),
+    Case(
+        "qwen3-moe",
+        "qwen3_moe",
+        config={
+            "num_experts": EXPERTS,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 16,
+            "mlp_only_layers": [1],
+            "head_dim": HEAD_DIM,
+        },
+        compact_heads=True,
+        experts=EXPERTS,
+        loading=_EAGER,
+    ),
+    Case(
+        "olmoe",
+        "olmoe",
+        config={"num_experts": EXPERTS, "num_experts_per_tok": 2},
+        mixes_heads=True,
+        experts=EXPERTS,
+        dense=False,
+        loading=_EAGER,
+    ),
     Case("t5", "t5", "seq2seq", _T5, kv_heads=HEADS),
     Case("t5-gated", "t5", "seq2seq", {**_T5, "feed_forward_proj": "gated-gelu"}, kv_heads=HEADS),
 )
@@ -125,6 +169,8 @@ def _built(case: Case, tied: bool) -> PreTrainedModel:
     for name, value in vars(config).items():
         if "drop" in name and isinstance(value, float):
             setattr(config, name, 0.0)
+    for name, value in case.loading.items():
+        setattr(config, f"_{name}", value)
     torch.manual_seed(0)
     model = getattr(transformers, AUTO[case.kind]).from_config(config)
     with torch.no_grad():

@@ -17,7 +17,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def opened(case: Case, path: Path) -> PreTrainedModel:
-    return getattr(transformers, AUTO[case.kind]).from_pretrained(path)
+    return getattr(transformers, AUTO[case.kind]).from_pretrained(path, **case.loading)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -46,7 +46,7 @@ def test_a_checkpoint_is_plain_and_training_goes_on_bit_for_bit(case: Case, vari
     step(model, case, seed=1)
     model.save_pretrained(tmp_path)
     assert torch.equal(logits(opened(case, tmp_path), inputs), logits(model, inputs))
-    back = gm.load(tmp_path)
+    back = gm.load(tmp_path, **case.loading)
     same(model, back)
     for each in (model, back):
         step(each, case, seed=2)
@@ -72,6 +72,8 @@ def same(first: PreTrainedModel, second: PreTrainedModel) -> None:
 def test_a_compact_export_computes_the_same_or_is_refused(case: Case, tmp_path: Path) -> None:
     inputs = batch(case)
     for name, piece in (("all", slices(case, "one")["forget"]), ("neurons", gm.Slice(neurons=8))):
+        if name not in ("all", *case.units):
+            continue
         model = gm.partition(build(case), {"forget": piece}).eval()
         if name == "all" and not case.compact_heads:
             with pytest.raises(gm.GradmaskError, match="compact=False"):

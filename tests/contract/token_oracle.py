@@ -23,6 +23,7 @@ from contract.atlas import TABLE, Atlas, survey
 from contract.cases import Case, batch, total_loss
 from contract.oracle import Gradients, Ledger, tables_on
 from contract.variants import silent, taught
+from gradmask.partitioning.experts import RowWise
 from gradmask.partitioning.linear import SplitLinear
 
 PROBE = (2, 11)
@@ -35,8 +36,11 @@ class Passing:
 
     teaching: Tensor
     running: dict[str, Tensor]
+    classes: list[tuple[Tensor, set[str]]]
+    """Where each label is, and which groups do not run there."""
     axes: dict[str, tuple[int, ...]]
     gates: dict[str, tuple[str, dict[str, Tensor]]]
+    experts: dict[str, dict[str, dict[str, Tensor]]]
     tables: dict[str, list[tuple[str, nn.Parameter]]] = field(default_factory=dict)
 
 
@@ -45,15 +49,12 @@ def token_gradients(
 ) -> Gradients:
     """One pass per label. ``labels``: ids ``[batch, sequence]``; ``names``: id -> label."""
     atlas, plain, tables = survey(model), *_without_tables(model)
-    ledger, axes, gates = Ledger(atlas), _axes(case, plain), _gates(model, atlas)
-    mute = {g: torch.zeros_like(labels, dtype=torch.bool) for g in atlas.names}
-    for label, name in names.items():
-        for group in silent(name, variant):
-            mute[group] |= labels == label
-    running = {group: ~where for group, where in mute.items()}
+    ledger, axes, gates, experts = Ledger(atlas), _axes(case, plain), _gates(model, atlas), _experts(model, atlas)
+    classes = [(labels == label, silent(name, variant)) for label, name in names.items()]
+    running = {g: ~torch.stack([where & (g in gone) for where, gone in classes]).any(0) for g in atlas.names}
     for label, name in names.items():
         learning = {"retain", "joint"} if name == "retain" else taught(name)
-        passing = Passing(labels == label, running, axes, gates)
+        passing = Passing(labels == label, running, classes, axes, gates, experts)
         copied, added = _patched(plain, tables, passing)
         total_loss(case, copied, inputs).backward()
         if passing.teaching.any():
@@ -88,13 +89,23 @@ def _gates(model: PreTrainedModel, atlas: Atlas) -> dict[str, tuple[str, dict[st
     return found
 
 
+def _experts(model: PreTrainedModel, atlas: Atlas) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """Module with experts or their router -> parameter -> what each group owns of it."""
+    found = {}
+    for path, module in model.named_modules():
+        if isinstance(module, RowWise):
+            entries = {name: atlas.groups[atlas.entries[f"{path}.{name}"]] for name in module.gradmask_layouts}
+            found[path] = {n: {g: e == i for i, g in enumerate(atlas.names)} for n, e in entries.items()}
+    return found
+
+
 def _axes(case: Case, plain: PreTrainedModel) -> dict[str, tuple[int, ...]]:
     """Where each module's output holds batch and sequence; one number where both are flattened into it."""
     found: dict[str, tuple[int, ...]] = {}
     size, length = PROBE
 
     def see(path: str, module: nn.Module, args: Any, out: Tensor) -> None:
-        shape = tuple(out.shape)
+        shape = tuple((out[0] if isinstance(out, tuple) else out).shape)
         if shape[0] == size * length:
             found[path] = (0,)
         elif shape[0] in (1, size) and length in shape:
@@ -134,10 +145,12 @@ def _patched(
     return copied, added
 
 
-def _forward(module: nn.Module, path: str, passing: Passing, *args: Any, **kwargs: Any) -> Tensor:
+def _forward(module: nn.Module, path: str, passing: Passing, *args: Any, **kwargs: Any) -> Any:
     args = _muted(module, path, passing, "in", args)
-    run: Callable[..., Tensor] = partial(type(module).forward, module, *args, **kwargs)
+    run: Callable[..., Any] = partial(type(module).forward, module, *args, **kwargs)
     out = _taught(module, dict(module._parameters), run, path, passing)
+    if isinstance(out, tuple):
+        return out
     (out,) = _muted(module, path, passing, "out", (out,))
     for group, table in passing.tables.get(path, ()):
         own = _taught(module, {**module._parameters, "weight": table, "bias": None}, run, path, passing)
@@ -146,19 +159,38 @@ def _forward(module: nn.Module, path: str, passing: Passing, *args: Any, **kwarg
 
 
 def _taught(
-    module: nn.Module, parameters: dict[str, Tensor | None], run: Callable[[], Tensor], path: str, passing: Passing
-) -> Tensor:
+    module: nn.Module, parameters: dict[str, Tensor | None], run: Callable[[], Any], path: str, passing: Passing
+) -> Any:
     """The output with live parameters where the label is, with constants elsewhere."""
-    before = dict(module._parameters)
+    before, axes = dict(module._parameters), passing.axes[path]
     constants = {name: None if p is None else p.detach() for name, p in parameters.items()}
     try:
         outputs = []
         for values in (parameters, constants):
             module._parameters.update({name: values[name] for name in before})  # type: ignore[misc]
-            outputs.append(run())
+            outputs.append(run() if path not in passing.experts else _by_class(module, path, run, passing))
     finally:
         module._parameters.update(before)
-    return torch.where(_at(passing.teaching, outputs[0], passing.axes[path]), *outputs)
+    return _choose(passing.teaching, *outputs, axes)
+
+
+def _by_class(module: nn.Module, path: str, run: Callable[[], Any], passing: Passing) -> Any:
+    """Experts: the output of each label's positions with the parameters of the groups that do not run there at zero."""
+    full, out = dict(module._parameters), run()
+    for where, gone in passing.classes:
+        for name, owned in passing.experts[path].items():
+            kept = ~torch.stack([owned[group] for group in owned if group in gone] or [owned["retain"] & False]).any(0)
+            module._parameters[name] = full[name] * kept  # type: ignore[assignment, operator]
+        out = _choose(where, run(), out, passing.axes[path])
+    module._parameters.update(full)
+    return out
+
+
+def _choose(where: Tensor, first: Any, second: Any, axes: tuple[int, ...]) -> Any:
+    """The first output at some positions, the second elsewhere."""
+    if isinstance(first, tuple):
+        return tuple(_choose(where, a, b, axes) for a, b in zip(first, second, strict=True))
+    return torch.where(_at(where, first, axes), first, second)
 
 
 def _muted(module: nn.Module, path: str, passing: Passing, side: str, values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import cache
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,12 +22,20 @@ def slices(case: Case, variant: str) -> dict[str, gm.Slice]:
     """The groups of a variant; query heads alone where all of them share one key-value head."""
     alone = case.kv_heads == 1
     if variant == "many":
-        return {
-            "a": gm.Slice(heads=[0, 1], neurons=[0, 3, 4, -1], query_only=alone),
-            "b": gm.Slice(heads=2, neurons=0.1, layers=[1], embeddings=True, query_only=alone),
-            "c": gm.Slice(heads=[2], neurons=5, query_only=True),
+        amounts = {
+            "a": {"heads": [0, 1], "neurons": [0, 3, 4, -1], "experts": [-1]},
+            "b": {"heads": 2, "neurons": 0.1, "experts": 1, "layers": [1], "embeddings": True},
+            "c": {"heads": [2], "neurons": 5, "experts": 1},
         }
-    return {"forget": gm.Slice(heads=2, neurons=8, query_only=alone, embeddings=variant == "joint")}
+        return {group: _slice(case, query_only=alone or group == "c", **asked) for group, asked in amounts.items()}
+    return {"forget": _slice(case, heads=2, neurons=8, experts=2, query_only=alone, embeddings=variant == "joint")}
+
+
+def _slice(case: Case, **asked: Any) -> gm.Slice:
+    absent = {"heads", "neurons", "experts"} - set(case.units)
+    if case.experts:
+        absent |= {"layers"}  # not every block has all that is asked for
+    return gm.Slice(**{name: value for name, value in asked.items() if name not in absent})
 
 
 def joint(model: nn.Module, variant: str) -> list[str]:
