@@ -10,7 +10,7 @@ from rich.table import Table
 from gradmask.cli.output import print_json, result_console
 
 if TYPE_CHECKING:
-    from gradmask.evaluate.results import ArmResult, DomainResult, Results
+    from gradmask.evaluate.results import Results
 
 
 def print_results(results: Results, page: Path, as_json: bool) -> None:
@@ -28,29 +28,24 @@ def print_results(results: Results, page: Path, as_json: bool) -> None:
 
 
 def table_of(results: Results) -> Table:
-    """A line per model, a column per domain; losses in nats per token, calibrated where they were."""
+    """A line per model, a column per domain (or per role, where there are many); calibrated losses where there are."""
+    from gradmask.report.series import roles_of, shown_loss
+    from gradmask.train.display import MANY, brief
+
+    roles = roles_of(results)
+    columns = [f"{domain} ({role})" for domain, role in roles.items()]
+    if len(roles) > MANY:
+        columns = [f"{role}, mean" for role in sorted(set(roles.values()))]
     kind = "calibrated loss" if results.headline.calibrated else "loss"
-    domains = list(dict.fromkeys(d for arm in results.arms.values() for model in arm.models.values() for d in model))
-    roles = {d: r.role for arm in results.arms.values() for model in arm.models.values() for d, r in model.items()}
-    table = Table(title=f"{results.name}: held-out {kind}, nats per token")
-    table.add_column("arm")
-    table.add_column("model")
-    for domain in domains:
-        table.add_column(f"{domain} ({roles[domain]})", justify="right")
-    table.add_column("time", justify="right")
+    table = Table("arm", "model", title=f"{results.name}: held-out {kind}, nats per token")
+    for column in [*columns, "time"]:
+        table.add_column(column, justify="right")
     for arm in results.arms.values():
-        _add_arm(table, arm, domains)
+        for i, (view, found) in enumerate(arm.models.items()):
+            losses = brief({domain: shown_loss(found[domain]) for domain in roles}, roles)
+            cells = [f"{loss:.3f}" for loss in losses.values()]
+            table.add_row("" if i else arm.title, view, *cells, "" if i else _minutes(arm.seconds))
     return table
-
-
-def _add_arm(table: Table, arm: ArmResult, domains: list[str]) -> None:
-    for i, (view, found) in enumerate(arm.models.items()):
-        cells = [_loss(found[d]) if d in found else "" for d in domains]
-        table.add_row("" if i else arm.title, view, *cells, "" if i else _minutes(arm.seconds))
-
-
-def _loss(result: DomainResult) -> str:
-    return f"{result.loss if result.calibrated_loss is None else result.calibrated_loss:.3f}"
 
 
 def _minutes(seconds: float) -> str:
