@@ -19,8 +19,9 @@ from torch import Tensor
 def keep_labels(model: Any, forward: Any) -> Any:
     """What to put in the place of ``model.forward`` when somebody sets it to ``forward``."""
     function = getattr(forward, "__func__", None)
-    code = getattr(function, "__code__", None)
-    if code is None or (function.__globals__.get("__name__"), code.co_name) != ("trl.trainer.utils", "_fused_forward"):
+    home = getattr(function, "__globals__", {}).get("__name__")
+    name = getattr(getattr(function, "__code__", None), "co_name", None)
+    if function is None or (home, name) != ("trl.trainer.utils", "_fused_forward"):
         return forward
     return MethodType(_routed_fused_forward(model.forward, function), model)
 

@@ -50,7 +50,7 @@ def wrap_checkpointing(model: nn.Module, board: Switchboard) -> None:
     for module in model.modules():
         checkpoint = module.__dict__.get("_gradient_checkpointing_func")
         if checkpoint is not None:
-            module._gradient_checkpointing_func = partial(checkpoint_under_route, checkpoint, board)
+            module.__dict__["_gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, board)
 
 
 def unwrap_checkpointing(model: nn.Module) -> None:
@@ -58,4 +58,4 @@ def unwrap_checkpointing(model: nn.Module) -> None:
     for module in model.modules():
         wrapped = module.__dict__.get("_gradient_checkpointing_func")
         if isinstance(wrapped, partial) and wrapped.func is checkpoint_under_route:
-            module._gradient_checkpointing_func = wrapped.args[0]
+            module.__dict__["_gradient_checkpointing_func"] = wrapped.args[0]

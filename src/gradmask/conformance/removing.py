@@ -105,7 +105,7 @@ def quiet_without(probe: Probe, groups: Sequence[str]) -> Tensor:
 
 def check_export(probe: Probe) -> Iterator[Finding]:
     """The plain model that an export holds, for nothing removed, each group and all groups, bit for bit."""
-    choices = [(), *((group,) for group in probe.removable)]
+    choices: list[tuple[str, ...]] = [(), *((group,) for group in probe.removable)]
     if len(probe.removable) > 1:
         choices.append(probe.removable)
     already = tuple(probe.gradmask.removed)
@@ -125,7 +125,7 @@ def plain_model(model: PreTrainedModel) -> PreTrainedModel:
     """A new plain model of the same configuration, with the same buffers."""
     config = copy.deepcopy(model.config)
     if hasattr(config, "data_labels"):
-        del config.data_labels
+        delattr(config, "data_labels")
     with torch.device(model.device):
         plain = type(model).gradmask_plain(config).eval()  # type: ignore[attr-defined]
     for name, buffer in model.named_buffers():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,9 +89,9 @@ def _generates(probe: Probe) -> bool:
 
 def _generated(probe: Probe) -> Tensor:
     """The logits of two generated tokens."""
-    probe.model.eval()
+    model: Any = probe.model.eval()
     inputs = {k: v for k, v in probe.rows(1).items() if k in ("input_ids", "attention_mask")}
-    found = probe.model.generate(
+    found = model.generate(
         **inputs,
         max_new_tokens=2,
         do_sample=False,
