@@ -1,13 +1,13 @@
 """`gm.masked_gradient_step` against the plain ``params - lr * grad``: time and peak memory.
 
-python -m benchmarks.step [--entries 10000000] [--rounds 15] [--json PATH]
+python -m benchmarks.step [--entries 10000000] [--rounds 15] [--share 0.5] [--json PATH]
 """
 
 from __future__ import annotations
 
 import argparse
-import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,40 +29,52 @@ def cases(theta: Any, grad: Any, masks: dict[str, Any]) -> dict[str, Callable[[]
     return found
 
 
-def peak_of(run: Callable[[], Any], array_bytes: int) -> float:
-    """Peak memory of a NumPy case in arrays of its size."""
+def memory(field: str) -> int:
+    """``VmRSS`` or ``VmHWM`` of this process, in bytes (Linux)."""
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def peak_of(run: Callable[[], Any], array_bytes: int) -> float | None:
+    """Most memory that a case holds at a time, its result included, in arrays of its size; None where it cannot be told."""
+    reset = Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return None
     run()
-    tracemalloc.start()
-    run()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak / array_bytes
+    reset.write_text("5")
+    before = memory("VmRSS")
+    result = run()
+    peak = (memory("VmHWM") - before) / array_bytes
+    del result
+    return peak
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument(
+        "--share", type=float, default=0.5, help="of forget entries, drawn at random: .5 is the worst case"
+    )
     parser.add_argument("--json")
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     theta, grad = rng.standard_normal((2, args.entries), dtype=np.float32)
-    mask = rng.random(args.entries) < 0.03
-    masks = {"bool": mask, "float32": mask.astype(np.float32)}
+    mask = rng.random(args.entries) < args.share
+    masks = {"bool": mask, "uint8": mask.astype(np.uint8), "float32": mask.astype(np.float32)}
     print(machine())
-    numpy_cases = cases(theta, grad, masks)
-    torch_cases = cases(
-        torch.from_numpy(theta), torch.from_numpy(grad), {k: torch.from_numpy(m) for k, m in masks.items()}
-    )
-    result: dict[str, Any] = {"entries": args.entries}
-    for library, some in (("numpy", numpy_cases), ("torch", torch_cases)):
+    result: dict[str, Any] = {"entries": args.entries, "learning_share": args.share}
+    for library, convert in (("numpy", np.asarray), ("torch", torch.from_numpy)):
+        some = cases(convert(theta), convert(grad), {kind: convert(m) for kind, m in masks.items()})
         found = rows(alternate(some, args.rounds, warmup=2), "plain")
+        for row in found:
+            row["peak_arrays"] = peak_of(some[row["case"]], theta.nbytes)
         table(f"{library}, {args.entries:,} float32 entries", found, {name: TARGET for name in some if name != "plain"})
+        print("peak memory, in arrays of this size (one output and one temporary are 2):")
+        for row in found:
+            told = "unknown" if row["peak_arrays"] is None else f"{row['peak_arrays']:.2f}"
+            print(f"  {row['case']:<26}{told:>12}")
         result[library] = found
-    result["numpy_peak_in_arrays"] = {name: peak_of(run, theta.nbytes) for name, run in numpy_cases.items()}
-    print("\nPeak memory, in arrays of this size (one output and one temporary would be 2):")
-    for name, peak in result["numpy_peak_in_arrays"].items():
-        print(f"  {name:<28}{peak:.2f}")
     write(args.json, result)
 
 

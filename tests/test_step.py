@@ -59,12 +59,14 @@ def test_equal_bit_for_bit_to_one_entry_at_a_time(
 
 @pytest.mark.parametrize("batch_type", SEED)
 @pytest.mark.parametrize("layout", [lambda x: x, lambda x: x.T, lambda x: x[::2, ::-1]], ids=["C", "F", "strided"])
-def test_large_arrays_are_put_together_right(layout: Any, batch_type: Any) -> None:
-    """More entries than a block and, for the first two, than one thread takes."""
+def test_large_arrays_are_put_together_right(layout: Any, batch_type: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More entries than a block, and several threads."""
+    monkeypatch.setattr("gradmask.step._SHARE", 1 << 17)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
     rng = np.random.default_rng(0)
-    theta, grad, mask = (
-        layout(x) for x in (*rng.standard_normal((2, 1030, 1021), np.float32), rng.random((1030, 1021)) < 0.5)
-    )
+    arrays = (*rng.standard_normal((2, 1030, 1021), np.float32), rng.random((1030, 1021)) < 0.5)
+    theta, grad, mask = (layout(x) for x in arrays)
     moves = {"forget": mask, "retain": ~mask, "unlabeled": np.ones_like(mask)}[batch_type]
     expected = np.where(moves, theta - 0.01 * grad, theta)
     for some in (mask, mask.astype(np.int32)):
@@ -77,9 +79,8 @@ def test_large_arrays_are_put_together_right(layout: Any, batch_type: Any) -> No
 @pytest.mark.parametrize("kind", [bool, np.float32])
 def test_memory_is_one_output_and_less_than_one_temporary(layout: Any, kind: type) -> None:
     rng = np.random.default_rng(0)
-    theta, grad, mask = (
-        layout(x) for x in (*rng.standard_normal((2, 2000, 2000), np.float32), np.ones((2000, 2000), kind))
-    )
+    arrays = (*rng.standard_normal((2, 2000, 2000), np.float32), np.ones((2000, 2000), kind))
+    theta, grad, mask = (layout(x) for x in arrays)
     tracemalloc.start()
     try:
         gm.masked_gradient_step(theta, grad, mask, 0.01, "forget")
@@ -97,7 +98,7 @@ def test_torch_keeps_its_kind_and_equals_the_plain_step(dtype: torch.dtype, batc
     grad[0, 0], theta[1, 1] = float("nan"), -0.0
     plain = theta - 0.01 * grad
     moves = {"forget": mask, "retain": ~mask, "unlabeled": torch.ones_like(mask)}[batch_type]
-    for kind in (torch.bool, torch.uint8, torch.float32):
+    for kind in (torch.bool, torch.uint8, torch.float32, torch.bfloat16):
         found = gm.masked_gradient_step(theta.requires_grad_(), grad, mask.to(kind), 0.01, batch_type)
         assert (found.dtype, found.device, found.requires_grad) == (dtype, theta.device, False)
         expected = torch.where(moves, plain, theta).detach()

@@ -25,14 +25,11 @@ from gradmask.errors import GradmaskError, did_you_mean
 BatchType = Literal["forget", "retain", "unlabeled"]
 BATCH_TYPES = get_args(BatchType)
 
-_NUMPY_BLOCK = 1 << 16
-"""Entries that NumPy works on at a time: the temporaries of a block stay in a core's cache."""
+_BLOCK = 1 << 16
+"""Entries that are worked on at a time on a CPU: the temporaries of a block stay in a core's cache."""
 
-_TORCH_BLOCK = 1 << 18
-"""The same for PyTorch on a CPU, whose threads share a block."""
-
-_THREADED = 1 << 20
-"""From this many entries on, NumPy's work is shared among threads (NumPy lets go of the interpreter lock)."""
+_SHARE = 1 << 19
+"""Entries that a further thread is worth (NumPy lets go of the interpreter lock)."""
 
 _INTEGERS = {2: "int16", 4: "int32", 8: "int64"}
 """By the bytes of an entry: the integers that select bits, p ^ ((p ^ stepped) & chosen), where chosen is -1 or 0.
@@ -56,7 +53,7 @@ def masked_gradient_step(params: Any, grad: Any, forget_mask: Any, lr: float, ba
     Returns:
         A new array of ``params``'s kind, device, dtype and shape (a plain NumPy array for array-likes and subclasses;
         detached from any autograd graph). Entries that the batch does not update are ``params``'s bit for bit, whatever
-        ``grad`` holds there; the others equal ``params - lr * grad`` bit for bit.
+        ``grad`` holds there; the others equal ``params - lr * grad`` (bit for bit, but for which NaN it is).
 
     Raises:
         GradmaskError: (a `ValueError`) an unknown batch type, a learning rate that is no number, negative or not finite,
@@ -72,7 +69,9 @@ def masked_gradient_step(params: Any, grad: Any, forget_mask: Any, lr: float, ba
     if not xp.isdtype(mask.dtype, ("bool", "integral", "real floating")):
         raise GradmaskError(f"forget_mask must be boolean or hold 0 and 1, got dtype {mask.dtype}")
     if array_api_compat.is_numpy_array(theta):
-        return _numpy(theta, g, mask, rate, batch_type)
+        out = np.empty_like(theta)
+        _numpy((theta, g, mask, out), rate, batch_type, min(4, os.cpu_count() or 1))
+        return out
     if array_api_compat.is_torch_array(theta):
         return _torch(theta, g, mask, rate, batch_type)
     return _generic(xp, theta, g, mask, rate, batch_type)
@@ -137,26 +136,26 @@ def _as_floating(xp: Any, name: str, x: Any) -> Any:
     raise GradmaskError(f"{name} must hold real numbers, got dtype {x.dtype}")
 
 
-def _numpy(theta: np.ndarray, g: np.ndarray, mask: np.ndarray, lr: float, batch_type: str) -> np.ndarray:
-    out = np.empty_like(theta)
-    workers = 1 if out.size < _THREADED else min(4, os.cpu_count() or 1)
-    edges = [out.size * i // workers for i in range(workers + 1)]
+def _numpy(arrays: tuple[np.ndarray, ...], lr: float, batch_type: str, workers: int) -> None:
+    """Fill the last of ``arrays`` (params, grad, mask, out)."""
+    size = arrays[-1].size
+    workers = max(1, min(workers, size // _SHARE))
+    edges = [size * i // workers for i in range(workers + 1)]
 
     def work(start: int, stop: int) -> None:
-        _numpy_range((theta, g, mask, out), lr, batch_type, (start, stop))
+        _numpy_range(arrays, lr, batch_type, (start, stop))
 
     if workers == 1:
-        work(0, out.size)
+        work(0, size)
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, edges[:-1], edges[1:]))
-    return out
 
 
 def _numpy_range(arrays: tuple[np.ndarray, ...], lr: float, batch_type: str, span: tuple[int, int]) -> None:
     """The entries ``span`` of ``arrays`` (params, grad, mask, out), in blocks and in the order of memory."""
     theta, g, _, _ = arrays
-    size = min(_NUMPY_BLOCK, span[1] - span[0])
+    size = min(_BLOCK, span[1] - span[0])
     moved = np.empty(size, np.result_type(theta, g))
     stepped = moved if moved.dtype == theta.dtype else np.empty(size, theta.dtype)
     chosen = np.empty(size, _INTEGERS.get(theta.itemsize, "int8"))
@@ -164,7 +163,7 @@ def _numpy_range(arrays: tuple[np.ndarray, ...], lr: float, batch_type: str, spa
         arrays,
         flags=["external_loop", "buffered", "ranged", "zerosize_ok"],
         op_flags=[["readonly"], ["readonly"], ["readonly"], ["writeonly"]],
-        buffersize=_NUMPY_BLOCK,
+        buffersize=_BLOCK,
     )
     blocks.iterrange = span  # type: ignore[misc]  # the stubs know no setter
     with blocks, np.errstate(all="ignore"):
@@ -209,21 +208,22 @@ def _torch(theta: Any, g: Any, mask: Any, lr: float, batch_type: str) -> Any:
         where = f"params is on {theta.device}, grad on {g.device}, forget_mask on {mask.device}"
         raise GradmaskError(f"params, grad and forget_mask must be on one device, but {where}: move them")
     with torch.no_grad():
-        given = [x.detach() for x in (theta, g, mask)]
-        out = torch.empty_like(given[0])
-        tensors = [*given, out]
-        if theta.device.type == "cpu" and all(x.is_contiguous() for x in tensors):
-            for block in zip(*(x.view(-1).split(_TORCH_BLOCK) for x in tensors), strict=True):
-                _torch_block(*block, lr=lr, batch_type=batch_type)
-        else:
-            _torch_block(*tensors, lr=lr, batch_type=batch_type)
+        theta, g, mask = theta.detach(), g.detach(), mask.detach()
+        out = torch.empty_like(theta)
+        if theta.device.type != "cpu" or not {theta.dtype, g.dtype} <= {torch.float32, torch.float64}:
+            _torch_fill(theta, g, _torch_mask(mask), out, lr, batch_type)
+            return out
+        if mask.is_floating_point() and mask.element_size() < 4:
+            mask = _torch_mask(mask)
+        shared = tuple(x.numpy(force=True) for x in (theta, g, mask))
+        _numpy((*shared, out.numpy()), lr, batch_type, min(16, torch.get_num_threads()))
     return out
 
 
-def _torch_block(p: Any, g: Any, mask: Any, out: Any, *, lr: float, batch_type: str) -> None:
+def _torch_fill(p: Any, g: Any, on: Any, out: Any, lr: float, batch_type: str) -> None:
+    """Off the CPU; and the half precisions, whose product with a number PyTorch rounds otherwise than NumPy."""
     import torch
 
-    on = _torch_mask(mask)
     if g.dtype == p.dtype:
         torch.sub(p, torch.mul(g, lr, out=out), out=out)
     else:
