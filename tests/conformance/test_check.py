@@ -31,6 +31,12 @@ def test_a_sound_model_passes(model_type: str, tied: bool) -> None:
     assert not [finding for finding in report.findings if finding.status == "note"]
 
 
+@pytest.mark.parametrize("tables", [3, (4, 5, 6)], ids=["low-rank", "chosen-tokens"])
+def test_smaller_tables_pass(tables: Any) -> None:
+    model = gm.partition(tiny(num_hidden_layers=1), {"forget": gm.Slice(neurons=8, embeddings=tables)})
+    assert gm.check(model).raise_for_failures().ok
+
+
 @pytest.mark.parametrize("policy", gm.POLICIES)
 def test_every_policy_passes(policy: str) -> None:
     assert gm.check(partitioned(policy=policy, num_hidden_layers=1)).raise_for_failures().ok

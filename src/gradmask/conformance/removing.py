@@ -130,5 +130,7 @@ def plain_model(model: PreTrainedModel) -> PreTrainedModel:
         plain = type(model).gradmask_plain(config).eval()  # type: ignore[attr-defined]
     for name, buffer in model.named_buffers():
         path, _, leaf = name.rpartition(".")
-        plain.get_submodule(path)._buffers[leaf] = buffer.clone()
+        buffers = plain.get_submodule(path)._buffers
+        if leaf in buffers:  # a group's own tables may have buffers that a plain model has not
+            buffers[leaf] = buffer.clone()
     return plain
