@@ -16,6 +16,7 @@ import gradmask as gm
 from gradmask.data import prepare
 from gradmask.errors import GradmaskError
 from gradmask.train.build import cut_model, new_model
+from gradmask.train.display import brief
 from gradmask.train.recipe import Recipe
 from gradmask.train.run import train, training_examples
 from gradmask.train.trainer import collate, make_trainer, parameter_groups, training_arguments
@@ -130,3 +131,11 @@ def test_every_arm_starts_from_the_same_weights(tmp_path: Path) -> None:
     assert isinstance(plain, nn.Module)
     for (name, a), b in zip(plain.named_parameters(), partitioned.parameters(), strict=True):
         assert torch.equal(a, b), name
+
+
+def test_many_domains_are_shown_by_role() -> None:
+    few = {"en": 2.0, "es": 3.0}
+    assert brief(few, {"en": "retain", "es": "forget"}) == few
+    many = {f"d{i}": float(i) for i in range(8)}
+    roles = {name: "forget" if name == "d7" else "retain" for name in many}
+    assert brief(many, roles) == {"forget": 7.0, "retain": 3.0}

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from gradmask.train.checkpoints import bytes_needed, newest, rotate, seal
-from gradmask.train.display import Display
+from gradmask.train.display import Display, brief
 from gradmask.train.failures import RunError
 from gradmask.train.log import RunLog
 from gradmask.train.recipe import TrainSpec
@@ -59,15 +59,15 @@ class LogCallback(TrainerCallback):
 class CurveCallback(TrainerCallback):
     """Measures the model at regular steps and at the end: the points of the training curve."""
 
-    def __init__(self, measure: Measure, every: int, writer: LogCallback) -> None:
-        self.measure, self.every, self.writer = measure, every, writer
+    def __init__(self, measure: Measure, every: int, writer: LogCallback, roles: Mapping[str, str]) -> None:
+        self.measure, self.every, self.writer, self.roles = measure, every, writer, roles
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self.every and state.global_step != state.max_steps:
             return
         losses = self.measure(kwargs["model"])
         self.writer.log.append(self.writer.line(state.global_step, domain_loss=losses))
-        self.writer.display.point(state.global_step, losses)
+        self.writer.display.point(state.global_step, {view: brief(by, self.roles) for view, by in losses.items()})
 
 
 class GuardCallback(TrainerCallback):

@@ -9,6 +9,19 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+MANY = 6
+"""More domains than this are shown as the means of their roles; the log and the results hold every one."""
+
+
+def brief(losses: Mapping[str, float], roles: Mapping[str, str]) -> dict[str, float]:
+    """Domain -> loss as it is, or role -> mean loss where there are `MANY` domains."""
+    if len(losses) <= MANY:
+        return dict(losses)
+    by_role: dict[str, list[float]] = {}
+    for domain, loss in losses.items():
+        by_role.setdefault(roles[domain], []).append(loss)
+    return {role: sum(found) / len(found) for role, found in sorted(by_role.items())}
+
 
 class Display:
     """Shows nothing; what the others have in common."""
@@ -25,7 +38,7 @@ class Display:
         """The mean training loss of the last steps, in nats per token."""
 
     def point(self, step: int, losses: Mapping[str, Mapping[str, float]]) -> None:
-        """A point of the training curve: ``full`` and ``removed`` -> domain -> held-out loss."""
+        """A point of the training curve: ``full`` and ``removed`` -> domain (or role) -> held-out loss."""
 
     def message(self, text: str) -> None:
         """Something the user should know."""

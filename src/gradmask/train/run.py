@@ -165,7 +165,7 @@ def _callbacks(run: Run, prepared: Prepared, arm: ArmFolder, steps: int, done: i
     return [
         GuardCallback(arm.path),
         writer,
-        CurveCallback(measure, points, writer),
+        CurveCallback(measure, points, writer, prepared.roles),
         CheckpointCallback(arm.path, settings.checkpoint_every or points, settings.keep, run.stopper),
     ]
 
