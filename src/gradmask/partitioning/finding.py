@@ -26,8 +26,8 @@ def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]
     unmatched = {spec.output for spec in specs if not spec.optional}
     unmatched |= {spec.module for spec in architecture.experts if not spec.optional}
     for layer, (name, block) in enumerate(find_blocks(model, architecture)):
-        found = [_site(model, architecture, name, layer, block, spec) for spec in _present(name, block, specs)]
-        unmatched -= {site.projections[-1].name.removeprefix(f"{name}.") for site in found}
+        found = [make_site(model, architecture, name, layer, block, spec) for spec in _present(name, block, specs)]
+        unmatched -= {site.projections[-1].name.removeprefix(f"{name}.") for site in found}  # type: ignore[missing-attribute]
         sites += _distinct(found)
         experts = _expert_sites(name, layer, block, architecture)
         unmatched -= {f"{path}" for path, _ in experts}
@@ -40,15 +40,13 @@ def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]
     return sites
 
 
-def _expert_sites(
-    name: str, layer: int, block: nn.Module, architecture: Architecture
-) -> list[tuple[str, ExpertSite]]:
+def _expert_sites(name: str, layer: int, block: nn.Module, architecture: Architecture) -> list[tuple[str, ExpertSite]]:
     found = []
     for spec in architecture.experts:
         experts, router = get_module(block, spec.module), get_module(block, spec.router)
         if experts is None:
             continue
-        total = experts._parameters[spec.writes].shape[0] if experts._parameters.get(spec.writes) is not None else 0
+        total = experts._parameters[spec.writes].shape[0] if experts._parameters.get(spec.writes) is not None else 0  # type: ignore[missing-attribute]
         weight = router._parameters.get("weight") if router is not None else None
         if router is None or weight is None or weight.shape[0] != total:
             raise GradmaskError(
@@ -106,9 +104,14 @@ def _present(name: str, block: nn.Module, specs: Sequence[Attention | Mlp]) -> I
         yield complete[0]
 
 
-def _site(
+def make_site(
     model: PreTrainedModel, architecture: Architecture, name: str, layer: int, block: nn.Module, spec: Attention | Mlp
-) -> Site:
+) -> AttentionSite | MlpSite:
+    """One declared attention or MLP of a block.
+
+    Raises:
+        GradmaskError: a module is no linear layer, or its shape is not what the declaration and the config say.
+    """
     packings = spec.inputs if isinstance(spec, Attention) else dict.fromkeys(spec.inputs, "q")
     inputs = tuple(_projection(block, name, path, "out", p, architecture) for path, p in packings.items())
     output = _projection(block, name, spec.output, "in", "q", architecture)
@@ -162,7 +165,7 @@ def _kv_heads(inputs: Sequence[Projection], heads: int, head_dim: int) -> int:
 def _distinct(sites: list[Site]) -> list[Site]:
     """Where a block has several sites of a kind (self- and cross-attention), name each by its module too."""
     counts = Counter(site.unit for site in sites)
-    named = [site.projections[-1].name.rpartition(".")[0] for site in sites]
+    named = [site.projections[-1].name.rpartition(".")[0] for site in sites]  # type: ignore[missing-attribute]
     return [replace(s, name=n) if counts[s.unit] > 1 else s for s, n in zip(sites, named, strict=True)]
 
 
