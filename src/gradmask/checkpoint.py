@@ -66,7 +66,7 @@ def _plain_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
         raise GradmaskError(f"{folder}/config.json names the model class {names}, which transformers does not have")
     quiet = type(cls.__name__, (cls,), {"_keys_to_ignore_on_load_unexpected": [SHARED, rf"\.{PREFIX}"]})
     quiet.__module__ = cls.__module__
-    model = quiet.from_pretrained(folder, use_safetensors=True, **kwargs)
+    model = quiet.from_pretrained(folder, use_safetensors=True, **kwargs)  # type: ignore[missing-attribute]
     model.__class__ = cls
     return model
 

@@ -159,7 +159,7 @@ def unpartition(model: PreTrainedModel) -> PreTrainedModel:
     mend(model, gradmask.cut)
     model.__class__ = type(model).gradmask_plain  # type: ignore[attr-defined]
     del model.gradmask
-    del model.config.data_labels
+    del model.config.data_labels  # type: ignore[missing-attribute]
     unwrap_checkpointing(model)
     return model
 

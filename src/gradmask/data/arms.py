@@ -34,4 +34,4 @@ def arm_dataset(train: Dataset, name: str) -> Dataset:
     if not keep.any():
         raise GradmaskError(f"the arm {name!r} has no training data left: {ARMS[name]}")
     kept = train.select(np.flatnonzero(keep)).remove_columns("data_labels")
-    return kept.add_column("data_labels", [UNLABELED] * len(kept))
+    return kept.add_column("data_labels", [UNLABELED] * len(kept))  # type: ignore[missing-attribute]

@@ -51,7 +51,7 @@ def label_documents(documents: Dataset, spec: LabelSpec) -> Dataset:
     labels = [draw_label(ids.get(d, 0), text, spec) for d, text in zip(domains, texts, strict=True)]
     added = {"role": [roles[d] for d in domains], "group": [ids.get(d, 0) for d in domains], "data_labels": labels}
     for name, column in added.items():
-        documents = documents.add_column(name, column)
+        documents = documents.add_column(name, column)  # type: ignore[bad-assignment]
     return documents
 
 

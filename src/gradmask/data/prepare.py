@@ -86,7 +86,7 @@ def _make(spec: DataSpec, target: Path, fingerprint: str) -> None:
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    DatasetDict(packed).save_to_disk(temporary / "packed")
+    DatasetDict(packed).save_to_disk(temporary / "packed")  # type: ignore[no-matching-overload]
     tokenizer.save_pretrained(temporary / "tokenizer")
     (temporary / "fingerprint.txt").write_text(fingerprint + "\n", encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
@@ -97,8 +97,8 @@ def _part(documents: Dataset, split: str) -> Dataset:
     at = [i for i, found in enumerate(documents["split"]) if found == split]
     part = documents.select(at)
     if split == "test":  # held-out text is sorted by truth, never by its noisy label
-        part = part.remove_columns("data_labels").add_column("data_labels", part["group"])
-    return part
+        part = part.remove_columns("data_labels").add_column("data_labels", part["group"])  # type: ignore[missing-attribute]
+    return part  # type: ignore[bad-return]
 
 
 def _check_domains(spec: DataSpec, documents: Dataset, packed: dict[str, Dataset]) -> None:
@@ -114,16 +114,16 @@ def _check_domains(spec: DataSpec, documents: Dataset, packed: dict[str, Dataset
 def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared:
     packed = load_from_disk(folder / "packed")
     train, test = packed["train"], packed["test"]
-    domains = test["domain"]
-    held_out = {d: test.select([i for i, x in enumerate(domains) if x == d]) for d in sorted(set(domains))}
+    domains = test["domain"]  # type: ignore[bad-index]
+    held_out = {d: test.select([i for i, x in enumerate(domains) if x == d]) for d in sorted(set(domains))}  # type: ignore[missing-attribute]
     groups = list(spec.labels.groups)
     return Prepared(
         tokenizer=load_tokenizer(folder / "tokenizer"),
-        train=train,
+        train=train,  # type: ignore[bad-argument-type]
         test=held_out,
         roles=roles_of(domains, spec.labels),
         groups=groups,
-        label_table=label_table(train, groups, spec.sequence_length),
+        label_table=label_table(train, groups, spec.sequence_length),  # type: ignore[bad-argument-type]
         fingerprint=fingerprint,
     )
 

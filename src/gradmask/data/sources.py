@@ -165,7 +165,7 @@ def _hub_rows(source: SourceSpec) -> Iterator[tuple[str, dict[str, Any]]]:
     for split, part in parts:
         named = "test" if split in ("test", "validation") else "train"
         for i, row in enumerate(part):
-            yield f"{source.path}/{split}, row {i}", {"split": named, **row} if len(parts) > 1 else row
+            yield f"{source.path}/{split}, row {i}", {"split": named, **row} if len(parts) > 1 else row  # type: ignore[invalid-argument, invalid-yield]
 
 
 def _rows(source: SourceSpec, rows: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Document]:

@@ -27,10 +27,10 @@ def build_tokenizer(spec: TokenizerSpec, texts: Iterable[str]) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(spec.path)
     except (OSError, ValueError) as error:
         raise GradmaskError(f"the tokenizer {spec.path!r} cannot be opened: {str(error).splitlines()[0]}") from None
-    if tokenizer.eos_token_id is None:
+    if tokenizer.eos_token_id is None:  # type: ignore[missing-attribute]
         raise GradmaskError(f"the tokenizer {spec.path!r} has no end-of-text token, by which documents are separated")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:  # type: ignore[missing-attribute]
+        tokenizer.pad_token = tokenizer.eos_token  # type: ignore[missing-attribute]
     return tokenizer
 
 

@@ -173,7 +173,13 @@ def kind_of(module: nn.Module) -> type[Owned]:
 def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...]) -> type[nn.Module]:
     """``cls`` with its parameters read through the route."""
     readers = {name: property(lambda self, name=name: self.read_parameter(name)) for name in names}
-    namespace = {**readers, "__module__": cls.__module__, "__qualname__": cls.__qualname__, "gradmask_plain": cls, "gradmask_names": names}
+    namespace = {
+        **readers,
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "gradmask_plain": cls,
+        "gradmask_names": names,
+    }
     return type(cls.__name__, (kind, cls), namespace)
 
 

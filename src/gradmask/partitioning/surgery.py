@@ -174,9 +174,9 @@ def _geometry(projection: Projection, positions: dict[str, list[int]], shared: s
     if getattr(projection.module, "bias", None) is not None:
         bias_size = projection.module.bias.shape[0]  # type: ignore[union-attr]
         if f"{projection.name}.bias" in shared:
-            bias = Layout.whole(bias_size, JOINT)
+            bias = Layout.whole(bias_size, JOINT)  # type: ignore[bad-argument-type]
         else:
-            bias = units if projection.split == "out" else Layout.whole(bias_size, RETAIN)
+            bias = units if projection.split == "out" else Layout.whole(bias_size, RETAIN)  # type: ignore[bad-argument-type]
     return Geometry(projection.split, projection.transposed, parts, units, bias, projection.bias_apart)  # type: ignore[arg-type]
 
 
@@ -284,9 +284,9 @@ def mend(model: PreTrainedModel, record: Cut) -> None:
             parent, _, name = path.rpartition(".")
             setattr(model.get_submodule(parent), name, plain_linear(module.__dict__["plain"], module))
         elif isinstance(module, RowWise):
-            disown_rows(module)
+            disown_rows(module)  # type: ignore[bad-argument-type]
         elif isinstance(module, Owned):
-            disown(module)
+            disown(module)  # type: ignore[bad-argument-type]
         else:
             unroute_bias(module)
     for hook in record.hooks:

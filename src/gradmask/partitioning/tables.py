@@ -121,7 +121,7 @@ class TabledLinear(Tabled, OwnedLinear):
         if self._parameters.get("bias") is not None:
             y = y.clone()  # a product with a bias comes as a view, which autograd does not let change in place
         x, lead = x.to(compute_dtype(x)), tuple(x.shape[:-1])
-        for group, table in tables_of(self).items():
+        for group, table in tables_of(self).items():  # type: ignore[bad-argument-type]
             run, learn = flags[group]
             if run is not False:
                 own = self._own_product(x, table, run, both(learn, run)) * _factor(route.scale(group))
