@@ -62,7 +62,7 @@ def arm(title: str, models: dict[str, dict[str, tuple[Role, float]]], **more: An
         for i in range(1, 11)
     ]
     values: dict[str, Any] = {"parameters": {"retain": 900_000}, "steps": 100, "tokens": 400_000, "seconds": 61.0}
-    return ArmResult(title=title, models=results, curve=curve, **{**values, **more})
+    return ArmResult(title=title, models=results, **{**values, "curve": curve, **more})
 
 
 def arms() -> dict[str, ArmResult]:

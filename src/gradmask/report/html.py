@@ -3,58 +3,55 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-from matplotlib.figure import Figure
+from markupsafe import Markup, escape
 
-from gradmask.evaluate.results import Results
-from gradmask.report import figures
-from gradmask.report.series import roles_of, series
-from gradmask.report.style import color_of, name_of, to_svg
+from gradmask.evaluate.results import Results, Sample, read_results
+from gradmask.report.figures import FIGURES, Rows
+from gradmask.report.series import roles_of, series, shown_loss
+from gradmask.report.style import inline as inlined, look_of, name_of, theme, to_svg
 from gradmask.report.words import nats, percent, verdict
 
-FIGURES: dict[str, tuple[Callable[[Results], Figure | None], str, str]] = {
-    "domains": (
-        figures.domains,
-        "Loss by domain, before and after removal",
-        "Each row is a model. On the forget domain, far right is what removal is for; on what is kept, far left is better. "
-        "The line through a dot spans two standard errors each way.",
-    ),
-    "tradeoff": (
-        figures.tradeoff,
-        "Trade-off while training",
-        "Each dot is a moment of training, the large one its end (held-out loss, not calibrated). Up: the forget domain is "
-        "less known. Right: what is kept is known better. The upper right corner is the aim.",
-    ),
-    "distribution": (
-        figures.distribution,
-        "Loss of single tokens of the forget domain",
-        "The share of tokens whose loss is at most the value below. A line further to the right knows less; one that only "
-        "has a long tail has merely lost a few tokens.",
-    ),
-    "curves": (figures.curves, "Held-out loss while training", "Not calibrated."),
-}
+SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 
-def write_report(results: Results, folder: Path) -> Path:
-    """Write ``index.html``, the figures as SVG and the data as JSON into ``folder``; returns the page's path."""
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    drawn = {name: to_svg(f) for name, (draw, _, _) in FIGURES.items() if (f := draw(results)) is not None}
-    for name, svg in drawn.items():
-        _write(folder / "figures" / f"{name}.svg", '<?xml version="1.0" encoding="utf-8"?>\n' + svg)
+def write_report(results: Results | Path, folder: Path) -> Path:
+    """Write ``index.html``, ``figures/*.svg`` and ``data/*.csv`` into ``folder``; returns the page's path.
+
+    The page needs none of the other files. Figures of an earlier report that now lack their data are deleted.
+
+    Args:
+        results: or the path of a ``results.json``.
+        folder: is made where it is not there.
+
+    Raises:
+        GradmaskError: see `read_results`.
+    """
+    results = results if isinstance(results, Results) else read_results(results)
+    drawn = {name: to_svg(f) for name, kind in FIGURES.items() if (f := kind.draw(results)) is not None}
+    for name, kind in FIGURES.items():
+        svg, data = folder / "figures" / f"{name}.svg", folder / "data" / f"{name}.csv"
+        if name in drawn:
+            _write(svg, SVG_HEAD + drawn[name])
+            _write(data, as_csv(kind.rows(results)))
+        else:
+            svg.unlink(missing_ok=True)
+            data.unlink(missing_ok=True)
     page = folder / "index.html"
     _write(page, render(results, drawn))
     return page
 
 
 def render(results: Results, drawn: Mapping[str, str]) -> str:
-    """The page as text."""
+    """The page as text; ``drawn``: name of a figure -> ``<svg>`` element."""
     environment = Environment(
         loader=PackageLoader("gradmask.report"),
         autoescape=select_autoescape(["html", "j2"]),
@@ -62,45 +59,98 @@ def render(results: Results, drawn: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    data = results.model_dump_json().encode()
+    environment.filters["thousands"] = lambda number: f"{number:,}"
     return environment.get_template("report.html.j2").render(
         results=results,
-        sentences=verdict(results),
-        tiles=_tiles(results),
-        table=_table(results),
+        said=verdict(results),
+        tiles=tiles(results),
+        scale=scale(results),
+        columns=[(look_of(name), arm.models[model]) for name, arm, model in series(results)],
         roles=roles_of(results),
-        figures=[
-            {"name": name, "title": title, "caption": caption, "svg": Markup(drawn[name])}
-            for name, (_, title, caption) in FIGURES.items()
-            if name in drawn
-        ],
-        samples=[(name, arm) for name, arm in results.arms.items() if arm.samples],
+        figures=[_figure(results, name, svg) for name, svg in drawn.items()],
+        samples=samples(results),
+        shown_loss=shown_loss,
         recipe=yaml.safe_dump(results.recipe, sort_keys=False, allow_unicode=True),
-        data_uri=Markup("data:application/json;base64," + base64.b64encode(data).decode()),
+        download=Markup(data_uri("application/json", results.model_dump_json(indent=1))),
+        themes=[theme(dark=False), theme(dark=True)],
         nats=nats,
-        name_of=name_of,
     )
 
 
-def _tiles(results: Results) -> list[tuple[str, str]]:
+def tiles(results: Results) -> list[tuple[str, str]]:
+    """(number, what it is) for a first look."""
     h = results.headline
     found = [
-        ("of the gap to a perfect filter closed", percent(h.gap_closed)),
-        ("closed by a filter with the same labels", percent(h.filter_gap_closed)),
-        ("nats on what is kept, against no filter", nats(h.retain_difference, sign=True)),
-        ("nats on the forget domain before removal, against no filter", nats(h.full_forget_difference, sign=True)),
+        (percent(h.gap_closed), "of the way from no filter to a perfect filter, after removal"),
+        (percent(h.filter_gap_closed), "of the way by filtering with the same labels"),
+        (nats(h.retain_difference, sign=True), "nats on what is kept, removed model against no filter"),
+        (nats(h.full_forget_difference, sign=True), "nats on the forget domain, full model against no filter"),
     ]
-    return [(label, value) for label, value in found if value != "–"]
+    return [(value, label) for value, label in found if value != "–"]
 
 
-def _table(results: Results) -> list[dict[str, Any]]:
+def scale(results: Results) -> list[dict[str, Any]]:
+    """Where each run stands between no filter (0) and a perfect filter (1); empty where there is no such scale."""
+    h = results.headline
+    if h.gap_closed is None:
+        return []
+    marks = [
+        ("no_filter", 0.0),
+        ("perfect_filter", 1.0),
+        ("filter", h.filter_gap_closed),
+        ("gradmask/removed", h.gap_closed),
+    ]
     return [
-        {"name": name_of(name), "color": color_of(name), "domains": arm.models[model]}
-        for name, arm, model in series(results)
+        {"look": look_of(name), "percent": percent(share), "at": min(max(share, -0.06), 1.06) * 100}
+        for name, share in marks
+        if share is not None
     ]
+
+
+def samples(results: Results) -> list[dict[str, Any]]:
+    """One entry per prompt: what the arm with the removable group says, and what the others say."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for name, arm in results.arms.items():
+        for said in arm.samples:
+            entry = {"domain": said.domain, "prompt": said.prompt, "main": [], "others": []}
+            entry = found.setdefault((said.domain, said.prompt), entry)
+            entry["main" if len(arm.models) > 1 else "others"] += _texts(name, said)
+    return list(found.values())
+
+
+def _texts(arm: str, said: Sample) -> list[tuple[Any, str]]:
+    several = len(said.continuations) > 1
+    return [(look_of(f"{arm}/{view}" if several else arm), text) for view, text in said.continuations.items()]
+
+
+def _figure(results: Results, name: str, svg: str) -> dict[str, Any]:
+    kind = FIGURES[name]
+    return {
+        "name": name,
+        "title": kind.title,
+        "caption": kind.caption,
+        "svg": Markup(inlined(svg, name, str(escape(kind.title)))),
+        "image": Markup(data_uri("image/svg+xml", SVG_HEAD + svg)),
+        "data": Markup(data_uri("text/csv", as_csv(kind.rows(results)))),
+    }
+
+
+def as_csv(rows: Rows) -> str:
+    """Rows as CSV text with a head; series by the names that the figures show."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([{**row, "series": name_of(row["series"])} for row in rows])
+    return out.getvalue()
+
+
+def data_uri(kind: str, text: str) -> str:
+    """``text`` as a link that holds it."""
+    return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
 
 
 def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

@@ -1,20 +1,24 @@
-"""Which lines a figure shows: every arm, and for an arm with a removable group each of its models."""
+"""Which lines the figures show: every arm, and for an arm with a removable group each of its models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from gradmask.evaluate.results import ArmResult, DomainResult, Point, Results
+from gradmask.report.style import LOOKS
 
 ROLES = ("forget", "adjacent", "retain")
 
 
-def series(results: Results) -> Iterator[tuple[str, ArmResult, str]]:
-    """(name of the series, arm, name of the model in it); the removed model first."""
-    for name, arm in results.arms.items():
-        models = sorted(arm.models, reverse=True)
-        for model in models:
-            yield (f"{name}/{model}" if len(models) > 1 else name), arm, model
+def series(results: Results) -> list[tuple[str, ArmResult, str]]:
+    """(name of the series, arm, name of the model in it), those of every run first and in one order."""
+    found = [
+        (f"{name}/{model}" if len(arm.models) > 1 else name, arm, model)
+        for name, arm in results.arms.items()
+        for model in arm.models
+    ]
+    order = list(LOOKS)
+    return sorted(found, key=lambda item: order.index(item[0]) if item[0] in order else len(order))
 
 
 def roles_of(results: Results) -> dict[str, str]:
@@ -29,6 +33,12 @@ def roles_of(results: Results) -> dict[str, str]:
 def shown_loss(result: DomainResult) -> float:
     """The calibrated loss where there is one."""
     return result.loss if result.calibrated_loss is None else result.calibrated_loss
+
+
+def shown_error(result: DomainResult) -> float:
+    """The standard error of `shown_loss`; 0 where it is not known."""
+    error = result.error if result.calibrated_loss is None else result.calibrated_error
+    return error or 0.0
 
 
 def role_at(point: Point, model: str, roles: Mapping[str, str], role: str) -> float | None:

@@ -1,62 +1,118 @@
-"""One look for all figures, and the names of things in them."""
+"""One look for all figures and the page: colours that are told apart with colour-vision deficiency, light and dark."""
 
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.figure import Figure
 
-COLORS = {  # Okabe and Ito's palette, distinguishable with colour-vision deficiency
-    "gradmask/removed": "#0072B2",
-    "gradmask/full": "#56B4E9",
-    "no_filter": "#7F7F7F",
-    "filter": "#E69F00",
-    "perfect_filter": "#009E73",
+
+@dataclass(frozen=True)
+class Look:
+    """How a series appears. ``variable`` is the page's name for the colour, ``light`` or ``dark`` by its theme."""
+
+    name: str
+    variable: str
+    light: str
+    dark: str
+    marker: str = "o"
+
+
+LOOKS = {
+    "no_filter": Look("no filter", "--no-filter", "#6f7682", "#a3abb8", "s"),
+    "filter": Look("filter, same labels", "--filter", "#c26a00", "#f0a63c", "^"),
+    "gradmask/full": Look("gradmask, full model", "--full", "#4a9fd8", "#8cc8f2", "o"),
+    "gradmask/removed": Look("gradmask, removed", "--removed", "#0067a8", "#4fb0f0", "o"),
+    "perfect_filter": Look("perfect filter", "--perfect", "#00805f", "#2fc39a", "D"),
 }
-NAMES = {
-    "gradmask/removed": "gradmask, removed",
-    "gradmask/full": "gradmask, full model",
-    "no_filter": "no filter",
-    "filter": "filter, same labels",
-    "perfect_filter": "perfect filter",
+"""Series that every run may have, in the order in which they are shown."""
+
+OTHERS = tuple(
+    (f"--other-{i}", *colors)
+    for i, colors in enumerate(
+        [("#a8457f", "#e08cbd"), ("#7a5cc0", "#b49cf0"), ("#b5402c", "#f08672"), ("#6b6b1f", "#c4c45a")]
+    )
+)
+INK, SOFT, LINE, PAPER = "#1d2430", "#5c6675", "#e1e5ec", "#fefefe"
+_VARIABLES = {
+    INK: "--ink",
+    SOFT: "--soft",
+    LINE: "--line",
+    PAPER: "--paper",
+    **{look.light: look.variable for look in LOOKS.values()},
+    **{light: variable for variable, light, _ in OTHERS},
 }
-_OTHERS = ("#CC79A7", "#D55E00", "#8C6BB1", "#4D4D4D")
 
 _STYLE = {
     "font.family": "sans-serif",
     "font.size": 10,
+    "text.color": INK,
+    "text.parse_math": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.spines.left": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.edgecolor": "#888888",
-    "axes.labelcolor": "#333333",
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-    "xtick.color": "#555555",
-    "ytick.color": "#555555",
-    "legend.frameon": False,
-    "figure.facecolor": "white",
+    "axes.edgecolor": SOFT,
+    "axes.facecolor": "none",
+    "axes.labelcolor": SOFT,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlecolor": INK,
+    "axes.titlepad": 10,
+    "axes.unicode_minus": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "ytick.major.size": 0,
+    "figure.facecolor": PAPER,
+    "lines.solid_capstyle": "round",
+    "lines.solid_joinstyle": "round",
     "svg.fonttype": "none",
     "svg.hashsalt": "gradmask",
 }
 
 
+def look_of(series: str) -> Look:
+    """The look of an arm (``no_filter``) or of one of its models (``gradmask/removed``); the same one every time."""
+    if series in LOOKS:
+        return LOOKS[series]
+    variable, light, dark = OTHERS[sum(map(ord, series)) % len(OTHERS)]
+    return Look(series.replace("_", " ").replace("/", ", "), variable, light, dark)
+
+
 def color_of(series: str) -> str:
-    """The colour of an arm (``no_filter``) or of one of its models (``gradmask/removed``)."""
-    return COLORS.get(series) or _OTHERS[sum(map(ord, series)) % len(_OTHERS)]
+    """A series' colour in figures."""
+    return look_of(series).light
 
 
 def name_of(series: str) -> str:
-    """How a series is called in a figure."""
-    return NAMES.get(series, series.replace("_", " ").replace("/", ", "))
+    """What a series is called."""
+    return look_of(series).name
+
+
+def theme(dark: bool) -> dict[str, str]:
+    """CSS variable -> colour of every series."""
+    looks = {look.variable: look.dark if dark else look.light for look in LOOKS.values()}
+    return looks | {variable: colors[dark] for variable, *colors in OTHERS}
+
+
+def short(name: str, longest: int = 26) -> str:
+    """A name that fits into a figure."""
+    name = " ".join(name.split())
+    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 @contextmanager
-def figure(width: float = 7.0, height: float = 4.2) -> Iterator[Figure]:
+def figure(width: float = 8.6, height: float = 4.2) -> Iterator[Figure]:
     """A figure in the common style, without any global state of Matplotlib's."""
     with matplotlib.rc_context(_STYLE):
         yield Figure(figsize=(width, height), layout="constrained")
@@ -65,7 +121,21 @@ def figure(width: float = 7.0, height: float = 4.2) -> Iterator[Figure]:
 def to_svg(drawn: Figure) -> str:
     """The figure as an ``<svg>`` element, the same bytes for the same data."""
     buffer = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
-        drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # text stays text, any font may have it
+        drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL)
+
+
+def inline(svg: str, name: str, title: str) -> str:
+    """An ``<svg>`` element fit to stand in the page: its theme's colours and font, its own ids, named for screen readers."""
+    svg = re.sub(r"#[0-9a-f]{6}\b", lambda c: _themed(c[0]), svg)
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"'DejaVu Sans',[^;\"]*", "var(--font, sans-serif)", svg)
+    head = f'<svg role="img" aria-label="{title}"'
+    return re.sub(r"<svg\b", head, re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2), count=1)
+
+
+def _themed(color: str) -> str:
+    return f"var({_VARIABLES[color]}, {color})" if color in _VARIABLES else color

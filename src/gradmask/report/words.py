@@ -1,48 +1,76 @@
-"""The headline in words. It says what was tried, never more."""
+"""The verdict in words. It says what was tried, never more."""
 
 from __future__ import annotations
 
 from gradmask.evaluate.results import Headline, Results
 from gradmask.report.series import roles_of
 
+GONE, PARTLY = 0.9, 0.5
+"""Shares of the gap from which on knowledge counts as not recovered, and as recovered in part."""
+
 
 def percent(share: float | None) -> str:
     """A share as a percentage, or a dash."""
-    return "–" if share is None else f"{100 * share:.0f} %"
+    return "–" if share is None else f"{100 * share:.0f} %".replace("-", "−")
 
 
 def nats(value: float | None, sign: bool = False) -> str:
     """A loss or a difference of losses, or a dash."""
-    return "–" if value is None else (f"{value:+.3f}" if sign else f"{value:.3f}")
+    return "–" if value is None else f"{value:{'+' if sign else ''}.3f}".replace("-", "−")
+
+
+def listed(names: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def forgotten(results: Results) -> str:
+    """What was to be removed."""
+    return listed([d for d, role in roles_of(results).items() if role == "forget"]) or "the forget domain"
 
 
 def verdict(results: Results) -> list[str]:
-    """A few sentences, the most important first."""
-    h, said = results.headline, []
-    forget = ", ".join(d for d, role in roles_of(results).items() if role == "forget") or "the forget domain"
-    how = "calibrated loss" if h.calibrated else "loss (not calibrated)"
+    """A few sentences, the most important first; the last says what stands behind them and what does not."""
+    h, forget = results.headline, forgotten(results)
+    how = "calibrated loss" if h.calibrated else "loss"
+    said = [_judgement(h, forget)]
     if h.gap_closed is not None:
         said.append(
-            f"With the group removed, the {how} on {forget} goes {percent(h.gap_closed)} of the way from a model trained "
-            f"on everything to one that never saw {forget}."
+            f"With its group removed, the model's {how} on {forget} goes {percent(h.gap_closed)} of the way from a model "
+            f"trained on everything to one that never saw {forget}."
         )
     if h.filter_gap_closed is not None:
-        said.append(f"A filter with the same labels goes {percent(h.filter_gap_closed)} of the way.")
+        said.append(f"Filtering the data by the same labels goes {percent(h.filter_gap_closed)} of the way.")
     if h.retain_difference is not None:
-        said.append(_retained(h))
+        said.append(f"On what is kept, the removed model {_against(h.retain_difference, how)}.")
     if h.full_forget_difference is not None:
-        said.append(
-            f"Before removal, the full model's {how} on {forget} is {nats(h.full_forget_difference, sign=True)} nats "
-            "against training without any filter."
-        )
-    said.append(
-        "What is shown is loss on held-out text. It is not evidence against attacks that were not run, such as "
-        "fine-tuning the model on the domain again."
+        said.append(f"Before removal, on {forget}, the full model {_against(h.full_forget_difference, how)}.")
+    return [*said, checks(results)]
+
+
+def checks(results: Results) -> str:
+    """What was tried, and what was not."""
+    tried = ["the loss on held-out text"]
+    if results.headline.calibrated:
+        tried.append("the same with calibrated logits, so that no loss is high merely because tokens became impossible")
+    return (
+        f"The checks were {listed(tried)}. Not tried: fine-tuning on the domain again, its text in the prompt, "
+        "quantization, other training seeds."
     )
-    return said
 
 
-def _retained(h: Headline) -> str:
-    assert h.retain_difference is not None
-    better = "lower (better)" if h.retain_difference < 0 else "higher (worse)"
-    return f"Its loss on what is to be kept is {abs(h.retain_difference):.3f} nats {better} than without any filter."
+def _judgement(h: Headline, forget: str) -> str:
+    if h.gap_closed is None:
+        return "There is no verdict: it compares gradmask with no filter and with a perfect filter, finished and apart."
+    if h.gap_closed >= GONE:
+        return f"After removal, knowledge of {forget} was not recovered under these checks."
+    if h.gap_closed >= PARTLY:
+        return f"After removal, knowledge of {forget} was recovered in part under these checks."
+    return f"After removal, most of the knowledge of {forget} is still there."
+
+
+def _against(difference: float, how: str) -> str:
+    if abs(difference) < 0.0005:
+        return f"has the {how} of training without any filter"
+    side = "lower (better)" if difference < 0 else "higher (worse)"
+    return f"has a {how} {abs(difference):.3f} nats {side} than training without any filter"
