@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from gradmask.data.stories.lexicon import Adjective, adjectives_of, nouns_of, people, spanish_plural
+from gradmask.data.stories.lexicon import Adjective, Noun, adjectives_of, nouns_of, people
 from gradmask.data.stories.names import MEN, TOWNS, WOMEN
 
-_PRONOUNS = {"he": ("he", "she"), "his": ("his", "her"), "him": ("him", "her")}
+_PRONOUNS = {
+    "he": ("he", "she"),
+    "his": ("his", "her"),
+    "him": ("him", "her"),
+    "He": ("He", "She"),
+    "His": ("His", "Her"),
+}
 
 
 @dataclass(frozen=True)
@@ -23,48 +29,47 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Thing:
+class Entity:
     """A noun with the adjective that the story gives it."""
 
-    en: str
-    ens: str
-    es: str
-    ess: str
-    feminine: bool
+    noun: Noun
     adjective: Adjective
-
-
-Who = Thing
 
 
 @dataclass(frozen=True)
 class Cast:
-    """``people``: h the hero, f the friend; ``entities`` by their letter; ``towns``: w and w2."""
+    """``people``: h the hero, f the friend; ``entities`` by their letter, see `KINDS`; ``towns``: w and w2."""
 
     people: dict[str, Named]
-    entities: dict[str, Thing]
+    entities: dict[str, Entity]
     towns: dict[str, str]
 
     def feminine(self, key: str) -> bool:
         """The Spanish gender of whatever ``key`` stands for."""
-        if key in self.people:
-            return self.people[key].feminine
-        return self.entities[key].feminine if key in self.entities else True
+        return self.people[key].feminine if key in self.people else self.entities[key].noun.feminine
 
 
-_KINDS = {
+#: Letter -> tables of its noun and its adjective.
+KINDS = {
     "t": ("THINGS", "OF_THINGS"),
     "u": ("THINGS", "OF_THINGS"),
     "t2": ("THINGS", "OF_THINGS"),
-    "c": ("FOODS", "OF_THINGS"),
-    "c2": ("FOODS", "OF_THINGS"),
-    "n": ("ANIMALS", "OF_FEELING"),
-    "n2": ("ANIMALS", "OF_FEELING"),
+    "b": ("CONTAINERS", "OF_THINGS"),
+    "g": ("CLOTHES", "OF_CLOTHES"),
+    "c": ("FOODS", "OF_FOODS"),
+    "c2": ("FOODS", "OF_FOODS"),
+    "n": ("ANIMALS", "OF_ANIMALS"),
+    "n2": ("ANIMALS", "OF_ANIMALS"),
+    "v": ("BIRDS", "OF_ANIMALS"),
+    "k": ("PLANTS", "OF_PLANTS"),
     "l": ("PLACES", "OF_PLACES"),
     "m": ("PLACES", "OF_PLACES"),
-    "q": ("ABSTRACTS", "OF_THINGS"),
-    "q2": ("ABSTRACTS", "OF_THINGS"),
-    "k": ("PLANTS", "OF_THINGS"),
+    "j": ("PARTS", "OF_PLACES"),
+    "q": ("ABSTRACTS", "OF_IDEAS"),
+    "q2": ("ABSTRACTS", "OF_IDEAS"),
+    "r": ("RELATIVES", "OF_PEOPLE"),
+    "p": ("PEOPLE", "OF_PEOPLE"),
+    "p2": ("PEOPLE", "OF_PEOPLE"),
 }
 
 
@@ -73,18 +78,17 @@ def draw_cast(random: Random) -> Cast:
     hero, friend = _named(random), _named(random)
     while friend.name == hero.name:
         friend = _named(random)
-    entities: dict[str, Thing] = {}
+    entities: dict[str, Entity] = {}
     used: set[str] = set()
-    for key, (nouns, adjectives) in _KINDS.items():
-        noun = random.choice(nouns_of(nouns))
-        while noun.es in used:
-            noun = random.choice(nouns_of(nouns))
-        used.add(noun.es)
-        entities[key] = Thing(
-            noun.en, noun.ens, noun.es, noun.ess, noun.feminine, random.choice(adjectives_of(adjectives))
+    for key, (nouns, adjectives) in KINDS.items():
+        choices = (
+            nouns_of(nouns) if nouns != "PEOPLE" else people(hero.feminine if key == "p" else random.random() < 0.5)
         )
-    entities["p"] = _worker(random, hero.feminine)
-    entities["p2"] = _worker(random, random.random() < 0.5)
+        noun = random.choice(choices)
+        while noun.es in used or noun.en in used:
+            noun = random.choice(choices)
+        used |= {noun.es, noun.en}
+        entities[key] = Entity(noun, random.choice(adjectives_of(adjectives)))
     first, second = random.sample(TOWNS, 2)
     return Cast({"h": hero, "f": friend}, entities, {"w": first, "w2": second})
 
@@ -92,10 +96,3 @@ def draw_cast(random: Random) -> Cast:
 def _named(random: Random) -> Named:
     feminine = random.random() < 0.5
     return Named(random.choice(WOMEN if feminine else MEN), feminine)
-
-
-def _worker(random: Random, feminine: bool) -> Thing:
-    who = random.choice(people())
-    es = who.es_woman if feminine else who.es_man
-    plural = "thieves" if who.en == "thief" else who.en + "s"
-    return Thing(who.en, plural, es, spanish_plural(es), feminine, random.choice(adjectives_of("OF_PEOPLE")))

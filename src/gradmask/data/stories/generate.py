@@ -1,4 +1,4 @@
-"""Telling a story: a cast, a plot of scenes, one template for each."""
+"""Telling a story: a cast, a plot in acts, one template for each scene."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from gradmask.errors import GradmaskError
 
 LANGUAGES = ("en", "es")
 
-_MIDDLES = (
-    "journey",
-    "find",
-    "trouble",
-    "attempt",
-    "meeting",
-    "talk",
-    "talk",
-    "trade",
-    "meal",
-    "nature",
-    "feeling",
-    "aside",
+#: Scenes to choose from, at least and at most how many: act by act.
+ACTS = (
+    (("opening",), 1, 1),
+    (("setting", "feeling"), 0, 1),
+    (("wish",), 1, 1),
+    (("journey", "nature", "journey"), 1, 2),
+    (("meeting",), 0, 1),
+    (("talk", "trade", "aside"), 1, 2),
+    (("find",), 0, 1),
+    (("trouble",), 1, 1),
+    (("feeling", "talk", "meal", "aside"), 0, 2),
+    (("attempt",), 1, 2),
+    (("talk", "nature", "meeting", "trade"), 0, 2),
+    (("resolution",), 1, 1),
+    (("feeling", "meal"), 0, 1),
+    (("ending",), 1, 1),
 )
 
 
@@ -41,22 +44,15 @@ def generate(count: int, language: str, seed: int = 0, start: int = 0) -> list[s
 
 def _tell(random: Random, language: str) -> str:
     cast = draw_cast(random)
-    plot = ["opening", *_some(random, ("setting", "wish"), 1, 2)]
-    for _ in range(random.randint(2, 4)):
-        plot += _some(random, _MIDDLES, 2, 4)
-    plot += ["resolution", *_some(random, ("feeling", "aside"), 0, 1), "ending"]
     told: list[str] = []
     used: set[str] = set()
-    for scene in plot:
-        template = random.choice(templates(scene, language))
-        if template not in used:
-            used.add(template)
-            told.append(render(template, language, cast, random))
+    for scenes, least, most in ACTS:
+        for _ in range(random.randint(least, most)):
+            template = random.choice(templates(random.choice(scenes), language))
+            if template not in used:
+                used.add(template)
+                told.append(render(template, language, cast, random))
     return _paragraphs(told, random)
-
-
-def _some(random: Random, scenes: tuple[str, ...], least: int, most: int) -> list[str]:
-    return [random.choice(scenes) for _ in range(random.randint(least, most))]
 
 
 def _paragraphs(sentences: list[str], random: Random) -> str:

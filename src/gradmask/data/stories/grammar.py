@@ -1,18 +1,19 @@
 """Filling a template's slots in one language.
 
-=================== =========================================================================================
+=================== ==============================================================================================
 slot                what it becomes
-=================== =========================================================================================
+=================== ==============================================================================================
 ``{h}``             a name; ``{h.he}``, ``{h.his}``, ``{h.him}`` its English pronouns
 ``{a:t}``           with the indefinite article and its adjective; ``{a-:t}`` without the adjective
 ``{the:t}``         with the definite article; ``{the+:t}`` with its adjective too; a capital letter is kept
 ``{of the:t}``      Spanish *del / de la*; likewise ``{to the:t}`` *al / a la* and ``{from the:t}``
 ``{n:t}``           the bare noun; ``{pl:t}`` its plural
-``{>thing}``        a verb of that kind in the past; ``{=thing}`` infinitive; ``{~thing}`` gerund; drawn anew each time
-``{feel:h}``        a feeling that agrees; ``{trait:h}``, ``{thingadj:t}``, ``{placeadj:l}`` likewise
-``{o:h}``           the Spanish ending *o* or *a*
-``{num}`` …         ``num``, ``hour``, ``year``, ``day``, ``days``, ``daytime``, ``season``, ``time``
-=================== =========================================================================================
+``{>thing}``        a verb of that kind (`VERBS`), drawn anew each time: past; ``<`` imperfect, *used to*; ``^`` past perfect;
+                    ``=`` infinitive; ``~`` gerund; ``*`` present; ``!`` future; ``!!`` future of the first person
+``{adj:t}``         another adjective of the same kind; ``{feel:h}`` a feeling, ``{trait:h}`` a trait: all agree
+``{o:h}``           the Spanish ending *o* or *a*; ``{lo:t}`` the Spanish pronoun *lo* or *la*
+``{num}`` …         ``num``, ``hour``, ``year``, and the phrases of `phrases`: ``day``, ``time``, ``adv``, ``weather``, …
+=================== ==============================================================================================
 """
 
 from __future__ import annotations
@@ -21,33 +22,27 @@ import re
 from functools import cache
 from random import Random
 
-from gradmask.data.stories.cast import Cast, Thing, Who
-from gradmask.data.stories.lexicon import VOWELS, adjectives_of, verbs_of
+from gradmask.data.stories.cast import KINDS, Cast, Entity
+from gradmask.data.stories.conjugation import STRESSED_A, english_a
+from gradmask.data.stories.lexicon import Verb, adjectives_of, phrases_of, verbs_of
 
 _SLOT = re.compile(r"\{([^}]*)\}")
-_VERBS = {"thing": "ON_THING", "place": "TO_PLACE", "alone": "ALONE", "say": "SAYING"}
-_ADJECTIVES = {"feel": "OF_FEELING", "trait": "OF_PEOPLE", "thingadj": "OF_THINGS", "placeadj": "OF_PLACES"}
-
-_DAYS = {
-    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-    "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
+VERBS = {
+    "thing": "ON_THING",
+    "food": "ON_FOOD",
+    "place": "ON_PLACE",
+    "idea": "ON_IDEA",
+    "person": "ON_PERSON",
+    "go": "TO_PLACE",
+    "alone": "ALONE",
+    "animal": "OF_ANIMAL",
+    "say": "SAYING",
+    "ask": "ASKING",
 }
-_WORDS = {
-    "en": {"daytime": ("morning", "afternoon", "evening", "night"), "season": ("spring", "summer", "autumn", "winter")},
-    "es": {"daytime": ("mañana", "tarde", "noche"), "season": ("primavera", "verano", "otoño", "invierno")},
-}
-_TIMES = {
-    "en": (
-        "one morning", "the next day", "that evening", "a week later", "at midnight", "soon afterwards", "after lunch",
-        "in the middle of the night", "before sunrise", "at noon", "some days later", "at that moment", "in the end",
-        "a little later", "the following summer", "early in the morning", "without warning", "as always",
-    ),
-    "es": (
-        "una mañana", "al día siguiente", "esa tarde", "una semana después", "a medianoche", "poco después",
-        "después de comer", "en plena noche", "antes del amanecer", "al mediodía", "unos días más tarde", "en ese momento",
-        "al fin", "un poco más tarde", "el verano siguiente", "muy temprano", "sin aviso", "como siempre",
-    ),
-}  # fmt: skip
+_NUMBERS = {"num": (2, 99), "hour": (2, 12), "year": (1750, 2020), "big": (100, 9999)}
+#: *y* becomes *e* before an i, *o* becomes *u* before an o.
+_AND = re.compile(r"\b([yY])(?= [hH]?[iIíÍ](?![aeoáéó]))")
+_OR = re.compile(r"\b([oO])(?= [hH]?[oOóÓ])")
 
 
 @cache
@@ -62,21 +57,24 @@ def render(template: str, language: str, cast: Cast, random: Random) -> str:
     for i in range(1, len(parts), 2):
         parts[i] = _slot(parts[i], language, cast, random)
     text = "".join(parts)
+    if language == "es":
+        text = _OR.sub(lambda m: "uU"[m[1] == "O"], _AND.sub(lambda m: "eE"[m[1] == "Y"], text))
     first = next(i for i, c in enumerate(text) if c.isalnum())
     return text[:first] + text[first].upper() + text[first + 1 :]
 
 
 def _slot(slot: str, language: str, cast: Cast, random: Random) -> str:
-    if slot[0] in ">=~":
+    if not slot[0].isalpha():
         return _verb(slot, language, random)
     kind, colon, key = slot.partition(":")
     if not colon:
         return _plain(slot, language, cast, random)
-    if kind in _ADJECTIVES:
-        chosen = random.choice(adjectives_of(_ADJECTIVES[kind]))
+    if kind in ("adj", "feel", "trait"):
+        table = {"feel": "OF_FEELING", "trait": "OF_PEOPLE"}.get(kind) or KINDS[key][1]
+        chosen = random.choice(adjectives_of(table))
         return chosen.en if language == "en" else chosen.spanish(cast.feminine(key))
-    if kind == "o":
-        return "a" if cast.feminine(key) else "o"
+    if kind in ("o", "lo"):
+        return kind[:-1] + "oa"[cast.feminine(key)]
     entity = cast.entities[key]
     text = _english(kind.lower(), entity) if language == "en" else _spanish(kind.lower(), entity)
     return text[0].upper() + text[1:] if kind[0].isupper() else text
@@ -90,35 +88,40 @@ def _plain(slot: str, language: str, cast: Cast, random: Random) -> str:
         return cast.people[slot].name
     if slot in cast.towns:
         return cast.towns[slot]
-    if slot == "num":
-        return str(random.randint(2, 99))
-    if slot == "hour":
-        return str(random.randint(2, 12))
-    if slot == "year":
-        return str(random.randint(1750, 2020))
-    if slot in ("day", "days"):
-        chosen = random.choice(_DAYS[language])
-        return chosen + "s" if slot == "days" and chosen in ("sábado", "domingo") else chosen
-    return random.choice(_TIMES[language] if slot == "time" else _WORDS[language][slot])
+    if slot in _NUMBERS:
+        return str(random.randint(*_NUMBERS[slot]))
+    return random.choice(phrases_of(slot))[language == "es"]
 
 
 def _verb(slot: str, language: str, random: Random) -> str:
-    kind, _, form = slot[1:].partition("_")
-    verb = random.choice(verbs_of(_VERBS[kind]))
-    if language == "en":
-        return {">": verb.past, "=": verb.ing if form == "ing" else verb.base, "~": verb.ing}[slot[0]]
-    return {">": verb.preterite, "=": verb.infinitive, "~": verb.gerund}[slot[0]]
+    kind = slot.lstrip("><^=~*!")
+    verb = random.choice(verbs_of(VERBS[kind]))
+    return _conjugated(verb, slot.removesuffix(kind), language == "es")
 
 
-def _english(kind: str, entity: Thing | Who) -> str:
-    noun, adjective = entity.en, entity.adjective.en
+def _conjugated(verb: Verb, form: str, spanish: bool) -> str:
+    en, es = verb.en, verb.es
+    english, in_spanish = {
+        ">": (en.past, es.preterite),
+        "<": ("used to " + en.base, es.imperfect),
+        "^": ("had " + en.participle, es.perfect),
+        "=": (en.base, es.infinitive),
+        "~": (en.ing, es.gerund),
+        "*": (en.present, es.present),
+        "!": ("will " + en.base, es.future),
+        "!!": ("will " + en.base, es.future_i),
+    }[form]
+    return in_spanish if spanish else english
+
+
+def _english(kind: str, entity: Entity) -> str:
+    noun, adjective = entity.noun.en, entity.adjective.en
     if kind == "n":
         return noun
     if kind == "pl":
-        return entity.ens
+        return entity.noun.ens
     if kind.startswith("a"):
-        words = noun if kind == "a-" else f"{adjective} {noun}"
-        return f"{'an' if words[0] in VOWELS else 'a'} {words}"
+        return english_a(noun if kind == "a-" else f"{adjective} {noun}")
     return f"the {adjective} {noun}" if kind.endswith("+") else f"the {noun}"
 
 
@@ -130,14 +133,14 @@ _SPANISH_THE = {
 }
 
 
-def _spanish(kind: str, entity: Thing | Who) -> str:
-    noun = entity.es
+def _spanish(kind: str, entity: Entity) -> str:
+    noun, feminine = entity.noun.es, entity.noun.feminine
     if kind == "n":
         return noun
     if kind == "pl":
-        return entity.ess
-    described = f"{noun} {entity.adjective.spanish(entity.feminine)}"
+        return entity.noun.ess
+    described = f"{noun} {entity.adjective.spanish(feminine)}"
+    article = feminine and noun not in STRESSED_A
     if kind.startswith("a"):
-        return f"{'una' if entity.feminine else 'un'} {noun if kind == 'a-' else described}"
-    article = _SPANISH_THE[kind.rstrip("+")][entity.feminine]
-    return f"{article} {described if kind.endswith('+') else noun}"
+        return f"{'una' if article else 'un'} {noun if kind == 'a-' else described}"
+    return f"{_SPANISH_THE[kind.rstrip('+')][article]} {described if kind.endswith('+') else noun}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from gradmask.data.stories import adjectives, nouns, verbs
-
-VOWELS = "aeiouáéíóú"
+from gradmask.data.stories import adjectives, living, nouns, phrases, places, verbs
+from gradmask.data.stories.conjugation import EnglishVerb, SpanishVerb, english_verb, spanish_plural, spanish_verb
 
 
 @dataclass(frozen=True)
@@ -22,121 +21,76 @@ class Noun:
 
 
 @dataclass(frozen=True)
-class Person:
-    """An occupation; Spanish has a form for each gender."""
-
-    en: str
-    es_man: str
-    es_woman: str
-
-
-@dataclass(frozen=True)
 class Adjective:
     """An adjective; Spanish agrees."""
 
     en: str
     es: str
+    es_feminine: str
 
-    def spanish(self, feminine: bool, plural: bool = False) -> str:
-        word = self.es
-        if feminine and word.endswith("o"):
-            word = word[:-1] + "a"
-        elif feminine and word.endswith(("dor", "tor")):
-            word += "a"
-        return spanish_plural(word) if plural else word
+    def spanish(self, feminine: bool) -> str:
+        return self.es_feminine if feminine else self.es
 
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb: base, past and -ing form; infinitive, third person preterite and imperfect, gerund."""
+    """A verb in both languages."""
 
-    base: str
-    past: str
-    ing: str
-    infinitive: str
-    preterite: str
-    imperfect: str
-    gerund: str
+    en: EnglishVerb
+    es: SpanishVerb
 
 
-def spanish_plural(word: str) -> str:
-    """The plural by the rules, accents included."""
-    if word[-1] in "aeiouáéó":
-        return word + "s"
-    if word.endswith("z"):
-        return word[:-1] + "ces"
-    if word[-1] in "ns" and len(word) > 1 and word[-2] in "áéíóú":
-        plain = {"á": "a", "é": "e", "í": "i", "ó": "o", "ú": "u"}[word[-2]]
-        return word[:-2] + plain + word[-1] + "es"
-    return word + "es"
-
-
-def english_past(base: str) -> str:
-    """The regular past."""
-    head, _, particle = base.partition("_")
-    if head.endswith("e"):
-        past = head + "d"
-    elif head.endswith("y") and head[-2] not in VOWELS:
-        past = head[:-1] + "ied"
-    else:
-        past = head + "ed"
-    return f"{past} {particle}".strip()
-
-
-def english_ing(base: str, past: str) -> str:
-    """The -ing form; a doubled consonant shows in the past."""
-    head, _, particle = base.partition("_")
-    short = head in ("run", "cut", "swim", "forget") or past.startswith(head + head[-1] + "ed")
-    if head.endswith("ie"):
-        form = head[:-2] + "ying"
-    elif head.endswith("e") and not head.endswith("ee"):
-        form = head[:-1] + "ing"
-    else:
-        form = head + (head[-1] if short else "") + "ing"
-    return f"{form} {particle}".strip()
+def spanish_feminine(adjective: str) -> str:
+    """The feminine of an adjective by the rules."""
+    if adjective.endswith("o"):
+        return adjective[:-1] + "a"
+    return adjective + "a" if adjective.endswith(("dor", "tor")) else adjective
 
 
 def _entries(table: str) -> list[str]:
     return [entry.strip() for entry in table.replace("\n", " ").split(";") if entry.strip()]
 
 
-def _noun(entry: str) -> Noun:
-    english, spanish, gender = entry.split(" ")
-    en, _, ens = english.partition("/")
-    gender, _, ess = gender.partition("/")
-    return Noun(en, ens or en + "s", spanish, ess or spanish_plural(spanish), gender == "f")
+def _table(kind: str) -> list[str]:
+    return next(_entries(getattr(m, kind)) for m in (nouns, living, places, verbs, adjectives) if hasattr(m, kind))
 
 
-def _verb(entry: str) -> Verb:
-    english, infinitive = entry.split(" ")
-    base, _, past = english.partition(":")
-    past = past or english_past(base)
-    stem, ending = infinitive[:-2], infinitive[-2:]
-    regular = (
-        (stem + "ó", stem + "aba", stem + "ando") if ending == "ar" else (stem + "ió", stem + "ía", stem + "iendo")
-    )
-    preterite, imperfect, gerund = verbs.IRREGULAR.get(infinitive, regular)
-    return Verb(base.replace("_", " "), past, english_ing(base, past), infinitive, preterite, imperfect, gerund)
+def _noun(english: str, spanish: str, feminine: bool, plural: str) -> Noun:
+    en, _, ens = english.replace("_", " ").partition("/")
+    return Noun(en, ens or en + "s", spanish, plural or spanish_plural(spanish), feminine)
 
 
 @cache
 def nouns_of(kind: str) -> tuple[Noun, ...]:
     """The nouns of a table, e.g. ``THINGS``."""
-    return tuple(_noun(entry) for entry in _entries(getattr(nouns, kind)))
+    split = (entry.split(" ") for entry in _table(kind))
+    return tuple(_noun(en, es, gender[0] == "f", gender[2:]) for en, es, gender in split)
 
 
 @cache
-def people() -> tuple[Person, ...]:
-    return tuple(Person(e.split(" ")[0].partition("/")[0], *e.split(" ")[1:]) for e in _entries(nouns.PEOPLE))
+def people(feminine: bool) -> tuple[Noun, ...]:
+    """Occupations, in the Spanish gender of who has them."""
+    split = (entry.split(" ") for entry in _table("PEOPLE"))
+    return tuple(_noun(en, woman if feminine else man, feminine, "") for en, man, woman in split)
 
 
 @cache
 def adjectives_of(kind: str) -> tuple[Adjective, ...]:
     """The adjectives of a table, e.g. ``OF_THINGS``."""
-    return tuple(Adjective(*entry.split(" ")) for entry in _entries(getattr(adjectives, kind)))
+    split = (entry.split(" ") for entry in _table(kind))
+    parted = ((en, *es.partition("/")) for en, es in split)
+    return tuple(Adjective(en, es, woman or spanish_feminine(es)) for en, es, _, woman in parted)
 
 
 @cache
 def verbs_of(kind: str) -> tuple[Verb, ...]:
     """The verbs of a table, e.g. ``ON_THING``."""
-    return tuple(_verb(entry) for entry in _entries(getattr(verbs, kind)))
+    split = (entry.split(" ") for entry in _table(kind))
+    return tuple(Verb(english_verb(en), spanish_verb(es)) for en, es in split)
+
+
+@cache
+def phrases_of(kind: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of phrases, e.g. of ``time``."""
+    pairs = (entry.split(" | ") for entry in _entries(phrases.PHRASES[kind]))
+    return tuple((en, es) for en, es in pairs)
