@@ -48,7 +48,8 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
     model = _plain_model(folder, kwargs)
     slices = {name: entry.slice() for name, entry in manifest.groups.items()}
     policy = manifest.policy.policy()
-    partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, units=manifest.units)
+    known = {"architecture": manifest.architecture, "units": manifest.units}
+    partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, **known)
     gradmask = require(model)
     gradmask.router.draws = manifest.draws
     gradmask.labeler = manifest.self_labeling.labeler() if manifest.self_labeling else None

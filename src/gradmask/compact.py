@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning import Architecture, Attention, Cut, architecture_of
+from gradmask.partitioning import Architecture, Attention, Cut
 from gradmask.partitioning.finding import find_blocks, get_module
 from gradmask.partitioning.linear import SplitLinear
 
@@ -39,7 +39,7 @@ def compact(
 
 
 def _smaller_config(model: PreTrainedModel, record: Cut, gone: Sequence[str]) -> Any:
-    architecture, config = architecture_of(model), copy.deepcopy(model.config)
+    architecture, config = record.architecture, copy.deepcopy(model.config)
     text = config.get_text_config()
     heads, neurons = (_dropped(record, unit, gone) for unit in ("heads", "neurons"))
     try:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning import Cut, Slice
+from gradmask.partitioning import Architecture, Cut, Slice, is_built_in
 from gradmask.policy import Cell, Policy
 from gradmask.routing import Router
 from gradmask.selflabeling import SelfLabeler, SelfLabeling
@@ -84,6 +84,7 @@ class Manifest(_Strict):
     gradmask_version: str
     labels: dict[str, int]
     groups: dict[str, GroupEntry]
+    architecture: Architecture | None = Field(default=None, description="where it is not a built-in one")
     units: dict[str, dict[str, list[int]]] = Field(description="site/unit -> group -> indices")
     joint: list[str]
     policy: PolicyEntry
@@ -103,6 +104,7 @@ def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | No
         gradmask_version=__version__,
         labels=router.ids,
         groups={name: GroupEntry(**_plain(piece)) for name, piece in cut.slices.items()},
+        architecture=None if is_built_in(cut.architecture) else cut.architecture,
         units=cut.units,
         joint=list(cut.joint),
         policy=PolicyEntry.of(policy),

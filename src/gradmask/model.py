@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -17,7 +17,21 @@ from gradmask.errors import GradmaskError
 from gradmask.forward import RoutedForward
 from gradmask.fused_head import keep_labels
 from gradmask.manifest import Manifest, describe, write_manifest
-from gradmask.partitioning import JOINT, RETAIN, Cut, Slice, Switchboard, Units, architecture_of, cut, mend, owners
+from gradmask.partitioning import (
+    JOINT,
+    RETAIN,
+    Architecture,
+    Cut,
+    Slice,
+    Switchboard,
+    Units,
+    architecture_of,
+    checked,
+    cut,
+    infer,
+    mend,
+    owners,
+)
 from gradmask.policy import Policy, resolve_policy
 from gradmask.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
 from gradmask.routing import UNLABELED, Router, label_ids
@@ -107,6 +121,7 @@ def partition(
     seed: int = 0,
     self_labeling: SelfLabeling | bool = False,
     *,
+    architecture: Architecture | Literal["infer"] | None = None,
     exact: bool = True,
     units: Units | None = None,
 ) -> PreTrainedModel:
@@ -122,6 +137,8 @@ def partition(
         seed: of the policy's random draws.
         self_labeling: route unlabeled examples by their loss with and without each group (`SelfLabeling`; True is its
             default). For causal language models with labels per example.
+        architecture: where the model keeps its heads and neurons, instead of what is registered for its type; or
+            ``"infer"``: find them by shape, proven on the model itself in a few short passes (`infer`).
         exact: False gives zero gradients, instead of none, to what must not learn, so that momentum and weight decay
             move it as in the published code; only for comparison with it (`gradmask.zero_gradients`).
         units: the exact units of every site, as a checkpoint records them; by default the slices say.
@@ -140,7 +157,9 @@ def partition(
     slices = dict(groups) if groups is not None else {"forget": Slice(heads=1 / 32, neurons=1 / 16)}
     _check_groups(slices)
     table = resolve_policy(policy)
-    record = cut(model, architecture_of(model), slices, [*joint, *(p for p in table.joint if p not in joint)], units)
+    record = cut(
+        model, _architecture(model, architecture), slices, [*joint, *(p for p in table.joint if p not in joint)], units
+    )
     record.joint = tuple(joint)
     router = Router(table, record.board, tuple(slices), seed)
     model.gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)  # type: ignore[assignment]
@@ -162,6 +181,16 @@ def unpartition(model: PreTrainedModel) -> PreTrainedModel:
     del model.config.data_labels  # type: ignore[missing-attribute]
     unwrap_checkpointing(model)
     return model
+
+
+def _architecture(model: PreTrainedModel, given: Architecture | str | None) -> Architecture:
+    if given is None:
+        return architecture_of(model)
+    if given != "infer":
+        return checked(given)  # type: ignore[arg-type]
+    found = infer(model)
+    logger.warning("found by shape in %s: %s", type(model).__name__, found)
+    return found
 
 
 def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:

@@ -117,6 +117,7 @@ CASES: tuple[Case, ...] = (
     Case("cohere2", "cohere2", config={"sliding_window": 4, **_LOCAL}, compact_heads=True),
     Case("bert", "bert", "masked", kv_heads=HEADS),
     Case("roberta", "roberta", "masked", kv_heads=HEADS),
+    Case("xlm-roberta", "xlm-roberta", "masked", kv_heads=HEADS),
     Case(
         "modernbert",
         "modernbert",
@@ -159,6 +160,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case("t5", "t5", "seq2seq", _T5, kv_heads=HEADS),
     Case("t5-gated", "t5", "seq2seq", {**_T5, "feed_forward_proj": "gated-gelu"}, kv_heads=HEADS),
+    Case("mt5", "mt5", "seq2seq", _T5, kv_heads=HEADS),
 )
 BY_NAME = {case.name: case for case in CASES}
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding
-from gradmask.partitioning import JOINT, KINDS, Architecture, architecture_of
+from gradmask.partitioning import JOINT, KINDS, Architecture
 from gradmask.partitioning.finding import find_blocks
 from gradmask.partitioning.linear import SplitLinear
 
@@ -46,7 +46,8 @@ def _plain_name(name: str) -> str:
 
 
 def _slices(probe: Probe) -> Iterator[Finding]:
-    record, architecture = probe.gradmask.cut, architecture_of(probe.model)
+    record = probe.gradmask.cut
+    architecture = record.architecture
     modules = dict(probe.model.named_modules())
     blocks = [name for name, _ in find_blocks(probe.model, architecture)]
     writers = {
@@ -73,7 +74,7 @@ def _holds(module: nn.Module | None, group: str) -> bool:
 
 
 def _blocks(probe: Probe) -> Iterator[Finding]:
-    architecture = architecture_of(probe.model)
+    architecture = probe.gradmask.cut.architecture
     worst, worst_name, missing = 0.0, "", ()
     for name, block in find_blocks(probe.model, architecture):
         share, left_out = undeclared(block, architecture)

@@ -6,9 +6,12 @@ from gradmask.partitioning.architectures import (
     Experts as Experts,
     Mlp as Mlp,
     architecture_of as architecture_of,
+    checked as checked,
+    is_built_in as is_built_in,
     register as register,
     supported as supported,
 )
+from gradmask.partitioning.architectures.infer import infer as infer
 from gradmask.partitioning.kinds import KINDS as KINDS
 from gradmask.partitioning.route import (
     JOINT as JOINT,

@@ -44,7 +44,8 @@ class Owned:
         if isinstance(flag, TokenMask):
             raise GradmaskError(
                 f"{type(self).__name__} reads its parameter {name!r} of shape {list(parameter.shape)} in a way that "
-                "gradmask cannot route token by token: give one data label for the whole batch"
+                "gradmask cannot route token by token: give one data label for the whole batch (or, where this is a learned "
+                "bias of attention scores, declare gm.Architecture(position_bias=...))"
             )
         return parameter if flag else parameter.detach()
 
@@ -107,7 +108,8 @@ class OwnedScale(Owned):
     def _spread(self, name: str, mask: TokenMask, x: Tensor) -> Tensor:
         parameter = self._parameters[name]
         assert parameter is not None
-        if parameter.shape != x.shape[-parameter.dim() :]:
+        last = x.shape[-parameter.dim() :] if parameter.dim() else ()
+        if not last or any(size not in (1, d) for size, d in zip(parameter.shape, last, strict=True)):
             self.read_parameter(name)  # raises, with the reason
         return self._repeat(parameter, mask, tuple(x.shape[: -parameter.dim()]))
 

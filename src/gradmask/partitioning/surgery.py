@@ -41,6 +41,7 @@ Units = dict[str, dict[str, list[int]]]
 class Cut:
     """What was done to a model: enough to describe it, to repeat it elsewhere, and to undo it."""
 
+    architecture: Architecture
     slices: dict[str, Slice]
     joint: tuple[str, ...]
     units: Units
@@ -74,7 +75,7 @@ def cut(
         units = {f"{site.name}/{site.unit}": choose_units(site, slices, added) for site in sites}
     _check_slices_found(slices, units)
     board = Switchboard((RETAIN, JOINT, *slices))
-    record = Cut(dict(slices), tuple(joint), units, board)
+    record = Cut(architecture, dict(slices), tuple(joint), units, board)
     with torch.no_grad():
         for site in sites:
             _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, board)
@@ -194,6 +195,9 @@ def _own_the_rest(
     blocks = list(find_blocks(model, architecture))
     heads_first = tuple(f"{name}.{path}." for name, _ in blocks for path in architecture.heads_first)
     tables = _table_kinds(model) if tabled else {}
+    biases = list(_position_biases(blocks, architecture))
+    routed = {child for module, _ in biases for child in module.children()}
+    positional = {f"{name}.{path}" for name, b in blocks for path, m in b.named_modules() if _is_table(m, routed)}
     for path, module in list(model.named_modules()):
         if isinstance(module, (SplitLinear, RowWise)) or not any(p is not None for p in module._parameters.values()):
             continue
@@ -202,8 +206,9 @@ def _own_the_rest(
             for name, p in module._parameters.items()
             if p is not None
         }
-        own(module, owners, board, tables.get(path), f"{path}.".startswith(heads_first) if heads_first else False)
-    for module, method in _position_biases(blocks, architecture):
+        kind = tables.get(path) or (Owned if path in positional else None)
+        own(module, owners, board, kind, f"{path}.".startswith(heads_first))
+    for module, method in biases:
         route_bias(module, method)
 
 
@@ -217,6 +222,11 @@ def _table_kinds(model: PreTrainedModel) -> dict[str, type[TabledEmbedding] | ty
         if module is head:
             found[path] = TabledLinear
     return found
+
+
+def _is_table(module: nn.Module, routed: set[nn.Module]) -> bool:
+    """Whether this is a table inside a block that nobody declared: it may be read once for the whole batch."""
+    return isinstance(module, nn.Embedding) and module not in routed
 
 
 def _position_biases(

@@ -8,6 +8,8 @@ from gradmask.partitioning.architectures.declaration import (
 )
 from gradmask.partitioning.architectures.registry import (
     architecture_of as architecture_of,
+    checked as checked,
+    is_built_in as is_built_in,
     register as register,
     supported as supported,
 )

@@ -37,7 +37,7 @@ def _t5_mlps(path: str) -> tuple[Mlp, Mlp]:
 
 
 T5 = Architecture(
-    ("t5",),
+    ("t5", "mt5"),
     blocks=("encoder.block", "decoder.block"),
     attention=(_t5_attention("layer.0.SelfAttention"), _t5_attention("layer.1.EncDecAttention")),
     mlp=(*_t5_mlps("layer.1.DenseReluDense"), *_t5_mlps("layer.2.DenseReluDense")),

@@ -17,14 +17,30 @@ def register(architecture: Architecture) -> Architecture:
     Raises:
         GradmaskError: the declaration names an unknown packing or nothing at all.
     """
+    _registry.update(dict.fromkeys(checked(architecture).model_types, architecture))
+    return architecture
+
+
+def checked(architecture: Architecture) -> Architecture:
+    """The architecture itself, if it can be one.
+
+    Raises:
+        GradmaskError: the declaration names an unknown packing or nothing at all.
+    """
+    if not isinstance(architecture, Architecture):
+        raise GradmaskError(f"needs a gm.Architecture, got {type(architecture).__name__}")
     packings = [p for attention in architecture.attention for p in attention.inputs.values()]
     for packing in packings:
         if packing not in PACKINGS:
             raise GradmaskError(f"unknown packing {packing!r}; one of {', '.join(PACKINGS)}")
     if not (architecture.model_types and architecture.blocks and (architecture.attention or architecture.mlp)):
         raise GradmaskError("an architecture needs model_types, blocks, and at least one attention or mlp")
-    _registry.update(dict.fromkeys(architecture.model_types, architecture))
     return architecture
+
+
+def is_built_in(architecture: Architecture) -> bool:
+    """Whether this version of gradmask knows the declaration without being told."""
+    return architecture in FAMILIES
 
 
 def supported() -> tuple[str, ...]:
@@ -49,5 +65,6 @@ def architecture_of(model: PreTrainedModel) -> Architecture:
         "      attention=(gm.Attention({'self_attn.q_proj': 'q', 'self_attn.k_proj': 'k', 'self_attn.v_proj': 'v'},\n"
         "                              output='self_attn.o_proj'),),\n"
         "      mlp=(gm.Mlp(('mlp.gate_proj', 'mlp.up_proj'), output='mlp.down_proj'),)))\n"
+        "Or let gradmask find its layers by shape: gm.partition(model, ..., architecture='infer').\n"
         f"Declared: {', '.join(supported())}"
     )
