@@ -109,3 +109,14 @@ def test_unfit_input_is_refused_in_words() -> None:
     one = {"es": TEST["es"].select([0])}
     with pytest.raises(gm.GradmaskError, match="left: the held-out set of 'es' has 1, of which the first 1 are used"):
         measure(tiny(), one, ROLES, QUICK)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_cuda_model_is_measured_as_on_the_processor() -> None:
+    here = measure(partitioned(), TEST, ROLES, QUICK)
+    there = measure(partitioned().cuda(), TEST, ROLES, QUICK)
+    for view, domains in here.items():
+        for domain, expected in domains.items():
+            assert there[view][domain].loss == pytest.approx(expected.loss, abs=1e-4)
+            assert there[view][domain].calibrated_loss == pytest.approx(expected.calibrated_loss, abs=1e-3)
+    assert len(sample(partitioned().cuda(), word_tokenizer(), TEST, QUICK)) == 2

@@ -62,6 +62,13 @@ def test_several_forget_domains_are_listed() -> None:
     assert [listed(["a"]), listed(["a", "b"]), listed([])] == ["a", "a and b", ""]
 
 
+def test_adjacent_domains_have_their_sentence() -> None:
+    near = {"b": ("adjacent", 4.0)}
+    some = results(arms={"no_filter": arm("n", {"full": near})}, headline=headline(adjacent_difference=0.25))  # type: ignore[arg-type,dict-item]
+    assert "On what is adjacent (b), it has a calibrated loss 0.250 nats higher (worse)" in verdict(some)[1]
+    assert not any("adjacent" in sentence for sentence in verdict(results()))
+
+
 def test_numbers_for_people() -> None:
     assert [percent(x) for x in (None, 0.916, -0.02)] == ["–", "92 %", "−2 %"]
     assert [nats(None), nats(-1.5), nats(0.25, sign=True)] == ["–", "−1.500", "+0.250"]

@@ -43,6 +43,9 @@ def verdict(results: Results) -> list[str]:
         said.append(f"Filtering the data by the same labels goes {percent(h.filter_gap_closed)} of the way.")
     if h.retain_difference is not None:
         said.append(f"On what is kept, the removed model {_against(h.retain_difference, how)}.")
+    if h.adjacent_difference is not None:
+        near = listed([d for d, role in roles_of(results).items() if role == "adjacent"])
+        said.append(f"On what is adjacent ({near}), it {_against(h.adjacent_difference, how)}.")
     if h.full_forget_difference is not None:
         said.append(f"Before removal, on {forget}, the full model {_against(h.full_forget_difference, how)}.")
     return [*said, checks(results)]
