@@ -181,6 +181,24 @@ def _built(case: Case, tied: bool) -> PreTrainedModel:
     return model
 
 
+@cache
+def _with_head(case: Case, head: str) -> PreTrainedModel:
+    model = getattr(transformers, head).from_config(_built(case, False).config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    return model
+
+
+def build_for(case: Case, head: str) -> PreTrainedModel:
+    """A fresh model of the case's architecture for another task; ``head``: an ``AutoModelFor...``, or ``AutoModel``."""
+    return copy.deepcopy(_with_head(case, head))
+
+
 def build(case: Case, tied: bool = False) -> PreTrainedModel:
     """A fresh copy of the case's model, without dropout; random biases and norms too."""
     return copy.deepcopy(_built(case, tied))

@@ -6,7 +6,7 @@ Per example: one pass per example over a plain model in which the groups that do
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -78,16 +78,20 @@ def tables_on(model: PreTrainedModel, plain: nn.Module) -> Iterator[tuple[str, s
 
 
 def example_gradients(
-    case: Case, model: PreTrainedModel, inputs: dict[str, Tensor], labels: list[str], variant: str
+    case: Case,
+    model: PreTrainedModel,
+    inputs: dict[str, Tensor],
+    labels: Sequence[str],
+    loss: Callable[..., Tensor] = total_loss,
 ) -> Gradients:
     """One pass per example."""
     ledger = Ledger(survey(model))
-    plains = {label: plain_without(model, silent(label, variant)) for label in set(labels)}
+    plains = {label: plain_without(model, silent(label, model)) for label in set(labels)}
     for i, label in enumerate(labels):
         plain, learning = plains[label], taught(label)
         plain.zero_grad()
-        total_loss(case, plain, rows(inputs, [i])).backward()
-        ledger.add(plain, {"retain", "joint"} if label == "retain" else learning)
+        loss(case, plain, rows(inputs, [i])).backward()
+        ledger.add(plain, learning)
         parameters = dict(plain.named_parameters())
         for name, group, twin in tables_on(model, plain):
             gradient = parameters[twin].grad

@@ -79,7 +79,7 @@ def test_an_undeclared_architecture_is_exact_once_inferred(case: Case, tmp_path:
     model.double().train()
     with everything_in_double():
         total_loss(case, model, inputs, data_labels=labels).backward()
-        expected = example_gradients(case, model, inputs, labels, "one")
+        expected = example_gradients(case, model, inputs, labels)
     check(model, expected)
 
 

@@ -17,7 +17,7 @@ def test_every_label_moves_its_groups_and_nothing_else(case: Case, variant: str)
     model = partitioned(case, variant).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
     unused = _never_trained(case, TIED[variant])
-    for label in ("unlabeled", *labels_of(variant)):
+    for label in ("unlabeled", *labels_of(model)):
         before = _state(model, optimizer)
         model(**batch(case, seed=3), data_labels=label).loss.backward()
         learning = taught(label)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from transformers import PreTrainedModel
 
-from contract.cases import BATCH, CASES, HEADS, Case, batch, total_loss
+import gradmask as gm
+from contract.cases import BATCH, BY_NAME, CASES, HEADS, Case, batch, build_for, total_loss
 from contract.oracle import check, everything_in_double, example_gradients
 from contract.token_oracle import token_gradients
-from contract.variants import GROUPS, VARIANTS, labels_of, partitioned
+from contract.variants import GROUPS, VARIANTS, labels_of, partitioned, slices
 from gradmask.routing import NOBODY
 
 
@@ -21,7 +25,7 @@ def test_labels_per_example_equal_separate_passes(case: Case, variant: str) -> N
         model.zero_grad()
         with everything_in_double():
             total_loss(case, model, inputs, data_labels=labels).backward()
-            expected = example_gradients(case, model, inputs, labels, variant)
+            expected = example_gradients(case, model, inputs, labels)
         check(model, expected)
 
 
@@ -34,21 +38,42 @@ def _mixtures(variant: str) -> list[list[str]]:
 @pytest.mark.parametrize("case", [case for case in CASES if case.per_token], ids=str)
 def test_labels_per_token_equal_gradients_written_out_by_position(case: Case, variant: str) -> None:
     """As many tokens as heads: a module that holds heads before tokens must not be taken for one that does not."""
-    model, names = partitioned(case, variant).double().train(), dict(enumerate(labels_of(variant), -1))
-    inputs = batch(case, length=HEADS)
-    labels = torch.randint(-1, len(names) - 1, (BATCH, HEADS), generator=torch.Generator().manual_seed(1))
+    model, inputs = partitioned(case, variant).double().train(), batch(case, length=HEADS)
+    labels = torch.randint(-1, len(labels_of(model)) - 1, (BATCH, HEADS), generator=torch.Generator().manual_seed(1))
     labels[0, :2] = NOBODY
     with everything_in_double():
         total_loss(case, model, inputs, data_labels=labels).backward()
-        expected = token_gradients(case, model, inputs, labels, names, variant)
+        expected = token_gradients(case, model, inputs, labels)
     check(model, expected)
+
+
+HEADS_OF = {
+    "AutoModel": ("llama", "gpt2", "bert", "modernbert", "esm2"),
+    "AutoModelForSequenceClassification": ("llama", "falcon-grouped", "bert", "roberta", "modernbert", "esm2"),
+    "AutoModelForTokenClassification": ("qwen3", "gpt-neox", "bert", "esm2"),
+}
+
+
+@pytest.mark.parametrize(("head", "name"), [(head, name) for head, names in HEADS_OF.items() for name in names])
+def test_labels_per_example_with_other_heads(head: str, name: str) -> None:
+    case, labels = BY_NAME[name], ["forget", "retain", "unlabeled"]
+    model = gm.partition(build_for(case, head), slices(case, "one")).double().train()
+    inputs = {"input_ids": batch(case)["input_ids"]}
+    with everything_in_double():
+        _squares(case, model, inputs, data_labels=labels).backward()
+        expected = example_gradients(case, model, inputs, labels, _squares)
+    check(model, expected)
+
+
+def _squares(case: Case, model: PreTrainedModel, inputs: dict[str, torch.Tensor], **kwargs: Any) -> torch.Tensor:
+    return model(**inputs, **kwargs)[0].pow(2).sum()
 
 
 def test_the_oracle_tells_a_wrong_gradient() -> None:
     case, variant, labels = CASES[0], "one", ["forget", "retain", "unlabeled"]
     model, inputs = partitioned(case, variant).double().train(), batch(case)
     total_loss(case, model, inputs, data_labels=["forget", "unlabeled", "unlabeled"]).backward()
-    expected = example_gradients(case, model, inputs, labels, variant)
+    expected = example_gradients(case, model, inputs, labels)
     with pytest.raises(AssertionError, match="relative error"):
         check(model, expected)
     with torch.no_grad():

@@ -70,8 +70,8 @@ def fingerprint(model: PreTrainedModel) -> dict[str, Any]:
 def test_running_without_a_group_is_the_ablated_and_the_deleted_group(case: Case, variant: str) -> None:
     model, inputs = partitioned(case, variant), batch(case)
     full = logits(model, inputs)
-    for label in labels_of(variant):
-        gone = silent(label, variant)
+    for label in labels_of(model):
+        gone = silent(label, model)
         if not gone:
             continue
         found = logits(model, inputs, data_labels=label)

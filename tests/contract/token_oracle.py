@@ -22,7 +22,7 @@ import gradmask as gm
 from contract.atlas import TABLE, Atlas, survey
 from contract.cases import Case, batch, total_loss
 from contract.oracle import Gradients, Ledger, tables_on
-from contract.variants import silent, taught
+from contract.variants import labels_of, silent, taught
 from gradmask.partitioning.experts import RowWise
 from gradmask.partitioning.linear import SplitLinear
 
@@ -44,16 +44,15 @@ class Passing:
     tables: dict[str, list[tuple[str, nn.Parameter]]] = field(default_factory=dict)
 
 
-def token_gradients(
-    case: Case, model: PreTrainedModel, inputs: dict[str, Tensor], labels: Tensor, names: dict[int, str], variant: str
-) -> Gradients:
-    """One pass per label. ``labels``: ids ``[batch, sequence]``; ``names``: id -> label."""
+def token_gradients(case: Case, model: PreTrainedModel, inputs: dict[str, Tensor], labels: Tensor) -> Gradients:
+    """One pass per label. ``labels``: ids ``[batch, sequence]``."""
+    names = dict(enumerate(labels_of(model), -1))
     atlas, plain, tables = survey(model), *_without_tables(model)
     ledger, axes, gates, experts = Ledger(atlas), _axes(case, plain), _gates(model, atlas), _experts(model, atlas)
-    classes = [(labels == label, silent(name, variant)) for label, name in names.items()]
+    classes = [(labels == label, silent(name, model)) for label, name in names.items()]
     running = {g: ~torch.stack([where & (g in gone) for where, gone in classes]).any(0) for g in atlas.names}
     for label, name in names.items():
-        learning = {"retain", "joint"} if name == "retain" else taught(name)
+        learning = taught(name)
         passing = Passing(labels == label, running, classes, axes, gates, experts)
         copied, added = _patched(plain, tables, passing)
         total_loss(case, copied, inputs).backward()

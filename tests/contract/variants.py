@@ -64,9 +64,9 @@ def partitioned(case: Case, variant: str) -> PreTrainedModel:
     return copy.deepcopy(_partitioned(case, variant))
 
 
-def labels_of(variant: str) -> tuple[str, ...]:
-    """Every data label of a variant."""
-    return ("unlabeled", "retain", *GROUPS[variant])
+def labels_of(model: PreTrainedModel) -> tuple[str, ...]:
+    """Every data label of a partitioned model, in the order of their ids, from -1."""
+    return ("unlabeled", "retain", *model.gradmask.removable)  # type: ignore[union-attr]
 
 
 def taught(label: str) -> set[str] | None:
@@ -74,6 +74,6 @@ def taught(label: str) -> set[str] | None:
     return None if label == "unlabeled" else {label, "joint"}
 
 
-def silent(label: str, variant: str) -> set[str]:
+def silent(label: str, model: PreTrainedModel) -> set[str]:
     """The groups that do not run for a label under `sgtm`."""
-    return set() if label == "unlabeled" else {group for group in GROUPS[variant] if group != label}
+    return set() if label == "unlabeled" else set(model.gradmask.removable) - {label}  # type: ignore[union-attr]
