@@ -7,7 +7,7 @@ from datasets import Dataset
 
 import gradmask as gm
 from gradmask.data.arms import arm_dataset
-from gradmask.data.labeling import label_documents, roles_of
+from gradmask.data.labeling import label_documents, label_rates, roles_of
 from gradmask.data.spec import LabelSpec
 
 
@@ -62,6 +62,17 @@ def test_the_arms_see_what_they_should() -> None:
     assert any(role == "forget" for role in arms["filter"]["role"])
     for name in ("no_filter", "filter", "perfect_filter"):
         assert set(arms[name]["data_labels"]) == {-1}
+
+
+def test_the_rates_of_the_labels_are_measured() -> None:
+    labeled = label_documents(documents(8000), SPEC)
+    counts = Counter(zip(labeled["group"], labeled["data_labels"], strict=True))
+    rows = [{"group": group, "data_labels": label, "documents": n} for (group, label), n in counts.items()]
+    rates = label_rates(rows, ["forget"])["forget"]
+    assert rates["true_positives"] == counts[1, 1] / 2000
+    assert rates["false_positives"] == counts[0, 1] / 6000
+    assert abs(rates["true_positives"] - 0.8) < 0.03
+    assert abs(rates["false_positives"] - 0.05) < 0.02
 
 
 def test_mistakes_are_named() -> None:

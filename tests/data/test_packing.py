@@ -40,7 +40,7 @@ def test_the_tokenizer_is_reproducible_and_lossless() -> None:
 
 def test_a_sequence_holds_one_label_of_one_domain_and_no_token_is_lost_but_tails() -> None:
     data = documents()
-    packed = pack(data, TOKENIZER, 64)
+    packed, counts = pack(data, TOKENIZER, 64)
     assert np.asarray(packed["input_ids"]).shape[1] == 64
     found: dict[tuple[str, int], list[int]] = {}
     for row in packed:
@@ -51,11 +51,17 @@ def test_a_sequence_holds_one_label_of_one_domain_and_no_token_is_lost_but_tails
     for key, ids in expected.items():
         assert found[key] == ids[: len(ids) // 64 * 64]
         assert len(ids) - len(found[key]) < 64
+    for row in counts:
+        key = (row["domain"], row["data_labels"])
+        assert row["tokens"] == len(expected[key])
+        assert row["dropped"] == len(expected[key]) - len(found[key])
+    assert sum(row["documents"] for row in counts) == len(data)
 
 
 def test_tokenwise_labels_follow_their_tokens() -> None:
     data = documents(20)
-    packed = pack_tokenwise(data, TOKENIZER, 32)
+    packed = pack_tokenwise(data, TOKENIZER, 32, seed=1)
+    data = data.select(np.random.default_rng(1).permutation(20))
     ids = [x for row in packed["input_ids"] for x in row]
     labels = [x for row in packed["data_labels"] for x in row]
     expected = [
@@ -64,11 +70,14 @@ def test_tokenwise_labels_follow_their_tokens() -> None:
         for t in x
     ]
     assert list(zip(ids, labels, strict=True)) == expected[: len(ids)]
+    assert len(expected) - len(ids) < 32
+    assert any(len(set(row)) > 1 for row in packed["data_labels"])
 
 
 def test_too_little_text_is_said() -> None:
-    with pytest.raises(gm.GradmaskError, match="too short for one sequence of 100000 tokens"):
-        pack(documents(2), TOKENIZER, 100_000)
+    for packing in (pack, pack_tokenwise):
+        with pytest.raises(gm.GradmaskError, match="too short for one sequence of 100000 tokens: give more text"):
+            packing(documents(2), TOKENIZER, 100_000)
 
 
 @settings(deadline=None)
@@ -88,6 +97,25 @@ def test_the_first_epoch_is_a_permutation() -> None:
     order = training_order([0] * 10 + [1] * 6, 4, 4, seed=2)
     assert sorted(order.tolist()) == list(range(16))
     assert not np.array_equal(order, training_order([0] * 10 + [1] * 6, 4, 4, seed=3))
+
+
+def test_labels_per_token_leave_the_order_as_it_was_shuffled() -> None:
+    labels = np.tile([[0, 1, -1]], (10, 1))
+    order = training_order(labels, 5, 4, seed=1)
+    assert sorted(order[:10]) == list(range(10))
+    assert any(list(batch) != sorted(batch) for batch in order.reshape(5, 4))
+    with pytest.raises(gm.GradmaskError, match="need one label per example, got labels per token"):
+        training_order(labels, 5, 4, mix="homogeneous")
+    with pytest.raises(gm.GradmaskError, match="no training examples"):
+        training_order([], 5, 4)
+
+
+def test_arms_with_the_same_examples_see_the_same_batches() -> None:
+    labels = [0, 1, -1, 0, 1] * 6
+    told = training_order(labels, 12, 5, seed=4).reshape(12, 5)
+    untold = training_order([-1] * 30, 12, 5, seed=4).reshape(12, 5)
+    assert np.array_equal(np.sort(told), np.sort(untold))
+    assert not np.array_equal(told, untold)
 
 
 def test_homogeneous_batches_have_one_label_each() -> None:

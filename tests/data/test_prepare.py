@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasets import DatasetDict
 
 import gradmask as gm
-from gradmask.data import ARMS, DataSpec, LabelSpec, SourceSpec, TokenizerSpec, prepare
+from gradmask.data import ARMS, DataSpec, LabelSpec, SourceSpec, TokenizerSpec, prepare, stories
 from gradmask.data.prepare import fingerprint_of
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
@@ -27,6 +28,15 @@ def test_everything_is_there_and_held_out_text_has_its_true_label(tmp_path: Path
     assert set(prepared.train["data_labels"]) == {-1, 0, 1}
     assert sum(row["tokens"] for row in prepared.label_table) == prepared.train.num_rows * 64
     assert len(prepared.tokenizer) == 300
+    assert {(row["domain"], row["data_labels"]) for row in prepared.label_counts} == {
+        ("en", -1),
+        ("en", 0),
+        ("es", -1),
+        ("es", 1),
+    }
+    assert sum(row["tokens"] - row["dropped"] for row in prepared.label_counts) == prepared.train.num_rows * 64
+    assert 0.6 < prepared.label_rates["forget"]["true_positives"] < 0.95
+    assert prepared.label_rates["forget"]["false_positives"] == 0
     assert [prepared.arm(name).num_rows > 0 for name in ARMS] == [True] * 4
 
 
@@ -48,6 +58,40 @@ def test_the_fingerprint_sees_a_files_contents(tmp_path: Path) -> None:
     before = fingerprint_of(one)
     file.write_text("{} \n")
     assert fingerprint_of(one) != before
+
+
+def test_the_fingerprint_sees_datasets_tokenizers_and_the_story_generator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("saved", "tokenizer"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.json").write_text("1")
+    one = spec(
+        sources=[SourceSpec(kind="datasets", path=str(tmp_path / "saved"))],
+        tokenizer=TokenizerSpec(path=str(tmp_path / "tokenizer")),
+    )
+    seen = {fingerprint_of(one)}
+    for name in ("saved", "tokenizer"):
+        (tmp_path / name / "x.json").write_text("2")
+        seen.add(fingerprint_of(one))
+    assert len(seen) == 3
+    before = fingerprint_of(spec())
+    monkeypatch.setattr(stories, "__file__", str(tmp_path / "__init__.py"))
+    (tmp_path / "__init__.py").write_text("# other words")
+    assert fingerprint_of(spec()) != before
+
+
+def test_an_interrupted_preparation_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prepare(spec(), tmp_path / "data")
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DatasetDict, "save_to_disk", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(spec(seed=1), tmp_path / "data")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert prepare(spec(), tmp_path / "data").fingerprint == first.fingerprint
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:

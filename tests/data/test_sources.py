@@ -49,6 +49,22 @@ def test_the_splits_of_a_dataset_are_kept(tmp_path: Path) -> None:
     assert [row["split"] for row in load(kind="datasets", path=str(tmp_path / "d"))] == ["train"] * 15 + ["test"] * 5
 
 
+def test_a_pattern_takes_files_of_all_folders_and_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    write(tmp_path / "deep" / "b.jsonl", ROWS[10:])
+    write(tmp_path / "a.jsonl", ROWS[:10])
+    marked = tmp_path / "a.jsonl"
+    marked.write_bytes(b"\xef\xbb\xbf" + marked.read_bytes())
+    assert load(kind="jsonl", path=str(tmp_path / "**" / "*.jsonl")) == ROWS
+
+
+def test_the_fields_of_parquet_are_named(tmp_path: Path) -> None:
+    Dataset.from_list([{**row, "more": 1} for row in ROWS]).to_parquet(tmp_path / "x.parquet")
+    assert load(kind="parquet", path=str(tmp_path / "x.parquet")) == ROWS
+    with pytest.raises(gm.GradmaskError, match="row 1: no field 'body'. Fields: text, domain, split, more"):
+        load(kind="parquet", path=str(tmp_path / "x.parquet"), text_field="body")
+
+
 def test_plain_text_is_cut_at_blank_lines(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("\n\n".join(f"one {i}\ntwo {i}" for i in range(40)) + "\n")
     rows = load(kind="text", path=str(tmp_path / "x.txt"), domain="prose")
@@ -88,7 +104,9 @@ def broken(tmp_path: Path, name: str, content: bytes) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.jsonl", b"", r"x\.jsonl is empty"),
+        ("x.jsonl", b"", r"x\.jsonl is empty: take it out of data.sources"),
+        ("x.jsonl", b"\n \n", r"x\.jsonl holds no text"),
+        ("x.jsonl", b'{"text": null, "domain": "b"}\n', "line 1: field 'text' is null"),
         ("x.jsonl", b'{"text": "a", "domain": "b"}\n{"text": \n', r"x\.jsonl, line 2: not valid JSON"),
         ("x.jsonl", b"[1]\n", "line 1: needs a JSON object, got list"),
         (
@@ -109,8 +127,12 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path, name: str, content
 
 
 def test_other_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(gm.GradmaskError, match="there is no file"):
+    with pytest.raises(gm.GradmaskError, match=r"there is no file .*nowhere\.jsonl .*relative paths start at /"):
         load(kind="jsonl", path=str(tmp_path / "nowhere.jsonl"))
+    with pytest.raises(gm.GradmaskError, match=r"is a folder: give a file, or a pattern such as .*/\*\.jsonl"):
+        load(kind="jsonl", path=str(tmp_path))
+    with pytest.raises(gm.GradmaskError, match="the dataset .*nothing.* cannot be opened"):
+        load(kind="datasets", path=str(tmp_path / "nothing"))
     (tmp_path / "x.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(gm.GradmaskError, match="not a whole Parquet file"):
         load(kind="parquet", path=str(tmp_path / "x.parquet"))

@@ -79,6 +79,29 @@ def label_table(packed: Dataset, groups: Sequence[str], sequence_length: int) ->
     ]
 
 
+def label_rates(counts: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> dict[str, dict[str, float]]:
+    """How good the labels of each removable group are, over documents.
+
+    Args:
+        counts: rows with ``group`` (the truth), ``data_labels`` and ``documents``, see `packing.Packed`.
+
+    Returns:
+        Group -> ``true_positives``: share of its documents that are labeled so; ``false_positives``: share of all others that
+        are labeled so by mistake.
+    """
+    rates = {}
+    for i, name in enumerate(groups, 1):
+        of_group = [row for row in counts if row["group"] == i]
+        others = [row for row in counts if row["group"] != i]
+        rates[name] = {"true_positives": _share(of_group, i), "false_positives": _share(others, i)}
+    return rates
+
+
+def _share(rows: Sequence[Mapping[str, Any]], label: int) -> float:
+    labeled = sum(row["documents"] for row in rows if row["data_labels"] == label)
+    return labeled / sum(row["documents"] for row in rows)
+
+
 def _labeled(row: Mapping[str, int]) -> dict[str, int]:
     return {
         **{f"labeled {name}" if name != "unlabeled" else name: n for name, n in row.items()},

@@ -11,23 +11,35 @@ from gradmask.errors import GradmaskError
 
 
 def training_order(
-    labels: Sequence[int], steps: int, batch_size: int, seed: int = 0, mix: Literal["mixed", "homogeneous"] = "mixed"
+    labels: Sequence[int] | np.ndarray,
+    steps: int,
+    batch_size: int,
+    seed: int = 0,
+    mix: Literal["mixed", "homogeneous"] = "mixed",
 ) -> np.ndarray:
     """Indices ``[steps · batch_size]`` of the examples, batch after batch, epoch after epoch.
 
-    ``mixed``: every epoch is one shuffle of all examples; within a batch they are sorted by label, so that a routed layer can
-    take the tokens of a label as one slice. ``homogeneous``: each batch holds one label; labels come as often as their
-    share of the examples says.
+    ``mixed``: every epoch is one shuffle of all examples, so that a label's share of a batch is its share of the data, and
+    arms that train on the same examples see the same batches; within a batch examples are sorted by label, so that a routed
+    layer can take the tokens of a label as one slice. ``homogeneous``: each batch holds one label; labels come as often as
+    their share of the examples says.
+
+    Args:
+        labels: data labels of the examples, ``[examples]``, or per token, ``[examples, sequence]`` (then never sorted).
 
     Raises:
-        GradmaskError: no examples.
+        GradmaskError: no examples; homogeneous batches of labels per token.
     """
     known = np.asarray(labels)
     if not len(known):
         raise GradmaskError("there are no training examples to put in order")
     if mix == "homogeneous":
+        if known.ndim > 1:
+            raise GradmaskError("batches of one label need one label per example, got labels per token: use mix: mixed")
         return _homogeneous(known, steps, batch_size, seed)
     order = _epochs(np.arange(len(known)), steps * batch_size, seed, 0).reshape(steps, batch_size)
+    if known.ndim > 1:
+        return order.reshape(-1)
     ranks = np.argsort(known[order], axis=1, kind="stable")
     return np.take_along_axis(order, ranks, axis=1).reshape(-1)
 

@@ -6,7 +6,9 @@ import glob
 import gzip
 import json
 import lzma
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +28,6 @@ class Document(NamedTuple):
     text: str
     domain: str
     split: str | None
-    where: str
 
 
 def load_documents(sources: Sequence[SourceSpec], test_share: float = 0.1, seed: int = 0) -> Dataset:
@@ -69,7 +70,7 @@ def _stories(source: SourceSpec, seed: int) -> Iterator[Document]:
             while True:
                 count = step if wanted is None else min(step, wanted)
                 for text in generate(count, language, seed, start):
-                    yield Document(text, language, split, f"story {start}")
+                    yield Document(text, language, split)
                     left = None if left is None else left - len(text.encode()) / 1e6
                 start += count
                 wanted = None if wanted is None else wanted - count
@@ -83,18 +84,31 @@ def _stories(source: SourceSpec, seed: int) -> Iterator[Document]:
 
 def _files(source: SourceSpec) -> Iterator[Document]:
     assert source.path is not None
-    paths = sorted(Path(p) for p in glob.glob(source.path)) or [Path(source.path)]
+    paths = sorted(Path(p) for p in glob.glob(source.path, recursive=True)) or [Path(source.path)]
     for path in paths:
+        if path.is_dir():
+            raise GradmaskError(f"{path} is a folder: give a file, or a pattern such as {path}/*.{source.kind}")
         if not path.is_file():
-            raise GradmaskError(f"there is no file {path} (data.sources: kind {source.kind})")
+            raise GradmaskError(
+                f"there is no file {path} (data.sources: kind {source.kind}); relative paths start at {Path.cwd()}"
+            )
         if path.stat().st_size == 0:
-            raise GradmaskError(f"{path} is empty")
-        if source.kind == "parquet":
-            yield from _rows(source, _parquet(path))
-        elif source.kind == "jsonl":
-            yield from _rows(source, _json_lines(path))
-        else:
-            yield from _paragraphs(source, path)
+            raise GradmaskError(f"{path} is empty: take it out of data.sources, or give a file with documents")
+        yield from _some(_documents(source, path), path)
+
+
+def _documents(source: SourceSpec, path: Path) -> Iterator[Document]:
+    if source.kind == "text":
+        return _paragraphs(source, path)
+    return _rows(source, _parquet(path, source) if source.kind == "parquet" else _json_lines(path))
+
+
+def _some(documents: Iterator[Document], path: Path) -> Iterator[Document]:
+    first = next(documents, None)
+    if first is None:
+        raise GradmaskError(f"{path} holds no text: take it out of data.sources, or give a file with documents")
+    yield first
+    yield from documents
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -103,10 +117,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with opener(path, "rb") as file:
             for number, line in enumerate(file, 1):
-                yield number, line.decode("utf-8")
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise GradmaskError(f"{path}, line {number}: not UTF-8 ({error.reason}): convert the file") from None
-    except (lzma.LZMAError, EOFError, gzip.BadGzipFile) as error:
+    except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise GradmaskError(f"{path} is damaged or cut off after line {number}: {error}") from None
 
 
@@ -125,14 +139,17 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path}, line {number}", row
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _parquet(path: Path, source: SourceSpec) -> Iterator[tuple[str, dict[str, Any]]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         file = pyarrow.parquet.ParquetFile(path)
+        needed = {source.text_field} | (set() if source.domain else {source.domain_field})
+        names = set(file.schema_arrow.names)
+        columns = sorted(names & (needed | {source.split_field or ""})) if needed <= names else None
         number = 0
-        for batch in file.iter_batches(1024):
+        for batch in file.iter_batches(1024, columns=columns):
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path}, row {number}", row
@@ -144,11 +161,11 @@ def _paragraphs(source: SourceSpec, path: Path) -> Iterator[Document]:
     """Plain text: documents are separated by blank lines."""
     assert source.domain is not None
     block: list[str] = []
-    for number, line in [*_lines(path), (0, "")]:
+    for _, line in chain(_lines(path), [(0, "")]):
         if line.strip():
             block.append(line)
         elif block:
-            yield Document("".join(block).strip(), source.domain, None, f"{path}, before line {number}")
+            yield Document("".join(block).strip(), source.domain, None)
             block = []
 
 
@@ -178,12 +195,14 @@ def _rows(source: SourceSpec, rows: Iterable[tuple[str, dict[str, Any]]]) -> Ite
         if split is not None and split not in SPLITS:
             raise GradmaskError(f"{where}: split must be 'train' or 'test', got {split!r}")
         if text.strip():
-            yield Document(text, domain, split, where)
+            yield Document(text, domain, split)
 
 
 def _field(row: dict[str, Any], name: str, where: str) -> Any:
-    if row.get(name) is None:
+    if name not in row:
         raise GradmaskError(f"{where}: no field {name!r}.{did_you_mean(name, row)} Fields: {', '.join(row) or 'none'}")
+    if row[name] is None:
+        raise GradmaskError(f"{where}: field {name!r} is null: give a value or take the document out")
     return row[name]
 
 

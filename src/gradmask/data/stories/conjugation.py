@@ -91,7 +91,8 @@ def english_verb(entry: str) -> EnglishVerb:
 
 @cache
 def _irregular() -> dict[str, list[str]]:
-    rows = [entry.split() for entry in verbs.IRREGULAR.split(";") if entry.strip()]
+    table: str = verbs.IRREGULAR
+    rows = [entry.split() for entry in table.split(";") if entry.strip()]
     return {infinitive: forms for infinitive, *forms in rows}
 
 
