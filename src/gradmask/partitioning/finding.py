@@ -26,7 +26,9 @@ def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]
     unmatched = {spec.output for spec in specs if not spec.optional}
     unmatched |= {spec.module for spec in architecture.experts if not spec.optional}
     for layer, (name, block) in enumerate(find_blocks(model, architecture)):
-        found = [make_site(model, architecture, name, layer, block, spec) for spec in _present(name, block, specs)]
+        found: list[Site] = [
+            make_site(model, architecture, name, layer, block, spec) for spec in _present(name, block, specs)
+        ]
         unmatched -= {site.projections[-1].name.removeprefix(f"{name}.") for site in found}  # type: ignore[missing-attribute]
         sites += _distinct(found)
         experts = _expert_sites(name, layer, block, architecture)

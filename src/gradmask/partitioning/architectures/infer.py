@@ -77,7 +77,7 @@ def _distinct_blocks(model: PreTrainedModel, lists: Sequence[str]) -> dict[str, 
     for path in lists:
         name = base_prefix(model) + path
         for i, block in enumerate(model.get_submodule(name).children()):
-            kind = (path, *((p, type(m), tuple(m.weight.shape)) for p, m in _linears(block).items()))
+            kind = (path, *((p, type(m), m._parameters["weight"].shape) for p, m in _linears(block).items()))  # type: ignore[union-attr]
             found.setdefault(kind, (f"{name}.{i}", block))
     return dict(found.values())
 
