@@ -64,6 +64,14 @@ def test_the_arms_see_what_they_should() -> None:
         assert set(arms[name]["data_labels"]) == {-1}
 
 
+def test_mistakes_are_spread_over_the_groups() -> None:
+    spec = LabelSpec(forget={"biology": ["bio"], "software": ["code"]}, false_positives=1.0, retain_labeled=0)
+    labeled = label_documents(documents(4000), spec)
+    wrong = Counter(x for x, role in zip(labeled["data_labels"], labeled["role"], strict=True) if role == "retain")
+    assert set(wrong) == {1, 2}
+    assert abs(wrong[1] / 2000 - 0.5) < 0.05
+
+
 def test_the_rates_of_the_labels_are_measured() -> None:
     labeled = label_documents(documents(8000), SPEC)
     counts = Counter(zip(labeled["group"], labeled["data_labels"], strict=True))
@@ -82,7 +90,10 @@ def test_mistakes_are_named() -> None:
         roles_of(["bio"], LabelSpec(forget=["bio"]))
     with pytest.raises(gm.GradmaskError, match="unknown arm 'filtr'. Did you mean 'filter'"):
         arm_dataset(label_documents(documents(8), SPEC), "filtr")
-    with pytest.raises(ValueError, match="together are more than 1"):
-        LabelSpec(forget=["bio"], retain_labeled=0.9, false_positives=0.2)
-    with pytest.raises(ValueError, match="listed twice"):
-        LabelSpec(forget=["bio"], adjacent=["bio"])
+    many = [f"d{i:02}" for i in range(40)]
+    with pytest.raises(gm.GradmaskError, match="d29 and 10 more$"):
+        roles_of(many, LabelSpec(forget=["bio"]))
+    labeled = label_documents(documents(8), LabelSpec(forget=["bio"], undiscovered=0)).select([0, 4])
+    for name in ("filter", "perfect_filter"):
+        with pytest.raises(gm.GradmaskError, match=f"the arm '{name}' has no training data left"):
+            arm_dataset(labeled, name)

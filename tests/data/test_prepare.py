@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from datasets import DatasetDict
 
 import gradmask as gm
-from gradmask.data import ARMS, DataSpec, LabelSpec, SourceSpec, TokenizerSpec, prepare, stories
+from gradmask.data import ARMS, DataSpec, LabelSpec, SourceSpec, TokenizerSpec, prepare, stories, training_order
 from gradmask.data.prepare import fingerprint_of
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
@@ -103,8 +105,56 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "damage", ["packed/train/data-00000-of-00001.arrow", "tokenizer/tokenizer.json", "counts.json"]
+)
+def test_damaged_data_are_made_anew(tmp_path: Path, damage: str) -> None:
+    first = prepare(spec(), tmp_path / "data")
+    expected = first.train["input_ids"][:]
+    file = tmp_path / "data" / damage
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 3])
+    again = prepare(spec(), tmp_path / "data")
+    assert again.train["input_ids"][:] == expected
+    assert file.read_bytes() == whole
+
+
+def test_what_a_killed_preparation_left_is_swept_away(tmp_path: Path) -> None:
+    (tmp_path / ".data.tmp" / "work").mkdir(parents=True)
+    prepare(spec(), tmp_path / "data")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_arms_and_orders_leave_no_files(tmp_path: Path) -> None:
+    prepared = prepare(spec(), tmp_path / "data")
+    before = sorted(tmp_path.rglob("*"))
+    for name in ARMS:
+        arm = prepared.arm(name)
+        arm.select(training_order(arm["data_labels"][:], 5, 4)).with_format("numpy")[:8]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_at_most_so_many_tokens_of_a_domain(tmp_path: Path) -> None:
+    def domains(max_tokens: int | dict[str, int] | None) -> tuple[Counter[str], list[dict[str, Any]]]:
+        prepared = prepare(spec(max_tokens=max_tokens), tmp_path / "data")
+        counts = prepared.label_counts
+        assert sum(row["tokens"] - row["dropped"] for row in counts) == 64 * len(prepared.train)
+        return Counter(prepared.train["domain"][:]), counts
+
+    (whole, counts), (both, _), (one, cut) = domains(None), domains(64 * 20 + 5), domains({"es": 64 * 30})
+    assert both == {"en": 20, "es": 20}
+    assert one == {"en": whole["en"], "es": 30}
+    assert [row["documents"] for row in cut] == [row["documents"] for row in counts]
+    assert max(both.values()) < min(whole.values())
+    with pytest.raises(gm.GradmaskError, match=r"data\.max_tokens names the domain 'se', which no document has"):
+        domains({"se": 1000})
+
+
+@pytest.mark.parametrize(
     ("file", "forget", "adjacent"),
-    [("novels_en_es/novels.jsonl", "es", []), ("newsgroups/newsgroups.jsonl", "sci.med", ["sci.space"])],
+    [
+        ("novels_en_es/novels.jsonl", "es", []),
+        ("newsgroups/newsgroups.jsonl", "sci.med", ["sci.crypt", "sci.electronics", "sci.space"]),
+    ],
 )
 def test_the_real_corpora(tmp_path: Path, file: str, forget: str, adjacent: list[str]) -> None:
     if not (CORPORA / file).exists():

@@ -1,11 +1,15 @@
 """Data: sources, the built-in stories, labels and their noise, packing, order."""
 
 from gradmask.data.arms import ARMS as ARMS
+from gradmask.data.labeling import label_documents as label_documents
 from gradmask.data.mixing import training_order as training_order
+from gradmask.data.packing import pack as pack, pack_tokenwise as pack_tokenwise
 from gradmask.data.prepare import Prepared as Prepared, prepare as prepare
+from gradmask.data.sources import load_documents as load_documents
 from gradmask.data.spec import (
     DataSpec as DataSpec,
     LabelSpec as LabelSpec,
     SourceSpec as SourceSpec,
     TokenizerSpec as TokenizerSpec,
 )
+from gradmask.data.tokenizer import build_tokenizer as build_tokenizer

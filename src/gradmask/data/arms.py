@@ -1,10 +1,11 @@
-"""The training sets of the arms: the same prepared sequences, seen with other labels."""
+"""The training sets of the arms: the same examples, seen with other labels."""
 
 from __future__ import annotations
 
 import numpy as np
 from datasets import Dataset
 
+from gradmask.data.arrow import column, picked, with_column
 from gradmask.data.labeling import UNLABELED
 from gradmask.errors import GradmaskError, did_you_mean
 
@@ -17,7 +18,11 @@ ARMS = {
 
 
 def arm_dataset(train: Dataset, name: str) -> Dataset:
-    """The sequences that an arm trains on.
+    """What an arm trains on, out of labeled documents or of packed sequences.
+
+    Args:
+        train: with ``data_labels`` (an id per row) and ``group`` (the truth, 0 for none).
+        name: see `ARMS`.
 
     Raises:
         GradmaskError: an unknown arm, or one with nothing left to train on.
@@ -26,12 +31,10 @@ def arm_dataset(train: Dataset, name: str) -> Dataset:
         raise GradmaskError(f"unknown arm {name!r}.{did_you_mean(name, ARMS)} Arms: {', '.join(ARMS)}")
     if name == "gradmask":
         return train
-    keep = np.ones(len(train), dtype=bool)
-    if name == "filter":
-        keep = np.array(train["data_labels"]) <= 0
-    elif name == "perfect_filter":
-        keep = np.array(train["role"]) != "forget"
-    if not keep.any():
+    unlabeled = with_column(train, "data_labels", np.full(len(train), UNLABELED))
+    if name == "no_filter":
+        return unlabeled
+    removed = column(train, "data_labels" if name == "filter" else "group") > 0
+    if removed.all():
         raise GradmaskError(f"the arm {name!r} has no training data left: {ARMS[name]}")
-    kept = train.select(np.flatnonzero(keep)).remove_columns("data_labels")
-    return kept.add_column("data_labels", [UNLABELED] * len(kept))  # type: ignore[missing-attribute]
+    return picked(unlabeled, ~removed)

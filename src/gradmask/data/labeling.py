@@ -6,52 +6,70 @@ the rates of a `LabelSpec`, by the document's own text and the seed, so that no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset
 
+from gradmask.data.arrow import columns_of, with_column
 from gradmask.data.draws import uniform
 from gradmask.data.spec import LabelSpec
 from gradmask.errors import GradmaskError, did_you_mean
 
 UNLABELED, RETAIN = -1, 0
+ROLES = ("forget", "adjacent", "retain")
+_SHOWN = 30
 
 
-def roles_of(domains: Sequence[str], spec: LabelSpec) -> dict[str, str]:
+def roles_of(domains: Iterable[str], spec: LabelSpec) -> dict[str, str]:
     """Domain -> role.
 
     Raises:
         GradmaskError: the spec names a domain that no document has, or leaves none to retain.
     """
     found = sorted(set(domains))
-    named = [d for listed in spec.groups.values() for d in listed] + spec.adjacent
-    for domain in named:
-        if domain not in found:
-            raise GradmaskError(
-                f"data.labels names the domain {domain!r}, which no document has.{did_you_mean(domain, found)} "
-                f"Domains found: {', '.join(found)}"
-            )
-    forget = {d for listed in spec.groups.values() for d in listed}
-    roles = {d: "forget" if d in forget else "adjacent" if d in spec.adjacent else "retain" for d in found}
+    for domain in [*spec.group_ids, *spec.adjacent]:
+        require_domain(domain, found, "data.labels")
+    special = {**dict.fromkeys(spec.group_ids, "forget"), **dict.fromkeys(spec.adjacent, "adjacent")}
+    roles = {domain: special.get(domain, "retain") for domain in found}
     if "retain" not in roles.values():
-        raise GradmaskError(f"no domain is left to retain: the documents have only {', '.join(found)}")
+        raise GradmaskError(f"no domain is left to retain: the documents have only {_listed(found)}")
     return roles
 
 
-def group_ids(spec: LabelSpec) -> dict[str, int]:
-    """Domain -> id of the removable group that it belongs to (1, 2, …), for forget domains only."""
-    return {domain: i + 1 for i, domains in enumerate(spec.groups.values()) for domain in domains}
+def require_domain(domain: str, found: list[str], what: str) -> None:
+    """Refuse a domain that no document has; ``what`` names the part of the recipe that names it."""
+    if domain not in found:
+        raise GradmaskError(
+            f"{what} names the domain {domain!r}, which no document has.{did_you_mean(domain, found)} "
+            f"Domains found: {_listed(found)}"
+        )
+
+
+def _listed(domains: list[str]) -> str:
+    more = f" and {len(domains) - _SHOWN} more" if len(domains) > _SHOWN else ""
+    return ", ".join(domains[:_SHOWN]) + more
 
 
 def label_documents(documents: Dataset, spec: LabelSpec) -> Dataset:
-    """Add ``role``, ``group`` (the true group's id, 0 for none) and ``data_labels`` (what the trainer is told)."""
-    domains, texts = documents["domain"], documents["text"]
-    roles, ids = roles_of(domains, spec), group_ids(spec)
-    labels = [draw_label(ids.get(d, 0), text, spec) for d, text in zip(domains, texts, strict=True)]
-    added = {"role": [roles[d] for d in domains], "group": [ids.get(d, 0) for d in domains], "data_labels": labels}
-    for name, column in added.items():
-        documents = documents.add_column(name, column)  # type: ignore[bad-assignment]
+    """Add ``role``, ``group`` (the true group's id, 0 for none) and ``data_labels`` (what the trainer is told).
+
+    Args:
+        documents: with ``text`` and ``domain``.
+        spec: the domains of each role, and the classifier's rates of error.
+
+    Raises:
+        GradmaskError: see `roles_of`.
+    """
+    roles, ids = roles_of(documents.unique("domain"), spec), spec.group_ids
+    added: dict[str, list] = {"role": [], "group": [], "data_labels": []}
+    for domain, text in columns_of(documents, ["domain", "text"]):
+        group = ids.get(domain, 0)
+        added["role"].append(roles[domain])
+        added["group"].append(group)
+        added["data_labels"].append(draw_label(group, text, spec))
+    for name, values in added.items():
+        documents = with_column(documents, name, values)
     return documents
 
 
@@ -66,17 +84,19 @@ def draw_label(group: int, text: str, spec: LabelSpec) -> int:
 
 
 def label_table(packed: Dataset, groups: Sequence[str], sequence_length: int) -> list[dict[str, Any]]:
-    """How many training tokens of each domain carry which label."""
-    names = {UNLABELED: "unlabeled", RETAIN: "retain", **{i + 1: g for i, g in enumerate(groups)}}
-    counts: dict[tuple[str, str], dict[str, int]] = {}
-    for domain, role, label in zip(packed["domain"], packed["role"], packed["data_labels"], strict=True):
-        row = counts.setdefault((role, domain), dict.fromkeys(names.values(), 0))
+    """How many training tokens of each domain carry which label, forget domains first.
+
+    Returns:
+        Rows of ``domain``, ``role``, tokens by label (``unlabeled``, ``labeled retain``, ``labeled forget``, ...), ``tokens``.
+    """
+    names = {UNLABELED: "unlabeled", RETAIN: "labeled retain", **{i: f"labeled {g}" for i, g in enumerate(groups, 1)}}
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
+    for domain, role, label in columns_of(packed, ["domain", "role", "data_labels"]):
+        empty = {"domain": domain, "role": role, **dict.fromkeys(names.values(), 0), "tokens": 0}
+        row = rows.setdefault((ROLES.index(role), domain), empty)
         row[names[label]] += sequence_length
-    order = {"forget": 0, "adjacent": 1, "retain": 2}
-    return [
-        {"domain": domain, "role": role, **_labeled(row)}
-        for (role, domain), row in sorted(counts.items(), key=lambda item: (order[item[0][0]], item[0][1]))
-    ]
+        row["tokens"] += sequence_length
+    return [rows[key] for key in sorted(rows)]
 
 
 def label_rates(counts: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -84,6 +104,7 @@ def label_rates(counts: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> d
 
     Args:
         counts: rows with ``group`` (the truth), ``data_labels`` and ``documents``, see `packing.Packed`.
+        groups: names of the removable groups, in the order of their ids.
 
     Returns:
         Group -> ``true_positives``: share of its documents that are labeled so; ``false_positives``: share of all others that
@@ -100,10 +121,3 @@ def label_rates(counts: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> d
 def _share(rows: Sequence[Mapping[str, Any]], label: int) -> float:
     labeled = sum(row["documents"] for row in rows if row["data_labels"] == label)
     return labeled / sum(row["documents"] for row in rows)
-
-
-def _labeled(row: Mapping[str, int]) -> dict[str, int]:
-    return {
-        **{f"labeled {name}" if name != "unlabeled" else name: n for name, n in row.items()},
-        "tokens": sum(row.values()),
-    }

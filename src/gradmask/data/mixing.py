@@ -1,34 +1,38 @@
-"""The order of training examples: a function of the seed alone, so that a run can go on at any step."""
+"""The order of training examples: a function of the seed alone, so that a run can go on at any step.
+
+The order of a run is given to a trainer as a dataset, ``dataset.select(training_order(...))``, that is read from front to
+back: whatever a trainer does to go on after step ``s``, skipping ``s`` batches is right. The batch of a step is the same
+however long the run is, and on any number of ranks that share it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gradmask.errors import GradmaskError
 
 
 def training_order(
-    labels: Sequence[int] | np.ndarray,
-    steps: int,
-    batch_size: int,
-    seed: int = 0,
-    mix: Literal["mixed", "homogeneous"] = "mixed",
+    labels: ArrayLike, steps: int, batch_size: int, seed: int = 0, mix: Literal["mixed", "homogeneous"] = "mixed"
 ) -> np.ndarray:
-    """Indices ``[steps · batch_size]`` of the examples, batch after batch, epoch after epoch.
+    """Indices ``[steps * batch_size]`` of the examples, batch after batch, epoch after epoch.
 
-    ``mixed``: every epoch is one shuffle of all examples, so that a label's share of a batch is its share of the data, and
-    arms that train on the same examples see the same batches; within a batch examples are sorted by label, so that a routed
-    layer can take the tokens of a label as one slice. ``homogeneous``: each batch holds one label; labels come as often as
-    their share of the examples says.
+    ``mixed``: every epoch is one shuffle of all examples, the same whatever their labels are, so that runs which differ in
+    labels only see the same batches; within a batch they are sorted by label, so that a routed layer takes the tokens of a
+    label as one slice. ``homogeneous``: each batch holds one label; labels come as often as their share of the examples says.
 
     Args:
-        labels: data labels of the examples, ``[examples]``, or per token, ``[examples, sequence]`` (then never sorted).
+        labels: data labels ``[examples]``; with labels per token, ``[examples, sequence]``, batches are not sorted.
+        steps: batches.
+        batch_size: examples in each.
+        seed: of the shuffles.
+        mix: see above.
 
     Raises:
-        GradmaskError: no examples; homogeneous batches of labels per token.
+        GradmaskError: no examples; one label per batch where labels are per token.
     """
     known = np.asarray(labels)
     if not len(known):

@@ -1,85 +1,148 @@
 """Packing documents into sequences of one length.
 
-By default every sequence holds documents of one domain and one label, so that its label is exact. Documents follow each
-other with an end token in between and may go on in the next sequence; the tail of a domain and label that fills no
-sequence is dropped, and counted.
+Documents follow each other with an end token after each, and may go on in the next sequence. By default every sequence
+holds documents of one domain, one true group and one label, so that its label is exact; what fills no whole sequence at the
+very end is dropped, and counted: less than one sequence for each of these. Nothing is padded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from datasets import Dataset
 
+from gradmask.data.arrow import batches_of, picked, to_dataset
 from gradmask.errors import GradmaskError
 
 _BATCH = 512
-KEYS = ("domain", "role", "group", "data_labels")
+
+
+class Key(NamedTuple):
+    """What all documents of a sequence share."""
+
+    domain: str
+    role: str
+    group: int
+    data_labels: int
 
 
 class Packed(NamedTuple):
-    """``sequences``, and for each domain and label how many ``documents`` and ``tokens`` it had, and how many ``dropped``."""
+    """``sequences``, and for each `Key` how many ``documents`` and ``tokens`` it had, and how many tokens were ``dropped``."""
 
     sequences: Dataset
     counts: list[dict[str, Any]]
 
 
-def tokenize(texts: Any, tokenizer: Any) -> Iterator[np.ndarray]:
-    """Token ids of each text, followed by the end token."""
+def pack(documents: Dataset, tokenizer: Any, sequence_length: int, path: Path | None = None) -> Packed:
+    """Sequences of one domain and one label.
+
+    Args:
+        documents: with ``text``, ``domain``, ``role``, ``group``, ``data_labels``.
+        tokenizer: one with an end token.
+        sequence_length: in tokens.
+        path: an Arrow file to write; by default the sequences stay in memory.
+
+    Returns:
+        Sequences with ``input_ids`` ``[sequence_length]``, ``data_labels``, ``domain``, ``role``, ``group``, in the order in which
+        they fill up: a function of the documents' order alone.
+
+    Raises:
+        GradmaskError: there is not enough text for a single sequence.
+    """
+    counts: dict[Key, dict[str, int]] = {}
+    same = [pa.field("domain", pa.string()), pa.field("role", pa.string())]
+    same += [pa.field("group", pa.int64()), pa.field("data_labels", pa.int64())]
+    schema = pa.schema([pa.field("input_ids", pa.list_(pa.int32(), sequence_length)), *same])
+    filled = _filled(documents, tokenizer, sequence_length, counts)
+    sequences = to_dataset((_batch(key, block, schema) for key, block in filled), schema, path)
+    _require_any(sequences, sequence_length)
+    return Packed(sequences, [{**key._asdict(), **counts[key]} for key in sorted(counts)])
+
+
+def pack_tokenwise(
+    documents: Dataset, tokenizer: Any, sequence_length: int, seed: int = 0, path: Path | None = None
+) -> Dataset:
+    """Sequences in which documents of different labels follow each other, with a label per token.
+
+    The documents are shuffled by ``seed``; less than one sequence at the end is dropped. The other arguments are those of `pack`.
+
+    Returns:
+        ``input_ids``, ``data_labels`` and ``group`` (the truth), each ``[sequence_length]``.
+
+    Raises:
+        GradmaskError: there is not enough text for a single sequence.
+    """
+    names = ("input_ids", "data_labels", "group")
+    schema = pa.schema([(name, pa.list_(pa.int32(), sequence_length)) for name in names])
+    shuffled = picked(documents, np.random.default_rng(seed).permutation(len(documents)))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        rest = np.empty((len(names), 0), np.int32)
+        for chunk in tokenized(shuffled, tokenizer):
+            rows = [np.stack(np.broadcast_arrays(ids, key.data_labels, key.group)) for key, ids in chunk]
+            whole, rest = _cut(np.concatenate([rest, *rows], axis=1), sequence_length)
+            yield pa.record_batch([_lists(row, sequence_length) for row in whole], schema=schema)
+
+    packed = to_dataset(batches(), schema, path)
+    _require_any(packed, sequence_length)
+    return packed
+
+
+def tokenized(documents: Dataset, tokenizer: Any) -> Iterator[list[tuple[Key, np.ndarray]]]:
+    """Batches of documents as token ids, each with the end token after it; its name within a text is text."""
     end = tokenizer.eos_token_id
-    for start in range(0, len(texts), _BATCH):
-        encoded = tokenizer(list(texts[start : start + _BATCH]), add_special_tokens=False, verbose=False)
-        for ids in encoded["input_ids"]:
-            yield np.array([*ids, end], dtype=np.int32)
+    options = {
+        "add_special_tokens": False,
+        "split_special_tokens": True,
+        "return_attention_mask": False,
+        "verbose": False,
+    }
+    for batch in batches_of(documents, _BATCH):
+        encoded = tokenizer(batch["text"], **options)
+        keys = map(Key, *(batch[name] for name in Key._fields))
+        yield [(key, np.array([*ids, end], np.int32)) for key, ids in zip(keys, encoded["input_ids"], strict=True)]
 
 
-def pack(documents: Dataset, tokenizer: Any, sequence_length: int) -> Packed:
-    """Sequences of one domain and one label: ``input_ids`` ``[sequence_length]``, ``data_labels``, ``domain``, ``role``, ``group``.
-
-    Raises:
-        GradmaskError: there is not enough text for a single sequence.
-    """
-    streams: dict[tuple[Any, ...], list[np.ndarray]] = {}
-    keys = zip(*(documents[name] for name in KEYS), strict=True)
-    for key, ids in zip(keys, tokenize(documents["text"], tokenizer), strict=True):
-        streams.setdefault(key, []).append(ids)
-    blocks, rows, counts = [], [], []
-    for key in sorted(streams, key=repr):
-        flat = np.concatenate(streams[key])
-        block = flat[: len(flat) // sequence_length * sequence_length].reshape(-1, sequence_length)
-        blocks.append(block)
-        rows += [key] * len(block)
-        sizes = {"documents": len(streams[key]), "tokens": len(flat), "dropped": len(flat) - block.size}
-        counts.append(dict(zip(KEYS, key, strict=True)) | sizes)
-    if not rows:
-        raise _too_short(sequence_length)
-    columns = dict(zip(KEYS, map(list, zip(*rows, strict=True)), strict=True))
-    return Packed(Dataset.from_dict({"input_ids": np.concatenate(blocks), **columns}), counts)
+def _filled(
+    documents: Dataset, tokenizer: Any, length: int, counts: dict[Key, dict[str, int]]
+) -> Iterator[tuple[Key, np.ndarray]]:
+    """Sequences ``[n, length]`` of one key as they fill up; of each key, only an unfinished one waits in memory."""
+    rest: dict[Key, np.ndarray] = {}
+    for chunk in tokenized(documents, tokenizer):
+        streams: dict[Key, list[np.ndarray]] = {}
+        for key, ids in chunk:
+            streams.setdefault(key, []).append(ids)
+        for key, pieces in streams.items():
+            before = rest.get(key, np.empty(0, np.int32))
+            whole, rest[key] = _cut(np.concatenate([before, *pieces]), length)
+            count = counts.setdefault(key, {"documents": 0, "tokens": 0, "dropped": 0})
+            count["documents"] += len(pieces)
+            count["tokens"] += sum(map(len, pieces))
+            count["dropped"] = len(rest[key])
+            yield key, whole.reshape(-1, length)
 
 
-def pack_tokenwise(documents: Dataset, tokenizer: Any, sequence_length: int, seed: int = 0) -> Dataset:
-    """Sequences in which documents of different labels follow each other: ``data_labels`` is ``[sequence_length]``.
-
-    The documents are shuffled by ``seed``; less than one sequence at the end is dropped.
-
-    Raises:
-        GradmaskError: there is not enough text for a single sequence.
-    """
-    order = np.random.default_rng(seed).permutation(len(documents))
-    ids = list(tokenize(documents["text"], tokenizer))
-    told = documents["data_labels"][:]
-    count = sum(map(len, ids)) // sequence_length
-    if not count:
-        raise _too_short(sequence_length)
-    labels = np.concatenate([np.full(len(ids[i]), told[i], np.int8) for i in order])
-    flat = np.concatenate([ids[i] for i in order])
-    shape, end = (count, sequence_length), count * sequence_length
-    return Dataset.from_dict({"input_ids": flat[:end].reshape(shape), "data_labels": labels[:end].reshape(shape)})
+def _cut(tokens: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whole sequences' tokens, and the rest, along the last axis."""
+    end = tokens.shape[-1] // length * length
+    return tokens[..., :end], tokens[..., end:]
 
 
-def _too_short(sequence_length: int) -> GradmaskError:
-    return GradmaskError(
-        f"the text is too short for one sequence of {sequence_length} tokens: give more text or shorter sequences"
-    )
+def _batch(key: Key, block: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
+    same = [pa.repeat(pa.scalar(getattr(key, name), schema.field(name).type), len(block)) for name in Key._fields]
+    return pa.record_batch([_lists(block.reshape(-1), block.shape[1]), *same], schema=schema)
+
+
+def _lists(flat: np.ndarray, length: int) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.int32()), length)
+
+
+def _require_any(packed: Dataset, sequence_length: int) -> None:
+    if not len(packed):
+        raise GradmaskError(
+            f"the text is too short for one sequence of {sequence_length} tokens: give more text or shorter sequences"
+        )

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from datasets import Dataset, DatasetDict, disable_progress_bars, enable_progress_bars, load_from_disk
 from datasets.utils.logging import is_progress_bar_enabled
 
-from gradmask.data import stories
 from gradmask.data.arms import arm_dataset
-from gradmask.data.labeling import label_documents, label_rates, label_table, roles_of
-from gradmask.data.packing import Packed, pack
+from gradmask.data.arrow import column, columns_of, picked, with_column
+from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
+from gradmask.data.labeling import label_documents, label_rates, label_table, require_domain, roles_of
+from gradmask.data.packing import Key, Packed, pack
 from gradmask.data.sources import load_documents
 from gradmask.data.spec import DataSpec
 from gradmask.data.tokenizer import build_tokenizer, load_tokenizer
 from gradmask.errors import GradmaskError
-
-_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,10 @@ class Prepared:
     """Everything that training and evaluation need of the data.
 
     ``train``: packed sequences with ``input_ids``, ``data_labels`` (noisy), and the truth: ``domain``, ``role``, ``group``.
-    ``test``: domain -> packed held-out sequences. ``roles``: domain -> role. ``groups``: removable groups in the order of
-    their ids. ``label_table``: training tokens by domain and label. ``label_counts``: training documents and tokens by domain
-    and label, with the tokens of tails that filled no sequence. ``label_rates``: how good the labels are, see `label_rates`.
+    ``test``: domain -> packed held-out sequences, their ``data_labels`` true. ``roles``: domain -> role. ``groups``: removable
+    groups in the order of their ids. ``label_table``: training tokens by domain and label. ``label_counts``: training documents
+    and tokens by domain and label, with the tokens that are in no sequence. ``label_rates``: how good the labels are, see
+    `label_rates`.
     """
 
     tokenizer: Any
@@ -56,102 +56,127 @@ class Prepared:
 def prepare(spec: DataSpec, folder: str | Path) -> Prepared:
     """Prepare the data of ``spec`` in ``folder``, or take what was prepared there from the same spec and inputs.
 
+    What was prepared from something else, or is damaged, is made anew; the folder changes in one step.
+
     Raises:
-        GradmaskError: see `load_documents`, `label_documents`, `build_tokenizer`, `pack`.
+        GradmaskError: see `load_documents`, `label_documents`, `build_tokenizer`, `pack`; a domain with too little text.
     """
     target = Path(folder)
     fingerprint = fingerprint_of(spec)
     with _quiet():
-        if not _is_ready(target, fingerprint):
+        found = _load(spec, target, fingerprint)
+        if found is None:
             _make(spec, target, fingerprint)
-        return _load(spec, target, fingerprint)
-
-
-def fingerprint_of(spec: DataSpec) -> str:
-    """A hash of the spec and of the contents of its files, of local datasets and tokenizers, and of the story generator."""
-    digest = hashlib.sha256(json.dumps([_FORMAT, spec.model_dump(mode="json")], sort_keys=True).encode())
-    for path in _inputs(spec):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def _inputs(spec: DataSpec) -> Iterator[Path]:
-    for pattern in [*(source.path for source in spec.sources), spec.tokenizer.path]:
-        for found in sorted(glob.glob(pattern, recursive=True)) if pattern else []:
-            inside = sorted(Path(found).rglob("*")) if os.path.isdir(found) else [Path(found)]
-            yield from (path for path in inside if path.is_file())
-    if any(source.kind == "stories" for source in spec.sources):
-        yield from sorted(Path(stories.__file__).parent.rglob("*.py"))
-
-
-def _is_ready(folder: Path, fingerprint: str) -> bool:
-    marker = folder / "fingerprint.txt"
-    return marker.is_file() and marker.read_text(encoding="utf-8").strip() == fingerprint
+            found = _load(spec, target, fingerprint)
+    if found is None:
+        raise GradmaskError(f"what was just prepared in {target} cannot be read back: does something else write there?")
+    return found
 
 
 def _make(spec: DataSpec, target: Path, fingerprint: str) -> None:
-    documents = label_documents(load_documents(spec.sources, spec.test_share, spec.seed), spec.labels)
-    parts = {name: _part(documents, name) for name in ("train", "test")}
-    tokenizer = build_tokenizer(spec.tokenizer, parts["train"]["text"])
-    packed = {name: pack(part, tokenizer, spec.sequence_length) for name, part in parts.items()}
-    _check_domains(spec, documents, packed)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as temporary:
-        made = Path(temporary) / "made"
-        DatasetDict({name: part.sequences for name, part in packed.items()}).save_to_disk(made / "packed")  # type: ignore[no-matching-overload]
-        tokenizer.save_pretrained(made / "tokenizer")
-        (made / "counts.json").write_text(json.dumps(packed["train"].counts), encoding="utf-8")
-        (made / "fingerprint.txt").write_text(fingerprint + "\n", encoding="utf-8")
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        (temporary / "work").mkdir(parents=True)
+        _write(spec, temporary, temporary / "work")
+        (temporary / "fingerprint.txt").write_text(fingerprint + "\n", encoding="utf-8")
+        shutil.rmtree(temporary / "work")
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(made, target)
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _part(documents: Dataset, split: str) -> Dataset:
-    at = [i for i, found in enumerate(documents["split"]) if found == split]
-    part = documents.select(at)
-    if split == "test":  # held-out text is sorted by truth, never by its noisy label
-        part = part.remove_columns("data_labels").add_column("data_labels", part["group"])  # type: ignore[missing-attribute]
-    return part  # type: ignore[bad-return]
+def _write(spec: DataSpec, folder: Path, work: Path) -> None:
+    """Everything that is kept goes to ``folder``; documents and sequences on their way, to ``work``."""
+    documents = label_documents(
+        load_documents(spec.sources, spec.test_share, spec.seed, work / "documents.arrow"), spec.labels
+    )
+    parts = _splits(documents)
+    tokenizer = build_tokenizer(
+        spec.tokenizer, (text for (text,) in columns_of(parts["train"], ["text"])), folder / "tokenizer"
+    )
+    packed = {
+        split: pack(part, tokenizer, spec.sequence_length, work / f"{split}.arrow") for split, part in parts.items()
+    }
+    _require_every_domain(documents, packed, spec.sequence_length)
+    packed["train"] = _at_most(packed["train"], spec)
+    sequences: dict[Any, Dataset] = {split: part.sequences for split, part in packed.items()}
+    DatasetDict(sequences).save_to_disk(folder / "packed")
+    (folder / "counts.json").write_text(json.dumps(packed["train"].counts), encoding="utf-8")
 
 
-def _check_domains(spec: DataSpec, documents: Dataset, packed: dict[str, Packed]) -> None:
-    for domain in sorted(set(documents["domain"])):
-        for split, part in packed.items():
-            if domain not in set(part.sequences["domain"]):
-                raise GradmaskError(
-                    f"the domain {domain!r} has too little {split} text for one sequence of {spec.sequence_length} tokens: "
-                    "give more text or shorter sequences"
-                )
+def _splits(documents: Dataset) -> dict[str, Dataset]:
+    """Held-out text is told by its true label, never by its noisy one."""
+    split = column(documents, "split")
+    truth = with_column(documents, "data_labels", column(documents, "group"))
+    return {"train": picked(documents, split == "train"), "test": picked(truth, split == "test")}
 
 
-def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared:
-    packed = load_from_disk(folder / "packed")
-    counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
-    train, test = packed["train"], packed["test"]
-    domains = test["domain"]  # type: ignore[bad-index]
-    held_out = {d: test.select([i for i, x in enumerate(domains) if x == d]) for d in sorted(set(domains))}  # type: ignore[missing-attribute]
+def _require_every_domain(documents: Dataset, packed: dict[str, Packed], length: int) -> None:
+    for split, part in packed.items():
+        for domain in sorted(set(documents.unique("domain")) - set(part.sequences.unique("domain"))):
+            raise GradmaskError(
+                f"the domain {domain!r} has too little {split} text for one sequence of {length} tokens: "
+                "give more text or shorter sequences"
+            )
+
+
+def _at_most(train: Packed, spec: DataSpec) -> Packed:
+    """A random part of the sequences of each domain that has more tokens than ``max_tokens``."""
+    limits, sequences, length = spec.max_tokens, train.sequences, spec.sequence_length
+    if limits is None:
+        return train
+    found = sorted(sequences.unique("domain"))
+    domains = column(sequences, "domain")
+    keep = np.ones(len(sequences), dtype=bool)
+    for domain, limit in (limits if isinstance(limits, dict) else dict.fromkeys(found, limits)).items():
+        require_domain(domain, found, "data.max_tokens")
+        there = np.random.default_rng([spec.seed, *domain.encode()]).permutation(np.flatnonzero(domains == domain))
+        keep[there[limit // length :]] = False
+    kept = picked(sequences, keep)
+    tokens = {key: length * n for key, n in Counter(columns_of(kept, list(Key._fields))).items()}
+    counts = [{**row, "dropped": row["tokens"] - tokens.get(_key(row), 0)} for row in train.counts]
+    return Packed(kept, counts)
+
+
+def _key(row: dict[str, Any]) -> tuple:
+    return tuple(row[name] for name in Key._fields)
+
+
+def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared | None:
+    """What stands in the folder, or None where that is nothing, made from something else, or damaged."""
+    try:
+        if (folder / "fingerprint.txt").read_text(encoding="utf-8").strip() != fingerprint:
+            return None
+        packed: Any = load_from_disk(folder / "packed")
+        train, test = packed["train"], packed["test"]
+        counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+        tokenizer = load_tokenizer(folder / "tokenizer")
+    except Exception:  # in whatever way it is damaged, it can be made anew
+        return None
+    domains = column(test, "domain")
     groups = list(spec.labels.groups)
     return Prepared(
-        tokenizer=load_tokenizer(folder / "tokenizer"),
-        train=train,  # type: ignore[bad-argument-type]
-        test=held_out,
-        roles=roles_of(domains, spec.labels),
+        tokenizer=tokenizer,
+        train=train,
+        test={str(domain): picked(test, domains == domain) for domain in np.unique(domains)},
+        roles=roles_of(test.unique("domain"), spec.labels),
         groups=groups,
-        label_table=label_table(train, groups, spec.sequence_length),  # type: ignore[bad-argument-type]
+        label_table=label_table(train, groups, spec.sequence_length),
         label_counts=counts,
         label_rates=label_rates(counts, groups),
         fingerprint=fingerprint,
     )
 
 
-class _quiet:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Datasets' own progress bars would break into ours."""
-
-    def __enter__(self) -> None:
-        self.shown = is_progress_bar_enabled()
-        disable_progress_bars()
-
-    def __exit__(self, *error: object) -> None:
-        if self.shown:
+    shown = is_progress_bar_enabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
             enable_progress_bars()

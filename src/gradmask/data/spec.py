@@ -1,4 +1,4 @@
-"""The part of a recipe that describes data. Light: importing it loads neither PyTorch nor Datasets."""
+"""The part of a recipe that describes data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class _Part(BaseModel):
@@ -22,22 +23,35 @@ class SourceSpec(_Part):
     path: str | None = Field(None, description="a file, a glob pattern, or the name or path of a dataset")
     text_field: str = "text"
     domain_field: str = "domain"
-    domain: str | None = Field(None, description="the domain of every document here, instead of a field")
-    split_field: str | None = Field("split", description="a field with `train` or `test`; null: test_share is held out")
-    languages: list[Literal["en", "es"]] = Field(["en", "es"], description="stories only: the domains")
+    domain: str | None = Field(None, min_length=1, description="the domain of every document here, instead of a field")
+    split_field: str | None = Field(
+        "split",
+        description="a field with `train` or `test`; `split` is used where it is there, any other name must be; null: "
+        "test_share is held out",
+    )
+    languages: list[Literal["en", "es"]] = Field(["en", "es"], min_length=1, description="stories only: the domains")
     documents: int | None = Field(None, ge=1, description="documents per domain and split, at most (stories: exactly)")
     megabytes: float | None = Field(None, gt=0, description="megabytes of training text per domain, at most")
     megabytes_test: float | None = Field(None, gt=0, description="megabytes of held-out text per domain, at most")
     subset: str | None = Field(None, description="datasets only: the configuration's name")
 
+    @property
+    def limited(self) -> bool:
+        """Whether less is taken than there is."""
+        return not (self.documents is self.megabytes is self.megabytes_test is None)
+
     @model_validator(mode="after")
     def _complete(self) -> SourceSpec:
         if self.kind == "stories" and self.path is not None:
             raise ValueError("stories are built in and have no path")
+        if self.kind == "stories" and len(set(self.languages)) < len(self.languages):
+            raise ValueError("a language is listed twice")
         if self.kind != "stories" and self.path is None:
             raise ValueError(f"a source of kind {self.kind!r} needs a path")
         if self.kind == "text" and self.domain is None:
             raise ValueError("plain text has no fields: give its domain")
+        if self.kind != "datasets" and self.subset is not None:
+            raise ValueError(f"subset belongs to sources of kind 'datasets', not {self.kind!r}")
         return self
 
 
@@ -46,15 +60,22 @@ class LabelSpec(_Part):
 
     forget: list[str] | dict[str, list[str]] = Field(description="domains, or removable group -> its domains")
     adjacent: list[str] = Field([], description="domains that are related to the forget ones but wanted")
-    retain_labeled: Share = Field(0.25, description="share of the other documents that are labeled retain")
+    retain_labeled: Share = Field(
+        0.25, description="share of the other documents, adjacent ones too, that are labeled retain"
+    )
     undiscovered: Share = Field(0.0, description="share of forget documents that stay unlabeled")
     false_positives: Share = Field(0.0, description="share of the other documents that are labeled forget by mistake")
-    seed: int = 0
+    seed: int = Field(0, ge=0)
 
     @property
     def groups(self) -> dict[str, list[str]]:
         """Removable group -> its domains."""
         return self.forget if isinstance(self.forget, dict) else {"forget": self.forget}
+
+    @property
+    def group_ids(self) -> dict[str, int]:
+        """Forget domain -> the id of its group: 1, 2, ... in the order in which groups are named."""
+        return {domain: i for i, domains in enumerate(self.groups.values(), 1) for domain in domains}
 
     @model_validator(mode="after")
     def _disjoint(self) -> LabelSpec:
@@ -72,7 +93,7 @@ class LabelSpec(_Part):
 class TokenizerSpec(_Part):
     """A tokenizer by name or path, or a byte-level BPE trained on the training text."""
 
-    path: str | None = None
+    path: str | None = Field(None, description="a name or a folder; null: trained on the data")
     vocab_size: int = Field(4096, ge=260, description="of a trained tokenizer")
 
     @property
@@ -88,5 +109,17 @@ class DataSpec(_Part):
     tokenizer: TokenizerSpec = TokenizerSpec()
     sequence_length: int = Field(256, ge=8, description="tokens per training sequence")
     test_share: Share = Field(0.1, description="share held out where a source has no split field")
+    max_tokens: Count | dict[str, Count] | None = Field(
+        None, description="training tokens per domain, at most: one number for all, or domain -> number"
+    )
     mix: Literal["mixed", "homogeneous"] = Field("mixed", description="labels within a batch, or one label per batch")
-    seed: int = 0
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _room_for_a_sequence(self) -> DataSpec:
+        limits = (
+            self.max_tokens.values() if isinstance(self.max_tokens, dict) else [self.max_tokens or self.sequence_length]
+        )
+        if min(limits, default=self.sequence_length) < self.sequence_length:
+            raise ValueError(f"max_tokens is less than one sequence of {self.sequence_length} tokens")
+        return self

@@ -15,28 +15,45 @@ from gradmask.errors import GradmaskError
 END, PADDING = "<|end|>", "<|pad|>"
 
 
-def build_tokenizer(spec: TokenizerSpec, texts: Iterable[str]) -> Any:
-    """The tokenizer of a spec, with an end and a padding token; ``texts`` are read only where it is trained.
+def build_tokenizer(spec: TokenizerSpec, texts: Iterable[str], folder: Path | None = None) -> Any:
+    """The tokenizer of a spec, with an end and a padding token.
+
+    Args:
+        spec: names a tokenizer, or says how many tokens a trained one has.
+        texts: read only where it is trained.
+        folder: where to save it, if anywhere.
 
     Raises:
         GradmaskError: the named tokenizer cannot be opened or has no end token.
     """
-    if spec.trained:
-        return train_tokenizer(texts, spec.vocab_size)
+    tokenizer = train_tokenizer(texts, spec.vocab_size) if spec.path is None else open_tokenizer(spec.path)
+    if folder is not None:
+        tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def open_tokenizer(path: str) -> Any:
+    """A tokenizer by name or folder. Code that comes with it is never run.
+
+    Raises:
+        GradmaskError: see `build_tokenizer`.
+    """
+    folder = Path(path).expanduser()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(spec.path)
-    except (OSError, ValueError) as error:
-        raise GradmaskError(f"the tokenizer {spec.path!r} cannot be opened: {str(error).splitlines()[0]}") from None
-    if tokenizer.eos_token_id is None:  # type: ignore[missing-attribute]
-        raise GradmaskError(f"the tokenizer {spec.path!r} has no end-of-text token, by which documents are separated")
-    if tokenizer.pad_token_id is None:  # type: ignore[missing-attribute]
-        tokenizer.pad_token = tokenizer.eos_token  # type: ignore[missing-attribute]
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder if folder.exists() else path, trust_remote_code=False)
+    except Exception as error:  # whatever a damaged file makes of the libraries below
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GradmaskError(f"the tokenizer {path!r} cannot be opened: {said}") from None
+    if tokenizer.eos_token_id is None:
+        raise GradmaskError(f"the tokenizer {path!r} has no end-of-text token, by which documents are separated")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of ``vocab_size`` tokens; the same texts give the same tokenizer."""
-    core = Tokenizer(models.BPE())
+    """A byte-level BPE of at most ``vocab_size`` tokens; the same texts give the same tokenizer."""
+    core: Any = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

@@ -1,0 +1,43 @@
+"""What prepared data was made from, as one hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from gradmask.data import stories
+from gradmask.data.reading import files_of
+from gradmask.data.spec import DataSpec
+from gradmask.errors import GradmaskError
+
+#: Another number whenever the same spec and files give other sequences.
+FORMAT = 3
+
+
+def fingerprint_of(spec: DataSpec) -> str:
+    """A hash of the spec and of the contents of its files, of local datasets and tokenizers, and of the story generator.
+
+    A dataset or a tokenizer on a hub stands for its name.
+
+    Raises:
+        GradmaskError: a file cannot be read.
+    """
+    digest = hashlib.sha256(json.dumps([FORMAT, spec.model_dump(mode="json")], sort_keys=True).encode())
+    for path in _inputs(spec):
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise GradmaskError(f"{path} cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def _inputs(spec: DataSpec) -> Iterator[Path]:
+    named = [path for source in spec.sources for path in files_of(source)]
+    named += [Path(spec.tokenizer.path).expanduser()] if spec.tokenizer.path else []
+    for path in named:
+        yield from (file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file())
+    if any(source.kind == "stories" for source in spec.sources):
+        yield from sorted(Path(stories.__file__).parent.rglob("*.py"))

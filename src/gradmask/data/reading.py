@@ -1,0 +1,197 @@
+"""Reading the documents of one source, one after the other: no more than a batch of rows is held in memory."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import json
+import lzma
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gradmask.data.rows import Row, hub_rows, parquet_rows
+from gradmask.data.spec import SourceSpec
+from gradmask.data.stories import generate
+from gradmask.errors import GradmaskError, did_you_mean
+
+SPLITS = ("train", "test")
+
+STORIES_MEGABYTES = 1.0
+"""Of training text per language, where a recipe does not say; a fifth of the training text is held out beside it."""
+_HELD_OUT_FROM = 1 << 40
+
+
+class Document(NamedTuple):
+    """One text with its domain; ``split`` is None where the source does not say; ``size`` in bytes of UTF-8."""
+
+    text: str
+    domain: str
+    split: str | None
+    size: int
+
+
+def read(source: SourceSpec, seed: int = 0) -> Iterator[Document]:
+    """The documents of a source in their order, limits not yet applied but to stories, which have no end.
+
+    Raises:
+        GradmaskError: a file that is missing, empty or damaged, a field that is missing or of another type; the message
+            names the file and the line or row.
+    """
+    if source.kind == "stories":
+        return _stories(source, seed)
+    if source.kind == "datasets":
+        return _documents(source, hub_rows(source))
+    return _files(source)
+
+
+def files_of(source: SourceSpec) -> list[Path]:
+    """The files that a source names, in the order of their names; a pattern that matches nothing stands for itself."""
+    if source.path is None:
+        return []
+    path = Path(source.path).expanduser()
+    return [path] if path.exists() else [Path(p) for p in sorted(glob.glob(str(path), recursive=True))] or [path]
+
+
+def _stories(source: SourceSpec, seed: int) -> Iterator[Document]:
+    """Training stories from number 0 on, held-out ones from far away: no number is in both."""
+    train = source.megabytes or (None if source.documents else STORIES_MEGABYTES)
+    test = source.megabytes_test or (None if train is None else train / 5)
+    for language in source.languages:
+        for split, megabytes, start in (("train", train, 0), ("test", test, _HELD_OUT_FROM)):
+            told, size = 0, 0
+            for text in _without_end(language, seed, start):
+                yield Document(text, language, split, len(text.encode()))
+                told, size = told + 1, size + len(text.encode())
+                if told == source.documents or (megabytes is not None and size >= megabytes * 1e6):
+                    break
+
+
+def _without_end(language: str, seed: int, start: int, at_once: int = 16) -> Iterator[str]:
+    for first in count(start, at_once):
+        yield from generate(at_once, language, seed, first)
+
+
+def _files(source: SourceSpec) -> Iterator[Document]:
+    for path in files_of(source):
+        _require_readable(path, source)
+        if source.kind == "parquet":
+            documents = _documents(source, parquet_rows(path, source))
+        elif source.kind == "jsonl":
+            documents = _documents(source, _json_rows(path))
+        else:
+            documents = _paragraphs(source, path)
+        empty = True
+        for document in documents:
+            empty = False
+            yield document
+        if empty:
+            raise GradmaskError(f"{path} holds no text: take it out of data.sources, or give a file with documents")
+
+
+def _require_readable(path: Path, source: SourceSpec) -> None:
+    if path.is_dir():
+        raise GradmaskError(f"{path} is a folder: give a file, or a pattern such as {path}/*.{source.kind}")
+    if not path.exists():
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise GradmaskError(
+            f"there is no file {path} (data.sources: kind {source.kind}).{did_you_mean(path.name, beside)} "
+            f"Relative paths start at {Path.cwd()}"
+        )
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise GradmaskError(f"{path} is empty: take it out of data.sources, or give a file with documents")
+    except OSError as error:
+        raise GradmaskError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines; ``.xz`` and ``.gz`` are unpacked as they are read, a byte order mark is dropped."""
+    opener: Any = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
+    number = 0
+    try:
+        with opener(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise GradmaskError(f"{path}, line {number}: not UTF-8 ({error.reason}): convert the file") from None
+    except (lzma.LZMAError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise GradmaskError(f"{path} is damaged or cut off after line {number}: {error}") from None
+    except OSError as error:
+        raise GradmaskError(f"{path} cannot be read after line {number}: {error.strerror}") from None
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise GradmaskError(
+                f"{path}, line {number}: not valid JSON ({error.msg} at column {error.colno})"
+            ) from None
+        except (ValueError, RecursionError) as error:
+            raise GradmaskError(f"{path}, line {number}: not usable JSON ({error})") from None
+        if not isinstance(values, dict):
+            raise GradmaskError(f"{path}, line {number}: needs a JSON object, got {type(values).__name__}")
+        yield Row(f"{path}, line {number}", values, None)
+
+
+def _paragraphs(source: SourceSpec, path: Path) -> Iterator[Document]:
+    """Plain text: documents are separated by blank lines."""
+    assert source.domain is not None
+    block: list[str] = []
+    for _, line in _lines(path):
+        if line.strip():
+            block.append(line)
+        elif block:
+            yield _document("".join(block).strip(), source.domain, None, str(path))
+            block = []
+    if block:
+        yield _document("".join(block).strip(), source.domain, None, str(path))
+
+
+def _documents(source: SourceSpec, rows: Iterable[Row]) -> Iterator[Document]:
+    """Rows with fields as documents; rows whose text is blank are left out."""
+    for where, values, part in rows:
+        text = _field(values, source.text_field, where)
+        if not isinstance(text, str):
+            raise GradmaskError(f"{where}: field {source.text_field!r} must be text, got {type(text).__name__}")
+        domain = source.domain or _field(values, source.domain_field, where)
+        if isinstance(domain, bool) or not isinstance(domain, str | int) or domain == "":
+            raise GradmaskError(f"{where}: field {source.domain_field!r} must name a domain, got {domain!r}")
+        if text.strip():
+            yield _document(text, str(domain), _split(source, values, part, where), where)
+
+
+def _split(source: SourceSpec, values: dict[str, Any], part: str | None, where: str) -> str | None:
+    if source.split_field is None:
+        return None
+    if source.split_field == "split" and values.get("split") is None:
+        return part
+    split = _field(values, source.split_field, where)
+    if split not in SPLITS:
+        raise GradmaskError(f"{where}: field {source.split_field!r} must be 'train' or 'test', got {split!r}")
+    return split
+
+
+def _field(values: dict[str, Any], name: str, where: str) -> Any:
+    if name not in values:
+        raise GradmaskError(
+            f"{where}: no field {name!r}.{did_you_mean(name, values)} Fields: {', '.join(values) or 'none'}"
+        )
+    if values[name] is None:
+        raise GradmaskError(f"{where}: field {name!r} is null: give a value or take the document out")
+    return values[name]
+
+
+def _document(text: str, domain: str, split: str | None, where: str) -> Document:
+    try:
+        domain.encode()
+        return Document(text, domain, split, len(text.encode()))
+    except UnicodeEncodeError as error:
+        raise GradmaskError(f"{where}: not valid Unicode ({error.reason}): repair the text") from None

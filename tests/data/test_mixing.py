@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+import gradmask as gm
+from gradmask.data.mixing import training_order
+
+LABELS = st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=40)
+
+
+@given(LABELS, st.integers(1, 12), st.integers(1, 8), st.sampled_from(["mixed", "homogeneous"]), st.integers(0, 5))
+def test_a_longer_run_begins_with_the_same_batches(labels: list[int], steps: int, size: int, mix, seed: int) -> None:
+    order = training_order(labels, steps, size, seed, mix)
+    assert order.shape == (steps * size,)
+    assert np.array_equal(training_order(labels, steps + 3, size, seed, mix)[: steps * size], order)
+
+
+@given(LABELS, st.integers(1, 12), st.integers(1, 8))
+def test_every_example_comes_once_an_epoch_and_batches_are_sorted_by_label(
+    labels: list[int], steps: int, size: int
+) -> None:
+    order = training_order(labels, steps, size, seed=1)
+    counts = np.bincount(order, minlength=len(labels))
+    epochs, rest = divmod(steps * size, len(labels))
+    # a batch that holds the border of two epochs mixes them, so only whole counts can be told
+    assert counts.min() >= epochs
+    assert counts.max() <= epochs + (rest > 0)
+    for batch in order.reshape(steps, size):
+        assert [labels[i] for i in batch] == sorted(labels[i] for i in batch)
+
+
+def test_the_seed_and_the_epoch_change_the_shuffle() -> None:
+    labels = [0] * 10 + [1] * 6
+    order = training_order(labels, 8, 4, seed=2)
+    assert sorted(order[:16].tolist()) == sorted(order[16:].tolist()) == list(range(16))
+    assert not np.array_equal(order[:16], order[16:])
+    assert not np.array_equal(order, training_order(labels, 8, 4, seed=3))
+
+
+def test_runs_that_differ_in_labels_only_see_the_same_batches() -> None:
+    labels = [0, 1, -1, 0, 1] * 6
+    told = training_order(labels, 12, 5, seed=4).reshape(12, 5)
+    untold = training_order([-1] * 30, 12, 5, seed=4).reshape(12, 5)
+    assert np.array_equal(np.sort(told), np.sort(untold))
+    assert not np.array_equal(told, untold)
+
+
+def test_homogeneous_batches_have_one_label_each_at_its_share() -> None:
+    labels = np.array([0] * 30 + [1] * 10)
+    batches = training_order(labels, 400, 4, mix="homogeneous").reshape(400, 4)
+    assert all(len(set(labels[batch])) == 1 for batch in batches)
+    assert 70 < sum(labels[batch[0]] == 1 for batch in batches) < 130
+    counts = np.bincount(batches.reshape(-1), minlength=40)
+    for label in (0, 1):
+        assert np.ptp(counts[labels == label]) <= 1
+
+
+def test_labels_per_token_leave_the_order_as_it_was_shuffled() -> None:
+    labels = np.tile([[0, 1, -1]], (10, 1))
+    order = training_order(labels, 5, 4, seed=1)
+    assert sorted(order[:10]) == list(range(10))
+    assert any(list(batch) != sorted(batch) for batch in order.reshape(5, 4))
+    with pytest.raises(gm.GradmaskError, match="need one label per example, got labels per token: use mix: mixed"):
+        training_order(labels, 5, 4, mix="homogeneous")
+
+
+def test_nothing_cannot_be_put_in_order() -> None:
+    with pytest.raises(gm.GradmaskError, match="no training examples"):
+        training_order([], 5, 4)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gradmask.data.spec import DataSpec, LabelSpec, SourceSpec
+
+LABELS = {"forget": ["es"]}
+
+
+def data(**fields: Any) -> DataSpec:
+    return DataSpec(**{"sources": [{"kind": "stories"}], "labels": LABELS, **fields})
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"kind": "stories", "path": "x"}, "stories are built in and have no path"),
+        ({"kind": "stories", "languages": ["en", "en"]}, "a language is listed twice"),
+        ({"kind": "jsonl"}, "a source of kind 'jsonl' needs a path"),
+        ({"kind": "text", "path": "x.txt"}, "plain text has no fields: give its domain"),
+        ({"kind": "jsonl", "path": "x", "subset": "a"}, "subset belongs to sources of kind 'datasets', not 'jsonl'"),
+        ({"kind": "csv", "path": "x"}, "Input should be 'stories', 'jsonl'"),
+        ({"kind": "stories", "languages": []}, "at least 1 item"),
+        ({"kind": "jsonl", "path": "x", "domain": ""}, "at least 1 character"),
+        ({"kind": "jsonl", "path": "x", "megabytes": 0}, "greater than 0"),
+        ({"kind": "jsonl", "path": "x", "filed": "a"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_source_that_cannot_be_is_refused(source: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        SourceSpec(**source)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"max_tokens": 100}, "max_tokens is less than one sequence of 256 tokens"),
+        ({"max_tokens": {"es": 100}}, "max_tokens is less than one sequence of 256 tokens"),
+        ({"labels": {"forget": ["es"], "adjacent": ["es"]}}, r"domains \['es'\] are listed twice"),
+        ({"labels": {"forget": {"a": ["es"], "b": []}}}, "every removable group needs at least one domain"),
+        ({"labels": {**LABELS, "retain_labeled": 0.9, "false_positives": 0.2}}, "together are more than 1"),
+        ({"labels": {**LABELS, "undiscovered": 1.5}}, "less than or equal to 1"),
+        ({"sources": []}, "at least 1 item"),
+        ({"seed": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_data_that_cannot_be_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        data(**fields)
+
+
+def test_groups_are_numbered_as_they_are_named() -> None:
+    named = LabelSpec(forget={"biology": ["bio", "med"], "software": ["code"]})
+    assert named.group_ids == {"bio": 1, "med": 1, "code": 2}
+    assert LabelSpec(forget=["es"]).groups == {"forget": ["es"]}
+
+
+def test_a_spec_comes_back_from_its_own_dump_and_cannot_be_changed() -> None:
+    spec = data(max_tokens={"es": 1000})
+    assert DataSpec.model_validate(spec.model_dump(mode="json")) == spec
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.seed = 1  # type: ignore[misc]

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
+
+import gradmask as gm
+from gradmask.data.spec import TokenizerSpec
+from gradmask.data.stories import generate
+from gradmask.data.tokenizer import build_tokenizer, load_tokenizer, train_tokenizer
+
+TEXTS = generate(50, "en") + generate(50, "es")
+ODD = '¿Dónde está la llave? —dijo Ana.\n"Here," said Leo. 42 €\t🜚'
+
+
+def test_a_trained_tokenizer_is_lossless_and_the_same_each_time(tmp_path: Path) -> None:
+    first = build_tokenizer(TokenizerSpec(vocab_size=400), iter(TEXTS), tmp_path / "saved")
+    assert len(first) == 400
+    assert first.decode(first(ODD)["input_ids"]) == ODD
+    assert first.eos_token_id != first.pad_token_id
+    again = build_tokenizer(TokenizerSpec(vocab_size=400), TEXTS)
+    assert again.backend_tokenizer.to_str() == first.backend_tokenizer.to_str()
+    assert load_tokenizer(tmp_path / "saved")(ODD)["input_ids"] == first(ODD)["input_ids"]
+    assert train_tokenizer(TEXTS[:50], 400).backend_tokenizer.to_str() != first.backend_tokenizer.to_str()
+
+
+def test_a_tokenizer_in_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
+    saved = train_tokenizer(TEXTS, 300)
+    saved.pad_token = None
+    saved.save_pretrained(tmp_path / "mine")
+    opened = build_tokenizer(TokenizerSpec(path=str(tmp_path / "mine")), [])
+    assert opened(ODD)["input_ids"] == saved(ODD)["input_ids"]
+    assert opened.pad_token_id == opened.eos_token_id
+
+
+def test_a_tokenizer_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(gm.GradmaskError, match="the tokenizer .*nowhere' cannot be opened: "):
+        build_tokenizer(TokenizerSpec(path=str(tmp_path / "nowhere")), [])
+    train_tokenizer(TEXTS, 300).save_pretrained(tmp_path / "broken")
+    (tmp_path / "broken" / "tokenizer.json").write_text('{"model": 1}')
+    with pytest.raises(gm.GradmaskError, match="the tokenizer .*broken' cannot be opened: "):
+        build_tokenizer(TokenizerSpec(path=str(tmp_path / "broken")), [])
+    endless = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0, "?": 1}, unk_token="?")))
+    endless.save_pretrained(tmp_path / "endless")
+    with pytest.raises(gm.GradmaskError, match="has no end-of-text token, by which documents are separated"):
+        build_tokenizer(TokenizerSpec(path=str(tmp_path / "endless")), [])
