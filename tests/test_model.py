@@ -117,9 +117,7 @@ def test_every_parameter_is_in_exactly_one_group() -> None:
     model = gm.partition(tiny(), {"a": SLICE, "b": gm.Slice(neurons=4)}, joint=["norms", "head"])
     found = [name for members in gm.groups(model).values() for name in members]
     assert sorted(found) == sorted(name for name, _ in model.named_parameters())
-    assert set(gm.groups(model)["joint"]) == {
-        n for n, _ in model.named_parameters() if "norm" in n or "lm_head" in n
-    }
+    assert set(gm.groups(model)["joint"]) == {n for n, _ in model.named_parameters() if "norm" in n or "lm_head" in n}
 
 
 def test_a_share_of_grouped_query_attention_takes_keys_and_values_along() -> None:
