@@ -5,7 +5,7 @@ STAMP := $(VENV)/.ready
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench setup clean
+.PHONY: demo test test-slow lint format types bench docs setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -34,6 +34,10 @@ types: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.training
+
+## docs: write the generated parts of the documentation again
+docs: $(STAMP)
+	GRADMASK_UPDATE_DOCS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/contract/test_docs.py
 
 setup: $(STAMP)
 

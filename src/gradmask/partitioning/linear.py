@@ -76,7 +76,8 @@ class SplitLinear(nn.Module):
             part = geometry.parts.take(weight.detach(), group, geometry.dim)
             self.register_parameter(f"weight_{group}", nn.Parameter(part.clone(), trainable))
         for group in geometry.bias.groups if geometry.bias else ():
-            assert geometry.bias is not None and bias is not None
+            assert geometry.bias is not None
+            assert bias is not None
             part = geometry.bias.take(bias.detach(), group, 0)
             self.register_parameter(f"bias_{group}", nn.Parameter(part.clone(), bias.requires_grad))
         out_dim = int(geometry.transposed)
