@@ -56,7 +56,7 @@ def test_unlabeled_examples_are_routed_to_the_group_that_they_belong_to() -> Non
 
 
 def test_before_its_time_nothing_is_relabeled_and_evaluation_is_left_alone() -> None:
-    model = trained(gm.SelfLabeling(after=1000), steps=20)
+    model = trained(gm.SelfLabeling(after=30), steps=20)
     labeler: SelfLabeler = model.gradmask.labeler  # type: ignore[union-attr,assignment]
     assert labeler.passes == 20
     assert labeler.means["forget"][1] > labeler.means["forget"][0]

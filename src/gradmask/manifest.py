@@ -61,6 +61,7 @@ class SelfLabelingEntry(_Strict):
 
     after: int
     references: int
+    every: int
     momentum: float
     threshold: float
     passes: int
@@ -72,7 +73,7 @@ class SelfLabelingEntry(_Strict):
         return cls(**vars(labeler.settings), passes=labeler.passes, means=means)
 
     def labeler(self) -> SelfLabeler:
-        settings = SelfLabeling(self.after, self.references, self.momentum, self.threshold)
+        settings = SelfLabeling(self.after, self.references, self.every, self.momentum, self.threshold)
         return SelfLabeler(settings, self.passes, {group: list(pair) for group, pair in self.means.items()})
 
 

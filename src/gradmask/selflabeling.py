@@ -26,20 +26,24 @@ class SelfLabeling:
 
     Args:
         after: training passes before the first example is relabeled; the groups must differ by then.
-        references: labeled examples per label and pass whose advantage is measured.
+        references: labeled examples per label whose advantage is measured at a time.
+        every: training passes from one measurement of labeled examples to the next; they begin half-way to ``after``.
         momentum: of the running means of the labeled examples' advantages.
         threshold: where between the mean of the rest (0) and the mean of the group (1) an example counts as the group's.
     """
 
     after: int = 60
     references: int = 2
-    momentum: float = 0.95
+    every: int = 4
+    momentum: float = 0.9
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.after < 0 or self.references < 1 or not 0 <= self.momentum < 1 or not 0 < self.threshold < 1:
+        counts = self.after >= 0 and self.references >= 1 and self.every >= 1
+        if not counts or not 0 <= self.momentum < 1 or not 0 < self.threshold < 1:
             raise GradmaskError(
-                f"self-labeling needs after >= 0, references >= 1, 0 <= momentum < 1, 0 < threshold < 1: {self}"
+                "self-labeling needs after >= 0, references >= 1, every >= 1, 0 <= momentum < 1, 0 < threshold < 1: "
+                f"{self}"
             )
 
 
@@ -64,7 +68,8 @@ class SelfLabeler:
         self.passes += 1
         ready = self.passes > self.settings.after and len(self.means) == len(router.removable)
         unlabeled = (labels == -1).nonzero().squeeze(1) if ready else labels.new_empty(0)
-        chosen = torch.cat([unlabeled, *(self._references(labels, i) for i in range(len(router.removable) + 1))])
+        measured = range(len(router.removable) + 1) if self._measures_now() else ()
+        chosen = torch.cat([unlabeled, *(self._references(labels, i) for i in measured)])
         if not len(chosen):
             return labels
         rows = {name: value[chosen] for name, value in inputs.items()}
@@ -73,10 +78,13 @@ class SelfLabeler:
             self._observe(group, gain[len(unlabeled) :], labels[chosen[len(unlabeled) :]] == router.ids[group])
         return self._decide(labels, unlabeled, {g: gain[: len(unlabeled)] for g, gain in gains.items()}, router)
 
+    def _measures_now(self) -> bool:
+        return self.passes > self.settings.after // 2 and self.passes % self.settings.every == 0
+
     def _references(self, labels: Tensor, label: int) -> Tensor:
         """A few examples with this label, other ones in every pass."""
         found = (labels == label).nonzero().squeeze(1)
-        return found.roll(-self.passes)[: self.settings.references] if len(found) else found
+        return found.roll(-self.passes // self.settings.every)[: self.settings.references] if len(found) else found
 
     def _observe(self, group: str, gain: Tensor, own: Tensor) -> None:
         if not bool(own.any()) or bool(own.all()):

@@ -61,8 +61,9 @@ class SelfLabelingSpec(_Part):
     """Routing unlabeled examples by their loss with and without each group; see `gradmask.SelfLabeling`."""
 
     after: int = Field(60, ge=0, description="training passes before the first example is relabeled")
-    references: int = Field(2, ge=1, description="labeled examples per label and pass that are measured")
-    momentum: float = Field(0.95, ge=0, lt=1, description="of the running means")
+    references: int = Field(2, ge=1, description="labeled examples per label that are measured at a time")
+    every: int = Field(4, ge=1, description="training passes from one such measurement to the next")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of the running means")
     threshold: float = Field(0.5, gt=0, lt=1, description="between the mean of the rest (0) and of the group (1)")
 
 
