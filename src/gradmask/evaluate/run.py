@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,8 +22,7 @@ from gradmask.evaluate.losses import (
 )
 from gradmask.evaluate.results import DomainResult, Role, Sample
 from gradmask.evaluate.samples import continuations, prompts
-from gradmask.model import is_partitioned
-from gradmask.removal import without
+from gradmask.evaluate.views import viewed as viewed, views as views
 
 HISTOGRAM_EDGES = np.linspace(0.0, 16.0, 65)
 PROMPT_TOKENS = 24
@@ -45,21 +43,6 @@ class Measures:
     samples: int = 2
     sample_tokens: int = 48
     temperature: float = 0.8
-
-
-def views(model: nn.Module) -> tuple[str, ...]:
-    """The models that one arm gives: ``full``, and ``removed`` where groups can be removed."""
-    return ("full", "removed") if is_partitioned(model) else ("full",)
-
-
-@contextmanager
-def viewed(model: nn.Module, view: str) -> Iterator[nn.Module]:
-    """Run ``model`` as one of its `views`."""
-    if view == "removed":
-        with without(model):
-            yield model
-    else:
-        yield model
 
 
 def measure(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any, cast
 
 import torch
@@ -16,6 +14,7 @@ import gradmask as gm
 from gradmask.data import Prepared
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.calibration import CalibrationSettings
+from gradmask.evaluate.environment import machine, versions
 from gradmask.evaluate.headline import headline
 from gradmask.evaluate.results import ArmResult, Point, Results, write_results
 from gradmask.evaluate.run import HISTOGRAM_EDGES, Measures, measure, sample
@@ -32,7 +31,6 @@ TITLES = {
     "filter": "filter, same labels",
     "perfect_filter": "perfect filter",
 }
-PARTS = ("torch", "transformers", "datasets", "tokenizers", "numpy")
 
 
 @quiet()
@@ -58,7 +56,8 @@ def evaluate_run(folder: RunFolder, progress: Callable[[str], None] = lambda lin
         name=recipe.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=f"gradmask train {folder.recipe_file} && gradmask evaluate {folder.path}",
-        versions={"gradmask": gm.__version__, "python": sys.version.split()[0], **{p: version(p) for p in PARTS}},
+        versions=versions(),
+        machine=machine(),
         recipe=recipe.model_dump(mode="json"),
         labels=prepared.label_table,
         histogram_edges=[float(edge) for edge in HISTOGRAM_EDGES],
@@ -72,7 +71,14 @@ def evaluate_run(folder: RunFolder, progress: Callable[[str], None] = lambda lin
 def _arm(recipe: Recipe, prepared: Prepared, arm: ArmFolder, name: str, progress: Callable[[str], None]) -> ArmResult:
     model = trained_model(arm)
     measures = measures_of(recipe.evaluate)
-    models = measure(model, prepared.test, prepared.roles, measures, lambda line: progress(f"{TITLES[name]}: {line}"))
+    models = measure(
+        model,
+        prepared.test,
+        prepared.roles,
+        measures,
+        lambda line: progress(f"{TITLES[name]}: {line}"),
+        prepared.tokenizer,
+    )
     progress(f"{TITLES[name]}: samples")
     lines = list(RunLog(arm.log).lines())
     return ArmResult(
