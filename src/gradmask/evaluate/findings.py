@@ -10,10 +10,14 @@ Method = Literal["full", "lora"]
 Mix = Literal["even", "forget", "adjacent"]
 
 
-class Strict(BaseModel):
-    """No unknown fields, and no number that JSON cannot hold."""
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""No unknown fields, and no number that JSON cannot hold."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+class Strict(BaseModel):
+    """What every finding has in common."""
+
+    model_config = STRICT
 
 
 class RecoveryPoint(Strict):

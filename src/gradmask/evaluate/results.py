@@ -10,18 +10,17 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from gradmask.errors import GradmaskError
+from gradmask.evaluate.findings import STRICT, Findings, ModelFindings
 
 Role = Literal["forget", "adjacent", "retain"]
 SCHEMA_VERSION = 1
 
 
 class _Strict(BaseModel):
-    """No unknown fields, and no number that JSON cannot hold."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = STRICT
 
 
 class DomainResult(_Strict):
@@ -70,6 +69,8 @@ class ArmResult(_Strict):
     models: dict[str, dict[str, DomainResult]]
     curve: list[Point] = []
     samples: list[Sample] = []
+    findings: dict[str, ModelFindings] = {}
+    """View -> what the measures found of it."""
 
 
 class Headline(_Strict):
@@ -100,6 +101,7 @@ class Results(_Strict):
     histogram_edges: list[float] = []
     arms: dict[str, ArmResult]
     headline: Headline
+    findings: Findings = Findings()
 
 
 def write_results(path: Path, results: Results) -> None:

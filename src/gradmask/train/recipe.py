@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gradmask.data.spec import DataSpec
+from gradmask.evaluate.findings import Method, Mix
+from gradmask.evaluate.names import QUICK, Measure, Preset
 
 ArmName = Literal["gradmask", "no_filter", "filter", "perfect_filter"]
 ARMS: tuple[ArmName, ...] = ("gradmask", "no_filter", "filter", "perfect_filter")
@@ -115,6 +117,20 @@ class TrainSpec(_Part):
     report_to: list[str] = Field([], description="trackers that Trainer knows: tensorboard, wandb, trackio, ...")
 
 
+class RelearningSpec(_Part):
+    """The relearning attack's grid: every method with every mix and every learning rate. What is null is the preset's."""
+
+    methods: list[Method] | None = Field(None, min_length=1, description="full, lora")
+    mixes: list[Mix] | None = Field(None, min_length=1, description="even (half forget, half retain), forget, adjacent")
+    learning_rates: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(
+        None, min_length=1, description="of full fine-tuning; LoRA's are 5 times as high"
+    )
+    steps: int | None = Field(None, ge=1, description="optimizer steps of each attack")
+    batch_size: int | None = Field(None, ge=1, description="sequences per step")
+    points: int | None = Field(None, ge=1, description="how often losses are measured on the way")
+    rank: int | None = Field(None, ge=1, description="of LoRA's adapters")
+
+
 class EvaluateSpec(_Part):
     """What is measured, and on how much."""
 
@@ -126,6 +142,17 @@ class EvaluateSpec(_Part):
     beta: float = Field(0.0, ge=0, description="weight of the adjacent loss in calibration")
     samples: int = Field(2, ge=0, description="generated samples per domain")
     sample_tokens: int = Field(48, ge=1, description="tokens per sample")
+    measures: list[Measure] = Field(list(QUICK), description="what is measured beside losses and samples")
+    preset: Preset = Field("smallest", description="how much of each measure")
+    relearning: RelearningSpec = Field(RelearningSpec(), description="changes to the preset's relearning attack")
+    ladder: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [], description="leakage: plain models trained on these shares of the forget text beside the baselines"
+    )
+    ladder_cache: str = Field("", description="where those models are kept for all runs; by default beside the run")
+    sizes: list[str] = Field([], description="compute ratio: folders of evaluated runs of other sizes")
+    tasks: list[str] = Field([], description="tasks of lm-evaluation-harness")
+    tasks_path: str = Field("", description="a folder with own task files")
+    tasks_limit: int | None = Field(None, ge=1, description="examples per task; null: all")
 
 
 class Recipe(_Part):
