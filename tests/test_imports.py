@@ -22,6 +22,7 @@ TIERS = [
     {"selflabeling"},
     {"manifest"},
     {"recomputation", "zero_gradients", "fused_head"},
+    {"distributed"},
     {"forward"},
     {"model"},
     {"removal"},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gradmask.checkpoint import export as export, load as load
     from gradmask.conformance import Report as Report, check as check
+    from gradmask.distributed import across_ranks as across_ranks
     from gradmask.errors import GradmaskError as GradmaskError
     from gradmask.model import (
         coverage as coverage,
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "checkpoint": ("export", "load"),
     "conformance": ("Report", "check"),
+    "distributed": ("across_ranks",),
     "errors": ("GradmaskError",),
     "model": ("coverage", "groups", "is_partitioned", "partition", "unpartition"),
     "partitioning": ("Architecture", "Attention", "Experts", "Mlp", "Slice", "register", "supported"),

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.routing import DataLabels
-from gradmask.zero_gradients import with_zero_gradients
+from gradmask.zero_gradients import as_published
 
 if TYPE_CHECKING:
     from gradmask.model import Gradmask
@@ -45,7 +45,7 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
             data_labels = _self_label(self, plain, data_labels, kwargs)
         with _routing(self, data_labels, args, kwargs):
             output = plain(self, *args, **kwargs)
-            return output if self.gradmask.exact else with_zero_gradients(self, output)  # type: ignore[union-attr]
+            return self.gradmask.ranks.finish(self, self.gradmask.board.route, output)  # type: ignore[union-attr]
 
     signature = inspect.signature(plain)
     extra = inspect.Parameter("data_labels", inspect.Parameter.KEYWORD_ONLY, default=None)
@@ -72,7 +72,12 @@ def _routing(
         batch = _batch_size(args, kwargs)
         _check_labels_per_token(model, data_labels)
         _spare_padding(model, kwargs)
-    return gradmask.board.using(gradmask.router.route(data_labels, batch, model.training))
+    engine = gradmask.ranks.engine(model, gradmask.board)
+    gradmask.router.share = engine.share if engine else (0, 1)
+    route = gradmask.router.route(data_labels, batch, model.training)
+    if not gradmask.exact:
+        route = as_published(route, gradmask.board)
+    return gradmask.board.using(gradmask.ranks.settle(model, gradmask.board, route, engine))
 
 
 @torch.compiler.disable
@@ -81,6 +86,12 @@ def _self_label(
 ) -> DataLabels:
     """Route unlabeled examples by what the model itself says of them (see `gradmask.selflabeling`)."""
     gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
+    engine = gradmask.ranks.engine(model, gradmask.board)
+    if engine and engine.name == "fsdp2":
+        raise GradmaskError(
+            "self-labeling runs the model once more on some examples of this rank, which FSDP2 would need all ranks to do at "
+            "once: use DDP, or gm.partition(..., self_labeling=False)"
+        )
     inputs = {k: kwargs[k] for k in ("input_ids", "attention_mask", "labels") if isinstance(kwargs.get(k), Tensor)}
     if "labels" not in inputs or "input_ids" not in inputs:
         raise GradmaskError("self-labeling needs input_ids and labels, by name, in every training pass")

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from gradmask.distributed import Ranks
 from gradmask.errors import GradmaskError
 from gradmask.forward import RoutedForward
 from gradmask.fused_head import keep_labels
@@ -52,6 +53,8 @@ class Gradmask:
     removed: frozenset[str] = field(default_factory=frozenset)
     exact: bool = True
     """Whether what must not learn gets no gradient (the default), or zeros as in the published code."""
+    ranks: Ranks = field(default_factory=Ranks)
+    """What is known of the other processes that train this model."""
     reached: bool = False
     """Whether the current call has come to the routed forward pass."""
 
@@ -175,6 +178,7 @@ def partition(
 def unpartition(model: PreTrainedModel) -> PreTrainedModel:
     """Undo `partition` in place: the plain model again, with everything that it learned, bit for bit."""
     gradmask = require(model)
+    gradmask.ranks.leave()
     mend(model, gradmask.cut)
     model.__class__ = type(model).gradmask_plain  # type: ignore[attr-defined]
     del model.gradmask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -14,6 +15,9 @@ from gradmask.policy import COLUMNS, Cell, Policy
 UNLABELED = "unlabeled"
 NOBODY = -100
 """The id of a position that teaches nobody (padding); no name, because no example as a whole has it."""
+
+Draw = Callable[[object], Tensor]
+"""Uniform numbers ``[batch]`` that belong to a question, whichever other questions are asked."""
 
 DataLabels = str | int | Sequence[str] | Sequence[int] | Tensor
 
@@ -37,6 +41,8 @@ class Router:
         self.policy, self.board, self.removable, self.seed = policy, board, tuple(removable), seed
         self.ids = label_ids(self.removable)
         self.draws = 0
+        self.share = (0, 1)
+        """This process, of how many that share a batch: each takes its part of one stream of draws."""
 
     def route(self, data_labels: DataLabels | None, batch: int, training: bool) -> Route:
         """The route for one forward pass over ``batch`` examples."""
@@ -115,7 +121,7 @@ class Router:
         what: str,
         labels: int | Tensor,
         present: Sequence[int],
-        draw: Callable[[], Tensor] | None,
+        draw: Draw | None,
         made: dict[object, Flag],
     ) -> Flag:
         """One answer; equal questions share one mask, so that layers can tell that the tokens are the same."""
@@ -130,32 +136,40 @@ class Router:
         certain = all(p in (0.0, 1.0) for p in odds.values())
         key = tuple(sorted(odds.items())) if certain else (group, what)
         if key not in made:
-            made[key] = _flag(_by_label(labels, odds, draw))
+            made[key] = _flag(_by_label(labels, odds, draw, (group, what)))
         return made[key]
 
-    def _stream(self, batch: int) -> Callable[[], Tensor]:
-        """Uniform draws ``[batch]``, one set for every question of this call."""
-        generator = torch.Generator().manual_seed(hash((self.seed, self.draws)) & 0x7FFFFFFFFFFFFFFF)
+    def _stream(self, batch: int) -> Draw:
+        """Draws of this call; on each rank its part of the global batch's, whatever labels the other ranks hold."""
+        call, (rank, ranks) = self.draws, self.share
         self.draws += 1
-        return lambda: torch.rand(batch, generator=generator)
 
-    def _run_one_other(self, runs: dict[str, Flag], labels: Tensor, draw: Callable[[], Tensor]) -> None:
-        chosen = (draw() * len(self.removable)).long().clamp(max=len(self.removable) - 1)
-        chosen = torch.where(draw() < self.policy.run_one_other, chosen, torch.full_like(chosen, -1)).to(labels.device)
+        def draw(question: object) -> Tensor:
+            key = f"{self.seed} {call} {question}".encode()
+            seed = int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")
+            return torch.rand(ranks, batch, generator=torch.Generator().manual_seed(seed))[rank]
+
+        return draw
+
+    def _run_one_other(self, runs: dict[str, Flag], labels: Tensor, draw: Draw) -> None:
+        chosen = (draw("which") * len(self.removable)).long().clamp(max=len(self.removable) - 1)
+        chosen = torch.where(draw("whether") < self.policy.run_one_other, chosen, torch.full_like(chosen, -1)).to(
+            labels.device
+        )
         chosen = chosen.view(-1, *[1] * (labels.dim() - 1))
         for i, group in enumerate(self.removable):
             extra = (labels == 0) & (chosen == i)
             runs[group] = _flag(_as_mask(runs[group], labels) | extra)
 
 
-def _by_label(labels: Tensor, odds: Mapping[int, float], draw: Callable[[], Tensor] | None) -> Tensor:
+def _by_label(labels: Tensor, odds: Mapping[int, float], draw: Draw | None, question: object) -> Tensor:
     mask = torch.zeros_like(labels, dtype=torch.bool)
     luck = None
     for label, p in odds.items():
         if p >= 1.0:
             mask |= labels == label
         elif p > 0.0 and draw is not None:
-            luck = draw().to(labels.device).view(-1, *[1] * (labels.dim() - 1)) if luck is None else luck
+            luck = draw(question).to(labels.device).view(-1, *[1] * (labels.dim() - 1)) if luck is None else luck
             mask |= (labels == label) & (luck < p)
     return mask
 

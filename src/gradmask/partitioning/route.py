@@ -8,7 +8,7 @@ Shapes: B batch, S sequence, N = all leading dimensions of an activation multipl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -142,13 +142,18 @@ def _repeat(rows: Tensor, times: int) -> Tensor:
 class Route:
     """One forward pass: for each group, does it run, does it learn, does gradient pass back through it.
 
-    Groups that are not named run, learn and pass. ``strength`` scales what a group contributes.
+    Groups that are not named run, learn and pass. ``strength`` scales what a group contributes. ``zeros`` are groups that
+    learn nothing from this pass but are to get gradients of zero, and ``then`` is called after the backward pass
+    (`gradmask.zero_gradients`). ``uneven``: groups learn on some ranks that do not on others (`gradmask.distributed`).
     """
 
     runs: Mapping[str, Flag] = field(default_factory=dict)
     learns: Mapping[str, Flag] = field(default_factory=dict)
     passes: Mapping[str, Flag] = field(default_factory=dict)
     strength: Mapping[str, float] = field(default_factory=dict)
+    zeros: frozenset[str] = frozenset()
+    then: Callable[[], None] | None = None
+    uneven: bool = False
 
     def run(self, group: str) -> Flag:
         return self.runs.get(group, True)

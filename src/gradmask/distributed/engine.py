@@ -1,0 +1,93 @@
+"""Which engine, if any, shares the gradients of a forward pass between processes, and with whom.
+
+DDP shows itself while its ``forward`` runs, FSDP2 by the class of the modules that it shards; a loop that sums gradients
+itself says so (`gradmask.across_ranks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch.distributed as dist
+from torch import nn
+
+from gradmask.errors import GradmaskError
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What shares the gradients of the pass that is running.
+
+    ``share`` is this process and how many there are, counted over the data. ``syncs`` is False in a pass whose gradients stay
+    on their rank for now (`DistributedDataParallel.no_sync`).
+    """
+
+    name: Literal["ddp", "fsdp2", "own"]
+    groups: tuple[ProcessGroup, ...]
+    share: tuple[int, int]
+    syncs: bool = True
+
+
+def ddp_engine() -> Engine | None:
+    """DDP, if one of its forward passes is running."""
+    from torch.nn.parallel import DistributedDataParallel
+
+    ddp = DistributedDataParallel._get_active_ddp_module()
+    if ddp is None:
+        return None
+    group = ddp.process_group
+    assert group is not None
+    return Engine("ddp", (group,), _share(group), ddp.require_backward_grad_sync)
+
+
+def fsdp2_engine(units: Sequence[nn.Module]) -> Engine | None:
+    """FSDP2, if it shards any of the units."""
+    mesh = next((mesh for unit in units if (mesh := _mesh(unit)) is not None), None)
+    if mesh is None:
+        return None
+    rank = 0
+    for dim, place in enumerate(mesh.get_coordinate()):
+        rank = rank * mesh.size(dim) + place
+    return Engine("fsdp2", tuple(mesh.get_group(dim) for dim in range(mesh.ndim)), (rank, mesh.size()))
+
+
+def own_engine(group: ProcessGroup) -> Engine:
+    """A loop that sums gradients over ``group`` itself."""
+    return Engine("own", (group,), _share(group))
+
+
+def units_of(model: nn.Module) -> list[nn.Module]:
+    """The modules of ``model`` that FSDP2 shards, outermost first.
+
+    Raises:
+        GradmaskError: FSDP1, whose flat gradients cannot be None for some groups only.
+    """
+    from torch.distributed.fsdp import FSDPModule
+
+    modules = list(model.modules())
+    units: list[nn.Module] = [module for module in modules if isinstance(module, FSDPModule)]
+    if not units and any(getattr(module, "_is_fsdp_managed_module", False) for module in modules):
+        raise GradmaskError(
+            "FSDP version 1 keeps all gradients in one flat tensor, where what must not learn would get zeros instead of "
+            "none: use FSDP2 (fsdp_version: 2 in an accelerate configuration, or torch.distributed.fsdp.fully_shard on the "
+            "model's blocks and the model)"
+        )
+    return units
+
+
+def _share(group: ProcessGroup) -> tuple[int, int]:
+    return dist.get_rank(group), dist.get_world_size(group)
+
+
+def _mesh(unit: Any) -> Any:
+    """The mesh over which FSDP2 shares this unit's gradients; tensor-parallel dimensions are not in it."""
+    state = unit._get_fsdp_state()
+    held = getattr(state, "_fsdp_param_groups", None)
+    if held is None:  # earlier releases of PyTorch keep one
+        held = [state._fsdp_param_group] if state._fsdp_param_group else []
+    return held[0].mesh_info.mesh if held else None

@@ -1,0 +1,54 @@
+"""DDP, FSDP2 and a loop of one's own: as many processes as one likes make the same model."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+from tests.distributed.running import (
+    MIXES,
+    batches,
+    on_ranks,
+    parameters,
+    partitioned,
+    sum_gradients,
+    wrap,
+)
+from torch import Tensor
+
+ENGINES = ["ddp", "fsdp2", "own"]
+
+
+def trained(engine: str, mix: str, steps: int = 20, policy: str = "sgtm") -> dict[str, Tensor]:
+    """Parameters after some steps of AdamW on this rank's part of the batches."""
+    model = partitioned(policy)
+    engine_model = wrap(model, engine)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+    for batch in batches(mix, steps):
+        engine_model(**batch).loss.backward()
+        if engine == "own":
+            sum_gradients(model)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    return parameters(model)
+
+
+def all_trained(engine: str) -> dict[str, dict[str, Tensor]]:
+    return {mix: trained(engine, mix) for mix in MIXES} | {"gram": trained(engine, "mixed", policy="gram")}
+
+
+@functools.cache
+def alone() -> dict[str, dict[str, Tensor]]:
+    return on_ranks(1, all_trained, "ddp")[0]
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_as_many_processes_as_one_likes_train_the_same_model(engine: str, world: int) -> None:
+    ranks = on_ranks(world, all_trained, engine)
+    for mix, expected in alone().items():
+        for found in ranks:
+            for name, value in expected.items():
+                torch.testing.assert_close(found[mix][name], value, rtol=1e-9, atol=1e-11, msg=f"{mix} {name}")
