@@ -7,23 +7,69 @@ from typing import Annotated
 
 import typer
 
-from gradmask.cli.output import AsJson
+from gradmask.cli.output import AsJson, Changes
+from gradmask.evaluate.names import MEASURES, QUICK
 
 NAME = "evaluate"
 EXAMPLES = """
 Examples:\n
   gradmask evaluate runs/novels_en_es\n
-  gradmask evaluate runs/novels_en_es --json | jq .headline
+  gradmask evaluate runs/novels_en_es --json | jq .headline\n
+  gradmask evaluate runs/novels_en_es --measures all --preset standard\n
+  gradmask evaluate runs/novels_en_es --measures compute,leakage --set evaluate.ladder=[0.01,0.05]\n
+  gradmask evaluate runs/large --tasks wmdp_bio,mmlu
 """
+
+Preset = Annotated[
+    str | None, typer.Option("--preset", help="How much of each measure: smallest, standard or thorough.")
+]
 
 
 def run(
     folder: Annotated[Path, typer.Argument(help="A run's folder, as gradmask train made it.")],
+    measures: Annotated[
+        str | None,
+        typer.Option(
+            "--measures",
+            help=f"Comma-separated, or all, quick ({', '.join(QUICK)}) or none. Also: "
+            + ", ".join(name for name in MEASURES if name not in QUICK)
+            + ".",
+        ),
+    ] = None,
+    preset: Preset = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            "--tasks", help="Comma-separated tasks of lm-evaluation-harness (pip install 'gradmask[lm-eval]')."
+        ),
+    ] = None,
+    changes: Changes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure losses per domain before and after removal, and write results.json and the report."""
+    """Measure every trained model before and after removal, and write results.json and the report.
+
+    What was measured before in the same way is kept, and not measured again. The relearning attack takes longest; it is run by
+    gradmask attack, or by --measures all.
+    """
     from gradmask.cli.summary import print_results
     from gradmask.cli.work import evaluate_folder
 
-    results, page = evaluate_folder(folder)
+    results, page = evaluate_folder(folder, options(measures, preset, tasks, changes))
     print_results(results, page, as_json)
+
+
+def options(measures: str | None, preset: str | None, tasks: str | None, changes: list[str] | None) -> list[str]:
+    """The options as changes to the recipe, those given with --set last."""
+    said = []
+    if measures is not None:
+        names = {"all": MEASURES, "quick": QUICK, "none": ()}.get(measures) or _words(measures)
+        said.append(f"evaluate.measures=[{', '.join(names if measures != 'none' else ())}]")
+    if preset is not None:
+        said.append(f"evaluate.preset={preset}")
+    if tasks is not None:
+        said.append(f"evaluate.tasks=[{', '.join(_words(tasks))}]")
+    return [*said, *(changes or ())]
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

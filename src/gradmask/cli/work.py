@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.markup import escape
 
 from gradmask.cli.output import work_console
 
@@ -25,13 +28,26 @@ def train_recipe(recipe: Recipe, restart: bool) -> RunFolder:
         return train(recipe, restart, display, stopper).folder
 
 
-def evaluate_folder(path: Path) -> tuple[Results, Path]:
+def evaluate_folder(path: Path, changes: Sequence[str] = ()) -> tuple[Results, Path]:
     """Measure a run's finished arms; write ``results.json`` and the report. Returns the results and the page."""
-    from gradmask.report.html import write_report
     from gradmask.train.evidence import evaluate_run
+
+    return _reported(path, lambda folder, tell: evaluate_run(folder, tell, changes))
+
+
+def attack_folder(path: Path, changes: Sequence[str] = ()) -> tuple[Results, Path]:
+    """As `evaluate_folder`, with the attacks alone."""
+    from gradmask.train.evidence import attack_run
+
+    return _reported(path, lambda folder, tell: attack_run(folder, tell, changes))
+
+
+def _reported(path: Path, work: Callable[[RunFolder, Callable[[str], None]], Results]) -> tuple[Results, Path]:
+    from gradmask.report.html import write_report
     from gradmask.train.folder import RunFolder
 
+    folder = RunFolder(path)
     with work_console().status("") as status:
-        results = evaluate_run(RunFolder(path), status.update)
+        results = work(folder, lambda line: status.update(escape(line)))
         status.update("writing the report")
-        return results, write_report(results, RunFolder(path).report)
+        return results, write_report(results, folder.report)

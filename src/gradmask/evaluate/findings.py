@@ -203,10 +203,14 @@ class Leakage(Strict):
 
 
 class Findings(Strict):
-    """What compares models with each other. ``flags``: signs of over-unlearning, in words."""
+    """What compares models with each other.
+
+    ``flags``: signs of over-unlearning, in words. ``notes``: what could not be measured, and why. ``tasks``: series -> task
+    of lm-evaluation-harness -> metric -> value.
+    """
 
     compute: Compute | None = None
     leakage: Leakage | None = None
     flags: list[str] = []
+    notes: list[str] = []
     tasks: dict[str, dict[str, dict[str, float]]] = {}
-    """Series -> task of lm-evaluation-harness -> metric -> value."""

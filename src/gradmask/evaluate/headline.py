@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from gradmask.evaluate.results import ArmResult, DomainResult, Headline
+from gradmask.evaluate.results import ArmResult, DomainResult, Headline, Point
 
 SMALLEST_GAP = 0.02
 """Nats below which the distance between no filter and a perfect filter is no gap, however small its error."""
@@ -18,6 +18,12 @@ def role_loss(domains: Mapping[str, DomainResult], role: str, calibrated: bool) 
     found = [d.calibrated_loss if calibrated else d.loss for d in domains.values() if d.role == role]
     known = [x for x in found if x is not None]
     return sum(known) / len(known) if known and len(known) == len(found) else None
+
+
+def role_at(point: Point, model: str, roles: Mapping[str, str], role: str) -> float | None:
+    """The mean loss of a role's domains at a point of a training curve."""
+    losses = [loss for domain, loss in point.losses.get(model, {}).items() if roles.get(domain) == role]
+    return sum(losses) / len(losses) if losses else None
 
 
 def role_error(domains: Mapping[str, DomainResult], role: str) -> float:

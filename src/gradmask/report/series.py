@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from gradmask.evaluate.results import ArmResult, DomainResult, Point, Results
+from gradmask.evaluate.headline import role_at as role_at
+from gradmask.evaluate.results import ArmResult, DomainResult, Results
 from gradmask.report.style import LOOKS
 
 ROLES = ("forget", "adjacent", "retain")
@@ -39,9 +38,3 @@ def shown_error(result: DomainResult) -> float:
     """The standard error of `shown_loss`; 0 where it is not known."""
     error = result.error if result.calibrated_loss is None else result.calibrated_error
     return error or 0.0
-
-
-def role_at(point: Point, model: str, roles: Mapping[str, str], role: str) -> float | None:
-    """The mean loss of a role's domains at a point of a training curve."""
-    losses = [loss for domain, loss in point.losses.get(model, {}).items() if roles.get(domain) == role]
-    return sum(losses) / len(losses) if losses else None

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
 
-import torch
-from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
-
-import gradmask as gm
 from gradmask.data import Prepared
 from gradmask.errors import GradmaskError
-from gradmask.evaluate.calibration import CalibrationSettings
 from gradmask.evaluate.environment import machine, versions
 from gradmask.evaluate.headline import headline
-from gradmask.evaluate.results import ArmResult, Point, Results, write_results
-from gradmask.evaluate.run import HISTOGRAM_EDGES, Measures, measure, sample
-from gradmask.manifest import MANIFEST
+from gradmask.evaluate.names import ATTACKS, COMPARING, Measure
+from gradmask.evaluate.results import ArmResult, Results, read_results, write_results
+from gradmask.evaluate.run import HISTOGRAM_EDGES, measure, sample
+from gradmask.evaluate.tasks import evaluate_tasks, require_harness
+from gradmask.evaluate.views import views
+from gradmask.train.amounts import measures_of, suite_of
+from gradmask.train.comparison import compare, series_name
+from gradmask.train.examination import Examination, jobs, weight
 from gradmask.train.folder import ArmFolder, RunFolder
+from gradmask.train.loading import make_recipe
 from gradmask.train.log import RunLog
+from gradmask.train.pace import Pace
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import EvaluateSpec, Recipe
 from gradmask.train.run import Run
+from gradmask.train.trained import curve, parameters_of, trained_model as trained_model
+from gradmask.train.yamls import read_mapping
 
 TITLES = {
     "gradmask": "gradmask",
@@ -31,31 +34,95 @@ TITLES = {
     "filter": "filter, same labels",
     "perfect_filter": "perfect filter",
 }
+LOSSES = ("sequences", "batch_size", "calibration_steps", "alpha", "beta", "samples", "sample_tokens")
+"""Keys of ``evaluate`` that losses and samples depend on."""
+
+Tell = Callable[[str], None]
 
 
 @quiet()
-def evaluate_run(folder: RunFolder, progress: Callable[[str], None] = lambda line: None) -> Results:
+def evaluate_run(folder: RunFolder, progress: Tell = lambda line: None, changes: Sequence[str] = ()) -> Results:
     """Measure every finished arm on held-out data and write ``results.json``.
+
+    Findings are kept in the run's folder: what was measured before in the same way is not measured again, and stays in the
+    results though it is not asked for.
 
     Args:
         folder: of a run that `gradmask.train.run.train` made.
         progress: told what is being done, one short line at a time.
+        changes: ``evaluate.key=value`` changes to the run's recipe.
 
     Raises:
-        GradmaskError: no run, or no finished arm.
+        GradmaskError: no run, or no finished arm; a change of another key; a measure that lacks its text.
+    """
+    recipe = changed_recipe(folder, changes)
+    again = f"gradmask evaluate {shlex.quote(str(folder.path))}"
+    again += "".join(f" --set {shlex.quote(change)}" for change in changes)
+    return _measured(recipe, folder, progress, recipe.evaluate.measures, {}, f"{_training(folder)} && {again}")
+
+
+@quiet()
+def attack_run(folder: RunFolder, progress: Tell = lambda line: None, changes: Sequence[str] = ()) -> Results:
+    """Run the attacks alone, and write them into ``results.json`` beside what was measured before.
+
+    Losses and samples are those of the last evaluation where it measured them in the same way. Arguments and errors
+    are those of `evaluate_run`.
+    """
+    recipe = changed_recipe(folder, changes)
+    known: Mapping[str, ArmResult] = {}
+    if folder.results.is_file():
+        before = read_results(folder.results)
+        same = all(before.recipe.get("evaluate", {}).get(key) == getattr(recipe.evaluate, key) for key in LOSSES)
+        known = before.arms if same else {}
+    again = f"gradmask attack {shlex.quote(str(folder.path))}"
+    again += "".join(f" --set {shlex.quote(change)}" for change in changes)
+    asked = [*ATTACKS, *(name for name in COMPARING if name in recipe.evaluate.measures)]
+    return _measured(recipe, folder, progress, asked, known, f"{_training(folder)} && {again}")
+
+
+def changed_recipe(folder: RunFolder, changes: Sequence[str]) -> Recipe:
+    """The run's recipe with changes to its ``evaluate`` section.
+
+    Raises:
+        GradmaskError: a change of another key; and see `make_recipe`.
     """
     recipe = folder.recipe()
+    for change in changes:
+        if not change.startswith("evaluate."):
+            raise GradmaskError(
+                f"--set {change}: the run is trained; only keys of evaluate can still be changed, such as "
+                "evaluate.preset=standard"
+            )
+    return make_recipe(read_mapping(folder.recipe_file), str(folder.recipe_file), changes, False) if changes else recipe
+
+
+def _training(folder: RunFolder) -> str:
+    return f"gradmask train {folder.recipe_file}"
+
+
+def _measured(
+    recipe: Recipe,
+    folder: RunFolder,
+    progress: Tell,
+    measures: Sequence[Measure],
+    known: Mapping[str, ArmResult],
+    command: str,
+) -> Results:
     done: list[str] = [name for name in recipe.arms if folder.arm(name).finished]
     if not done:
         raise GradmaskError(
             f"{folder.path} has no finished arm yet: run gradmask train with its recipe.yaml to the end"
         )
+    if recipe.evaluate.tasks:
+        require_harness()
     prepared = Run(recipe, folder).prepared()
-    arms = {name: _arm(recipe, prepared, folder.arm(name), name, progress) for name in done}
+    arms, tasks = _arms(recipe, folder, prepared, done, measures, known, progress)
+    progress("comparing the arms")
+    findings = compare(recipe, folder, prepared, arms, measures, progress)
     results = Results(
         name=recipe.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=f"gradmask train {folder.recipe_file} && gradmask evaluate {folder.path}",
+        command=command,
         versions=versions(),
         machine=machine(),
         recipe=recipe.model_dump(mode="json"),
@@ -63,26 +130,53 @@ def evaluate_run(folder: RunFolder, progress: Callable[[str], None] = lambda lin
         histogram_edges=[float(edge) for edge in HISTOGRAM_EDGES],
         arms=arms,
         headline=headline(arms),
+        findings=findings.model_copy(update={"tasks": tasks}),
     )
     write_results(folder.results, results)
     return results
 
 
-def _arm(recipe: Recipe, prepared: Prepared, arm: ArmFolder, name: str, progress: Callable[[str], None]) -> ArmResult:
+def _arms(
+    recipe: Recipe,
+    folder: RunFolder,
+    prepared: Prepared,
+    done: Sequence[str],
+    measures: Sequence[Measure],
+    known: Mapping[str, ArmResult],
+    progress: Tell,
+) -> tuple[dict[str, ArmResult], dict[str, dict[str, dict[str, float]]]]:
+    """Losses and samples of every arm, then its measures and tasks."""
+    todo = jobs(done, measures)
+    settings = suite_of(recipe.evaluate, recipe.train.seed)
+    new = [name for name in done if name not in known]
+    pace = Pace(progress, [6.0 * recipe.evaluate.sequences] * len(new) + [weight(job, settings) for job in todo])
+    look = Examination(recipe, folder, prepared, pace)
+    arms = {name: known[name] for name in done if name in known}
+    for name in new:
+        arms[name] = _arm(recipe, prepared, folder.arm(name), name, pace.line)
+        pace.end()
+    for i, job in enumerate(todo, len(new)):
+        if look.kept(job) is not None:
+            pace.skip(i)
+    for job in todo:
+        look.examine(job)
+    found = look.findings(done)
+    arms = {name: arms[name].model_copy(update={"findings": found.get(name, {})}) for name in done}
+    return arms, _tasks(recipe.evaluate, look, arms)
+
+
+def _arm(recipe: Recipe, prepared: Prepared, arm: ArmFolder, name: str, tell: Tell) -> ArmResult:
     model = trained_model(arm)
-    measures = measures_of(recipe.evaluate)
-    models = measure(
-        model,
-        prepared.test,
-        prepared.roles,
-        measures,
-        lambda line: progress(f"{TITLES[name]}: {line}"),
-        prepared.tokenizer,
-    )
-    progress(f"{TITLES[name]}: samples")
+    measures, title = measures_of(recipe.evaluate), TITLES.get(name, name)
+
+    def said(line: str) -> None:
+        tell(f"{title}: {line}")
+
+    models = measure(model, prepared.test, prepared.roles, measures, said, prepared.tokenizer)
+    said("samples")
     lines = list(RunLog(arm.log).lines())
     return ArmResult(
-        title=TITLES[name],
+        title=title,
         policy=recipe.partition.policy if name == "gradmask" else None,
         parameters=parameters_of(model),
         steps=max(line["step"] for line in lines),
@@ -94,38 +188,16 @@ def _arm(recipe: Recipe, prepared: Prepared, arm: ArmFolder, name: str, progress
     )
 
 
-def trained_model(arm: ArmFolder) -> PreTrainedModel:
-    """The final model of a finished arm: partitioned where it was trained so."""
-    if (arm.model / MANIFEST).is_file():
-        model: nn.Module = gm.load(arm.model)
-    else:
-        model = AutoModelForCausalLM.from_pretrained(arm.model, use_safetensors=True)
-    return cast(PreTrainedModel, model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
-
-
-def measures_of(spec: EvaluateSpec) -> Measures:
-    """The recipe's part in the words of `gradmask.evaluate`."""
-    settings = CalibrationSettings(steps=spec.calibration_steps, alpha=spec.alpha, beta=spec.beta)
-    return Measures(
-        sequences=spec.sequences,
-        batch_size=spec.batch_size,
-        calibration=settings if settings.steps else None,
-        samples=spec.samples,
-        sample_tokens=spec.sample_tokens,
-    )
-
-
-def parameters_of(model: PreTrainedModel) -> dict[str, int]:
-    """Group -> number of parameters; a plain model is all ``retain``."""
-    if not gm.is_partitioned(model):
-        return {"retain": sum(p.numel() for p in model.parameters())}
-    return {group: sum(p.numel() for p in members.values()) for group, members in gm.groups(model).items()}
-
-
-def curve(lines: list[dict[str, Any]]) -> list[Point]:
-    """The points of the training curve in a log."""
-    return [
-        Point(step=line["step"], tokens=line["tokens"], losses=line["domain_loss"])
-        for line in lines
-        if "domain_loss" in line
-    ]
+def _tasks(
+    spec: EvaluateSpec, look: Examination, arms: Mapping[str, ArmResult]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Series -> task -> metric -> value."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name in arms if spec.tasks else ():
+        model = look.model(name)
+        for view in views(model):
+            look.pace.line(f"{name}, {view} model: tasks {', '.join(spec.tasks)}")
+            found[series_name(name, view, arms)] = evaluate_tasks(
+                model, look.prepared.tokenizer, spec.tasks, view, spec.tasks_path, spec.tasks_limit, spec.batch_size
+            )
+    return found

@@ -21,11 +21,11 @@ from gradmask.evaluate.run import quick_losses
 from gradmask.train.build import cut_model, new_model
 from gradmask.train.callbacks import curve_points
 from gradmask.train.checkpoints import bytes_needed, newest
-from gradmask.train.evidence import parameters_of
 from gradmask.train.folder import ArmFolder, RunFolder
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import PartitionSpec, Recipe, TrainSpec
 from gradmask.train.run import Run, total_steps, training_examples
+from gradmask.train.trained import parameters_of
 from gradmask.train.trainer import make_trainer
 
 TRIAL_STEPS = 6

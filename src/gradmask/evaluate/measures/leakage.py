@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
+from sklearn.isotonic import isotonic_regression
 
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.findings import Leak, Leakage, Rung
@@ -29,8 +29,10 @@ def equivalent_tokens(ladder: Sequence[Rung], loss: float) -> float:
         raise GradmaskError("leakage needs a ladder of at least two plain models with different forget tokens")
     rungs = sorted(ladder, key=lambda rung: rung.tokens)
     tokens = [float(rung.tokens) for rung in rungs]
-    pooled = IsotonicRegression(increasing=False).fit_transform(np.array(tokens), [rung.loss for rung in rungs])
-    at = dict(zip(pooled.tolist(), tokens, strict=True))  # of equal heights the one with most tokens: never too small
+    pooled = isotonic_regression([rung.loss for rung in rungs], increasing=False)
+    at = dict(
+        zip(map(float, pooled), tokens, strict=True)
+    )  # of equal heights the one with most tokens: never too small
     if loss >= max(at):
         return tokens[0]
     heights = sorted(at)

@@ -1,0 +1,164 @@
+"""The measures on the arms of a run: what is examined, in which order, and what is kept from one call to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from transformers import PreTrainedModel
+
+from gradmask.data import Prepared
+from gradmask.evaluate.attacks.relearning import against_twin
+from gradmask.evaluate.findings import ModelFindings
+from gradmask.evaluate.material import Material, gather, role_losses
+from gradmask.evaluate.names import ATTACKS, OF_A_MODEL, Measure
+from gradmask.evaluate.suite import SuiteSettings, examine
+from gradmask.train.amounts import suite_of
+from gradmask.train.checkpoints import sha256
+from gradmask.train.folder import RunFolder, write_whole
+from gradmask.train.pace import Pace
+from gradmask.train.recipe import Recipe
+from gradmask.train.trained import trained_model
+
+BASELINE, TWIN = "no_filter", "perfect_filter"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One measure on one view of an arm."""
+
+    arm: str
+    view: str
+    measure: Measure
+
+
+def jobs(arms: Iterable[str], measures: Sequence[Measure]) -> list[Job]:
+    """What is measured on which model.
+
+    Attacks go for models without the capability: what is removed, and the filters; no filter is the level that they aim
+    at. Gradient norms need groups. All else is measured on every model.
+    """
+    found = []
+    for arm in arms:
+        for view in ("full", "removed") if arm == "gradmask" else ("full",):
+            for measure in (m for m in OF_A_MODEL if m in measures):
+                knows = arm == BASELINE or (arm, view) == ("gradmask", "full")
+                if (measure in ATTACKS and knows and measure != "context") or (
+                    measure == "gradients" and (arm, view) != ("gradmask", "full")
+                ):
+                    continue
+                found.append(Job(arm, view, measure))
+    return found
+
+
+def weight(job: Job, settings: SuiteSettings) -> float:
+    """About what a job takes, in forward passes of a sequence."""
+    held = settings.sequences
+    if job.measure == "relearning":
+        r = settings.relearning
+        return len(r.grid(True)) * (3.0 * r.steps * r.batch_size + 3.0 * len(r.looks()) * held)
+    per = {"quantization": 18.0, "context": 12.0, "probes": 20.0, "generations": 6.0}
+    return held * per.get(job.measure, 2.0)
+
+
+@dataclass
+class Examination:
+    """Measures arms, and keeps every finding in the run's folder under what it depends on."""
+
+    recipe: Recipe
+    folder: RunFolder
+    prepared: Prepared
+    pace: Pace
+    models: dict[str, PreTrainedModel] = field(default_factory=dict)
+    """The arm that was looked at last: one is held at a time."""
+
+    @cached_property
+    def settings(self) -> SuiteSettings:
+        return suite_of(self.recipe.evaluate, self.recipe.train.seed)
+
+    @cached_property
+    def material(self) -> Material:
+        """The same text for every arm."""
+        s = self.settings
+        return gather(
+            self.prepared.train, self.prepared.test, self.prepared.roles, s.sequences, s.train_sequences, s.seed
+        )
+
+    @cached_property
+    def target(self) -> float | None:
+        """The forget loss of no filter, where it was trained."""
+        if not self.folder.arm(BASELINE).finished:
+            return None
+        forget = {d: ids for d, ids in self.material.test.items() if self.material.roles[d] == "forget"}
+        return role_losses(self.model(BASELINE), forget, self.material.roles)["forget"]
+
+    def model(self, arm: str) -> PreTrainedModel:
+        if arm not in self.models:
+            self.models = {arm: trained_model(self.folder.arm(arm))}
+        return self.models[arm]
+
+    def examine(self, job: Job) -> None:
+        """Do a job, unless what it finds is kept already."""
+        if self.kept(job) is None:
+            target = self.target if job.measure == "relearning" else None
+            found = examine(
+                self.model(job.arm),
+                job.view,
+                self.material,
+                [job.measure],
+                self.settings,
+                target,
+                self.prepared.tokenizer.eos_token_id,
+                lambda line: self.pace.line(f"{job.arm}, {job.view} model: {line}"),
+            )
+            data = {"key": self.key(job), "found": found.model_dump(mode="json")[job.measure]}
+            self.file(job).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.file(job), json.dumps(data, indent=1) + "\n")
+        self.pace.end()
+
+    def file(self, job: Job) -> Path:
+        return self.folder.path / "evidence" / f"{job.arm}-{job.view}-{job.measure}.json"
+
+    def key(self, job: Job) -> str:
+        """Of everything that a finding depends on."""
+        parts: dict[str, Any] = {
+            "job": asdict(job),
+            "settings": asdict(self.settings),
+            "data": self.prepared.fingerprint,
+            "weights": self.weights(job.arm),
+            "baseline": self.weights(BASELINE) if job.measure == "relearning" else None,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def weights(self, arm: str) -> list[str]:
+        """The hashes of an arm's weight files."""
+        return [sha256(path) for path in sorted(self.folder.arm(arm).model.glob("*.safetensors"))]
+
+    def kept(self, job: Job) -> Any:
+        """What an earlier call found, or None where something that it depends on has changed since."""
+        try:
+            data = json.loads(self.file(job).read_text(encoding="utf-8"))
+            if data["key"] != self.key(job):
+                return None
+            return getattr(ModelFindings.model_validate({job.measure: data["found"]}), job.measure)
+        except (OSError, ValueError, KeyError, TypeError, ValidationError):
+            return None
+
+    def findings(self, arms: Sequence[str]) -> dict[str, dict[str, ModelFindings]]:
+        """Arm -> view -> all that is kept of it, whenever it was measured."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for job in jobs(arms, OF_A_MODEL):
+            if (finding := self.kept(job)) is not None:
+                found.setdefault(job.arm, {}).setdefault(job.view, {})[job.measure] = finding
+        twin = found.get(TWIN, {}).get("full", {}).get("relearning")
+        for views in found.values():
+            for of in views.values():
+                if twin is not None and "relearning" in of:
+                    of["relearning"] = against_twin(of["relearning"], twin)
+        return {arm: {view: ModelFindings(**of) for view, of in views.items()} for arm, views in found.items()}

@@ -1,0 +1,39 @@
+"""What a finished arm left: its model, and the curve in its log."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+import gradmask as gm
+from gradmask.evaluate.results import Point
+from gradmask.manifest import MANIFEST
+from gradmask.train.folder import ArmFolder
+
+
+def trained_model(arm: ArmFolder) -> PreTrainedModel:
+    """The final model of a finished arm: partitioned where it was trained so."""
+    if (arm.model / MANIFEST).is_file():
+        model: nn.Module = gm.load(arm.model)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(arm.model, use_safetensors=True)
+    return cast(PreTrainedModel, model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
+
+
+def parameters_of(model: PreTrainedModel) -> dict[str, int]:
+    """Group -> number of parameters; a plain model is all ``retain``."""
+    if not gm.is_partitioned(model):
+        return {"retain": sum(p.numel() for p in model.parameters())}
+    return {group: sum(p.numel() for p in members.values()) for group, members in gm.groups(model).items()}
+
+
+def curve(lines: list[dict[str, Any]]) -> list[Point]:
+    """The points of the training curve in a log."""
+    return [
+        Point(step=line["step"], tokens=line["tokens"], losses=line["domain_loss"])
+        for line in lines
+        if "domain_loss" in line
+    ]
