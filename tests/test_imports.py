@@ -25,7 +25,7 @@ TIERS = [
     {"distributed"},
     {"forward"},
     {"model"},
-    {"removal"},
+    {"removal", "sharded"},
     {"checkpoint"},
     {"conformance"},
     {"gradmask"},

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from gradmask.recomputation import recomputation_contexts as recomputation_contexts
     from gradmask.removal import ablate as ablate, strength as strength, without as without
     from gradmask.selflabeling import SelfLabeling as SelfLabeling
+    from gradmask.sharded import (
+        describe_model as describe_model,
+        load_sharded as load_sharded,
+        save_sharded as save_sharded,
+    )
     from gradmask.step import masked_gradient_step as masked_gradient_step
 
 __version__ = "0.1.0"
@@ -48,6 +53,7 @@ _ROOMS = {
     "recomputation": ("recomputation_contexts",),
     "removal": ("ablate", "strength", "without"),
     "selflabeling": ("SelfLabeling",),
+    "sharded": ("describe_model", "load_sharded", "save_sharded"),
     "step": ("masked_gradient_step",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -27,13 +27,14 @@ from gradmask.partitioning.matmul import merge, merge_bias
 from gradmask.partitioning.table_kinds import PREFIX
 from gradmask.partitioning.tables import SHARED, merged_table, tabled_modules
 from gradmask.removal import check_removable, without as running_without
+from gradmask.sharded import find_shards, read_into
 
 
 def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
     """Open a checkpoint that a partitioned model saved: partitioned again, every parameter bit for bit.
 
     Args:
-        path: a folder with ``gradmask.json``.
+        path: a folder with ``gradmask.json``; a sharded checkpoint too (`gradmask.sharded`), which needs no process group here.
         kwargs: passed to the model class's ``from_pretrained`` (``dtype``, ``device_map``, …).
 
     Raises:
@@ -42,10 +43,11 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
     folder = Path(path)
     if not folder.is_dir():
         raise GradmaskError(f"there is no folder {folder}")
-    manifest = read_manifest(folder)
+    home, shards = find_shards(folder) or (folder, None)
+    manifest = read_manifest(home)
     if manifest.kind == "export":
         raise GradmaskError(f"{folder} is an export: a plain model; open it with AutoModelForCausalLM.from_pretrained")
-    model = _plain_model(folder, kwargs)
+    model = _plain_model(folder, kwargs) if shards is None else _new_model(home, kwargs)
     slices = {name: entry.slice() for name, entry in manifest.groups.items()}
     policy = manifest.policy.policy()
     known = {"architecture": manifest.architecture, "units": manifest.units}
@@ -53,23 +55,41 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
     gradmask = require(model)
     gradmask.router.draws = manifest.draws
     gradmask.labeler = manifest.self_labeling.labeler() if manifest.self_labeling else None
-    _read_tables(model, folder)
+    if shards is None:
+        _read_tables(model, folder)
+    else:
+        read_into(model, shards)
     gradmask.board.strength.update(manifest.strength)
     gradmask.mark_removed(manifest.removed)
     return model
 
 
-def _plain_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+def _class_of(folder: Path) -> tuple[type[PreTrainedModel], Any]:
     config = transformers.AutoConfig.from_pretrained(folder)
     names = config.architectures or []
     cls = getattr(transformers, names[0], None) if names else None
     if cls is None:
         raise GradmaskError(f"{folder}/config.json names the model class {names}, which transformers does not have")
+    return cls, config
+
+
+def _plain_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+    cls, _ = _class_of(folder)
     quiet = type(cls.__name__, (cls,), {"_keys_to_ignore_on_load_unexpected": [SHARED, rf"\.{PREFIX}"]})
     quiet.__module__ = cls.__module__
     model = quiet.from_pretrained(folder, use_safetensors=True, **kwargs)  # type: ignore[missing-attribute]
     model.__class__ = cls
     return model
+
+
+def _new_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+    """The model of a sharded checkpoint, its weights not yet read."""
+    cls, config = _class_of(folder)
+    dtype = kwargs.get("dtype") or config.dtype
+    unknown = sorted(set(kwargs) - {"dtype"})
+    if unknown:
+        raise GradmaskError(f"a sharded checkpoint is loaded without {', '.join(unknown)}: only dtype can be given")
+    return cls(config).to(dtype).eval()  # type: ignore[bad-argument-count, bad-argument-type]
 
 
 @torch.no_grad()

@@ -44,6 +44,11 @@ class Tabled(Owned):
         assert weight is not None
         return weight
 
+    @property
+    def gradmask_shared(self) -> Tensor | None:
+        """The shared table by the name that it has in a state dict, where engines look for it."""
+        return self._parameters["weight"]
+
     def flags(self) -> dict[str, tuple[Flag, Flag]]:
         """Group -> whether its table runs, and whether it learns, in this call."""
         route = self.gradmask_board.route
