@@ -49,10 +49,24 @@ def test_unlabeled_examples_are_routed_to_the_group_that_they_belong_to() -> Non
     relabel = labeler.relabel
     labeler.relabel = lambda *args: seen.append(relabel(*args)) or seen[-1]  # type: ignore[method-assign,func-returns-value]
     model(input_ids=ids, labels=ids, data_labels=given).loss.backward()
-    assert seen[0].tolist() == [-1] * 8 + [1] * 9 + [0]
+    assert seen[0].tolist() == [0] * 8 + [1] * 9 + [0]
     assert given.tolist() == [-1] * 16 + [1, 0]
     frozen = gm.groups(model)["retain"]["lm_head.weight"]
     assert frozen.grad is not None
+
+
+@pytest.mark.parametrize(
+    ("retain_below", "expected"), [(None, [-1, -1, -1, 1]), (0.25, [0, -1, -1, 1]), (0.5, [0, 0, -1, 1])]
+)
+def test_clear_cases_are_routed_and_the_middle_stays_unlabeled(retain_below: float | None, expected: list[int]) -> None:
+    model = gm.partition(tiny(), {"forget": gm.Slice(heads=1)}, self_labeling=True)
+    labeler = SelfLabeler(gm.SelfLabeling(retain_below=retain_below), means={"forget": [1.0, 3.0]})
+    gains = {"forget": torch.tensor([1.2, 1.6, 2.0, 2.4])}  # positions .1, .3, .5, .7
+    given = torch.full((4,), -1)
+    router = model.gradmask.router  # type: ignore[union-attr]
+    assert labeler._decide(given, torch.arange(4), gains, router).tolist() == expected  # type: ignore[arg-type]
+    labeler.means["forget"] = [3.0, 3.0]
+    assert labeler._decide(given, torch.arange(4), gains, router).tolist() == [-1] * 4  # type: ignore[arg-type]
 
 
 def test_before_its_time_nothing_is_relabeled_and_evaluation_is_left_alone() -> None:
@@ -87,3 +101,5 @@ def test_what_it_needs_is_said() -> None:
         model(input_ids=ids, labels=ids, data_labels=torch.tensor([[0] * 8 + [1]] * 2))
     with pytest.raises(gm.GradmaskError, match="threshold < 1"):
         gm.SelfLabeling(threshold=1.5)
+    with pytest.raises(gm.GradmaskError, match="retain_below above 0 and at most the threshold, or None: got 0.7"):
+        gm.SelfLabeling(retain_below=0.7)

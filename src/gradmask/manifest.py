@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,6 +65,7 @@ class SelfLabelingEntry(_Strict):
     every: int
     momentum: float
     threshold: float
+    retain_below: float | None
     passes: int
     means: dict[str, tuple[float, float]]
 
@@ -73,7 +75,7 @@ class SelfLabelingEntry(_Strict):
         return cls(**vars(labeler.settings), passes=labeler.passes, means=means)
 
     def labeler(self) -> SelfLabeler:
-        settings = SelfLabeling(self.after, self.references, self.every, self.momentum, self.threshold)
+        settings = SelfLabeling(**{f.name: getattr(self, f.name) for f in fields(SelfLabeling)})
         return SelfLabeler(settings, self.passes, {group: list(pair) for group, pair in self.means.items()})
 
 

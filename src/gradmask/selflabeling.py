@@ -1,8 +1,9 @@
 """Self-labeling: an unlabeled example's loss with and without a group says how much it belongs to the group.
 
 The *advantage* of group g on an example is its loss without g minus its loss with everything, in nats per token: the log of
-a likelihood ratio. Labeled examples show what is usual for g and for the rest; an unlabeled example whose advantage is
-beyond the point half-way between the two means is routed as g, all others stay unlabeled.
+a likelihood ratio. Labeled examples show what is usual for g (position 1) and for the rest (position 0). An unlabeled
+example beyond `threshold` is routed as g; one that is below `retain_below` for every group is routed as ``retain``; what is
+between stays unlabeled.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class SelfLabeling:
         every: training passes from one measurement of labeled examples to the next; they begin half-way to ``after``.
         momentum: of the running means of the labeled examples' advantages.
         threshold: where between the mean of the rest (0) and the mean of the group (1) an example counts as the group's.
+        retain_below: where an example counts as ``retain``; None: nowhere.
     """
 
     after: int = 60
@@ -37,6 +39,7 @@ class SelfLabeling:
     every: int = 4
     momentum: float = 0.9
     threshold: float = 0.5
+    retain_below: float | None = 0.25
 
     def __post_init__(self) -> None:
         counts = self.after >= 0 and self.references >= 1 and self.every >= 1
@@ -44,6 +47,11 @@ class SelfLabeling:
             raise GradmaskError(
                 "self-labeling needs after >= 0, references >= 1, every >= 1, 0 <= momentum < 1, 0 < threshold < 1: "
                 f"{self}"
+            )
+        if self.retain_below is not None and not 0 < self.retain_below <= self.threshold:
+            raise GradmaskError(
+                f"self-labeling needs retain_below above 0 and at most the threshold, or None: got {self.retain_below!r} "
+                f"with a threshold of {self.threshold!r}"
             )
 
 
@@ -57,7 +65,7 @@ class SelfLabeler:
     """group -> [mean advantage on examples labeled otherwise, mean advantage on its own]"""
 
     def relabel(self, labels: Tensor, inputs: dict[str, Tensor], router: Router, logits: Logits) -> Tensor:
-        """Labels ``[batch]`` in which some unlabeled examples carry a group's id.
+        """Labels ``[batch]`` in which some unlabeled examples carry the id of a group or of ``retain``.
 
         Args:
             labels: ids ``[batch]``.
@@ -100,14 +108,17 @@ class SelfLabeler:
         excess = torch.stack([self._position(g, gains[g]) for g in groups])
         best, which = excess.max(0)
         ids = torch.tensor([router.ids[g] for g in groups], device=labels.device)
-        labels = labels.clone()
-        labels[unlabeled] = torch.where(best > self.settings.threshold, ids[which], labels[unlabeled])
+        settings, labels = self.settings, labels.clone()
+        found = torch.where(best > settings.threshold, ids[which], labels[unlabeled])
+        if settings.retain_below is not None:
+            found = found.masked_fill(best < settings.retain_below, 0)
+        labels[unlabeled] = found
         return labels
 
     def _position(self, group: str, gain: Tensor) -> Tensor:
-        """0 at the mean of the rest, 1 at the mean of the group; nothing is the group's while the means do not differ."""
+        """0 at the mean of the rest, 1 at the mean of the group; nothing is decided while the means do not differ."""
         rest, own = self.means[group]
-        return (gain - rest) / (own - rest) if own > rest else torch.zeros_like(gain)
+        return (gain - rest) / (own - rest) if own > rest else torch.full_like(gain, self.settings.threshold)
 
 
 @torch.no_grad()

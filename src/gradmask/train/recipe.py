@@ -66,7 +66,13 @@ class SelfLabelingSpec(_Part):
     references: int = Field(2, ge=1, description="labeled examples per label that are measured at a time")
     every: int = Field(4, ge=1, description="training passes from one such measurement to the next")
     momentum: float = Field(0.9, ge=0, lt=1, description="of the running means")
-    threshold: float = Field(0.5, gt=0, lt=1, description="between the mean of the rest (0) and of the group (1)")
+    threshold: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="beyond it an example is the group's; 0 is the mean of the rest, 1 that of the group",
+    )
+    retain_below: float | None = Field(0.25, gt=0, lt=1, description="below it an example is retain; null: never")
 
 
 def _switch(value: Any) -> Any:
