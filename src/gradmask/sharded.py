@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,18 @@ def read_into(model: nn.Module, shards: Path) -> None:
     if isinstance(reader, HuggingFaceStorageReader):
         state: dict[str, Any] = {MODEL + name: tensor.detach() for name, tensor in _tensors(model).items()}
         _check_same(state, saved, shards)
-        dcp.load(state, storage_reader=reader, no_dist=True)
+        _load_alone(state, reader)
         return
     merged = {f"model.{name}": torch.empty_like(tensor) for name, tensor in model.state_dict().items()}
     _check_same(merged, saved, shards)
-    dcp.load(merged, storage_reader=reader, no_dist=True)
+    _load_alone(merged, reader)
     model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in merged.items()})
+
+
+def _load_alone(state: dict[str, Any], reader: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        dcp.load(state, storage_reader=reader, no_dist=True)
 
 
 class IndexReader(FileSystemReader):

@@ -65,7 +65,7 @@ def units_of(model: nn.Module) -> list[nn.Module]:
     """The modules of ``model`` that FSDP2 shards, outermost first.
 
     Raises:
-        GradmaskError: FSDP1, whose flat gradients cannot be None for some groups only.
+        GradmaskError: FSDP2 shards a module around the model, but none in it.
     """
     from torch.distributed.fsdp import FSDPModule
 
@@ -73,9 +73,8 @@ def units_of(model: nn.Module) -> list[nn.Module]:
     units: list[nn.Module] = [module for module in modules if isinstance(module, FSDPModule)]
     if not units and any(getattr(module, "_is_fsdp_managed_module", False) for module in modules):
         raise GradmaskError(
-            "FSDP version 1 keeps all gradients in one flat tensor, where what must not learn would get zeros instead of "
-            "none: use FSDP2 (fsdp_version: 2 in an accelerate configuration, or torch.distributed.fsdp.fully_shard on the "
-            "model's blocks and the model)"
+            "FSDP2 shards a module around the partitioned model, but none in it: call fully_shard on the model's blocks and "
+            "on the model itself, too"
         )
     return units
 

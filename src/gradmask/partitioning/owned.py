@@ -49,6 +49,14 @@ class Owned:
             )
         return parameter if flag else parameter.detach()
 
+    def refuse_tensor(self, name: str) -> None:
+        """Somebody deleted a parameter and puts an ordinary tensor in its place."""
+        raise GradmaskError(
+            f"{type(self).__name__}.{name} belongs to a group and must stay a parameter. (FSDP version 1 puts views of one flat "
+            "tensor in the place of parameters; all groups would share one gradient: use FSDP2, fsdp_version: 2 in an "
+            "accelerate configuration, or torch.distributed.fsdp.fully_shard)"
+        )
+
     @contextmanager
     def reading(self, values: Mapping[str, Tensor | None]) -> Iterator[None]:
         """Run the plain forward pass with other values in the place of parameters."""
@@ -174,7 +182,13 @@ def kind_of(module: nn.Module) -> type[Owned]:
 @cache
 def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...]) -> type[nn.Module]:
     """``cls`` with its parameters read through the route."""
-    readers = {name: property(lambda self, name=name: self.read_parameter(name)) for name in names}
+    readers = {
+        name: property(
+            lambda self, name=name: self.read_parameter(name),
+            lambda self, _, name=name: self.refuse_tensor(name),
+        )
+        for name in names
+    }
     namespace = {
         **readers,
         "__module__": cls.__module__,
