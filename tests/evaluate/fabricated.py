@@ -10,6 +10,26 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from gradmask.evaluate.findings import (
+    Attack,
+    Compute,
+    Extraction,
+    Findings,
+    Generations,
+    GradientNorms,
+    InContext,
+    Leak,
+    Leakage,
+    Membership,
+    ModelFindings,
+    PowerLaw,
+    Probes,
+    Quantization,
+    Ratio,
+    RecoveryPoint,
+    Relearning,
+    Rung,
+)
 from gradmask.evaluate.results import ArmResult, DomainResult, Headline, Point, Results, Role, Sample
 
 END = 2
@@ -117,6 +137,65 @@ def results(**changes: Any) -> Results:
         "headline": headline(found) if found else Headline(calibrated=False),
     }
     return Results(**{**values, **changes})
+
+
+def relearning(level: float, steps: float | None) -> Relearning:
+    """Two invented attacks, the first one the stronger."""
+    curve = [
+        RecoveryPoint(
+            step=s, tokens=100 * s, losses={"forget": level - s / 10, "retain": 4.2}, elsewhere=level - s / 20
+        )
+        for s in (0, 1, 4, 16)
+    ]
+    attacks = [
+        Attack(method="full", data="even", learning_rate=1e-3, curve=curve, steps_to_target=steps, area=-0.25),
+        Attack(method="lora", data="forget", learning_rate=3e-3, curve=curve[:2]),
+    ]
+    return Relearning(target=4.4, steps=16, batch_size=8, tokens_per_step=128, attacks=attacks)
+
+
+def model_findings(forget: float, steps: float | None = 12.0) -> ModelFindings:
+    """Invented findings of every kind."""
+    return ModelFindings(
+        relearning=relearning(forget, steps),
+        quantization=Quantization(
+            before={"forget": forget, "retain": 4.2},
+            after={"int8": {"forget": forget, "retain": 4.2}, "int4": {"forget": forget - 0.01, "retain": 4.2}},
+        ),
+        context=InContext(tokens=64, after_retain=forget, after_forget=forget - 0.03, gain=0.03, error=0.01),
+        probes=Probes(accuracy=[0.2, 0.3, 0.25], chance=0.1, error=0.01, classes=16, tokens=1000),
+        gradients=GradientNorms(norms={"retain": {"forget": 0.11, "retain": 0.22}}, examples=4),
+        membership=Membership(loss_auc=0.51, min_k_auc=0.52, k=0.2, error=0.04, members=48, others=48),
+        extraction=Extraction(strength=0.0012, error=0.0001, largest=0.02, documents=48),
+        generations=Generations(repetition={"forget": 0.02, "retain": 0.01}, empty={}, texts=8),
+    )
+
+
+def measured(**changes: Any) -> Results:
+    """An invented run with invented findings of every model."""
+    some = {
+        name: a.model_copy(
+            update={"findings": {view: model_findings(6.4 if view == "removed" else 4.5) for view in a.models}}
+        )
+        for name, a in (changes.pop("arms", None) or arms()).items()
+    }
+    names = [f"{name}/{view}" if len(a.models) > 1 else name for name, a in some.items() for view in a.models]
+    ratio = Ratio(value=0.25, low=0.2, high=0.31)
+    found = Findings(
+        compute=Compute(
+            source="learning curve",
+            laws={"forget": PowerLaw(a=100.0, b=0.1, points=[(1e12, 5.0), (2e12, 4.7)])},
+            ratios={name: {"forget": ratio, "retain": ratio} for name in names},
+            elicited={names[-1]: ratio},
+        ),
+        leakage=Leakage(
+            ladder=[Rung(tokens=0, loss=6.7), Rung(tokens=1000, loss=4.9), Rung(tokens=9000, loss=4.3)],
+            undiscovered_tokens=1000,
+            leaks={name: Leak(value=0.04, low=0.03, high=0.05, equivalent_tokens=40.0) for name in names},
+        ),
+        tasks={names[0]: {"quiz": {"acc": 0.25, "acc_stderr": 0.01}}},
+    )
+    return results(**{"arms": some, "findings": found, **changes})
 
 
 def ids(dataset: Dataset) -> torch.Tensor:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evaluate.fabricated import arm, arms, results
+from evaluate.fabricated import arm, arms, measured, results
 from gradmask.evaluate.results import Role
 from gradmask.report.figures import FIGURES, curves, distribution, domains, tradeoff
 from gradmask.report.series import series
@@ -23,7 +23,7 @@ def texts(svg: str) -> str:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_names_every_model_and_is_the_same_twice(name: str) -> None:
-    first, second = (to_svg(FIGURES[name].draw(results())) for _ in range(2))  # type: ignore[arg-type]
+    first, second = (to_svg(FIGURES[name].draw(measured())) for _ in range(2))  # type: ignore[arg-type]
     assert first == second
     assert first.startswith("<svg")
     assert "<metadata" not in first
@@ -34,7 +34,7 @@ def test_every_figure_names_every_model_and_is_the_same_twice(name: str) -> None
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_many_domains_and_unknown_arms_are_drawn(name: str) -> None:
-    found = results(arms=many_domains())
+    found = measured(arms=many_domains())
     svg = to_svg(FIGURES[name].draw(found))  # type: ignore[arg-type]
     assert "rmu" in texts(svg)
     assert color_of("rmu") in svg

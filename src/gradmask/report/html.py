@@ -16,9 +16,10 @@ from markupsafe import Markup, escape
 
 from gradmask.evaluate.results import Results, Sample, read_results
 from gradmask.report.figures import FIGURES, Rows
+from gradmask.report.findings import Row, columns, gradient_rows, table
 from gradmask.report.series import roles_of, series, shown_loss
 from gradmask.report.style import inline as inlined, look_of, name_of, theme, to_svg
-from gradmask.report.words import nats, percent, verdict
+from gradmask.report.words import flags, nats, percent, relearning_ratio, verdict
 
 SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 
@@ -69,6 +70,8 @@ def render(results: Results, drawn: Mapping[str, str]) -> str:
         roles=roles_of(results),
         figures=[_figure(results, name, svg) for name, svg in drawn.items()],
         samples=samples(results),
+        found=_found(results),
+        flags=flags(results),
         shown_loss=shown_loss,
         recipe=yaml.safe_dump(results.recipe, sort_keys=False, allow_unicode=True),
         download=Markup(data_uri("application/json", results.model_dump_json(indent=1))),
@@ -84,6 +87,7 @@ def tiles(results: Results) -> list[tuple[str, str]]:
         (percent(h.gap_closed), "of the way from no filter to a perfect filter, after removal"),
         (percent(h.filter_gap_closed), "of the way by filtering with the same labels"),
         (nats(h.retain_difference, sign=True), "nats on what is kept, removed model against no filter"),
+        (relearning_ratio(results), "of a perfect filter's steps to relearn, by the strongest attack on each"),
         (nats(h.full_forget_difference, sign=True), "nats on the forget domain, full model against no filter"),
     ]
     return [(value, label) for value, label in found if value != "–"]
@@ -142,6 +146,26 @@ def as_csv(rows: Rows) -> str:
     writer.writeheader()
     writer.writerows([{**row, "series": name_of(row["series"])} for row in rows])
     return out.getvalue()
+
+
+def _found(results: Results) -> dict[str, Any]:
+    rows = table(results)
+    names = columns(rows)
+    return {
+        "rows": rows,
+        "columns": names,
+        "looks": [look_of(name) for name in names],
+        "gradients": gradient_rows(results),
+        "data": Markup(data_uri("text/csv", as_csv(_cells(rows)))) if rows else "",
+    }
+
+
+def _cells(rows: list[Row]) -> Rows:
+    return [
+        {"measure": row.title, "series": name, "value": value, "small": small, "meaning": row.meaning}
+        for row in rows
+        for name, (value, small) in row.cells.items()
+    ]
 
 
 def data_uri(kind: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gradmask.evaluate.findings import ModelFindings
 from gradmask.evaluate.headline import role_at as role_at
 from gradmask.evaluate.results import ArmResult, DomainResult, Results
 from gradmask.report.style import LOOKS
@@ -16,8 +17,17 @@ def series(results: Results) -> list[tuple[str, ArmResult, str]]:
         for name, arm in results.arms.items()
         for model in arm.models
     ]
-    order = list(LOOKS)
-    return sorted(found, key=lambda item: order.index(item[0]) if item[0] in order else len(order))
+    return sorted(found, key=lambda item: ordered(item[0])[0])
+
+
+def ordered(name: str) -> tuple[int, str]:
+    """What series are sorted by: those of every run first."""
+    return (list(LOOKS).index(name) if name in LOOKS else len(LOOKS), name)
+
+
+def found_of(results: Results) -> dict[str, ModelFindings]:
+    """Series -> what was found of the model, in the order of `series`."""
+    return {name: arm.findings[model] for name, arm, model in series(results) if model in arm.findings}
 
 
 def roles_of(results: Results) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gradmask.evaluate.results import Headline, Results
+from gradmask.evaluate.results import Results
+from gradmask.report.attacks import REMOVED, TWIN, attacked, recovered, relearned, relearning_words, tried, untried
 from gradmask.report.series import roles_of
 
 GONE, PARTLY = 0.9, 0.5
@@ -33,7 +34,7 @@ def verdict(results: Results) -> list[str]:
     """A few sentences, the most important first; the last says what stands behind them and what does not."""
     h, forget = results.headline, forgotten(results)
     how = "calibrated loss" if h.calibrated else "loss"
-    said = [_judgement(h, forget)]
+    said = [_judgement(results, forget)]
     if h.gap_closed is not None:
         said.append(
             f"With its group removed, the model's {how} on {forget} goes {percent(h.gap_closed)} of the way from a model "
@@ -48,23 +49,43 @@ def verdict(results: Results) -> list[str]:
         said.append(f"On what is adjacent ({near}), it {_against(h.adjacent_difference, how)}.")
     if h.full_forget_difference is not None:
         said.append(f"Before removal, on {forget}, the full model {_against(h.full_forget_difference, how)}.")
+    if (words := relearning_words(results)) is not None:
+        said.append(words)
     return [*said, checks(results)]
 
 
 def checks(results: Results) -> str:
     """What was tried, and what was not."""
-    tried = ["the loss on held-out text"]
+    checked = ["the loss on held-out text"]
     if results.headline.calibrated:
-        tried.append("the same with calibrated logits, so that no loss is high merely because tokens became impossible")
-    return (
-        f"The checks were {listed(tried)}. Not tried: fine-tuning on the domain again, its text in the prompt, "
-        "quantization, other training seeds."
-    )
+        checked.append(
+            "the same with calibrated logits, so that no loss is high merely because tokens became impossible"
+        )
+    return f"The checks were {listed([*checked, *tried(results)])}. Not tried: {', '.join(untried(results))}."
 
 
-def _judgement(h: Headline, forget: str) -> str:
+def flags(results: Results) -> list[str]:
+    """Signs of over-unlearning, a sentence each."""
+    return [f"A sign of over-unlearning. {flag[:1].upper()}{flag[1:]}." for flag in results.findings.flags]
+
+
+def relearning_ratio(results: Results) -> str:
+    """Steps to relearn over those of a perfect filter, or a dash."""
+    found = relearned(results)
+    if REMOVED not in found or TWIN not in found:
+        return "–"
+    here, there = (found[name].strongest.steps_to_target for name in (REMOVED, TWIN))
+    return "–" if here is None or not there else percent(here / there)
+
+
+def _judgement(results: Results, forget: str) -> str:
+    h = results.headline
     if h.gap_closed is None:
         return "There is no verdict: it compares gradmask with no filter and with a perfect filter, finished and apart."
+    if h.gap_closed >= GONE and (ways := recovered(results)):
+        return f"After removal, knowledge of {forget} was recovered by {listed(ways)}."
+    if h.gap_closed >= GONE and attacked(results):
+        return f"After removal, knowledge of {forget} was not recovered under these attacks at this budget."
     if h.gap_closed >= GONE:
         return f"After removal, knowledge of {forget} was not recovered under these checks."
     if h.gap_closed >= PARTLY:

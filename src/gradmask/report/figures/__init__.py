@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from gradmask.evaluate.results import Results
-from gradmask.report.figures import curves, distribution, domains, tradeoff
+from gradmask.report.figures import compute, curves, distribution, domains, leakage, probes, relearning, tradeoff
 
 Rows = list[dict[str, Any]]
 
@@ -26,6 +26,6 @@ class FigureKind:
 
 FIGURES = {
     module.__name__.rpartition(".")[2]: FigureKind(module.TITLE, module.CAPTION, module.rows, module.draw)
-    for module in (domains, tradeoff, distribution, curves)
+    for module in (domains, tradeoff, relearning, compute, leakage, probes, distribution, curves)
 }
 """Name -> figure, in the order of the page."""
