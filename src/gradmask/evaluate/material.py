@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +42,10 @@ class Material:
             )
         at = torch.cat([torch.linspace(0, 1, len(ids)) for ids in found])
         return torch.cat(found)[at.argsort(stable=True)]
+
+    def shortened(self, sequences: int) -> Material:
+        """With the first ``sequences`` of each domain's held-out text."""
+        return replace(self, test={domain: ids[:sequences] for domain, ids in self.test.items()})
 
     def has(self, role: str) -> bool:
         """Whether there is a domain of this role."""

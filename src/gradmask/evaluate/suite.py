@@ -45,7 +45,7 @@ PRESETS: dict[Preset, SuiteSettings] = {
     "smallest": SuiteSettings(
         sequences=48,
         train_sequences=256,
-        relearning=RelearningSettings(learning_rates=(1e-3, 3e-3), steps=64, batch_size=8, points=7),
+        relearning=RelearningSettings(learning_rates=(1e-3, 3e-3), steps=96, batch_size=8, points=6, sequences=24),
         probe_tokens=1_000,
         gradient_examples=12,
         texts=8,
@@ -57,7 +57,7 @@ PRESETS: dict[Preset, SuiteSettings] = {
         sequences=256,
         train_sequences=4_096,
         relearning=RelearningSettings(
-            learning_rates=(1e-4, 3e-4, 1e-3, 3e-3), steps=800, batch_size=32, points=14, rank=32
+            learning_rates=(1e-4, 3e-4, 1e-3, 3e-3), steps=800, batch_size=32, points=14, sequences=128, rank=32
         ),
         probe_tokens=8_000,
         gradient_examples=64,

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from transformers import PreTrainedModel
 
 from gradmask.data import Prepared
-from gradmask.evaluate.attacks.relearning import against_twin
+from gradmask.evaluate.attacks.relearning import against_twin, forget_loss
 from gradmask.evaluate.findings import ModelFindings
-from gradmask.evaluate.material import Material, gather, role_losses
+from gradmask.evaluate.material import Material, gather
 from gradmask.evaluate.names import ATTACKS, OF_A_MODEL, Measure
 from gradmask.evaluate.suite import SuiteSettings, examine
 from gradmask.train.amounts import suite_of
@@ -62,7 +62,7 @@ def weight(job: Job, settings: SuiteSettings) -> float:
     held = settings.sequences
     if job.measure == "relearning":
         r = settings.relearning
-        return len(r.grid(True)) * (3.0 * r.steps * r.batch_size + 3.0 * len(r.looks()) * held)
+        return len(r.grid(True)) * (3.0 * r.steps * r.batch_size + 3.0 * len(r.looks()) * r.sequences)
     per = {"quantization": 18.0, "context": 12.0, "probes": 20.0, "generations": 6.0}
     return held * per.get(job.measure, 2.0)
 
@@ -95,8 +95,7 @@ class Examination:
         """The forget loss of no filter, where it was trained."""
         if not self.folder.arm(BASELINE).finished:
             return None
-        forget = {d: ids for d, ids in self.material.test.items() if self.material.roles[d] == "forget"}
-        return role_losses(self.model(BASELINE), forget, self.material.roles)["forget"]
+        return forget_loss(self.model(BASELINE), self.material, self.settings.relearning)
 
     def model(self, arm: str) -> PreTrainedModel:
         if arm not in self.models:

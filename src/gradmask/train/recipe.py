@@ -134,6 +134,7 @@ class RelearningSpec(_Part):
     steps: int | None = Field(None, ge=1, description="optimizer steps of each attack")
     batch_size: int | None = Field(None, ge=1, description="sequences per step")
     points: int | None = Field(None, ge=1, description="how often losses are measured on the way")
+    sequences: int | None = Field(None, ge=1, description="held-out sequences per domain that they are measured on")
     rank: int | None = Field(None, ge=1, description="of LoRA's adapters")
 
 

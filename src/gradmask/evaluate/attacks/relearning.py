@@ -32,7 +32,8 @@ Progress = Callable[[str], None]
 class RelearningSettings:
     """Every method is tried with every mix and every learning rate, for ``steps`` steps of ``batch_size`` sequences.
 
-    ``points``: how often losses are measured on the way, more often at first. LoRA's rates are ``lora_factor`` times as high,
+    ``points``: how often losses are measured on the way, more often at first, on so many held-out ``sequences`` per domain.
+    LoRA's rates are ``lora_factor`` times as high,
     as is usual.
     """
 
@@ -42,6 +43,7 @@ class RelearningSettings:
     steps: int = 160
     batch_size: int = 16
     points: int = 10
+    sequences: int = 48
     rank: int = 8
     lora_factor: float = 5.0
     seed: int = 0
@@ -72,7 +74,7 @@ def relearn(
         model: partitioned or plain; a plain model is attacked as it is.
         material: half of the forget training text is used by the attack, the other half only measured.
         settings: see `RelearningSettings`.
-        target: the forget loss of no filter on the same held-out text; None counts no steps.
+        target: the forget loss of no filter on the same held-out text (`forget_loss`); None counts no steps.
         view: of a partitioned model.
         progress: told which attack runs.
 
@@ -80,7 +82,7 @@ def relearn(
         GradmaskError: no forget or no retain text, or settings that give no attack.
     """
     settings = settings or RelearningSettings()
-    grid = settings.grid(material.has("adjacent"))
+    grid, material = settings.grid(material.has("adjacent")), material.shortened(settings.sequences)
     if not grid:
         raise GradmaskError(
             "no relearning attack is left: give methods, learning rates, and mixes of which the data has the domains"
@@ -101,6 +103,11 @@ def relearn(
         tokens_per_step=settings.batch_size * _length(material),
         attacks=sorted(attacks, key=strength),
     )
+
+
+def forget_loss(model: nn.Module, material: Material, settings: RelearningSettings) -> float:
+    """The forget loss of a model as `relearn` measures it: of no filter, it is the target."""
+    return role_losses(model, material.shortened(settings.sequences).test, material.roles)["forget"]
 
 
 def strength(attack: Attack) -> tuple[float, float]:
