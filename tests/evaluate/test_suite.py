@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+import gradmask as gm
+from evaluate.domains import material
+from gradmask.evaluate.attacks.relearning import RelearningSettings
+from gradmask.evaluate.calibration import CalibrationSettings
+from gradmask.evaluate.names import ATTACKS, COMPARING, MEASURES, OF_A_MODEL, QUICK
+from gradmask.evaluate.suite import PRESETS, SuiteSettings, examine
+from tiny import tiny
+
+SMALL = SuiteSettings(
+    sequences=8,
+    calibration=CalibrationSettings(steps=4),
+    relearning=RelearningSettings(methods=("full",), mixes=("even",), learning_rates=(1e-3,), steps=2, batch_size=2),
+    probe_tokens=40,
+    gradient_examples=2,
+    texts=2,
+)
+
+
+def test_every_measure_of_a_model_is_found_and_leaves_it_as_it_was() -> None:
+    model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=16)})
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    lines: list[str] = []
+    found = examine(model, "removed", material(), OF_A_MODEL, SMALL, target=4.0, end=2, progress=lines.append)
+    assert all(getattr(found, name) is not None for name in OF_A_MODEL)
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    assert [line for line in lines if line in OF_A_MODEL] == list(OF_A_MODEL)
+    assert examine(model, "removed", material(), ["context"], SMALL) != examine(
+        model, "full", material(), ["context"], SMALL
+    )
+
+
+def test_only_what_was_asked_for_is_measured() -> None:
+    found = examine(tiny(), "full", material(), ["extraction", "gradients"], replace(SMALL, calibration=None))
+    assert found.extraction is not None
+    assert found.gradients is None
+    assert found.membership is None
+
+
+def test_an_unknown_measure_is_named() -> None:
+    with pytest.raises(gm.GradmaskError, match="no such measure: 'probe'. Did you mean 'probes'"):
+        examine(tiny(), "full", material(), ["probe"])  # type: ignore[list-item]
+
+
+def test_names_and_presets() -> None:
+    assert set(MEASURES) == {*OF_A_MODEL, *COMPARING}
+    assert set(ATTACKS) < set(OF_A_MODEL)
+    assert set(QUICK) < set(MEASURES)
+    sizes = [len(p.relearning.grid(True)) * p.relearning.steps * p.relearning.batch_size for p in PRESETS.values()]
+    assert sizes == sorted(sizes)
