@@ -97,8 +97,8 @@ def describe_model(model: Any, folder: str | Path) -> None:
     `save_sharded` does this; for checkpoints that Accelerate or `Trainer` shard, call it once with their folder.
     """
     manifest, folder = require(model).manifest(), Path(folder)
-    name = type(model).gradmask_plain.__name__.removeprefix("FSDP")
-    model.config.architectures = [name]
+    model.config.architectures = [type(model).gradmask_plain.__name__]
+    model.config.dtype = model.dtype
     model.config.save_pretrained(folder)
     write_manifest(folder, manifest)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -46,6 +47,14 @@ def on_ranks(world: int, function: Callable[..., Any], *args: Any) -> list[Any]:
 
 def _job(rank: int, world: int, folder: str, function: Callable[..., Any], args: Any) -> None:
     torch.set_num_threads(1)
+    here = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": world,
+        "LOCAL_WORLD_SIZE": world,
+        "MASTER_ADDR": "localhost",
+    }
+    os.environ.update({name: str(value) for name, value in here.items()}, ACCELERATE_USE_CPU="true")
     store = f"file://{folder}/store"
     try:
         dist.init_process_group("gloo", store, timedelta(seconds=WAIT / 2), world, rank)

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.utils import DistributedType
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -47,8 +49,16 @@ def test_fsdp2_loop_and_going_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("configuration", ["ddp_cpu", "fsdp2_cpu"])
-def test_accelerate(configuration: str, tmp_path: Path) -> None:
-    config = ["--config_file", str(ROOT / f"recipes/accelerate/{configuration}.yaml")]
-    launch = [str(BIN / "accelerate"), "launch", *config]
-    check(launched(*launch, str(ROOT / "examples/accelerate_loop.py"), folder=tmp_path))
+@pytest.mark.parametrize("name", ["accelerate_loop", "trainer"])
+def test_examples_for_one_process_run_on_several(name: str, tmp_path: Path) -> None:
+    check(launched(*TORCHRUN, str(ROOT / f"examples/{name}.py"), folder=tmp_path))
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp2"])
+def test_accelerate_reads_the_configurations(name: str) -> None:
+    config = load_config_from_file(str(ROOT / f"recipes/accelerate/{name}.yaml"))
+    assert config.num_processes == 8
+    assert config.mixed_precision == "bf16"
+    if name == "fsdp2":
+        assert config.distributed_type == DistributedType.FSDP
+        assert config.fsdp_config["fsdp_version"] == 2

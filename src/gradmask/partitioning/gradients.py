@@ -15,7 +15,7 @@ class MaskGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
         ctx.save_for_backward(rows)
-        return x.view_as(x)
+        return x.detach()  # not a view: engines put hooks on it
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None]:
