@@ -16,7 +16,7 @@ from gradmask.cli import app, main
 from gradmask.errors import GradmaskError
 from gradmask.train.failures import Interrupted, RunError
 
-COMMANDS = ("demo", "train", "evaluate", "export", "report")
+COMMANDS = ("demo", "train", "evaluate", "attack", "export", "report")
 
 
 def test_nothing_heavy_is_imported_before_a_command_runs() -> None:

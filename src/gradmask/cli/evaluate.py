@@ -62,8 +62,8 @@ def options(measures: str | None, preset: str | None, tasks: str | None, changes
     """The options as changes to the recipe, those given with --set last."""
     said = []
     if measures is not None:
-        names = {"all": MEASURES, "quick": QUICK, "none": ()}.get(measures) or _words(measures)
-        said.append(f"evaluate.measures=[{', '.join(names if measures != 'none' else ())}]")
+        groups: dict[str, tuple[str, ...]] = {"all": MEASURES, "quick": QUICK, "none": ()}
+        said.append(f"evaluate.measures=[{', '.join(groups.get(measures, _words(measures)))}]")
     if preset is not None:
         said.append(f"evaluate.preset={preset}")
     if tasks is not None:
@@ -71,5 +71,5 @@ def options(measures: str | None, preset: str | None, tasks: str | None, changes
     return [*said, *(changes or ())]
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
