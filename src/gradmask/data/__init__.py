@@ -12,4 +12,5 @@ from gradmask.data.spec import (
     SourceSpec as SourceSpec,
     TokenizerSpec as TokenizerSpec,
 )
+from gradmask.data.streaming import Shards as Shards, Stream as Stream, write_shards as write_shards
 from gradmask.data.tokenizer import build_tokenizer as build_tokenizer
