@@ -82,4 +82,5 @@ def test_options_are_changes_to_the_recipe() -> None:
         "evaluate.sequences=3",
     ]
     assert options("quick", None, None, None) == [f"evaluate.measures=[{', '.join(QUICK)}]"]
+    assert options("quick,probes", None, None, None) == [f"evaluate.measures=[{', '.join([*QUICK, 'probes'])}]"]
     assert options("none", None, None, None) == ["evaluate.measures=[]"]

@@ -63,7 +63,8 @@ def options(measures: str | None, preset: str | None, tasks: str | None, changes
     said = []
     if measures is not None:
         groups: dict[str, tuple[str, ...]] = {"all": MEASURES, "quick": QUICK, "none": ()}
-        said.append(f"evaluate.measures=[{', '.join(groups.get(measures, _words(measures)))}]")
+        names = [name for word in _words(measures) for name in groups.get(word, (word,))]
+        said.append(f"evaluate.measures=[{', '.join(dict.fromkeys(names))}]")
     if preset is not None:
         said.append(f"evaluate.preset={preset}")
     if tasks is not None:

@@ -120,8 +120,9 @@ def relearning_words(results: Results) -> str | None:
     if twin is None:
         return f"{said}."
     there = twin.strongest.steps_to_target
-    other = f"in {there:.0f} steps" if there is not None else f"not in {twin.steps} steps (to {_lowest(twin):.2f})"
-    return f"{said}; the perfect filter was brought back {other}."
+    if there is not None:
+        return f"{said}; the perfect filter, attacked in the same ways, took {there:.0f} steps."
+    return f"{said}; the perfect filter, attacked in the same ways, came to {_lowest(twin):.2f} in {twin.steps} steps."
 
 
 def _lowest(found: Relearning) -> float:

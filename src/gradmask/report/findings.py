@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gradmask.evaluate.findings import ModelFindings
+from gradmask.evaluate.findings import ModelFindings, Ratio
 from gradmask.evaluate.results import Results
 from gradmask.report.series import found_of, ordered
 
@@ -38,11 +38,11 @@ def _comparing(results: Results) -> list[Row]:
             row = Row(f"compute ratio, {role}", meaning)
             for name, ratios in compute.ratios.items():
                 if (ratio := ratios.get(role)) is not None:
-                    row.cells[name] = (f"{ratio.value:.3g}", f"{ratio.low:.2g} to {ratio.high:.2g}")
+                    row.cells[name] = _ratio(ratio)
             rows.append(row)
         row = Row("compute ratio, forget, elicited", "after the strongest relearning attack")
         for name, ratio in compute.elicited.items():
-            row.cells[name] = (f"{ratio.value:.3g}", f"{ratio.low:.2g} to {ratio.high:.2g}")
+            row.cells[name] = _ratio(ratio)
         rows.append(row)
     if leakage is not None:
         row = Row(
@@ -52,6 +52,10 @@ def _comparing(results: Results) -> list[Row]:
             row.cells[name] = (f"{leak.value:.3f}", f"{leak.low:.3f} to {leak.high:.3f}")
         rows.append(row)
     return rows
+
+
+def _ratio(ratio: Ratio) -> tuple[str, str]:
+    return f"{ratio.value:.3g}", f"{ratio.low:.2g} to {ratio.high:.2g}" if ratio.low < ratio.high else ""
 
 
 def _of_models(found: dict[str, ModelFindings]) -> list[Row]:

@@ -58,9 +58,7 @@ def checks(results: Results) -> str:
     """What was tried, and what was not."""
     checked = ["the loss on held-out text"]
     if results.headline.calibrated:
-        checked.append(
-            "the same with calibrated logits, so that no loss is high merely because tokens became impossible"
-        )
+        checked.append("the same with calibrated logits (no loss is high merely because tokens became impossible)")
     return f"The checks were {listed([*checked, *tried(results)])}. Not tried: {', '.join(untried(results))}."
 
 

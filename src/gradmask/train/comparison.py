@@ -38,7 +38,7 @@ def compare(
     progress: Progress,
 ) -> Findings:
     """What the arms' results say together. What cannot be said is told in the notes, with its reason."""
-    found, notes = Findings(flags=flags(arms, len(prepared.tokenizer))), []
+    found, notes = Findings(flags=flags(arms)), []
     if "compute" in measures:
         try:
             found.compute = compute(recipe.evaluate.sizes, arms)
@@ -151,9 +151,8 @@ def _leakage(recipe: Recipe, folder: RunFolder, prepared: Prepared, arms: Arms, 
     return leakage(rungs, missed, losses)
 
 
-def flags(arms: Arms, vocabulary: int) -> list[str]:
+def flags(arms: Arms) -> list[str]:
     """Signs of over-unlearning of any model without the capability."""
-    how = calibrated(arms)
     twin = arms[TWIN].findings.get("full") if TWIN in arms else None
     said = []
     for name, arm in arms.items():
@@ -161,6 +160,5 @@ def flags(arms: Arms, vocabulary: int) -> list[str]:
         found = arm.findings.get(view)
         if name in (BASELINE, TWIN) or found is None:
             continue
-        loss = by_role(arm.models[view], how).get("forget")
-        said += [f"{arm.title}: {sign}" for sign in over_unlearning(found, twin, loss, vocabulary)]
+        said += [f"{arm.title}: {sign}" for sign in over_unlearning(found, twin)]
     return said

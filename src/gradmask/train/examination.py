@@ -67,6 +67,14 @@ def weight(job: Job, settings: SuiteSettings) -> float:
     return held * per.get(job.measure, 2.0)
 
 
+def amount(measure: Measure, settings: SuiteSettings) -> dict[str, Any]:
+    """The settings that a measure depends on."""
+    own = {"relearning": {"relearning"}, "probes": {"probe_tokens"}, "gradients": {"gradient_examples"}}
+    own |= {"generations": {"texts"}, "quantization": {"calibration"}, "context": {"calibration"}}
+    wanted = {"sequences", "train_sequences", "seed", *own.get(measure, ())}
+    return {name: value for name, value in asdict(settings).items() if name in wanted}
+
+
 @dataclass
 class Examination:
     """Measures arms, and keeps every finding in the run's folder under what it depends on."""
@@ -128,7 +136,7 @@ class Examination:
         """Of everything that a finding depends on."""
         parts: dict[str, Any] = {
             "job": asdict(job),
-            "settings": asdict(self.settings),
+            "settings": amount(job.measure, self.settings),
             "data": self.prepared.fingerprint,
             "weights": self.weights(job.arm),
             "baseline": self.weights(BASELINE) if job.measure == "relearning" else None,

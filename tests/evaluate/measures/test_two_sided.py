@@ -14,18 +14,17 @@ def texts(repeated: float, empty: float) -> Generations:
 
 
 def test_a_model_at_chance_that_writes_text_has_no_sign() -> None:
-    assert over_unlearning(model_findings(6.0), model_findings(6.2), 6.0, 2048) == []
+    assert over_unlearning(model_findings(6.0), model_findings(6.2)) == []
     assert over_unlearning(ModelFindings()) == []
     assert over_unlearning(ModelFindings(membership=members(0.4))) == []
 
 
 def test_every_sign_is_seen() -> None:
-    said = over_unlearning(ModelFindings(membership=members(0.2), generations=texts(0.9, 0.8)), None, 9.0, 2048)
-    assert len(said) == 4
+    said = over_unlearning(ModelFindings(membership=members(0.2), generations=texts(0.9, 0.8)))
+    assert len(said) == 3
     assert "membership by loss (AUC 0.20) is far below chance: training documents were pushed away" in said[0]
     assert "its text on retain domains repeats itself (90 %)" in said[1]
     assert "its text on retain domains is empty (80 %)" in said[2]
-    assert "its forget loss (9.00 nats) is above that of guessing among all tokens (7.62)" in said[3]
 
 
 def test_the_twin_is_the_level() -> None:

@@ -1,13 +1,11 @@
 """The other side: removal that goes too far leaves traces as well.
 
-A model that never saw the domain is at chance in membership inference, writes text, and is no worse at the domain than one
-guessing by frequency. One that was pushed away from it (the worry of Maini et al., arXiv 2401.06121, and others about
-post-hoc unlearning) is below chance, writes nothing or one phrase, and tells an attacker what to look for.
+A model that never saw the domain is at chance in membership inference, and writes text. One that was pushed away from it (the
+worry of Maini et al., arXiv 2401.06121, about post-hoc unlearning) is below chance, writes nothing or one phrase, and tells
+an attacker what to look for. That its loss is far above that of the twin is among the headline's remarks.
 """
 
 from __future__ import annotations
-
-import math
 
 from gradmask.evaluate.findings import Generations, Membership, ModelFindings
 
@@ -17,30 +15,18 @@ DEGENERATE = 0.3
 """Repetition, or share of empty texts, above that of the twin from which on generations count as degenerate."""
 
 
-def over_unlearning(
-    found: ModelFindings,
-    twin: ModelFindings | None = None,
-    forget_loss: float | None = None,
-    vocabulary: int | None = None,
-) -> list[str]:
+def over_unlearning(found: ModelFindings, twin: ModelFindings | None = None) -> list[str]:
     """Signs of over-unlearning in what was found of a model, a sentence each.
 
     Args:
         found: of the model.
         twin: of one that never saw the domain, where it was trained.
-        forget_loss: calibrated, in nats per token.
-        vocabulary: tokens that the model chooses from; guessing among them costs log(vocabulary) nats.
     """
     said = []
     if found.membership is not None:
         said += _membership(found.membership, twin.membership if twin else None)
     if found.generations is not None:
         said += _generations(found.generations, twin.generations if twin else None)
-    if forget_loss is not None and vocabulary and forget_loss > math.log(vocabulary):
-        said.append(
-            f"its forget loss ({forget_loss:.2f} nats) is above that of guessing among all tokens "
-            f"({math.log(vocabulary):.2f})"
-        )
     return said
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from gradmask.evaluate.findings import Ratio
 from gradmask.evaluate.results import Results
@@ -54,6 +55,9 @@ def draw(results: Results) -> Figure | None:
                     panel.plot(row["ratio"], at, look.marker, ms=8, mfc=face, mec=look.light, mew=1.2, zorder=3)
             panel.axvline(1, color=SOFT, lw=1, ls="--")
             panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.xaxis.set_minor_formatter(NullFormatter())
             panel.set_title(f"{role} domains")
             panel.set_xlabel("compute ratio")
             panel.grid(axis="y", visible=False)
