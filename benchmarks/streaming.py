@@ -70,7 +70,7 @@ def main() -> None:
         print("done    resident MB   MB/s")
         for done, memory, speed in measure(given.folder, given.batch_size, given.ranks):
             print(f"{done:5.0%}  {memory:>11,.0f}  {speed:>6,.0f}")
-        print(f"peak   {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:>11,.0f}")
+        print(f"peak   {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6:>11,.0f}")
     finally:
         shutil.rmtree(given.folder, ignore_errors=True)
 
