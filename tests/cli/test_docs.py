@@ -18,6 +18,7 @@ from gradmask.train.recipe import (
     ModelSpec,
     PartitionSpec,
     Recipe,
+    RelearningSpec,
     SelfLabelingSpec,
     TrainSpec,
 )
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 RECIPES, CLI = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("recipes.md", "cli.md"))
 PARTS = (
     Recipe, DataSpec, SourceSpec, LabelSpec, TokenizerSpec, ModelSpec, PartitionSpec, GroupSpec, SelfLabelingSpec,
-    TrainSpec, EvaluateSpec,
+    TrainSpec, EvaluateSpec, RelearningSpec,
 )  # fmt: skip
 
 
