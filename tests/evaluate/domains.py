@@ -33,5 +33,5 @@ def knower(*domains: str, steps: int = 60) -> PreTrainedModel:
     model = tiny()
     torch.manual_seed(0)
     pools = [counting(domain, 40, seed=5) for domain in domains]
-    finetune(model, draws(pools, 16, 0), steps, 1e-2, lambda step: None, frozenset())
+    finetune(model, draws(pools, 16, 0), steps, 1e-2, lambda step: True, frozenset())
     return model.eval()

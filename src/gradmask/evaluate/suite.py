@@ -45,7 +45,9 @@ PRESETS: dict[Preset, SuiteSettings] = {
     "smallest": SuiteSettings(
         sequences=48,
         train_sequences=256,
-        relearning=RelearningSettings(learning_rates=(1e-3, 3e-3), steps=128, batch_size=8, points=6, sequences=24),
+        relearning=RelearningSettings(
+            learning_rates=(1e-3, 3e-3), steps=128, batch_size=8, points=6, sequences=24, give_up=0.125
+        ),
         probe_tokens=1_000,
         gradient_examples=12,
         texts=8,

@@ -136,6 +136,9 @@ class RelearningSpec(_Part):
     points: int | None = Field(None, ge=1, description="how often losses are measured on the way")
     sequences: int | None = Field(None, ge=1, description="held-out sequences per domain that they are measured on")
     rank: int | None = Field(None, ge=1, description="of LoRA's adapters")
+    give_up: float | None = Field(
+        None, gt=0, le=1, description="share of the steps after which attacks clearly behind the best are given up"
+    )
 
 
 class EvaluateSpec(_Part):

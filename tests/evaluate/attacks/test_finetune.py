@@ -16,7 +16,7 @@ def test_adapters_move_and_the_weights_beneath_do_not(kind: str) -> None:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     ready = tuned(model, "lora", 2)
     adapters = {name: p.detach().clone() for name, p in ready.named_parameters() if p.requires_grad}
-    finetune(ready, draws([counting("es")], 4, 0), 3, 1e-2, lambda step: None, frozenset())
+    finetune(ready, draws([counting("es")], 4, 0), 3, 1e-2, lambda step: True, frozenset())
     after = {name.replace(".base_layer", ""): p for name, p in model.named_parameters() if "lora_" not in name}
     assert set(after) == set(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
@@ -30,14 +30,27 @@ def test_full_fine_tuning_moves_every_weight_and_lowers_the_loss() -> None:
     ids = counting("es")
     losses: list[float] = []
 
-    def look(step: int) -> None:
+    def look(step: int) -> bool:
         with torch.no_grad():
             losses.append(float(model(input_ids=ids, labels=ids).loss))
+        return True
 
     finetune(tuned(model, "full", 1), draws([ids], 8, 0), 10, 1e-2, look, frozenset({0, 10}))
     assert all(not torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert len(losses) == 2
     assert losses[1] < losses[0] - 0.3
+
+
+@pytest.mark.parametrize("end", [0, 2])
+def test_it_ends_where_the_looker_says(end: int) -> None:
+    model, steps = tiny(), list[int]()
+
+    def look(step: int) -> bool:
+        steps.append(step)
+        return step < end
+
+    finetune(model, draws([counting("es")], 4, 0), 9, 1e-2, look, frozenset(range(10)))
+    assert steps == list(range(end + 1))
 
 
 def test_a_batch_takes_as_many_of_each_pool_and_a_pass_takes_all() -> None:

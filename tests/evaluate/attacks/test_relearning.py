@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, strategies as st
@@ -11,6 +13,7 @@ from gradmask.evaluate.attacks.relearning import (
     _halves,
     against_twin,
     area_between,
+    behind,
     forget_loss,
     relearn,
     steps_to,
@@ -67,6 +70,25 @@ def test_every_way_is_tried_and_the_strongest_comes_first() -> None:
     assert found.strongest.data in ("forget", "even")
     without = RelearningSettings().grid(adjacent=False)
     assert {mix for _, mix, _ in without} == {"even", "forget"}
+
+
+def test_hopeless_attacks_are_given_up_where_asked() -> None:
+    patient = RelearningSettings(
+        methods=("full",), mixes=("forget",), learning_rates=(1e-2, 1e-6), steps=12, batch_size=8, points=5
+    )
+    text, model = material(), knower("en")
+    last = [a.curve[-1].step for a in relearn(model, text, patient).attacks]
+    assert last == [12, 12]
+    hasty = relearn(model, text, replace(patient, give_up=0.25))
+    assert [a.curve[-1].step for a in hasty.attacks] == [12, 3]
+    assert hasty.strongest == relearn(model, text, patient).strongest
+
+
+def test_behind_is_three_quarters_of_the_best() -> None:
+    best = curve((0, 8.0), (10, 4.0))
+    assert not behind(curve((0, 8.0), (10, 4.9)), best)
+    assert behind(curve((0, 8.0), (10, 5.1)), best)
+    assert not behind(curve((0, 8.0), (5, 6.2)), best)
 
 
 def test_nothing_to_attack_with_is_said() -> None:

@@ -30,7 +30,7 @@ def finetune(
     batches: Iterator[Tensor],
     steps: int,
     learning_rate: float,
-    look: Callable[[int], None],
+    look: Callable[[int], bool],
     at: frozenset[int],
 ) -> None:
     """AdamW without weight decay at a constant rate after a short warm-up, gradients clipped to norm 1.
@@ -40,15 +40,15 @@ def finetune(
         batches: token ids ``[batch, length]``, one per step.
         steps: optimizer steps.
         learning_rate: after the warm-up.
-        look: called with the number of steps done, for those in ``at``.
+        look: called with the number of steps done, for those in ``at``; tells whether to go on.
         at: numbers of steps; 0 is before the first.
     """
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)
     device = weights[0].device
     model.train()
-    if 0 in at:
-        look(0)
+    if 0 in at and not look(0):
+        return
     for step in range(1, steps + 1):
         optimizer.param_groups[0]["lr"] = learning_rate * min(1.0, step / WARMUP)
         ids = next(batches).to(device)
@@ -56,8 +56,8 @@ def finetune(
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if step in at:
-            look(step)
+        if step in at and not look(step):
+            return
 
 
 def draws(pools: list[Tensor], batch_size: int, seed: int) -> Iterator[Tensor]:

@@ -25,6 +25,9 @@ from gradmask.evaluate.losses import domain_loss
 from gradmask.evaluate.material import Material, role_losses
 from gradmask.evaluate.views import plain_copy
 
+BEHIND = 0.25
+"""See `behind`."""
+
 Progress = Callable[[str], None]
 
 
@@ -33,6 +36,7 @@ class RelearningSettings:
     """Every method is tried with every mix and every learning rate, for ``steps`` steps of ``batch_size`` sequences.
 
     ``points``: how often losses are measured on the way, more often at first, on so many held-out ``sequences`` per domain.
+    Where ``give_up`` is a share of the steps, an attack that is clearly behind the best so far after them is not gone on with.
     LoRA's rates are ``lora_factor`` times as high,
     as is usual.
     """
@@ -44,6 +48,7 @@ class RelearningSettings:
     batch_size: int = 16
     points: int = 10
     sequences: int = 48
+    give_up: float | None = None
     rank: int = 8
     lora_factor: float = 5.0
     seed: int = 0
@@ -87,11 +92,12 @@ def relearn(
         raise GradmaskError(
             "no relearning attack is left: give methods, learning rates, and mixes of which the data has the domains"
         )
-    attacks = []
+    attacks: list[Attack] = []
     for i, (method, mix, rate) in enumerate(grid, 1):
         if progress is not None:
             progress(f"relearning {i} of {len(grid)}: {method}, {mix} data, learning rate {rate:g}")
-        curve = _attack(model, view, material, settings, method, mix, rate)
+        best = min(attacks, key=strength).curve if attacks else None
+        curve = _attack(model, view, material, settings, method, mix, rate, best)
         steps = steps_to(curve, target)
         tokens = None if steps is None else steps * settings.batch_size * _length(material)
         attack = Attack(method=method, data=mix, learning_rate=rate, curve=curve, steps_to_target=steps)
@@ -129,6 +135,13 @@ def steps_to(curve: Sequence[RecoveryPoint], target: float | None) -> float | No
     return None
 
 
+def behind(curve: Sequence[RecoveryPoint], best: Sequence[RecoveryPoint]) -> bool:
+    """Whether an attack has recovered less than three quarters of what the best one had at the same step."""
+    now = curve[-1]
+    level = float(np.interp(now.step, [p.step for p in best], [p.losses["forget"] for p in best]))
+    return now.losses["forget"] - level > BEHIND * (best[0].losses["forget"] - level)
+
+
 def area_between(curve: Sequence[RecoveryPoint], twin: Sequence[RecoveryPoint]) -> float:
     """Mean over the steps of (twin's forget loss − this one's), in nats: above zero, this one recovers faster."""
     last = min(curve[-1].step, twin[-1].step)
@@ -161,6 +174,7 @@ def _attack(
     method: Method,
     mix: Mix,
     rate: float,
+    best: Sequence[RecoveryPoint] | None,
 ) -> list[RecoveryPoint]:
     own = plain_copy(model, view)
     used, other = _halves(material.pool("train", "forget"))
@@ -169,11 +183,13 @@ def _attack(
     kept = other[: max(map(len, material.test.values()))]
     curve: list[RecoveryPoint] = []
 
-    def look(step: int) -> None:
+    def look(step: int) -> bool:
         losses = role_losses(own, material.test, material.roles)
         elsewhere = domain_loss(own, kept).nats
         tokens = step * settings.batch_size * used.shape[1]
         curve.append(RecoveryPoint(step=step, tokens=tokens, losses=losses, elsewhere=elsewhere))
+        late = settings.give_up is not None and step >= settings.give_up * settings.steps
+        return best is None or not late or not behind(curve, best)
 
     with own_luck(settings.seed, next(own.parameters()).device), torch.enable_grad():
         batches = draws(pools, settings.batch_size, settings.seed)
