@@ -26,13 +26,12 @@ from transformers import LlamaConfig, LlamaForCausalLM
 import gradmask as gm
 from benchmarks.scaling_model import Labels, Layout, Machine, Model, communication, flops, memory, padding, seconds
 
+MOE = Model("400B MoE", 48, 5120, 40, 8, 128, 16384, 202_048, 128, 1, 2, 8192)
 PLANS = {
     "8B": (Model("8B", 32, 4096, 32, 8, 128, 14336, 128_256), Layout(8, 8192, 8192)),
     "70B": (Model("70B", 80, 8192, 64, 8, 128, 28672, 128_256), Layout(64, 8192, 8192)),
-    "400B MoE": (
-        Model("400B MoE", 48, 5120, 40, 8, 128, 16384, 202_048, 128, 1, 2, 8192),
-        Layout(512, 8192, 8192, expert_parallel=64),
-    ),
+    "400B MoE": (MOE, Layout(512, 8192, 8192, expert_parallel=64)),
+    "the same, experts gathered": (MOE, Layout(512, 8192, 8192)),
 }
 MACHINES = {8: Machine(400e12, 300e9, 5e-6), 64: Machine(400e12, 40e9, 15e-6), 512: Machine(400e12, 40e9, 15e-6)}
 """What is assumed of one H100 with 40 % of its products' peak, 900 GB/s of NVLink within 8 and 400 Gbit/s between nodes."""

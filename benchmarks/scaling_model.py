@@ -122,9 +122,8 @@ def memory(model: Model, layout: Layout) -> dict[str, float]:
         "logits": t * model.vocabulary * (b + 4 + 4),
     }
     if layout.engine == "fsdp2":
-        found["units in flight"] = model.largest_block * (
-            2 * b + b + 4
-        )  # two gathered, one with its gradient, one reduced
+        unit = model.largest_block + model.routed_block / layout.expert_parallel
+        found["units in flight"] = unit * (3 * b + 4)  # two gathered, the gradients of one, these again while reduced
     else:
         found["units in flight"] = 4 * whole  # DDP's buckets
     return found

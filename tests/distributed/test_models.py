@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from tests.distributed.running import gradients, on_ranks, share, wrap
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
@@ -98,6 +99,34 @@ def all_gradients(name: str, engine: str) -> list[dict[str, Tensor | None]]:
 def test_gradients_are_those_of_one_process(name: str, engine: str) -> None:
     alone = on_ranks(1, all_gradients, name, "own")[0]
     for rank in on_ranks(2, all_gradients, name, engine):
+        for labels, expected, found in zip(LABELS, alone, rank, strict=True):
+            for parameter, grad in expected.items():
+                value = found[parameter]
+                assert (grad is None) == (value is None), f"{labels} {parameter}"
+                if grad is not None:
+                    torch.testing.assert_close(value, grad, rtol=1e-9, atol=1e-13, msg=f"{labels} {parameter}")
+
+
+def small_parts() -> PreTrainedModel:
+    """Parts with fewer rows than there are ranks."""
+    return gm.partition(tiny().double().train(), {"forget": gm.Slice(heads=1, neurons=1)})
+
+
+def mesh_gradients(shape: tuple[int, ...]) -> list[dict[str, Tensor | None]]:
+    """With FSDP2 over a mesh: one dimension, or parameters replicated over the first and sharded over the second."""
+    mesh, found = init_device_mesh("cpu", shape, mesh_dim_names=("replicate", "shard")[-len(shape) :]), []
+    for labels in LABELS:
+        model, ids, mine = small_parts(), tokens(8, 9), share(8)
+        ranks = wrap(model, "fsdp2", mesh=mesh)
+        ranks(input_ids=ids[mine], labels=ids[mine], data_labels=torch.tensor(labels)[mine]).loss.backward()
+        found.append(gradients(model))
+    return found
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2)])
+def test_meshes_of_four(shape: tuple[int, ...]) -> None:
+    alone = on_ranks(1, mesh_gradients, (1,))[0]
+    for rank in on_ranks(4, mesh_gradients, shape):
         for labels, expected, found in zip(LABELS, alone, rank, strict=True):
             for parameter, grad in expected.items():
                 value = found[parameter]
