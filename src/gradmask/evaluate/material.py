@@ -57,7 +57,7 @@ def gather(
     test: Mapping[str, Any],
     roles: Mapping[str, str],
     sequences: int = 64,
-    train_sequences: int = 256,
+    train_sequences: int = 4_096,
     seed: int = 0,
 ) -> Material:
     """Take so many sequences of each domain.

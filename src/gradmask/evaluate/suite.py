@@ -31,7 +31,7 @@ class SuiteSettings:
     """How much is measured: held-out ``sequences`` and ``train_sequences`` per domain, and each measure's own."""
 
     sequences: int = 128
-    train_sequences: int = 1_024
+    train_sequences: int = 8_192
     batch_size: int = 32
     calibration: CalibrationSettings | None = field(default_factory=CalibrationSettings)
     relearning: RelearningSettings = field(default_factory=RelearningSettings)
@@ -44,7 +44,7 @@ class SuiteSettings:
 PRESETS: dict[Preset, SuiteSettings] = {
     "smallest": SuiteSettings(
         sequences=48,
-        train_sequences=256,
+        train_sequences=4_096,
         relearning=RelearningSettings(
             learning_rates=(1e-3, 3e-3), steps=128, batch_size=8, points=6, sequences=24, give_up=0.125
         ),
@@ -57,7 +57,7 @@ PRESETS: dict[Preset, SuiteSettings] = {
     ),
     "thorough": SuiteSettings(
         sequences=256,
-        train_sequences=4_096,
+        train_sequences=65_536,
         relearning=RelearningSettings(
             learning_rates=(1e-4, 3e-4, 1e-3, 3e-3), steps=800, batch_size=32, points=14, sequences=128, rank=32
         ),
