@@ -27,7 +27,7 @@ from gradmask.partitioning.matmul import merge, merge_bias
 from gradmask.partitioning.table_kinds import PREFIX
 from gradmask.partitioning.tables import SHARED, merged_table, tabled_modules
 from gradmask.removal import check_removable, without as running_without
-from gradmask.sharded import find_shards, read_into
+from gradmask.sharded import find_shards, first_rank, gathered, is_spread, read_into, together
 
 
 def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
@@ -129,7 +129,7 @@ def export(
     compact: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Write a plain Hugging Face checkpoint that needs no gradmask to load.
+    """Write a plain Hugging Face checkpoint that needs no gradmask to load; with FSDP2 a collective call.
 
     Args:
         model: a partitioned model; it is not changed.
@@ -148,6 +148,11 @@ def export(
         raise GradmaskError(f"{target} exists and is not empty: choose another folder, or pass overwrite=True")
     gone = tuple(sorted({*without, *gradmask.removed}))
     state, config = plain_state(model, gone), model.config
+    spread = is_spread(state)
+    state = gathered(state) if spread else state
+    if spread and not first_rank():
+        together()
+        return target
     if compact:
         state, config = compaction.compact(model, gradmask.cut, gone, state)
     manifest = gradmask.manifest().model_copy(update={"kind": "export", "removed": list(gone)})
@@ -164,6 +169,9 @@ def export(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    finally:
+        if spread:
+            together()
     return target
 
 

@@ -51,19 +51,19 @@ def save_sharded(model: nn.Module, path: str | Path, optimizer: Optimizer | None
     if target.exists():
         raise GradmaskError(f"{target} exists already: choose a new folder, for example one for each step")
     temporary = target.with_name(f".{target.name}.tmp")
-    _together()  # so that no rank finds the folder of another one
-    if _first():
+    together()  # so that no rank finds the folder of another one
+    if first_rank():
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-    _together()
+    together()
     state = {MODEL + name: tensor.detach() for name, tensor in _tensors(model).items()}
     if optimizer is not None:
         state |= {OPTIMIZER + name: value for name, value in _optimizer_state(model, optimizer).items()}
     dcp.save(state, storage_writer=HuggingFaceStorageWriter(str(temporary), save_distributed=True))
-    if _first():
+    if first_rank():
         describe_model(model, temporary)
         os.replace(temporary, target)
-    _together()
+    together()
     return target
 
 
@@ -267,10 +267,27 @@ def _fill(model: nn.Module, optimizer: Optimizer, slots: Mapping[str, Tensor]) -
         optimizer.state[parameter][entry] = value
 
 
-def _first() -> bool:
+def gathered(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A sharded state dict whole, on the CPU of the first rank; empty on the others. A collective call."""
+    found = {}
+    for name, tensor in state.items():
+        whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        if first_rank():
+            found[name] = whole.cpu()
+    return found
+
+
+def is_spread(state: Mapping[str, Tensor]) -> bool:
+    """Whether FSDP2 spread these tensors over ranks."""
+    return any(isinstance(tensor, DTensor) for tensor in state.values())
+
+
+def first_rank() -> bool:
+    """Whether this process is the one that writes what is written once."""
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
-def _together() -> None:
+def together() -> None:
+    """Wait for all ranks."""
     if dist.is_initialized():
         dist.barrier()

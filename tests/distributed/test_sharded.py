@@ -13,7 +13,7 @@ import torch.distributed.checkpoint as dcp
 from tests.distributed.running import batches, on_ranks, parameters, partitioned, wrap
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import get_model_state_dict
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
 from tiny import tiny, tokens
@@ -85,6 +85,29 @@ def test_a_sharded_checkpoint_is_loaded_and_exported_by_one_process(form: str, t
     exported = AutoModelForCausalLM.from_pretrained(gm.export(model, tmp_path / "plain", without=["forget"]))
     with torch.no_grad(), gm.without(model, "forget"):
         assert torch.equal(exported.eval()(tokens()).logits, model.eval()(tokens()).logits)
+
+
+def exported(folder: str, compact: bool) -> tuple[set[str], dict[str, Tensor]]:
+    """Exported from two ranks; how its merged weights are held, and what one process makes of it."""
+    model = wrap(tiny_model(), "fsdp2")
+    spread = {str(tensor.placements) for tensor in model.state_dict().values()}
+    gm.export(model, folder, without=["forget"], compact=compact)
+    return spread, {"logits": AutoModelForCausalLM.from_pretrained(folder).eval()(tokens()).logits.detach()}
+
+
+def tiny_model() -> PreTrainedModel:
+    return gm.partition(tiny().train(), {"forget": gm.Slice(heads=[2, 3], neurons=6)})
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_a_sharded_model_is_exported(compact: bool, tmp_path: Path) -> None:
+    model = tiny_model().eval()
+    with torch.no_grad(), gm.without(model, "forget"):
+        expected = model(tokens()).logits
+    for spread, found in on_ranks(2, exported, str(tmp_path / "plain"), compact):
+        assert spread == {"(Shard(dim=0),)"}
+        torch.testing.assert_close(found["logits"], expected, rtol=1e-5, atol=1e-6)
+    assert [path.name for path in tmp_path.iterdir()] == ["plain"]
 
 
 def saved(folder: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gradmask.partitioning.layout import Layout
+from gradmask.partitioning.layout import Layout, sharded_like
 from gradmask.partitioning.owned import Owned, disown, own
 from gradmask.partitioning.route import Flag, Switchboard, TokenMask
 
@@ -114,7 +114,7 @@ class RowWise(Owned):
         super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[misc]
         for name, layout in self.gradmask_layouts.items():
             parts = {group: destination.pop(f"{prefix}{name}_{group}") for group in layout.groups}
-            destination[prefix + name] = layout.assemble(parts, 0)
+            destination[prefix + name] = sharded_like(layout.assemble(parts, 0), parts[layout.groups[0]])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         for name, layout in self.gradmask_layouts.items():

@@ -76,6 +76,12 @@ class Layout:
         return torch.cat([parts[r.group].narrow(dim, r.offset, r.length) for r in self.runs], dim)
 
 
+def sharded_like(whole: Tensor, part: Tensor) -> Tensor:
+    """``whole``, spread over ranks as its ``part`` is by FSDP2, which cutting and joining undo."""
+    placements = getattr(part, "placements", None)
+    return whole if placements is None else whole.redistribute(placements=placements)  # type: ignore[missing-attribute]
+
+
 def _runs(group: str, positions: Sequence[int]) -> list[Run]:
     if not positions:
         return []

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.layout import Layout
+from gradmask.partitioning.layout import Layout, sharded_like
 from gradmask.partitioning.matmul import Call, Geometry, RoutedMatmul, merge, merge_bias, product
 from gradmask.partitioning.route import Flag, Route, Switchboard, TokenMask, both
 
@@ -124,8 +124,9 @@ class SplitLinear(nn.Module):
         return merged
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        for name, value in (("weight", self.weight), ("bias", self.bias)):
+        for name, value, parts in (("weight", self.weight, self.weights), ("bias", self.bias, self.biases)):
             if value is not None:
+                value = sharded_like(value, parts[0])
                 destination[prefix + name] = value if keep_vars else value.detach()
 
     def _load_from_state_dict(
