@@ -32,7 +32,7 @@ _SHARE = 1 << 19
 """Entries that a further thread is worth (NumPy lets go of the interpreter lock)."""
 
 _INTEGERS = {2: "int16", 4: "int32", 8: "int64"}
-"""By the bytes of an entry: the integers that select bits, p ^ ((p ^ stepped) & chosen), where chosen is -1 or 0.
+"""By the bytes of an entry: the integers that select bits, p + (stepped - p) · chosen, which wraps around and so is exact.
 
 Exact for every NaN, and for subnormal numbers where the processor flushes them; several times as fast as a masked copy or
 a `where` on a CPU when the mask is irregular.
@@ -185,18 +185,18 @@ def _numpy_choose(
         np.copyto(out, np.where(on == (batch_type == "forget"), stepped, p))
     else:
         np.copyto(chosen, on)
-        np.negative(chosen, out=chosen) if batch_type == "forget" else np.subtract(chosen, 1, out=chosen)
-        old, new = p.view(chosen.dtype), stepped.view(chosen.dtype)
-        np.bitwise_xor(old, new, out=new)
-        np.bitwise_and(new, chosen, out=new)
-        np.bitwise_xor(old, new, out=out.view(chosen.dtype))
+        old, new, found = p.view(chosen.dtype), stepped.view(chosen.dtype), out.view(chosen.dtype)
+        base, other = (old, new) if batch_type == "forget" else (new, old)
+        np.subtract(other, base, out=found)
+        np.multiply(found, chosen, out=chosen)
+        np.add(base, chosen, out=found)
 
 
 def _numpy_mask(mask: np.ndarray) -> np.ndarray:
     if mask.dtype == np.bool_:
         return mask
     on, ones = mask != 0, mask == 1
-    if (on != ones).any():
+    if np.count_nonzero(on) != np.count_nonzero(ones):
         _wrong_mask(mask[on != ones][0])
     return on
 

@@ -7,7 +7,8 @@ Three things differ from a plain linear layer:
   there are none (*learns*): autograd then leaves that part's ``.grad`` at ``None``;
 * the gradient that flows back through chosen columns can be cut (*passes*).
 
-The merged weight lives only while a product needs it; what is saved for backward are the parts themselves.
+The merged weight lives only while a product needs it; what is saved for backward are the parts themselves. Under
+autocast it is the merged weight in the lower precision, which plain autocast keeps as well.
 
 Shapes: x ``[..., in]``, y ``[..., out]``; ``[N, ·]`` is a flattened activation. A weight is ``[out, in]``, or ``[in, out]``
 where ``transposed`` (the Conv1D of GPT-2).
@@ -24,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gradmask.partitioning.layout import Layout
-from gradmask.partitioning.route import Flag, TokenMask
+from gradmask.partitioning.route import Flag, TokenMask, pick
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Call:
 def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """The weight as this call uses it: parts side by side, silent units zero, scaled units scaled."""
     geometry = call.geometry
-    whole = geometry.parts.assemble(dict(zip(geometry.parts.groups, weights, strict=True)), geometry.dim).to(dtype)
+    parts = {g: w.to(dtype) for g, w in zip(geometry.parts.groups, weights, strict=True)}
+    whole = geometry.parts.assemble(parts, geometry.dim)
     if call.silent or call.scales:
         whole = whole.clone() if whole is weights[0] else whole
         for unit in call.silent:
@@ -128,10 +130,12 @@ class RoutedMatmul(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, call: Call, *parts: Tensor) -> Tensor:
         count = len(call.learns)
         weights, biases = parts[:count], parts[count:]
-        y = _forward(call, x, weights, biases)
+        weight = merge(call, weights, x.dtype)
+        y = _forward(call, x, weight, merge_bias(call, biases, x.dtype), weights)
         needs_x = any(flag is not False and w.requires_grad for flag, w in zip(call.learns, weights, strict=True))
         ctx.call, ctx.lead, ctx.x_dtype = call, tuple(x.shape[:-1]), x.dtype
-        ctx.save_for_backward(x if needs_x else None, *weights)
+        ctx.merged = weight.dtype != weights[0].dtype
+        ctx.save_for_backward(x if needs_x else None, *((weight,) if ctx.merged else weights))
         return y
 
     @staticmethod
@@ -139,7 +143,10 @@ class RoutedMatmul(torch.autograd.Function):
         x, *weights = ctx.saved_tensors
         call, lead = ctx.call, ctx.lead
         dy = grads[0].reshape(-1, grads[0].shape[-1])
-        dx = _input_grad(call, dy, weights, lead).view(*lead, -1) if ctx.needs_input_grad[0] else None
+        dx = None
+        if ctx.needs_input_grad[0]:
+            weight = weights[0] if ctx.merged else merge(call, weights, dy.dtype)
+            dx = _input_grad(call, dy, weight, lead).view(*lead, -1)
         needed = ctx.needs_input_grad[2:]
         count = len(call.learns)
         learns = tuple(flag if need else False for flag, need in zip(call.learns, needed[:count], strict=True))
@@ -150,10 +157,8 @@ class RoutedMatmul(torch.autograd.Function):
         return (dx, None, *dw, *_bias_grads(call, bias_learns, dy, lead))
 
 
-def _forward(call: Call, x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
+def _forward(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None, weights: Sequence[Tensor]) -> Tensor:
     geometry = call.geometry
-    weight = merge(call, weights, x.dtype)
-    bias = merge_bias(call, biases, x.dtype)
     if not call.gates:
         return product(x, weight, bias, geometry.transposed, geometry.bias_apart)
     if geometry.split == "out":
@@ -178,7 +183,7 @@ def add_rows(y: Tensor, x: Tensor, weight: Tensor, mask: TokenMask, lead: tuple[
         y += x.masked_fill(~mask.rows(lead).unsqueeze(1), 0) @ weight
         return
     chosen = mask.index(lead)
-    piece = x[chosen] @ weight
+    piece = pick(x, chosen) @ weight
     if isinstance(chosen, slice):
         y[chosen] += piece
     else:
@@ -195,12 +200,11 @@ def _gate(call: Call, flat: Tensor, lead: tuple[int, ...]) -> None:
         _units(call.geometry, flat, unit, dim=1).mask_rows_(mask.rows(lead))
 
 
-def _input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
+def _input_grad(call: Call, dy: Tensor, weight: Tensor, lead: tuple[int, ...]) -> Tensor:
     geometry = call.geometry
     if call.gates and geometry.split == "out":
         dy = dy.clone()
         _gate(call, dy, lead)
-    weight = merge(call, weights, dy.dtype)
     dx = dy @ (weight.t() if geometry.transposed else weight)
     if geometry.split == "in":
         _gate(call, dx, lead)

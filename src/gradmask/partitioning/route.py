@@ -66,7 +66,7 @@ class TokenMask:
         if torch.compiler.is_compiling():
             return masked.masked_fill(~self.rows(lead).unsqueeze(1), 0), *others
         chosen = self.index(lead)
-        return masked[chosen], *(other[chosen] for other in others)
+        return tuple(pick(x, chosen) for x in (masked, *others))
 
     def __and__(self, other: TokenMask) -> TokenMask:
         if self is other:
@@ -84,6 +84,11 @@ class TokenMask:
         if second.dim() < first.dim():
             second = second.unsqueeze(1)
         return TokenMask(first & second)
+
+
+def pick(x: Tensor, chosen: slice | Tensor) -> Tensor:
+    """Rows of ``x``: a view where they are neighbours (`index_select` is several times as fast as ``x[chosen]``)."""
+    return x[chosen] if isinstance(chosen, slice) else x.index_select(0, chosen)
 
 
 Flag = bool | TokenMask
