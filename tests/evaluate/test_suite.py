@@ -9,6 +9,7 @@ import gradmask as gm
 from evaluate.domains import material
 from gradmask.evaluate.attacks.relearning import RelearningSettings
 from gradmask.evaluate.calibration import CalibrationSettings
+from gradmask.evaluate.findings import ModelFindings
 from gradmask.evaluate.names import ATTACKS, COMPARING, MEASURES, OF_A_MODEL, QUICK
 from gradmask.evaluate.suite import PRESETS, SuiteSettings, examine
 from tiny import tiny
@@ -54,3 +55,22 @@ def test_names_and_presets() -> None:
     assert set(QUICK) < set(MEASURES)
     sizes = [len(p.relearning.grid(True)) * p.relearning.steps * p.relearning.batch_size for p in PRESETS.values()]
     assert sizes == sorted(sizes)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_cuda_model_is_measured_as_on_the_processor() -> None:
+    def found(device: str) -> ModelFindings:
+        model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=16, embeddings=True)})
+        return examine(model.to(device), "removed", material(), OF_A_MODEL, SMALL, target=4.0, end=2)
+
+    here, there = found("cpu"), found("cuda")
+    for attack, other in zip(here.relearning.attacks, there.relearning.attacks, strict=True):  # type: ignore[union-attr]
+        for point, same in zip(attack.curve, other.curve, strict=True):
+            assert same.losses == pytest.approx(point.losses, abs=1e-3)
+    assert there.quantization.after["int4"] == pytest.approx(here.quantization.after["int4"], abs=1e-2)  # type: ignore[union-attr]
+    assert there.context.gain == pytest.approx(here.context.gain, abs=1e-2)  # type: ignore[union-attr]
+    assert there.membership.loss_auc == pytest.approx(here.membership.loss_auc, abs=0.02)  # type: ignore[union-attr]
+    assert there.gradients.norms["forget"] == pytest.approx(here.gradients.norms["forget"], rel=1e-2)  # type: ignore[union-attr]
+    assert there.probes.accuracy == pytest.approx(here.probes.accuracy, abs=0.1)  # type: ignore[union-attr]
+    assert there.extraction is not None
+    assert there.generations is not None

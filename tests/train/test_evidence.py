@@ -14,7 +14,7 @@ from gradmask.data.arrow import column
 from gradmask.evaluate.findings import Findings
 from gradmask.evaluate.names import MEASURES, OF_A_MODEL
 from gradmask.evaluate.results import Results, read_results
-from gradmask.train import examination
+from gradmask.train import evidence, examination
 from gradmask.train.amounts import suite_of
 from gradmask.train.comparison import compute
 from gradmask.train.evidence import attack_run, changed_recipe, evaluate_run
@@ -84,8 +84,8 @@ def test_what_was_measured_is_kept(measured: Results, monkeypatch: pytest.Monkey
     assert fewer.findings.compute is None
     with pytest.raises(pytest.fail.Exception, match="measured again"):
         evaluate_run(folder, changes=[*ALL, "evaluate.preset=standard"])
-    evidence = next((folder.path / "evidence").iterdir())
-    evidence.write_text("{", encoding="utf-8")
+    finding = next((folder.path / "evidence").iterdir())
+    finding.write_text("{", encoding="utf-8")
     with pytest.raises(pytest.fail.Exception, match="measured again"):
         evaluate_run(folder, changes=ALL)
 
@@ -105,6 +105,24 @@ def test_attacks_alone(trained: Path, measured: Results, tmp_path: Path) -> None
         f"gradmask attack {copy} --set " + " --set ".join(f"'{c}'" if "[" in c else c for c in SMALL)
     )
     assert any("of 11: gradmask, removed model: relearning 1 of 2" in line for line in lines)
+
+
+def test_tasks_are_run_on_every_model(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple] = []
+
+    def harness(model: object, tokenizer: object, *given: object) -> dict[str, dict[str, float]]:
+        asked.append(given)
+        return {"quiz": {"acc": 0.5}}
+
+    monkeypatch.setattr(evidence, "require_harness", lambda: None)
+    monkeypatch.setattr(evidence, "evaluate_tasks", harness)
+    changes = ["evaluate.measures=[]", "evaluate.tasks=[quiz]", "evaluate.tasks_limit=3", "evaluate.tasks_path=here"]
+    found = evaluate_run(RunFolder(trained), changes=changes)
+    assert found.findings.tasks == dict.fromkeys(
+        ["gradmask/full", "gradmask/removed", *ARMS[1:]], {"quiz": {"acc": 0.5}}
+    )
+    assert {given[1] for given in asked} == {"full", "removed"}
+    assert all(given == (["quiz"], given[1], "here", 3, 32) for given in asked)
 
 
 def test_only_the_evaluate_section_can_be_changed(trained: Path) -> None:

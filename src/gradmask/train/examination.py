@@ -85,6 +85,7 @@ class Examination:
     pace: Pace
     models: dict[str, PreTrainedModel] = field(default_factory=dict)
     """The arm that was looked at last: one is held at a time."""
+    hashes: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> SuiteSettings:
@@ -144,8 +145,10 @@ class Examination:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def weights(self, arm: str) -> list[str]:
-        """The hashes of an arm's weight files."""
-        return [sha256(path) for path in sorted(self.folder.arm(arm).model.glob("*.safetensors"))]
+        """The hashes of an arm's weight files, read once."""
+        if arm not in self.hashes:
+            self.hashes[arm] = [sha256(path) for path in sorted(self.folder.arm(arm).model.glob("*.safetensors"))]
+        return self.hashes[arm]
 
     def kept(self, job: Job) -> Any:
         """What an earlier call found, or None where something that it depends on has changed since."""
