@@ -26,6 +26,9 @@ def test_a_policy_prints_itself_as_a_table() -> None:
     assert "label       retain                  joint" in text
     assert "runs, learns p=0.25" in text
     assert "one random removable group runs with probability 0.1" in text
+    rehearsing = gm.Policy("mine", rehearsal=0.1)
+    assert "retain is routed as one random removable group with probability 0.1" in str(rehearsing)
+    assert rehearsing.random
 
 
 def test_only_tables_with_probabilities_draw() -> None:
@@ -36,6 +39,7 @@ def test_only_tables_with_probabilities_draw() -> None:
     ("make", "message"),
     [
         (lambda: gm.Cell(runs=1.5), "probability from 0 to 1, got 1.5"),
+        (lambda: gm.Policy("mine", rehearsal=2.0), "probability from 0 to 1, got 2.0"),
         (lambda: gm.Policy("mine", {"forget": {}}), "unknown row 'forget'"),
         (lambda: gm.Policy("mine", {"group": {"self": gm.Cell()}}), "unknown column 'self'"),
         (lambda: resolve_policy("sgmt"), "Did you mean 'sgtm'"),

@@ -71,6 +71,25 @@ def test_gram_runs_at_most_one_random_group_on_a_retain_example() -> None:
     assert route.learn("a") is False
 
 
+@pytest.mark.parametrize("shape", [(200,), (200, 3)])
+def test_rehearsal_routes_some_retain_examples_as_a_random_group(shape: tuple[int, ...]) -> None:
+    policy = gm.Policy("rehearsing", gm.POLICIES["sgtm"].rows, rehearsal=0.4)
+    labels = torch.zeros(shape, dtype=torch.long)
+    labels[100:] = -1
+    route = router(policy, ("a", "b"), seed=3).route(labels, 200, training=True)
+
+    def masks(flag: Any) -> list[torch.Tensor]:
+        return [flag(g).mask.view(200, -1)[:, 0] for g in ("retain", "a", "b")]
+
+    retain, a, b = masks(route.learn)
+    assert torch.equal(retain[:100], ~(a | b)[:100])
+    assert not (a & b)[:100].any()
+    assert 25 < int((a | b)[:100].sum()) < 55
+    assert (retain & a & b)[100:].all()
+    assert torch.equal(torch.stack([route.run(g).mask for g in "ab"]), torch.stack([route.learn(g).mask for g in "ab"]))  # type: ignore[union-attr]
+    assert router(policy, ("a", "b")).route(labels[:100], 100, training=False).run("a") is False
+
+
 def test_nothing_is_drawn_outside_training() -> None:
     r = router(gm.gram(0.5, 0.5), ("a", "b"))
     assert r.route("retain", 4, training=False).run("a") is False

@@ -46,15 +46,22 @@ class PolicyEntry(_Strict):
     rows: dict[str, dict[str, tuple[float, float, float]]]
     joint: list[str] = []
     run_one_other: float = 0.0
+    rehearsal: float = 0.0
 
     @classmethod
     def of(cls, policy: Policy) -> PolicyEntry:
         rows = {r: {c: (x.runs, x.learns, x.passes) for c, x in cells.items()} for r, cells in policy.rows.items()}
-        return cls(name=policy.name, rows=rows, joint=list(policy.joint), run_one_other=policy.run_one_other)
+        return cls(
+            name=policy.name,
+            rows=rows,
+            joint=list(policy.joint),
+            run_one_other=policy.run_one_other,
+            rehearsal=policy.rehearsal,
+        )
 
     def policy(self) -> Policy:
         rows = {r: {c: Cell(*x) for c, x in cells.items()} for r, cells in self.rows.items()}
-        return Policy(self.name, rows, tuple(self.joint), self.run_one_other)
+        return Policy(self.name, rows, tuple(self.joint), self.run_one_other, self.rehearsal)
 
 
 class SelfLabelingEntry(_Strict):

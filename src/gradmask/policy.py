@@ -49,12 +49,15 @@ class Policy:
         rows: row name -> column name -> `Cell`; a missing cell is *always*.
         joint: kinds or patterns of parameters that the policy makes joint, besides the user's.
         run_one_other: on a ``retain`` example, the probability that one removable group, drawn at random, runs too.
+        rehearsal: the probability that a ``retain`` example is routed as an example of one removable group, drawn at
+            random: the group learns to leave alone what is not its own, which the full model needs, and nothing else does.
     """
 
     name: str
     rows: Mapping[str, Mapping[str, Cell]] = field(default_factory=dict)
     joint: tuple[str, ...] = ()
     run_one_other: float = 0.0
+    rehearsal: float = 0.0
 
     def __post_init__(self) -> None:
         for row, cells in self.rows.items():
@@ -63,7 +66,7 @@ class Policy:
             for column in cells:
                 if column not in COLUMNS:
                     raise GradmaskError(f"policy {self.name!r}: unknown column {column!r}; one of {', '.join(COLUMNS)}")
-        Cell(runs=self.run_one_other)
+        Cell(runs=self.run_one_other, learns=self.rehearsal)
 
     def cell(self, row: str, column: str) -> Cell:
         """The cell of a row and a column."""
@@ -73,7 +76,7 @@ class Policy:
     def random(self) -> bool:
         """Whether any cell is a probability strictly between never and always."""
         values = [v for row in self.rows.values() for c in row.values() for v in (c.runs, c.learns, c.passes)]
-        return any(0.0 < v < 1.0 for v in [*values, self.run_one_other])
+        return any(0.0 < v < 1.0 for v in [*values, self.run_one_other, self.rehearsal])
 
     def __str__(self) -> str:
         lines = [f"{'label':<12}" + "".join(f"{column:<24}" for column in COLUMNS)]
@@ -83,6 +86,8 @@ class Policy:
         notes = [f"joint by policy: {', '.join(self.joint)}"] if self.joint else []
         if self.run_one_other:
             notes.append(f"on retain, one random removable group runs with probability {self.run_one_other:g}")
+        if self.rehearsal:
+            notes.append(f"retain is routed as one random removable group with probability {self.rehearsal:g}")
         return "\n".join([f"policy {self.name}", *lines, *notes])
 
 

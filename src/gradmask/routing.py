@@ -49,10 +49,11 @@ class Router:
         if data_labels is None:
             return self.board.compose({}, {}, {})
         labels = self.encode(data_labels, batch)
-        present = sorted(set(labels.flatten().tolist())) if isinstance(labels, Tensor) else [labels]
         draw = self._stream(batch) if training and self.policy.random else None
-        if isinstance(labels, int):
-            labels = torch.full((batch,), labels) if draw else labels
+        if draw is not None:
+            labels = torch.full((batch,), labels) if isinstance(labels, int) else labels
+            labels = self._rehearse(labels, draw)
+        present = sorted(set(labels.flatten().tolist())) if isinstance(labels, Tensor) else [labels]
         made: dict[object, Flag] = {}
         flags = {
             what: {g: self._flag(g, what, labels, present, draw, made) for g in self.board.groups}
@@ -151,15 +152,21 @@ class Router:
 
         return draw
 
+    def _rehearse(self, labels: Tensor, draw: Draw) -> Tensor:
+        chosen = self._random_group(labels, draw, self.policy.rehearsal)
+        return torch.where((labels == 0) & (chosen > 0), chosen, labels)
+
     def _run_one_other(self, runs: dict[str, Flag], labels: Tensor, draw: Draw) -> None:
-        chosen = (draw("which") * len(self.removable)).long().clamp(max=len(self.removable) - 1)
-        chosen = torch.where(draw("whether") < self.policy.run_one_other, chosen, torch.full_like(chosen, -1)).to(
-            labels.device
-        )
-        chosen = chosen.view(-1, *[1] * (labels.dim() - 1))
-        for i, group in enumerate(self.removable):
-            extra = (labels == 0) & (chosen == i)
+        chosen = self._random_group(labels, draw, self.policy.run_one_other)
+        for group in self.removable:
+            extra = (labels == 0) & (chosen == self.ids[group])
             runs[group] = _flag(_as_mask(runs[group], labels) | extra)
+
+    def _random_group(self, labels: Tensor, draw: Draw, probability: float) -> Tensor:
+        """For each example the id of a group, or, with what is left of the probability, 0; as wide as ``labels``."""
+        which = (draw("which") * len(self.removable)).long().clamp(max=len(self.removable) - 1) + 1
+        chosen = torch.where(draw("whether") < probability, which, 0).to(labels)
+        return chosen.view(-1, *[1] * (labels.dim() - 1))
 
 
 def _by_label(labels: Tensor, odds: Mapping[int, float], draw: Draw | None, question: object) -> Tensor:

@@ -42,6 +42,12 @@ def test_every_policy_passes(policy: str) -> None:
     assert gm.check(partitioned(policy=policy, num_hidden_layers=1)).raise_for_failures().ok
 
 
+def test_a_rehearsing_policy_passes() -> None:
+    policy = gm.Policy("rehearsing", gm.POLICIES["sgtm"].rows, rehearsal=0.3)
+    model = gm.partition(tiny(num_hidden_layers=1), GROUPS, policy=policy)
+    assert gm.check(model).raise_for_failures().ok
+
+
 def everything(model: Any, optimizer: torch.optim.Optimizer) -> list[Any]:
     gradmask, board = model.gradmask, model.gradmask.board
     state = [optimizer.state[p] for p in model.parameters()]

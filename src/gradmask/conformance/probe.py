@@ -120,8 +120,12 @@ class Probe:
         column = group if group in (RETAIN, JOINT) else "own" if group == label else "other"
         policy = self.gradmask.policy
         cell = policy.cell(row, column)
-        extra = policy.run_one_other if (row, column) == (RETAIN, "other") else 0.0
-        return Cell(max(cell.runs, extra), cell.learns, cell.passes)
+        if row == RETAIN and column == "other":
+            return Cell(max(cell.runs, policy.run_one_other, policy.rehearsal), max(cell.learns, policy.rehearsal))
+        if row == RETAIN and policy.rehearsal:
+            taught = policy.rehearsal * policy.cell("group", column).learns
+            return Cell(cell.runs, (1 - policy.rehearsal) * cell.learns + taught, cell.passes)
+        return cell
 
     def silent(self, label: str) -> tuple[str, ...]:
         """The groups that never run for this label."""
