@@ -68,3 +68,12 @@ def test_a_pretrained_model_with_its_tokenizer(tmp_path: Path) -> None:
         GradmaskError, match=r"has 280 embeddings, but the tokenizer has \d+ tokens: give the model's own"
     ):
         train(tiny_recipe(tmp_path, *changes, f"output={tmp_path}/third", "data.tokenizer.vocab_size=300"))
+
+
+@pytest.mark.parametrize(("asked", "found"), [("null", 0.0), ("0.2", 0.2)])
+def test_rehearsal_is_added_to_the_policy(tmp_path: Path, asked: str, found: float) -> None:
+    recipe = tiny_recipe(tmp_path, f"partition.rehearsal={asked}")
+    prepared = prepare(recipe.data, tmp_path / "data")
+    model = cut_model(new_model(recipe, prepared.tokenizer), recipe.partition)
+    assert model.gradmask.policy.rehearsal == found  # type: ignore[union-attr]
+    assert gm.POLICIES["sgtm"].rehearsal == 0.0

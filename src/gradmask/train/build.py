@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, cast
 
 import torch
@@ -17,6 +17,7 @@ from transformers.models.auto.modeling_auto import (
 import gradmask as gm
 from gradmask.data.spec import DataSpec
 from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.policy import resolve_policy
 from gradmask.train.problems import Problem
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import ModelSpec, PartitionSpec, Recipe, TrainSpec
@@ -49,7 +50,10 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     slices = {name: gm.Slice(**group.model_dump()) for name, group in partition.groups.items()}
     own = partition.self_labeling
     labeling = gm.SelfLabeling(**own.model_dump()) if own else False
-    return gm.partition(model, slices, partition.joint, partition.policy, seed, labeling, exact=partition.exact)
+    policy = resolve_policy(partition.policy)
+    if partition.rehearsal is not None:
+        policy = replace(policy, rehearsal=partition.rehearsal)
+    return gm.partition(model, slices, partition.joint, policy, seed, labeling, exact=partition.exact)
 
 
 @quiet()

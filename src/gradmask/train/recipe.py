@@ -86,6 +86,12 @@ class PartitionSpec(_Part):
     groups: dict[Identifier, GroupSpec] = Field({"forget": GroupSpec(heads=1 / 32, neurons=1 / 16)}, min_length=1)
     joint: list[str] = Field([], description="kinds or patterns of parameters that every label updates")
     policy: str = Field("sgtm", description="a built-in table's name")
+    rehearsal: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of the retain examples that teach a random group instead; null: the policy's",
+    )
     exact: bool = Field(True, description="false: the published dynamics, zero gradients under one optimizer")
     self_labeling: Annotated[SelfLabelingSpec | None, BeforeValidator(_switch)] = Field(
         None, description="true, or its settings; false: unlabeled examples stay unlabeled"
