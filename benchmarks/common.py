@@ -45,6 +45,11 @@ def alternate(cases: Mapping[str, Callable[[], Any]], rounds: int, warmup: int =
     return seconds
 
 
+def median_of(run: Callable[[], Any], repeats: int) -> float:
+    """Median seconds of ``run``, after one run that is not counted."""
+    return statistics.median(alternate({"": run}, repeats)[""])
+
+
 def rows(seconds: Mapping[str, list[float]], baseline: str) -> list[dict[str, Any]]:
     """Median, spread, and the ratio to the baseline: the median over rounds of the ratio within the round."""
     base = seconds[baseline]
@@ -67,6 +72,12 @@ def table(title: str, found: list[dict[str, Any]], targets: Mapping[str, float] 
         target = (targets or {}).get(row["case"])
         times = "".join(f"{row[key] * 1e3:>9.1f} ms" for key in ("median_s", "min_s", "max_s"))
         print(f"{row['case']:<28}{times}{row['ratio']:>9.3f}{f'{target:.2f}' if target else '':>9}")
+
+
+def memory(field: str) -> int:
+    """``VmRSS`` (held now) or ``VmHWM`` (most held so far) of this process, in bytes (Linux)."""
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(field))
+    return int(line.split()[1]) * 1024
 
 
 def write(path: str | None, result: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 import gradmask as gm
-from benchmarks.common import alternate, machine, rows, table, write
+from benchmarks.common import alternate, machine, memory, rows, table, write
 
 TARGET = 1.2
 
@@ -27,12 +27,6 @@ def cases(theta: Any, grad: Any, masks: dict[str, Any]) -> dict[str, Callable[[]
                 theta, grad, m, 0.1, b
             )
     return found
-
-
-def memory(field: str) -> int:
-    """``VmRSS`` or ``VmHWM`` of this process, in bytes (Linux)."""
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(field))
-    return int(line.split()[1]) * 1024
 
 
 def peak_of(run: Callable[[], Any], array_bytes: int) -> float | None:

@@ -1,9 +1,11 @@
 """A training step of a partitioned model against the same step of the plain model, for every kind of label.
 
-    python -m benchmarks.training [--width 256] [--rounds 10] [--precision fp32] [--json PATH]
+    python -m benchmarks.training [--width 256] [--rounds 10] [--precision fp32] [--compile] [--json PATH]
 
 Also the strawman that the method is often coded as: boolean masks multiplied into ``.grad``, one AdamW over everything, and the
-old values put back where nothing should have moved.
+old values put back where nothing should have moved. Two floors of a forget step are printed: counted (`benchmarks.costs`), and
+measured: the plain step less the weight-gradient products and the optimizer, timed alone (`benchmarks.floor`). The optimizer
+is the `Trainer`'s default, fused AdamW, on both sides.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
 from benchmarks.common import alternate, machine, rows, table, write
+from benchmarks.costs import Shape, ratios
+from benchmarks.floor import unneeded_seconds
 
 TARGETS = {
     "forget": 0.75,
@@ -30,12 +34,12 @@ TARGETS = {
 VOCABULARY, LAYERS, BATCH, LENGTH = 8192, 6, 8, 256
 
 
-def build(width: int) -> PreTrainedModel:
+def build(width: int, layers: int = LAYERS) -> PreTrainedModel:
     """Llama-style: heads of 32, an MLP four times as wide as the model."""
     config = AutoConfig.for_model(
         "llama",
         hidden_size=width,
-        num_hidden_layers=LAYERS,
+        num_hidden_layers=layers,
         num_attention_heads=width // 32,
         num_key_value_heads=width // 32,
         intermediate_size=4 * width,
@@ -43,6 +47,12 @@ def build(width: int) -> PreTrainedModel:
         max_position_embeddings=LENGTH,
     )
     return AutoModelForCausalLM.from_config(config)
+
+
+def shape_of(width: int, layers: int = LAYERS) -> Shape:
+    """What `benchmarks.costs` counts for `build` with a group of one head and 64 neurons."""
+    block = 4 * width * width + 3 * width * 4 * width
+    return Shape(layers, width, 4 * width, VOCABULARY, LENGTH, share=(4 * 32 + 3 * 64) * width / block)
 
 
 def labels() -> dict[str, Any]:
@@ -58,7 +68,7 @@ def labels() -> dict[str, Any]:
     }
 
 
-def trained(model: PreTrainedModel, ids: torch.Tensor, precision: str, **inputs: Any) -> Callable[[], None]:
+def trained(model: Any, ids: torch.Tensor, precision: str, **inputs: Any) -> Callable[[], None]:
     """One optimizer step."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.1, fused=True)
 
@@ -97,18 +107,22 @@ def strawman(model: PreTrainedModel, ids: torch.Tensor, forget: bool) -> Callabl
     return step
 
 
-def forget_floor(width: int) -> float:
-    """The share of a plain step's products that a forget step needs: everything but the retain group's weight gradients.
-
-    Counted in multiply-adds per token: three products per weight (forward, input gradient, weight gradient), attention's
-    two products forward and four backward, and the first layer's input gradient, which neither step needs.
-    """
-    block = 4 * width * width + 3 * width * 4 * width
-    head = width * VOCABULARY
-    attention = 2 * width * LENGTH  # forward; full rows, as the kernel computes them
-    plain = LAYERS * (3 * block + 3 * attention) + 3 * head
-    forget = LAYERS * (2 * block + 3 * attention) + 2 * head
-    return forget / plain
+def compare(width: int, precision: str, rounds: int, compiled: bool = False, layers: int = LAYERS) -> dict[str, Any]:
+    """Rows for every label against the plain step, with the counted ratios and this machine's floor of a forget step."""
+    ids = torch.randint(VOCABULARY, (BATCH, LENGTH), generator=torch.Generator().manual_seed(0))
+    plain = build(width, layers)
+    model = gm.partition(copy.deepcopy(plain), {"forget": gm.Slice(heads=1, neurons=64)})
+    bare = copy.deepcopy(plain)
+    if compiled:
+        plain, model = torch.compile(plain), torch.compile(model)
+    cases = {"plain": trained(plain, ids, precision)}
+    cases |= {name: trained(model, ids, precision, data_labels=x) for name, x in labels().items()}
+    if precision == "fp32" and not compiled:
+        cases["strawman, forget"] = strawman(copy.deepcopy(bare), ids, forget=True)
+    found = rows(alternate(cases, rounds), "plain")
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    floor = 1 - unneeded_seconds(bare, BATCH * LENGTH, dtype) / found[0]["median_s"]
+    return {"rows": found, "counted": ratios(shape_of(width, layers)), "floor": floor}
 
 
 def main() -> None:
@@ -116,23 +130,21 @@ def main() -> None:
     parser.add_argument("--width", type=int, nargs="*", default=[256, 512])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--precision", choices=["fp32", "bf16"], nargs="*", default=["fp32", "bf16"])
+    parser.add_argument("--compile", action="store_true", help="both sides under torch.compile")
     parser.add_argument("--json")
     args = parser.parse_args()
     print(machine())
     result: dict[str, Any] = {}
     for width in args.width:
         for precision in args.precision:
-            ids = torch.randint(VOCABULARY, (BATCH, LENGTH), generator=torch.Generator().manual_seed(0))
-            plain = build(width)
-            model = gm.partition(copy.deepcopy(plain), {"forget": gm.Slice(heads=1, neurons=64)})
-            cases = {"plain": trained(plain, ids, precision)}
-            cases |= {name: trained(model, ids, precision, data_labels=x) for name, x in labels().items()}
-            if precision == "fp32":
-                cases["strawman, forget"] = strawman(copy.deepcopy(plain), ids, forget=True)
-            found = rows(alternate(cases, args.rounds), "plain")
+            told = compare(width, precision, args.rounds, args.compile)
             title = f"{LAYERS} x {width}, vocabulary {VOCABULARY}, {BATCH} x {LENGTH} tokens, {precision}"
-            table(f"{title} (floor of a forget step by operations: {forget_floor(width):.2f})", found, TARGETS)
-            result[title] = {"rows": found, "forget_floor": forget_floor(width)}
+            title += ", compiled" if args.compile else ""
+            table(title, told["rows"], TARGETS)
+            print(
+                f"floor of a forget step: {told['counted']['forget']:.2f} by operations, {told['floor']:.2f} measured"
+            )
+            result[title] = told
     write(args.json, result)
 
 
