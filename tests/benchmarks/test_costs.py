@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from benchmarks.__main__ import commands
 from benchmarks.costs import LARGE, Shape, merging, products, ratios
 
