@@ -23,8 +23,15 @@ import gradmask as gm
 from tiny import tiny, tokens
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["tests.distributed.running", "transformers.models.llama.modeling_llama"])
-WAIT = 120
+FORKED.set_forkserver_preload(
+    [
+        "tests.distributed.running",
+        "torch.distributed.checkpoint",
+        "transformers.models.llama.modeling_llama",
+        "transformers.trainer",
+    ]
+)
+WAIT = 240
 """Seconds after which a group of processes counts as hung."""
 
 
@@ -57,7 +64,7 @@ def _job(rank: int, world: int, folder: str, function: Callable[..., Any], args:
     os.environ.update({name: str(value) for name, value in here.items()}, ACCELERATE_USE_CPU="true")
     store = f"file://{folder}/store"
     try:
-        dist.init_process_group("gloo", store, timedelta(seconds=WAIT / 2), world, rank)
+        dist.init_process_group("gloo", store, timedelta(seconds=WAIT), world, rank)
         torch.save(function(*args), f"{folder}/{rank}.pt")
         dist.barrier()
         dist.destroy_process_group()

@@ -34,10 +34,12 @@ def check(losses: dict[str, float]) -> None:
     assert losses["forget without"] > losses["forget"] + 0.3
 
 
+@pytest.mark.slow
 def test_ddp_loop(tmp_path: Path) -> None:
     check(launched(*TORCHRUN, str(ROOT / "examples/ddp_loop.py"), folder=tmp_path))
 
 
+@pytest.mark.slow
 def test_fsdp2_loop_and_going_on(tmp_path: Path) -> None:
     script = str(ROOT / "examples/fsdp2_loop.py")
     first = launched(*TORCHRUN, script, folder=tmp_path)
