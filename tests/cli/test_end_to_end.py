@@ -75,6 +75,21 @@ def test_report_is_made_again(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert page.read_bytes() == before
 
 
+def test_the_trained_model_is_checked_on_text(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "prose.txt"
+    text.write_text("Once upon a time there was a lighthouse by the sea. " * 20, encoding="utf-8")
+    assert main(["check", str(run), "--text", str(text), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] is True
+    assert said["checkpoint"] == str(run / "arms/gradmask/model")
+    text.write_bytes(b"caf\xe9 " * 20)
+    assert main(["check", str(run), "--text", str(text)]) == 2
+    assert "is no UTF-8 text" in capsys.readouterr().err
+    text.write_text("a", encoding="utf-8")
+    assert main(["check", str(run), "--text", str(text)]) == 2
+    assert "needed: at least 4" in capsys.readouterr().err
+
+
 def test_an_export_is_a_plain_model(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "plain"
     assert main(["export", str(run), str(out), "--without", "forget", "--json"]) == 0

@@ -31,10 +31,15 @@ def checkpoint_of(source: Path) -> Path:
     raise GradmaskError(f"{source} is no run (no recipe.yaml) and no partitioned checkpoint (no gradmask.json)")
 
 
+def tokenizer_folder(checkpoint: Path) -> Path | None:
+    """Where the checkpoint's tokenizer is: beside its weights, or with its run's trained model."""
+    places = (checkpoint, checkpoint.parent / "model")
+    return next((place for place in places if (place / "tokenizer_config.json").is_file()), None)
+
+
 def copy_tokenizer(checkpoint: Path, target: Path) -> None:
-    """Put the checkpoint's tokenizer, where it or its run has one, beside the export."""
-    for place in (checkpoint, checkpoint.parent / "model"):
-        if (place / "tokenizer_config.json").is_file():
-            tokenizer: Any = AutoTokenizer.from_pretrained(place)
-            tokenizer.save_pretrained(target)
-            return
+    """Put the checkpoint's tokenizer, where there is one, beside the export."""
+    place = tokenizer_folder(checkpoint)
+    if place is not None:
+        tokenizer: Any = AutoTokenizer.from_pretrained(place)
+        tokenizer.save_pretrained(target)
