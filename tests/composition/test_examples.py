@@ -9,7 +9,9 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LAUNCHED = {"ddp_loop", "fsdp2_loop"}  # by torchrun: tests/distributed/test_examples.py
-SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in {"toy", *LAUNCHED})
+SCRIPTS = sorted(
+    path.stem for path in EXAMPLES.glob("*.py") if path.stem not in {"toy", "esm2_forward_mask", *LAUNCHED}
+)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -23,3 +25,10 @@ def test_an_example_removes_its_language(name: str, tmp_path: Path, monkeypatch:
     assert losses["forget"] < 1.0
     assert losses["retain without"] < losses["retain"] + 0.1
     assert losses["forget without"] > losses["forget"] + 0.3
+
+
+def test_without_forward_masks_a_protein_model_does_not_survive_the_removal() -> None:
+    """A published port never masked the forward pass on retain data and declared the method not viable."""
+    found = runpy.run_path(str(EXAMPLES / "esm2_forward_mask.py"))["main"](steps=300)
+    assert found["sgtm"]["removed"] < 5
+    assert found["equation_only"]["removed"] > 2 * found["sgtm"]["removed"]

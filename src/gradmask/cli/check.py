@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -66,7 +66,8 @@ def _tokens(checkpoint: Path, text: Path) -> Tensor:
         words = text.read_text(encoding="utf-8")[: TOKENS * 100]
     except UnicodeDecodeError as error:
         raise GradmaskError(f"{text} is no UTF-8 text: {error.reason} at byte {error.start}") from None
-    ids = AutoTokenizer.from_pretrained(place)(words, return_tensors="pt", verbose=False)["input_ids"][0]
+    tokenizer: Any = AutoTokenizer.from_pretrained(place)
+    ids = tokenizer(words, return_tensors="pt", verbose=False)["input_ids"][0]
     length = min(TOKENS, len(ids) // 2)
     if length < 2:
         raise GradmaskError(f"{text} has {len(ids)} tokens, needed: at least 4")
