@@ -1,8 +1,8 @@
 """Why the forward pass is masked, too: a protein model whose removable group ran on retain data cannot do without it.
 
-A tiny ESM-2 learns two families of made-up proteins, one of which is to be removed: once with gradient masks alone (policy
-`equation_only`), once with `sgtm`, whose retain examples run without the group. Then the group is removed, and the
-pseudo-perplexity of the family that was to stay is measured.
+A tiny ESM-2 learns two families of made-up proteins, one of which is to be removed: with gradient masks alone (policy
+`equation_only`), with `sgtm`, whose retain examples run without the group, and with `sgtm` and rehearsal, which keeps the
+full model whole, too. Then the group is removed, and the pseudo-perplexity of the family that was to stay is measured.
 
 Run: python examples/esm2_forward_mask.py [steps]
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ import gradmask as gm
 
 AMINO_ACIDS, START, MASK, LENGTH = 20, 4, 32, 48
 FAMILIES = {"retain": 0, "forget": 1}
+SGTM = gm.POLICIES["sgtm"]
+POLICIES = (gm.POLICIES["equation_only"], SGTM, replace(SGTM, name="sgtm, rehearsal", rehearsal=0.1))
 
 
 def proteins(family: str, count: int, seed: int) -> torch.Tensor:
@@ -40,7 +43,7 @@ def masked(ids: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
     return {"input_ids": ids.masked_fill(hidden, MASK), "labels": ids.masked_fill(~hidden, -100)}
 
 
-def trained(policy: str, steps: int) -> Any:
+def trained(policy: gm.Policy, steps: int) -> Any:
     """A partitioned ESM-2 after ``steps`` batches, half of them from each family."""
     torch.manual_seed(0)
     config = AutoConfig.for_model(
@@ -80,13 +83,13 @@ def main(steps: int = 400) -> dict[str, dict[str, float]]:
     """Print and return the pseudo-perplexities: policy -> model -> value on the family that stays."""
     found = {}
     print(f"{'policy':<16}{'full model':>12}{'removed':>12}   pseudo-perplexity of the retain family")
-    for policy in ("equation_only", "sgtm"):
+    for policy in POLICIES:
         model = trained(policy, steps)
         full = pseudo_perplexity(model, "retain")
         with gm.without(model):
             removed = pseudo_perplexity(model, "retain")
-        found[policy] = {"full": full, "removed": removed}
-        print(f"{policy:<16}{full:>12.2f}{removed:>12.2f}")
+        found[policy.name] = {"full": full, "removed": removed}
+        print(f"{policy.name:<16}{full:>12.2f}{removed:>12.2f}")
     return found
 
 

@@ -31,4 +31,6 @@ def test_without_forward_masks_a_protein_model_does_not_survive_the_removal() ->
     """A published port never masked the forward pass on retain data and declared the method not viable."""
     found = runpy.run_path(str(EXAMPLES / "esm2_forward_mask.py"))["main"](steps=300)
     assert found["sgtm"]["removed"] < 5
+    assert found["sgtm, rehearsal"]["removed"] < 5
+    assert found["sgtm, rehearsal"]["full"] < found["sgtm"]["full"]
     assert found["equation_only"]["removed"] > 2 * found["sgtm"]["removed"]
