@@ -26,7 +26,7 @@ TIERS = [
     {"forward"},
     {"model"},
     {"removal", "sharded"},
-    {"checkpoint"},
+    {"checkpoint", "peft_export"},
     {"conformance"},
     {"gradmask"},
     {"evaluate"},
