@@ -26,7 +26,7 @@ TIERS = [
     {"forward"},
     {"model"},
     {"removal", "sharded"},
-    {"checkpoint", "peft_export"},
+    {"checkpoint"},
     {"conformance"},
     {"gradmask"},
     {"evaluate"},

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         unpartition as unpartition,
     )
     from gradmask.partitioning import (
-        Adapter as Adapter,
         Architecture as Architecture,
         Attention as Attention,
         Experts as Experts,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
         register as register,
         supported as supported,
     )
-    from gradmask.peft_export import export_adapter as export_adapter
     from gradmask.policy import POLICIES as POLICIES, Cell as Cell, Policy as Policy, gram as gram
     from gradmask.recomputation import recomputation_contexts as recomputation_contexts
     from gradmask.removal import ablate as ablate, strength as strength, without as without
@@ -50,8 +48,7 @@ _ROOMS = {
     "distributed": ("across_ranks",),
     "errors": ("GradmaskError",),
     "model": ("coverage", "groups", "is_partitioned", "partition", "unpartition"),
-    "partitioning": ("Adapter", "Architecture", "Attention", "Experts", "Mlp", "Slice", "register", "supported"),
-    "peft_export": ("export_adapter",),
+    "partitioning": ("Architecture", "Attention", "Experts", "Mlp", "Slice", "register", "supported"),
     "policy": ("POLICIES", "Cell", "Policy", "gram"),
     "recomputation": ("recomputation_contexts",),
     "removal": ("ablate", "strength", "without"),

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.routing import DataLabels
-from gradmask.zero_gradients import RequireGradient, as_published
+from gradmask.zero_gradients import as_published
 
 if TYPE_CHECKING:
     from gradmask.model import Gradmask
@@ -45,8 +45,7 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
             data_labels = _self_label(self, plain, data_labels, kwargs)
         with _routing(self, data_labels, args, kwargs):
             output = plain(self, *args, **kwargs)
-            output = self.gradmask.ranks.finish(self, self.gradmask.board.route, output)  # type: ignore[union-attr]
-        return _followed(output) if data_labels is not None and self.training else output
+            return self.gradmask.ranks.finish(self, self.gradmask.board.route, output)  # type: ignore[union-attr]
 
     signature = inspect.signature(plain)
     extra = inspect.Parameter("data_labels", inspect.Parameter.KEYWORD_ONLY, default=None)
@@ -55,14 +54,6 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
     forward.__signature__ = signature.replace(parameters=[*listed[:at], extra, *listed[at:]])  # type: ignore[attr-defined]
     forward.__doc__ = plain.__doc__
     return torch.compiler.disable(forward, recursive=False, reason="routes are composed outside the compiled graphs")
-
-
-def _followed(output: Any) -> Any:
-    """A loss that teaches nobody (retain data, on a frozen base) can be gone back from all the same; it leaves no gradient."""
-    loss = getattr(output, "loss", None)
-    if isinstance(loss, Tensor) and torch.is_grad_enabled() and not loss.requires_grad:
-        output.loss = RequireGradient.apply(loss, torch.zeros((), device=loss.device, requires_grad=True))
-    return output
 
 
 @torch.compiler.disable

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning import Adapter, Architecture, Cut, Group, Slice, is_built_in
+from gradmask.partitioning import Architecture, Cut, Slice, is_built_in
 from gradmask.policy import Cell, Policy
 from gradmask.routing import Router
 from gradmask.selflabeling import SelfLabeler, SelfLabeling
@@ -25,7 +25,7 @@ class _Strict(BaseModel):
 
 
 class GroupEntry(_Strict):
-    """A removable group's `Slice`, or with a rank its `Adapter`."""
+    """A removable group's `Slice`."""
 
     heads: int | float | list[int] = 0
     neurons: int | float | list[int] = 0
@@ -34,13 +34,9 @@ class GroupEntry(_Strict):
     embeddings: bool | int | list[int] = False
     query_only: bool = False
     new: bool = False
-    rank: int | None = None
-    targets: list[str] | None = None
 
-    def slice(self) -> Group:
-        if self.rank is not None:
-            return Adapter(self.rank, self.targets or Adapter.targets, self.layers)
-        return Slice(**self.model_dump(exclude={"rank", "targets"}))
+    def slice(self) -> Slice:
+        return Slice(**self.model_dump())
 
 
 class PolicyEntry(_Strict):
@@ -130,7 +126,7 @@ def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | No
     )
 
 
-def _plain(piece: Group) -> dict[str, Any]:
+def _plain(piece: Slice) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, (tuple, range)) else v for k, v in vars(piece).items()}
 
 

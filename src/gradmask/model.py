@@ -21,10 +21,8 @@ from gradmask.manifest import Manifest, describe, write_manifest
 from gradmask.partitioning import (
     JOINT,
     RETAIN,
-    Adapter,
     Architecture,
     Cut,
-    Group,
     Slice,
     Switchboard,
     Units,
@@ -120,7 +118,7 @@ class Partitioned:
 
 def partition(
     model: PreTrainedModel,
-    groups: Mapping[str, Group] | None = None,
+    groups: Mapping[str, Slice] | None = None,
     joint: Sequence[str] = (),
     policy: str | Policy = "sgtm",
     seed: int = 0,
@@ -134,7 +132,7 @@ def partition(
 
     Args:
         model: any supported architecture (`gradmask.supported`), new or pretrained.
-        groups: removable group -> its `Slice` or `Adapter`; by default one group ``forget`` with 1/32 of the heads and 1/16 of the
+        groups: removable group -> its `Slice`; by default one group ``forget`` with 1/32 of the heads and 1/16 of the
             neurons (at least one of each).
         joint: kinds (``embeddings``, ``head``, ``norms``, ``attention``, ``mlp``, ``projections``, ``biases``) or glob
             patterns of parameter names that every label updates and that are never removed.
@@ -159,7 +157,7 @@ def partition(
         raise GradmaskError("the model is partitioned already; undo that first with gm.unpartition(model)")
     if not isinstance(model, PreTrainedModel):
         raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
-    slices: dict[str, Group] = dict(groups) if groups is not None else {"forget": Slice(heads=1 / 32, neurons=1 / 16)}
+    slices = dict(groups) if groups is not None else {"forget": Slice(heads=1 / 32, neurons=1 / 16)}
     _check_groups(slices)
     table = resolve_policy(policy)
     record = cut(
@@ -205,7 +203,7 @@ def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:
     return SelfLabeler(SelfLabeling()) if setting else None
 
 
-def _check_groups(slices: Mapping[str, Group]) -> None:
+def _check_groups(slices: Mapping[str, Slice]) -> None:
     if not slices:
         raise GradmaskError("groups is empty: name at least one removable group, e.g. {'forget': gm.Slice(neurons=64)}")
     for name, piece in slices.items():
@@ -213,8 +211,8 @@ def _check_groups(slices: Mapping[str, Group]) -> None:
             raise GradmaskError(
                 f"{name!r} cannot name a removable group: use letters, digits and _, and none of {', '.join(RESERVED)}"
             )
-        if not isinstance(piece, (Slice, Adapter)):
-            raise GradmaskError(f"group {name!r} needs a gm.Slice or a gm.Adapter, got {type(piece).__name__}")
+        if not isinstance(piece, Slice):
+            raise GradmaskError(f"group {name!r} needs a gm.Slice, got {type(piece).__name__}")
 
 
 def is_partitioned(model: nn.Module) -> bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 from tests.train.tiny_run import Doing, tiny_recipe
-from transformers import AutoModelForCausalLM, PreTrainedModel, TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback
 
 import gradmask as gm
 from gradmask.data import prepare
@@ -78,18 +77,3 @@ def test_rehearsal_is_added_to_the_policy(tmp_path: Path, asked: str, found: flo
     model = cut_model(new_model(recipe, prepared.tokenizer), recipe.partition)
     assert model.gradmask.policy.rehearsal == found  # type: ignore[union-attr]
     assert gm.POLICIES["sgtm"].rehearsal == 0.0
-
-
-def test_adapters_on_a_frozen_base(tmp_path: Path) -> None:
-    changes = ["arms=[gradmask]", "partition.groups.forget={rank: 2, targets: [mlp]}", "partition.freeze_base=true"]
-    recipe = tiny_recipe(tmp_path, *changes)
-    prepared = prepare(recipe.data, tmp_path / "data")
-    before = new_model(recipe, prepared.tokenizer).state_dict()
-    train(recipe)
-    model = gm.load(tmp_path / "run/arms/gradmask/model")
-    assert any(p.any() for name, p in gm.groups(model)["forget"].items() if name.endswith("rows"))
-    gm.export(model, tmp_path / "base", without=["forget"])
-    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base").state_dict()
-    assert all(torch.equal(base[name], before[name]) for name in before)
-    with pytest.raises(GradmaskError, match="forget would be frozen too, as a slice of the base"):
-        tiny_recipe(tmp_path, "partition.freeze_base=true")

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gradmask.conformance.probe import Probe, backward, objective
+from gradmask.conformance.probe import Probe, objective
 from gradmask.conformance.report import Finding
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.linear import SplitLinear
@@ -98,7 +98,7 @@ def _input_gradients(probe: Probe, label: str, modules: set[SplitLinear]) -> dic
 
     hooks = [module.register_forward_pre_hook(keep) for module in modules]
     try:
-        backward(objective(probe.output(label, training=True)))
+        objective(probe.output(label, training=True)).backward()
     finally:
         for hook in hooks:
             hook.remove()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gradmask.conformance.freezing import always_learns, never_learns
-from gradmask.conformance.probe import Probe, backward, objective
+from gradmask.conformance.probe import Probe, objective
 from gradmask.conformance.report import Finding, quoted
 from gradmask.partitioning import RETAIN
 from gradmask.routing import UNLABELED
@@ -28,7 +28,7 @@ def check_optimizer(probe: Probe, optimizer: Optimizer | None) -> Iterator[Findi
 
     def step(labels: Sequence[str]) -> None:
         for label in labels:
-            backward(objective(probe.output(label, training=True)))
+            objective(probe.output(label, training=True)).backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from gradmask.conformance.probe import Probe, backward, objective
+from gradmask.conformance.probe import Probe, objective
 from gradmask.conformance.report import Finding
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
@@ -40,7 +40,7 @@ def check_mixing(probe: Probe) -> Iterator[Finding]:
 
 def _together(probe: Probe, labels: list[str]) -> Gradients:
     probe.model.zero_grad(set_to_none=True)
-    backward(torch.stack([objective(probe.output(label, training=True)) for label in labels]).sum())
+    torch.stack([objective(probe.output(label, training=True)) for label in labels]).sum().backward()
     found = {name: p.grad for name, p in probe.parameters.items() if p.grad is not None}
     probe.model.zero_grad(set_to_none=True)
     return found

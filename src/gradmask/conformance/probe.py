@@ -107,7 +107,7 @@ class Probe:
     ) -> dict[str, Tensor]:
         """Parameter name -> gradient of `objective`; names without a gradient are left out."""
         self.model.zero_grad(set_to_none=True)
-        backward(objective(self.output(labels, training=training, only=only)))
+        objective(self.output(labels, training=training, only=only)).backward()
         found = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
         self.model.zero_grad(set_to_none=True)
         return found
@@ -154,12 +154,6 @@ def objective(output: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(output.shape[1:], generator=generator).to(output.device)
     return (output.float() * weights).sum()
-
-
-def backward(value: Tensor) -> None:
-    """The backward pass, where anything learns: with a frozen base some labels teach nobody."""
-    if value.requires_grad:
-        value.backward()
 
 
 def main_output(output: Any) -> Tensor:

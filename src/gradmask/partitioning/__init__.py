@@ -1,6 +1,5 @@
 """Partition: named groups of parameters, cut out of any declared transformer."""
 
-from gradmask.partitioning.adapters import Adapter as Adapter, Group as Group
 from gradmask.partitioning.architectures import (
     Architecture as Architecture,
     Attention as Attention,

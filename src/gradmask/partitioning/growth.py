@@ -16,17 +16,16 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.adapters import Group
 from gradmask.partitioning.architectures import Architecture
 from gradmask.partitioning.finding import find_sites
 from gradmask.partitioning.sites import AttentionSite, ExpertSite, MlpSite, Projection
-from gradmask.partitioning.slices import units_wanted
+from gradmask.partitioning.slices import Slice, units_wanted
 
 Added = dict[str, dict[str, list[int]]]
 """``site/unit`` -> group -> indices of its new units."""
 
 
-def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, Group]) -> Added:
+def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, Slice]) -> Added:
     """Add the units that slices with ``new=True`` ask for, in place; nothing is changed where that cannot be done.
 
     Raises:
@@ -51,7 +50,7 @@ def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str
     return added
 
 
-def _added(site: Any, asking: Mapping[str, Group]) -> dict[str, list[int]]:
+def _added(site: Any, asking: Mapping[str, Slice]) -> dict[str, list[int]]:
     """Group -> the indices that its new units will have at this site."""
     if isinstance(site, ExpertSite):
         if any(piece.experts for piece in asking.values()):

@@ -10,7 +10,6 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.adapters import Adapter, Group, adapted_layers, check_uncut
 from gradmask.partitioning.architectures import Architecture
 from gradmask.partitioning.experts import RowWise, disown_rows, own_rows
 from gradmask.partitioning.finding import find_blocks, find_sites, get_module
@@ -23,7 +22,7 @@ from gradmask.partitioning.owned import Owned, disown, own
 from gradmask.partitioning.position_bias import route_bias, unroute_bias
 from gradmask.partitioning.route import JOINT, RETAIN, Switchboard
 from gradmask.partitioning.sites import AttentionSite, ExpertSite, Projection, Site, site_amounts
-from gradmask.partitioning.slices import allocate
+from gradmask.partitioning.slices import Slice, allocate
 from gradmask.partitioning.table_kinds import PREFIX, add_table, drop_tables
 from gradmask.partitioning.tables import (
     TabledEmbedding,
@@ -43,7 +42,7 @@ class Cut:
     """What was done to a model: enough to describe it, to repeat it elsewhere, and to undo it."""
 
     architecture: Architecture
-    slices: dict[str, Group]
+    slices: dict[str, Slice]
     joint: tuple[str, ...]
     units: Units
     board: Switchboard
@@ -53,7 +52,7 @@ class Cut:
 def cut(
     model: PreTrainedModel,
     architecture: Architecture,
-    slices: Mapping[str, Group],
+    slices: Mapping[str, Slice],
     joint: Sequence[str],
     units: Units | None = None,
 ) -> Cut:
@@ -75,21 +74,17 @@ def cut(
         sites = find_sites(model, architecture) if added else sites
         units = {f"{site.name}/{site.unit}": choose_units(site, slices, added) for site in sites}
     _check_slices_found(slices, units)
-    adapted = adapted_layers(slices, sites, kinds)
-    check_uncut(adapted, _cut_layers(sites, units))
     board = Switchboard((RETAIN, JOINT, *slices))
     record = Cut(architecture, dict(slices), tuple(joint), units, board)
     with torch.no_grad():
         for site in sites:
             _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, board)
-        tables = _table_kinds(model) if any(piece.embeddings for piece in slices.values()) else {}
-        _own_the_rest(model, architecture, shared, board, {**tables, **dict.fromkeys(adapted, TabledLinear)})
-        _add_tables(model, slices, record, tables)
-        _add_adapters(model, slices, adapted)
+        _own_the_rest(model, architecture, shared, board, any(piece.embeddings for piece in slices.values()))
+        _add_tables(model, slices, record)
     return record
 
 
-def choose_units(site: Site, slices: Mapping[str, Group], added: Units) -> dict[str, list[int]]:
+def choose_units(site: Site, slices: Mapping[str, Slice], added: Units) -> dict[str, list[int]]:
     """The units of one site that each group gets; groups that get none are left out. ``added``: those made for them."""
     fresh = added.get(f"{site.name}/{site.unit}", {})
     amounts = {g: fresh.get(g, []) if slices[g].new else a for g, a in site_amounts(site, slices).items()}
@@ -102,7 +97,7 @@ def choose_units(site: Site, slices: Mapping[str, Group], added: Units) -> dict[
     return {group: indices for group, indices in chosen.items() if indices}
 
 
-def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Group], amounts: Mapping[str, object]) -> None:
+def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Slice], amounts: Mapping[str, object]) -> None:
     for group, amount in amounts.items():
         if slices[group].query_only or not amount:
             continue
@@ -122,7 +117,7 @@ def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Group], amount
             )
 
 
-def _check_layers(slices: Mapping[str, Group], sites: Sequence[Site]) -> None:
+def _check_layers(slices: Mapping[str, Slice], sites: Sequence[Site]) -> None:
     count = max(site.layer for site in sites) + 1
     for group, piece in slices.items():
         wrong = [layer for layer in piece.layers or () if not 0 <= layer < count]
@@ -130,7 +125,7 @@ def _check_layers(slices: Mapping[str, Group], sites: Sequence[Site]) -> None:
             raise GradmaskError(f"group {group!r} names layers {wrong}, but the model has layers 0 to {count - 1}")
 
 
-def _check_slices_found(slices: Mapping[str, Group], units: Units) -> None:
+def _check_slices_found(slices: Mapping[str, Slice], units: Units) -> None:
     for group, piece in slices.items():
         for unit in ("heads", "neurons", "experts"):
             if getattr(piece, unit) and not any(group in c for name, c in units.items() if name.endswith("/" + unit)):
@@ -195,14 +190,11 @@ def _keep_plain(split: SplitLinear, plain: nn.Module) -> None:
 
 
 def _own_the_rest(
-    model: PreTrainedModel,
-    architecture: Architecture,
-    shared: set[str],
-    board: Switchboard,
-    tables: Mapping[str, type[TabledEmbedding] | type[TabledLinear]],
+    model: PreTrainedModel, architecture: Architecture, shared: set[str], board: Switchboard, tabled: bool
 ) -> None:
     blocks = list(find_blocks(model, architecture))
     heads_first = tuple(f"{name}.{path}." for name, _ in blocks for path in architecture.heads_first)
+    tables = _table_kinds(model) if tabled else {}
     biases = list(_position_biases(blocks, architecture))
     routed = {child for module, _ in biases for child in module.children()}
     positional = {f"{name}.{path}" for name, b in blocks for path, m in b.named_modules() if _is_table(m, routed)}
@@ -248,35 +240,16 @@ def _position_biases(
                 yield module, method
 
 
-def _cut_layers(sites: Sequence[Site], units: Units) -> dict[str, list[str]]:
-    """Layer name -> the groups that have a slice of its site."""
-    found: dict[str, list[str]] = {}
-    for site in sites:
-        chosen = [group for group, taken in units[f"{site.name}/{site.unit}"].items() if taken]
-        if chosen and not isinstance(site, ExpertSite):
-            found |= dict.fromkeys((projection.name for projection in site.projections), chosen)
-    return found
-
-
-def _add_tables(model: PreTrainedModel, slices: Mapping[str, Group], record: Cut, tables: Mapping[str, type]) -> None:
+def _add_tables(model: PreTrainedModel, slices: Mapping[str, Slice], record: Cut) -> None:
     for group, piece in slices.items():
         first: dict[int, nn.Module] = {}
-        for path, module in tabled_modules(model) if piece.embeddings else ():
-            if path in tables:
-                shared = id(module._parameters["weight"])
-                add_table(module, group, piece.embeddings, first.get(shared))
-                first.setdefault(shared, module)
-    if any(piece.embeddings or isinstance(piece, Adapter) for piece in slices.values()):
+        for _, module in tabled_modules(model) if piece.embeddings else ():
+            shared = id(module._parameters["weight"])
+            add_table(module, group, piece.embeddings, first.get(shared))
+            first.setdefault(shared, module)
+    if any(piece.embeddings for piece in slices.values()):
         record.hooks.append(model.register_state_dict_post_hook(write_sums))
         record.hooks.append(model.register_load_state_dict_pre_hook(read_sums))
-
-
-def _add_adapters(model: PreTrainedModel, slices: Mapping[str, Group], adapted: Mapping[str, Sequence[str]]) -> None:
-    for path, chosen in adapted.items():
-        for group in chosen:
-            piece = slices[group]
-            assert isinstance(piece, Adapter)
-            add_table(model.get_submodule(path), group, piece.rank)
 
 
 def owners(model: nn.Module) -> dict[str, str]:

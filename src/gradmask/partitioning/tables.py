@@ -112,7 +112,7 @@ class TabledEmbedding(Tabled, OwnedEmbedding):
 
 
 class TabledLinear(Tabled, OwnedLinear):
-    """A head to which groups add tables of their own, or a layer with adapters."""
+    """A head to which groups add tables of their own."""
 
     def forward(self, x: Tensor) -> Tensor:
         route, flags = self.gradmask_board.route, self.flags()
@@ -142,9 +142,9 @@ class TabledLinear(Tabled, OwnedLinear):
             if isinstance(learn, TokenMask):
                 learn = True if learn is run else TokenMask(learn.rows(lead)[chosen])
         if not torch.is_grad_enabled():
-            return product(rows, table, None, self.gradmask_geometry.transposed)
+            return product(rows, table, None, False)
         whole = self.gradmask_geometry
-        geometry = Geometry("out", whole.transposed, whole.parts, whole.parts, None)
+        geometry = Geometry("out", False, whole.parts, whole.parts, None)
         return RoutedMatmul.apply(rows, Call(geometry, (learn,), ()), table)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from gradmask.data.spec import DataSpec
 from gradmask.errors import did_you_mean
 from gradmask.train.problems import Problem, shown
-from gradmask.train.recipe import AdapterSpec, ModelSpec, PartitionSpec, TrainSpec
+from gradmask.train.recipe import ModelSpec, PartitionSpec, TrainSpec
 
 RESERVED = ("retain", "joint", "unlabeled")
 BUDGETS = ("steps", "epochs", "tokens")
@@ -69,12 +69,6 @@ def _partition(partition: PartitionSpec) -> Iterator[Problem]:
         parts = group.model_dump(exclude={"layers", "query_only"})
         if not any(parts.values()):
             yield Problem(f"partition.groups.{name}", f"an empty slice, needed: one of {', '.join(parts)}")
-    sliced = [name for name, group in partition.groups.items() if not isinstance(group, AdapterSpec)]
-    if partition.freeze_base and sliced:
-        yield Problem(
-            "partition.freeze_base",
-            f"{', '.join(sliced)} would be frozen too, as a slice of the base; needed: adapters (rank: 16) only, or false",
-        )
 
 
 def _group_learning_rates(train: TrainSpec, partition: PartitionSpec) -> Iterator[Problem]:

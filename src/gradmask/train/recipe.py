@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gradmask.data.spec import DataSpec
 from gradmask.evaluate.findings import Method, Mix
@@ -59,24 +59,6 @@ class GroupSpec(_Part):
     new: bool = Field(False, description="add the heads and neurons to the model instead of carving them out")
 
 
-class AdapterSpec(_Part):
-    """A removable group that adds low-rank matrices to layers; see `gradmask.Adapter`."""
-
-    rank: int = Field(ge=1, description="of each added matrix")
-    targets: list[str] = Field(["attention", "mlp"], min_length=1, description="kinds or patterns of parameters")
-    layers: list[int] | None = Field(None, description="block indices; null is every block")
-
-
-def _kind_of_group(value: Any) -> str:
-    given = value if isinstance(value, dict) else vars(value)
-    return "adapter" if "rank" in given else "slice"
-
-
-AnyGroup = Annotated[
-    Annotated[GroupSpec, Tag("slice")] | Annotated[AdapterSpec, Tag("adapter")], Discriminator(_kind_of_group)
-]
-
-
 class SelfLabelingSpec(_Part):
     """Routing unlabeled examples by their loss with and without each group; see `gradmask.SelfLabeling`."""
 
@@ -101,8 +83,7 @@ def _switch(value: Any) -> Any:
 class PartitionSpec(_Part):
     """Which groups the network is cut into, and by which table they learn."""
 
-    groups: dict[Identifier, AnyGroup] = Field({"forget": GroupSpec(heads=1 / 32, neurons=1 / 16)}, min_length=1)
-    freeze_base: bool = Field(False, description="train the removable groups alone: for adapters on a pretrained model")
+    groups: dict[Identifier, GroupSpec] = Field({"forget": GroupSpec(heads=1 / 32, neurons=1 / 16)}, min_length=1)
     joint: list[str] = Field([], description="kinds or patterns of parameters that every label updates")
     policy: str = Field("sgtm", description="a built-in table's name")
     rehearsal: float | None = Field(
