@@ -26,7 +26,7 @@ TIERS = [
     {"forward"},
     {"model"},
     {"removal", "sharded"},
-    {"checkpoint"},
+    {"checkpoint", "adapter_files"},
     {"conformance"},
     {"gradmask"},
     {"evaluate"},

@@ -157,7 +157,7 @@ def test_coverage_says_what_each_group_owns() -> None:
         ({"groups": {}}, "groups is empty"),
         ({"groups": {"retain": SLICE}}, "'retain' cannot name a removable group"),
         ({"groups": {"a.b": SLICE}}, "'a.b' cannot name a removable group"),
-        ({"groups": {"forget": 3}}, "needs a gm.Slice, got int"),
+        ({"groups": {"forget": 3}}, "needs a gm.Slice or a gm.Adapter, got int"),
         ({"groups": {"forget": gm.Slice(heads=9)}}, "has 4 heads, but the groups ask for 10"),
         ({"groups": {"forget": gm.Slice(heads=[0])}}, "share their keys and values with heads outside"),
         ({"groups": {"forget": gm.Slice(neurons=4, layers=[5])}}, "names layers .5., but the model has layers 0 to 1"),

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gradmask.adapter_files import export_adapter as export_adapter, import_adapter as import_adapter
     from gradmask.checkpoint import export as export, load as load
     from gradmask.conformance import Report as Report, check as check
     from gradmask.distributed import across_ranks as across_ranks
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         unpartition as unpartition,
     )
     from gradmask.partitioning import (
+        Adapter as Adapter,
         Architecture as Architecture,
         Attention as Attention,
         Experts as Experts,
@@ -43,12 +45,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "adapter_files": ("export_adapter", "import_adapter"),
     "checkpoint": ("export", "load"),
     "conformance": ("Report", "check"),
     "distributed": ("across_ranks",),
     "errors": ("GradmaskError",),
     "model": ("coverage", "groups", "is_partitioned", "partition", "unpartition"),
-    "partitioning": ("Architecture", "Attention", "Experts", "Mlp", "Slice", "register", "supported"),
+    "partitioning": ("Adapter", "Architecture", "Attention", "Experts", "Mlp", "Slice", "register", "supported"),
     "policy": ("POLICIES", "Cell", "Policy", "gram"),
     "recomputation": ("recomputation_contexts",),
     "removal": ("ablate", "strength", "without"),

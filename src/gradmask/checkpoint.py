@@ -24,7 +24,7 @@ from gradmask.model import partition, require
 from gradmask.partitioning.experts import RowWise
 from gradmask.partitioning.linear import SplitLinear, call_for
 from gradmask.partitioning.matmul import merge, merge_bias
-from gradmask.partitioning.table_kinds import PREFIX
+from gradmask.partitioning.table_kinds import MARKS, group_of
 from gradmask.partitioning.tables import SHARED, merged_table, tabled_modules
 from gradmask.removal import check_removable, without as running_without
 from gradmask.sharded import find_shards, first_rank, gathered, is_spread, read_into, together
@@ -50,7 +50,7 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
     model = _plain_model(folder, kwargs) if shards is None else _new_model(home, kwargs)
     slices = {name: entry.slice() for name, entry in manifest.groups.items()}
     policy = manifest.policy.policy()
-    known = {"architecture": manifest.architecture, "units": manifest.units}
+    known = {"architecture": manifest.architecture, "units": manifest.units, "base": manifest.base}
     partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, **known)
     gradmask = require(model)
     gradmask.router.draws = manifest.draws
@@ -75,7 +75,7 @@ def _class_of(folder: Path) -> tuple[type[PreTrainedModel], Any]:
 
 def _plain_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
     cls, _ = _class_of(folder)
-    quiet = type(cls.__name__, (cls,), {"_keys_to_ignore_on_load_unexpected": [SHARED, rf"\.{PREFIX}"]})
+    quiet = type(cls.__name__, (cls,), {"_keys_to_ignore_on_load_unexpected": [SHARED, *(rf"\.{m}" for m in MARKS)]})
     quiet.__module__ = cls.__module__
     model = quiet.from_pretrained(folder, use_safetensors=True, **kwargs)  # type: ignore[missing-attribute]
     model.__class__ = cls
@@ -97,10 +97,10 @@ def _read_tables(model: PreTrainedModel, folder: Path) -> None:
     targets: dict[str, nn.Parameter] = {}
     for path, module in tabled_modules(model):
         for name, parameter in module._parameters.items():
-            if parameter is not None and (name == "weight" or name.startswith(PREFIX)):
+            if parameter is not None and (name == "weight" or group_of(name) is not None):
                 targets[_name_in_file(model, f"{path}.{SHARED if name == 'weight' else name}")] = parameter
     missing = {id(parameter) for parameter in targets.values()}
-    for key, tensor in _tensors(folder, (f".{SHARED}", f".{PREFIX}")) if targets else ():
+    for key, tensor in _tensors(folder, (f".{SHARED}", *(f".{mark}" for mark in MARKS))) if targets else ():
         if key in targets:
             targets[key].copy_(tensor)
             missing.discard(id(targets[key]))
@@ -210,7 +210,7 @@ def _scaled(model: nn.Module, state: dict[str, Any], silenced: frozenset[str] = 
 
 def _without_extras(model: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
     paths = [path for path, _ in tabled_modules(model)]
-    extra = tuple(f"{path}.{mark}" for path in paths for mark in (SHARED, PREFIX))
+    extra = tuple(f"{path}.{mark}" for path in paths for mark in (SHARED, *MARKS))
     return {key: value for key, value in state.items() if not key.startswith(extra)} if extra else state
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning import Architecture, Cut, Slice, is_built_in
+from gradmask.partitioning import Adapter, Architecture, Cut, Piece, Slice, is_built_in
 from gradmask.policy import Cell, Policy
 from gradmask.routing import Router
 from gradmask.selflabeling import SelfLabeler, SelfLabeling
@@ -37,6 +37,20 @@ class GroupEntry(_Strict):
 
     def slice(self) -> Slice:
         return Slice(**self.model_dump())
+
+
+class AdapterEntry(_Strict):
+    """A removable group's `Adapter`."""
+
+    rank: int
+    alpha: int | float | None
+    targets: list[str] | None
+    layers: list[int] | None
+    dropout: float
+    embeddings: bool | int | list[int] = False
+
+    def slice(self) -> Adapter:
+        return Adapter(**self.model_dump())
 
 
 class PolicyEntry(_Strict):
@@ -93,7 +107,7 @@ class Manifest(_Strict):
     kind: Literal["partitioned", "export"] = "partitioned"
     gradmask_version: str
     labels: dict[str, int]
-    groups: dict[str, GroupEntry]
+    groups: dict[str, GroupEntry | AdapterEntry]
     architecture: Architecture | None = Field(default=None, description="where it is not a built-in one")
     units: dict[str, dict[str, list[int]]] = Field(description="site/unit -> group -> indices")
     joint: list[str]
@@ -102,6 +116,7 @@ class Manifest(_Strict):
     removed: list[str] = []
     strength: dict[str, float] = {}
     exact: bool = True
+    base: Literal["learning", "frozen"] = "learning"
     seed: int = 0
     draws: int = 0
 
@@ -113,7 +128,7 @@ def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | No
     return Manifest(
         gradmask_version=__version__,
         labels=router.ids,
-        groups={name: GroupEntry(**_plain(piece)) for name, piece in cut.slices.items()},
+        groups={name: _entry(piece) for name, piece in cut.slices.items()},
         architecture=None if is_built_in(cut.architecture) else cut.architecture,
         units=cut.units,
         joint=list(cut.joint),
@@ -121,12 +136,17 @@ def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | No
         self_labeling=SelfLabelingEntry.of(labeler) if labeler else None,
         removed=sorted(removed),
         strength=cut.board.strength,
+        base="frozen" if cut.frozen else "learning",
         seed=router.seed,
         draws=router.draws,
     )
 
 
-def _plain(piece: Slice) -> dict[str, Any]:
+def _entry(piece: Piece) -> GroupEntry | AdapterEntry:
+    return (AdapterEntry if isinstance(piece, Adapter) else GroupEntry)(**_plain(piece))
+
+
+def _plain(piece: Piece) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, (tuple, range)) else v for k, v in vars(piece).items()}
 
 

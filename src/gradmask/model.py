@@ -21,11 +21,14 @@ from gradmask.manifest import Manifest, describe, write_manifest
 from gradmask.partitioning import (
     JOINT,
     RETAIN,
+    Adapter,
     Architecture,
     Cut,
+    Piece,
     Slice,
     Switchboard,
     Units,
+    adapters_of,
     architecture_of,
     checked,
     cut,
@@ -118,7 +121,7 @@ class Partitioned:
 
 def partition(
     model: PreTrainedModel,
-    groups: Mapping[str, Slice] | None = None,
+    groups: Mapping[str, Piece] | None = None,
     joint: Sequence[str] = (),
     policy: str | Policy = "sgtm",
     seed: int = 0,
@@ -127,12 +130,13 @@ def partition(
     architecture: Architecture | Literal["infer"] | None = None,
     exact: bool = True,
     units: Units | None = None,
+    base: Literal["learning", "frozen"] = "learning",
 ) -> PreTrainedModel:
     """Partition a Hugging Face model into groups of parameters, in place; its outputs stay as they were.
 
     Args:
         model: any supported architecture (`gradmask.supported`), new or pretrained.
-        groups: removable group -> its `Slice`; by default one group ``forget`` with 1/32 of the heads and 1/16 of the
+        groups: removable group -> its `Slice` or `Adapter`; by default one group ``forget`` with 1/32 of the heads and 1/16 of the
             neurons (at least one of each).
         joint: kinds (``embeddings``, ``head``, ``norms``, ``attention``, ``mlp``, ``projections``, ``biases``) or glob
             patterns of parameter names that every label updates and that are never removed.
@@ -145,6 +149,8 @@ def partition(
         exact: False gives zero gradients, instead of none, to what must not learn, so that momentum and weight decay
             move it as in the published code; only for comparison with it (`gradmask.zero_gradients`).
         units: the exact units of every site, as a checkpoint records them; by default the slices say.
+        base: ``"frozen"``: the retain group learns from nothing, as LoRA users expect; ``"learning"``: from what the policy
+            says.
 
     Returns:
         ``model`` itself, whose forward pass now takes ``data_labels``.
@@ -159,10 +165,12 @@ def partition(
         raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
     slices = dict(groups) if groups is not None else {"forget": Slice(heads=1 / 32, neurons=1 / 16)}
     _check_groups(slices)
+    if base not in ("learning", "frozen"):
+        raise GradmaskError(f"base={base!r}: give 'learning' or 'frozen'")
     table = resolve_policy(policy)
-    record = cut(
-        model, _architecture(model, architecture), slices, [*joint, *(p for p in table.joint if p not in joint)], units
-    )
+    _check_adapters_fit(slices, table)
+    shared = [*joint, *(p for p in table.joint if p not in joint)]
+    record = cut(model, _architecture(model, architecture), slices, shared, units, freeze=base == "frozen")
     record.joint = tuple(joint)
     router = Router(table, record.board, tuple(slices), seed)
     model.gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)  # type: ignore[assignment]
@@ -203,7 +211,20 @@ def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:
     return SelfLabeler(SelfLabeling()) if setting else None
 
 
-def _check_groups(slices: Mapping[str, Slice]) -> None:
+def _check_adapters_fit(slices: Mapping[str, Piece], policy: Policy) -> None:
+    """An adapter adds to what retain computes, so retain has no units that could be silent or detached."""
+    adapters = adapters_of(slices)
+    for row, cells in policy.rows.items() if adapters else ():
+        for column, cell in cells.items():
+            if cell.passes < 1.0 or (column in (RETAIN, JOINT) and cell.runs < 1.0):
+                raise GradmaskError(
+                    f"policy {policy.name!r} silences or detaches {column!r} on {row!r} data, which group "
+                    f"{next(iter(adapters))!r}, an adapter, cannot follow: it adds to the weights of the base, and runs with "
+                    "them. Take another policy, or slices"
+                )
+
+
+def _check_groups(slices: Mapping[str, Piece]) -> None:
     if not slices:
         raise GradmaskError("groups is empty: name at least one removable group, e.g. {'forget': gm.Slice(neurons=64)}")
     for name, piece in slices.items():
@@ -211,8 +232,8 @@ def _check_groups(slices: Mapping[str, Slice]) -> None:
             raise GradmaskError(
                 f"{name!r} cannot name a removable group: use letters, digits and _, and none of {', '.join(RESERVED)}"
             )
-        if not isinstance(piece, Slice):
-            raise GradmaskError(f"group {name!r} needs a gm.Slice, got {type(piece).__name__}")
+        if not isinstance(piece, (Slice, Adapter)):
+            raise GradmaskError(f"group {name!r} needs a gm.Slice or a gm.Adapter, got {type(piece).__name__}")
 
 
 def is_partitioned(model: nn.Module) -> bool:

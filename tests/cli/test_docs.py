@@ -13,6 +13,7 @@ from gradmask.cli.app import app
 from gradmask.data.spec import DataSpec, LabelSpec, SourceSpec, TokenizerSpec
 from gradmask.train.loading import load_recipe, make_recipe
 from gradmask.train.recipe import (
+    AdapterSpec,
     EvaluateSpec,
     GroupSpec,
     ModelSpec,
@@ -27,8 +28,8 @@ from gradmask.train.yamls import parse_yaml
 ROOT = Path(__file__).parents[2]
 RECIPES, CLI = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("recipes.md", "cli.md"))
 PARTS = (
-    Recipe, DataSpec, SourceSpec, LabelSpec, TokenizerSpec, ModelSpec, PartitionSpec, GroupSpec, SelfLabelingSpec,
-    TrainSpec, EvaluateSpec, RelearningSpec,
+    Recipe, DataSpec, SourceSpec, LabelSpec, TokenizerSpec, ModelSpec, PartitionSpec, GroupSpec, AdapterSpec,
+    SelfLabelingSpec, TrainSpec, EvaluateSpec, RelearningSpec,
 )  # fmt: skip
 
 

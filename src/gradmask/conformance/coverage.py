@@ -9,7 +9,7 @@ from torch import nn
 
 from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding
-from gradmask.partitioning import JOINT, KINDS, Architecture
+from gradmask.partitioning import JOINT, KINDS, Architecture, adapters_of
 from gradmask.partitioning.finding import find_blocks
 from gradmask.partitioning.linear import SplitLinear
 
@@ -61,6 +61,7 @@ def _slices(probe: Probe) -> Iterator[Finding]:
         paths = [f"{block}.{path}" for block in blocks for path in writers.get(unit, ())]
         inside = [modules.get(path) for path in paths if path.startswith(f"{name}.")]
         lost += [f"{unit} of {g!r} in {name}" for g in chosen if paths and not any(_holds(m, g) for m in inside)]
+    lost += [f"the adapter of {group!r}" for group in adapters_of(record.slices) if not probe.owned[group]]
     if lost:
         yield Finding("coverage", "fails", "layers that were cut into groups are not any more (replaced?)", tuple(lost))
     else:

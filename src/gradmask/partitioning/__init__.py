@@ -1,5 +1,6 @@
 """Partition: named groups of parameters, cut out of any declared transformer."""
 
+from gradmask.partitioning.adapters import Adapter as Adapter, Piece as Piece, adapters_of as adapters_of
 from gradmask.partitioning.architectures import (
     Architecture as Architecture,
     Attention as Attention,

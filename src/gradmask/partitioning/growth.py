@@ -16,16 +16,17 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
+from gradmask.partitioning.adapters import Piece
 from gradmask.partitioning.architectures import Architecture
 from gradmask.partitioning.finding import find_sites
 from gradmask.partitioning.sites import AttentionSite, ExpertSite, MlpSite, Projection
-from gradmask.partitioning.slices import Slice, units_wanted
+from gradmask.partitioning.slices import units_wanted
 
 Added = dict[str, dict[str, list[int]]]
 """``site/unit`` -> group -> indices of its new units."""
 
 
-def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, Slice]) -> Added:
+def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, Piece]) -> Added:
     """Add the units that slices with ``new=True`` ask for, in place; nothing is changed where that cannot be done.
 
     Raises:
@@ -50,7 +51,7 @@ def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str
     return added
 
 
-def _added(site: Any, asking: Mapping[str, Slice]) -> dict[str, list[int]]:
+def _added(site: Any, asking: Mapping[str, Piece]) -> dict[str, list[int]]:
     """Group -> the indices that its new units will have at this site."""
     if isinstance(site, ExpertSite):
         if any(piece.experts for piece in asking.values()):

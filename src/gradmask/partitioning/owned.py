@@ -38,7 +38,7 @@ class Owned:
         if override is not None and name in override:
             return override[name]
         parameter = self._parameters[name]
-        if parameter is None or not torch.is_grad_enabled():
+        if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled():
             return parameter
         flag = self.gradmask_board.route.learn(self.gradmask_owners[name])
         if isinstance(flag, TokenMask):
@@ -74,7 +74,8 @@ class Owned:
         """The parameters that only some tokens teach in this call."""
         route = self.gradmask_board.route
         flags = {name: route.learn(owner) for name, owner in self.gradmask_owners.items()}
-        return {n: f for n, f in flags.items() if isinstance(f, TokenMask) and self._parameters.get(n) is not None}
+        trained = {name for name, p in self._parameters.items() if p is not None and p.requires_grad}
+        return {name: flag for name, flag in flags.items() if isinstance(flag, TokenMask) and name in trained}
 
 
 class OwnedLinear(Owned):

@@ -39,7 +39,7 @@ class Slice:
     def __post_init__(self) -> None:
         for name in ("heads", "neurons", "experts"):
             _check_amount(name, getattr(self, name))
-        _check_embeddings(self.embeddings)
+        check_embeddings(self.embeddings)
         if self.empty:
             raise GradmaskError("an empty slice: give it heads, neurons, experts or embeddings")
 
@@ -57,7 +57,8 @@ def _asks(amount: Amount) -> bool:
     return len(amount) > 0 if isinstance(amount, Sequence) else amount > 0
 
 
-def _check_embeddings(kind: object) -> None:
+def check_embeddings(kind: object) -> None:
+    """Raise a `GradmaskError` unless ``kind`` says which tables a group owns: see `Slice`."""
     if isinstance(kind, bool) or (isinstance(kind, int) and kind >= 1):
         return
     known = isinstance(kind, Sequence) and not isinstance(kind, str) and all(type(i) is int for i in kind)

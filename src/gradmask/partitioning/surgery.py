@@ -10,6 +10,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
+from gradmask.partitioning.adapted import AdaptedLinear, add_adapter
+from gradmask.partitioning.adapters import Adapter, Piece, adapters_of, choose_layers
 from gradmask.partitioning.architectures import Architecture
 from gradmask.partitioning.experts import RowWise, disown_rows, own_rows
 from gradmask.partitioning.finding import find_blocks, find_sites, get_module
@@ -22,8 +24,8 @@ from gradmask.partitioning.owned import Owned, disown, own
 from gradmask.partitioning.position_bias import route_bias, unroute_bias
 from gradmask.partitioning.route import JOINT, RETAIN, Switchboard
 from gradmask.partitioning.sites import AttentionSite, ExpertSite, Projection, Site, site_amounts
-from gradmask.partitioning.slices import Slice, allocate
-from gradmask.partitioning.table_kinds import PREFIX, add_table, drop_tables
+from gradmask.partitioning.slices import allocate
+from gradmask.partitioning.table_kinds import add_table, drop_tables, group_of
 from gradmask.partitioning.tables import (
     TabledEmbedding,
     TabledLinear,
@@ -42,30 +44,35 @@ class Cut:
     """What was done to a model: enough to describe it, to repeat it elsewhere, and to undo it."""
 
     architecture: Architecture
-    slices: dict[str, Slice]
+    slices: dict[str, Piece]
     joint: tuple[str, ...]
     units: Units
     board: Switchboard
     hooks: list[torch.utils.hooks.RemovableHandle] = field(default_factory=list)
+    frozen: tuple[str, ...] = ()
+    """Plain parameters that learn again when the cut is undone."""
 
 
 def cut(
     model: PreTrainedModel,
     architecture: Architecture,
-    slices: Mapping[str, Slice],
+    slices: Mapping[str, Piece],
     joint: Sequence[str],
     units: Units | None = None,
+    freeze: bool = False,
 ) -> Cut:
-    """Partition ``model`` in place. Everything is checked before anything is changed.
+    """Partition ``model`` in place. Everything is checked before anything is changed. ``freeze``: retain learns nothing.
 
     Raises:
-        GradmaskError: see `allocate`, `find_sites` and `gradmask.partitioning.kinds.match`.
+        GradmaskError: see `allocate`, `find_sites`, `choose_layers` and `gradmask.partitioning.kinds.match`.
     """
     sites = find_sites(model, architecture)
     _check_layers(slices, sites)
     kinds = kinds_of(model, sites)
     shared = match(joint, kinds)
     shared |= _tied_twins(model, shared)
+    adapted = choose_layers(slices, sites)
+    trained = tuple(name for name, p in model.named_parameters() if p.requires_grad) if freeze else ()
     if units is None:
         carved = {group: piece for group, piece in slices.items() if not piece.new}
         for site in sites:
@@ -79,12 +86,27 @@ def cut(
     with torch.no_grad():
         for site in sites:
             _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, board)
-        _own_the_rest(model, architecture, shared, board, any(piece.embeddings for piece in slices.values()))
+        kinds_of_tables = _table_kinds(model) if any(piece.embeddings for piece in slices.values()) else {}
+        special = {**kinds_of_tables, **{p.name: AdaptedLinear for layers in adapted.values() for p in layers}}
+        _own_the_rest(model, architecture, shared, board, special)
         _add_tables(model, slices, record)
+        for group, adapter in adapters_of(slices).items():
+            for projection in adapted[group]:
+                add_adapter(projection.module, group, adapter, projection)
+    if freeze:
+        record.frozen = trained
+        _freeze(model)
     return record
 
 
-def choose_units(site: Site, slices: Mapping[str, Slice], added: Units) -> dict[str, list[int]]:
+def _freeze(model: PreTrainedModel) -> None:
+    parameters = dict(model.named_parameters())
+    for name, group in find_owners(model).items():
+        if group == RETAIN:
+            parameters[name].requires_grad_(False)
+
+
+def choose_units(site: Site, slices: Mapping[str, Piece], added: Units) -> dict[str, list[int]]:
     """The units of one site that each group gets; groups that get none are left out. ``added``: those made for them."""
     fresh = added.get(f"{site.name}/{site.unit}", {})
     amounts = {g: fresh.get(g, []) if slices[g].new else a for g, a in site_amounts(site, slices).items()}
@@ -97,7 +119,7 @@ def choose_units(site: Site, slices: Mapping[str, Slice], added: Units) -> dict[
     return {group: indices for group, indices in chosen.items() if indices}
 
 
-def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Slice], amounts: Mapping[str, object]) -> None:
+def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Piece], amounts: Mapping[str, object]) -> None:
     for group, amount in amounts.items():
         if slices[group].query_only or not amount:
             continue
@@ -117,7 +139,7 @@ def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Slice], amount
             )
 
 
-def _check_layers(slices: Mapping[str, Slice], sites: Sequence[Site]) -> None:
+def _check_layers(slices: Mapping[str, Piece], sites: Sequence[Site]) -> None:
     count = max(site.layer for site in sites) + 1
     for group, piece in slices.items():
         wrong = [layer for layer in piece.layers or () if not 0 <= layer < count]
@@ -125,7 +147,7 @@ def _check_layers(slices: Mapping[str, Slice], sites: Sequence[Site]) -> None:
             raise GradmaskError(f"group {group!r} names layers {wrong}, but the model has layers 0 to {count - 1}")
 
 
-def _check_slices_found(slices: Mapping[str, Slice], units: Units) -> None:
+def _check_slices_found(slices: Mapping[str, Piece], units: Units) -> None:
     for group, piece in slices.items():
         for unit in ("heads", "neurons", "experts"):
             if getattr(piece, unit) and not any(group in c for name, c in units.items() if name.endswith("/" + unit)):
@@ -190,11 +212,14 @@ def _keep_plain(split: SplitLinear, plain: nn.Module) -> None:
 
 
 def _own_the_rest(
-    model: PreTrainedModel, architecture: Architecture, shared: set[str], board: Switchboard, tabled: bool
+    model: PreTrainedModel,
+    architecture: Architecture,
+    shared: set[str],
+    board: Switchboard,
+    special: Mapping[str, type[Owned]],
 ) -> None:
     blocks = list(find_blocks(model, architecture))
     heads_first = tuple(f"{name}.{path}." for name, _ in blocks for path in architecture.heads_first)
-    tables = _table_kinds(model) if tabled else {}
     biases = list(_position_biases(blocks, architecture))
     routed = {child for module, _ in biases for child in module.children()}
     positional = {f"{name}.{path}" for name, b in blocks for path, m in b.named_modules() if _is_table(m, routed)}
@@ -206,7 +231,7 @@ def _own_the_rest(
             for name, p in module._parameters.items()
             if p is not None
         }
-        kind = tables.get(path) or (Owned if path in positional else None)
+        kind = special.get(path) or (Owned if path in positional else None)
         own(module, owners, board, kind, f"{path}.".startswith(heads_first))
     for module, method in biases:
         route_bias(module, method)
@@ -240,14 +265,16 @@ def _position_biases(
                 yield module, method
 
 
-def _add_tables(model: PreTrainedModel, slices: Mapping[str, Slice], record: Cut) -> None:
+def _add_tables(model: PreTrainedModel, slices: Mapping[str, Piece], record: Cut) -> None:
     for group, piece in slices.items():
         first: dict[int, nn.Module] = {}
         for _, module in tabled_modules(model) if piece.embeddings else ():
+            if isinstance(module, AdaptedLinear):
+                continue
             shared = id(module._parameters["weight"])
             add_table(module, group, piece.embeddings, first.get(shared))
             first.setdefault(shared, module)
-    if any(piece.embeddings for piece in slices.values()):
+    if any(piece.embeddings or isinstance(piece, Adapter) for piece in slices.values()):
         record.hooks.append(model.register_state_dict_post_hook(write_sums))
         record.hooks.append(model.register_load_state_dict_pre_hook(read_sums))
 
@@ -278,8 +305,8 @@ def find_owners(model: nn.Module) -> dict[str, str]:
                 continue
             if isinstance(module, SplitLinear):
                 found[names[id(parameter)]] = name.partition("_")[2]
-            elif name.startswith(PREFIX):
-                found[names[id(parameter)]] = name.removeprefix(PREFIX).partition("-")[0]
+            elif (group := group_of(name)) is not None:
+                found[names[id(parameter)]] = group
             elif isinstance(module, Owned) and name in module.gradmask_owners:
                 found.setdefault(names[id(parameter)], module.gradmask_owners[name])
     return {name: found[name] for name in names.values() if name in found}
@@ -301,6 +328,8 @@ def mend(model: PreTrainedModel, record: Cut) -> None:
             unroute_bias(module)
     for hook in record.hooks:
         hook.remove()
+    for name in record.frozen:
+        model.get_parameter(name).requires_grad_(True)
 
 
 def _merge_tables(model: PreTrainedModel) -> None:

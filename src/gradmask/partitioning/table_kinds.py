@@ -1,11 +1,12 @@
-"""The kinds of table that a group may own beside a shared one: full, of low rank, or for chosen tokens only.
+"""The kinds of table that a group may own beside a shared weight: full, of low rank, for chosen tokens, or an adapter.
 
-All start as zero, and all are read as one tensor ``[vocabulary, hidden]``. Their parameters, by name:
+All start as zero, and all are read as one tensor of the shared weight's shape. Their parameters, by name:
 
 ========================================= ==================================================================
 ``table_<group>``                         full: ``[vocabulary, hidden]``
 ``table_<group>-rows``, ``…-columns``     rank r: ``[vocabulary, r]`` (zero) times ``[r, hidden]`` (random)
 ``table_<group>-tokens``                  n chosen tokens: ``[n, hidden]``, with their ids in a buffer ``…-ids``
+``adapter_<group>-A``, ``…-B``            of a linear layer: scale times ``[out, r]`` (zero) times ``[r, in]`` (random)
 ========================================= ==================================================================
 """
 
@@ -18,19 +19,30 @@ from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
 
-PREFIX = "table_"
+PREFIX, ADAPTER = "table_", "adapter_"
+MARKS = (PREFIX, ADAPTER)
+A, B = "-A", "-B"
 ROWS, COLUMNS, TOKENS, IDS = "-rows", "-columns", "-tokens", "-ids"
 
 Embeddings = bool | int | Sequence[int]
 """`Slice.embeddings`: none or a full table, a rank, or token ids."""
 
 
+def group_of(name: str) -> str | None:
+    """The group that owns a table's parameter or buffer of this name; None where it is something else."""
+    for mark in MARKS:
+        if name.startswith(mark):
+            return name.removeprefix(mark).partition("-")[0]
+    return None
+
+
 def table_names(module: nn.Module) -> dict[str, list[str]]:
     """Group -> the names of its table's parameters in this module."""
     found: dict[str, list[str]] = {}
     for name, parameter in module._parameters.items():
-        if name.startswith(PREFIX) and parameter is not None:
-            found.setdefault(name.removeprefix(PREFIX).partition("-")[0], []).append(name)
+        group = group_of(name)
+        if group is not None and parameter is not None:
+            found.setdefault(group, []).append(name)
     return found
 
 
@@ -40,8 +52,12 @@ def tables_of(module: nn.Module) -> dict[str, Tensor]:
 
 
 def table(module: nn.Module, group: str) -> Tensor:
-    """One group's table as a whole, ``[vocabulary, hidden]``."""
+    """One group's table as a whole, ``[vocabulary, hidden]``; an adapter's in the orientation of the layer's weight."""
     owned, name = module._parameters, PREFIX + group
+    a, b = (owned.get(ADAPTER + group + side) for side in (A, B))
+    if a is not None and b is not None:
+        adapter, geometry = module.gradmask_adapters[group], module.gradmask_geometry  # type: ignore[index]
+        return adapter_delta(a, b, adapter.scale, geometry.transposed)  # type: ignore[union-attr]
     if (full := owned.get(name)) is not None:
         return full
     rows, columns, chosen = (owned.get(name + kind) for kind in (ROWS, COLUMNS, TOKENS))
@@ -51,6 +67,15 @@ def table(module: nn.Module, group: str) -> Tensor:
     ids, shared = module._buffers[name + IDS], owned["weight"]
     assert ids is not None and shared is not None  # noqa: PT018
     return torch.zeros_like(shared).detach().index_copy(0, ids, chosen)
+
+
+def adapter_delta(a: Tensor, b: Tensor, scale: float, transposed: bool) -> Tensor:
+    """``scale * b @ a``, ``[out, in]``, or ``[in, out]`` where ``transposed``; never in autocast's lower precision."""
+    if torch.is_autocast_enabled(a.device.type):
+        with torch.autocast(a.device.type, enabled=False):
+            return adapter_delta(a, b, scale, transposed)
+    delta = b @ a if scale == 1.0 else b @ a * scale
+    return delta.t() if transposed else delta
 
 
 def add_table(module: nn.Module, group: str, kind: Embeddings, twin: nn.Module | None = None) -> None:
@@ -64,7 +89,9 @@ def add_table(module: nn.Module, group: str, kind: Embeddings, twin: nn.Module |
     if twin is None:
         made = _make(shared, group, kind)
     else:
-        made = {n: p for n, p in {**twin._parameters, **twin._buffers}.items() if _belongs(n, group) and p is not None}
+        made = {
+            n: p for n, p in {**twin._parameters, **twin._buffers}.items() if group_of(n) == group and p is not None
+        }
     for name, tensor in made.items():
         if isinstance(tensor, nn.Parameter):
             module.register_parameter(name, tensor)
@@ -75,13 +102,10 @@ def add_table(module: nn.Module, group: str, kind: Embeddings, twin: nn.Module |
 def drop_tables(module: nn.Module) -> None:
     """Take all tables out of ``module``."""
     for store in (module._parameters, module._buffers):
-        for name in [n for n in store if n.startswith(PREFIX)]:
+        for name in [n for n in store if group_of(n) is not None]:
             del store[name]
             module._non_persistent_buffers_set.discard(name)
-
-
-def _belongs(name: str, group: str) -> bool:
-    return name.startswith(PREFIX) and name.removeprefix(PREFIX).partition("-")[0] == group
+    module.__dict__.pop("gradmask_adapters", None)
 
 
 def _make(shared: Tensor, group: str, kind: Embeddings) -> dict[str, Tensor]:

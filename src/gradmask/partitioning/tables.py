@@ -176,9 +176,9 @@ def _add_product(y: Tensor, own: Tensor, run: Flag, lead: tuple[int, ...]) -> No
 
 
 def tabled_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Every module in which some group owns a table, with its name."""
+    """Every module in which some group owns a table or an adapter, with its name."""
     for name, module in model.named_modules():
-        if isinstance(module, (TabledEmbedding, TabledLinear)):
+        if isinstance(module, Tabled):
             yield name, module  # type: ignore[misc]
 
 

@@ -20,7 +20,7 @@ from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.policy import resolve_policy
 from gradmask.train.problems import Problem
 from gradmask.train.quiet import quiet
-from gradmask.train.recipe import ModelSpec, PartitionSpec, Recipe, TrainSpec
+from gradmask.train.recipe import GroupSpec, ModelSpec, PartitionSpec, Recipe, TrainSpec
 
 FILLED_IN = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -47,13 +47,21 @@ def new_model(recipe: Recipe, tokenizer: Any) -> PreTrainedModel:
 
 def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -> PreTrainedModel:
     """`gradmask.partition` as a recipe says it."""
-    slices = {name: gm.Slice(**group.model_dump()) for name, group in partition.groups.items()}
+    pieces = {name: _piece(group) for name, group in partition.groups.items()}
     own = partition.self_labeling
     labeling = gm.SelfLabeling(**own.model_dump()) if own else False
     policy = resolve_policy(partition.policy)
     if partition.rehearsal is not None:
         policy = replace(policy, rehearsal=partition.rehearsal)
-    return gm.partition(model, slices, partition.joint, policy, seed, labeling, exact=partition.exact)
+    return gm.partition(
+        model, pieces, partition.joint, policy, seed, labeling, exact=partition.exact, base=partition.base
+    )
+
+
+def _piece(group: GroupSpec) -> gm.Slice | gm.Adapter:
+    if group.adapter is not None:
+        return gm.Adapter(**group.adapter.model_dump())
+    return gm.Slice(**group.model_dump(exclude={"adapter"}))
 
 
 @quiet()

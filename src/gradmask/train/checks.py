@@ -67,6 +67,10 @@ def _partition(partition: PartitionSpec) -> Iterator[Problem]:
         if name in RESERVED:
             yield Problem(f"partition.groups.{name}", f"needed: another name; {', '.join(RESERVED)} have a meaning")
         parts = group.model_dump(exclude={"layers", "query_only"})
+        beside = [key for key in group.model_fields_set if key != "adapter" and getattr(group, key)]
+        if group.adapter is not None and beside:
+            needed = "needed: an adapter alone (its own layers go inside it)"
+            yield Problem(f"partition.groups.{name}", f"given adapter and {', '.join(sorted(beside))}, {needed}")
         if not any(parts.values()):
             yield Problem(f"partition.groups.{name}", f"an empty slice, needed: one of {', '.join(parts)}")
 

@@ -45,8 +45,23 @@ class ModelSpec(_Part):
     pretrained: str | None = Field(None, description="a Hugging Face name or a folder")
 
 
+class AdapterSpec(_Part):
+    """A low-rank adapter of a pretrained model; see `gradmask.Adapter`."""
+
+    rank: int = Field(16, ge=1, description="of every adapted layer")
+    alpha: float | None = Field(None, gt=0, allow_inf_nan=False, description="scale times rank; null: the rank")
+    targets: list[str] | None = Field(
+        None, min_length=1, description="kinds (attention, mlp, projections), names or patterns of layers; null: all"
+    )
+    layers: list[int] | None = Field(None, description="block indices; null is every block")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the adapters' inputs that is dropped in training")
+    embeddings: bool | int | list[int] = Field(
+        False, description="own embedding and head tables: all, a rank, or token ids"
+    )
+
+
 class GroupSpec(_Part):
-    """How much of each layer a removable group gets; see `gradmask.Slice`."""
+    """How much of each layer a removable group gets; see `gradmask.Slice`. Or its adapter, and nothing else."""
 
     heads: Amount = Field(0, description="of every attention: a count, a share, or indices")
     neurons: Amount = Field(0, description="of every MLP: a count, a share, or indices")
@@ -57,6 +72,7 @@ class GroupSpec(_Part):
     )
     query_only: bool = Field(False, description="with grouped-query attention, take query heads alone")
     new: bool = Field(False, description="add the heads and neurons to the model instead of carving them out")
+    adapter: AdapterSpec | None = Field(None, description="a low-rank adapter instead of a slice")
 
 
 class SelfLabelingSpec(_Part):
@@ -84,6 +100,7 @@ class PartitionSpec(_Part):
     """Which groups the network is cut into, and by which table they learn."""
 
     groups: dict[Identifier, GroupSpec] = Field({"forget": GroupSpec(heads=1 / 32, neurons=1 / 16)}, min_length=1)
+    base: Literal["learning", "frozen"] = Field("learning", description="frozen: the retain group learns from nothing")
     joint: list[str] = Field([], description="kinds or patterns of parameters that every label updates")
     policy: str = Field("sgtm", description="a built-in table's name")
     rehearsal: float | None = Field(
