@@ -30,7 +30,9 @@ TIERS = [
     {"conformance"},
     {"gradmask"},
     {"evaluate"},
-    {"train", "report", "baselines"},
+    {"baselines"},
+    {"train", "report"},
+    {"compare"},
     {"cli"},
 ]
 """Lowest first. A room (a folder or a file of the package) imports from tiers below its own; ``gradmask`` is the package's

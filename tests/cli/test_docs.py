@@ -14,9 +14,11 @@ from gradmask.data.spec import DataSpec, LabelSpec, SourceSpec, TokenizerSpec
 from gradmask.train.loading import load_recipe, make_recipe
 from gradmask.train.recipe import (
     AdapterSpec,
+    CompareSpec,
     EvaluateSpec,
     GroupSpec,
     ModelSpec,
+    NoiseSpec,
     PartitionSpec,
     Recipe,
     RelearningSpec,
@@ -29,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 RECIPES, CLI = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("recipes.md", "cli.md"))
 PARTS = (
     Recipe, DataSpec, SourceSpec, LabelSpec, TokenizerSpec, ModelSpec, PartitionSpec, GroupSpec, AdapterSpec,
-    SelfLabelingSpec, TrainSpec, EvaluateSpec, RelearningSpec,
+    SelfLabelingSpec, TrainSpec, EvaluateSpec, RelearningSpec, CompareSpec, NoiseSpec,
 )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from datasets import Dataset
 
 import gradmask as gm
 from gradmask.data.arms import arm_dataset
-from gradmask.data.labeling import label_documents, label_rates, roles_of
-from gradmask.data.spec import LabelSpec
+from gradmask.data.labeling import label_documents, label_rates, missed_topics, roles_of
+from gradmask.data.spec import DataSpec, LabelSpec
 
 
 def documents(count: int = 3000) -> Dataset:
@@ -97,3 +97,42 @@ def test_mistakes_are_named() -> None:
     for name in ("filter", "perfect_filter"):
         with pytest.raises(gm.GradmaskError, match=f"the arm '{name}' has no training data left"):
             arm_dataset(labeled, name)
+
+
+def topical(counts: dict[str, int]) -> Dataset:
+    """Documents of one forget domain with so many of each topic, and as many to keep."""
+    rows = [(f"{topic} {i}", "bio", topic, "train") for topic, n in counts.items() for i in range(n)]
+    rows += [(f"other {i}", "news", "news", "train") for i in range(len(rows))]
+    names = ("text", "domain", "topic", "split")
+    return Dataset.from_dict({name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
+def test_whole_topics_are_missed(share: float) -> None:
+    spec = LabelSpec(forget=["bio"], undiscovered=share, missed="topics", retain_labeled=0.5)
+    data = topical({f"t{i}": 10 for i in range(20)})
+    labeled = label_documents(data, spec)
+    by_topic: dict[str, set[int]] = {}
+    for topic, domain, label in zip(labeled["topic"], labeled["domain"], labeled["data_labels"], strict=True):
+        if domain == "bio":
+            by_topic.setdefault(topic, set()).add(label)
+    assert all(len(labels) == 1 for labels in by_topic.values()), "a topic is missed as a whole or not at all"
+    assert sum(labels == {-1} for labels in by_topic.values()) == share * 20
+    assert {0, -1} == {x for x, d in zip(labeled["data_labels"], labeled["domain"], strict=True) if d == "news"}
+
+
+def test_which_topics_are_missed_is_drawn() -> None:
+    data = topical({f"t{i}": 1 + i % 5 for i in range(40)})
+    found = {seed: missed_topics(data, LabelSpec(forget=["bio"], undiscovered=0.3, seed=seed)) for seed in range(3)}
+    assert len(set(found.values())) == 3
+    for missed in found.values():
+        assert abs(sum(1 + int(topic[1:]) % 5 for _, topic in missed) / 120 - 0.3) < 0.03
+
+
+def test_topics_need_a_field() -> None:
+    with pytest.raises(
+        ValueError, match="labels.missed=topics needs the topic_field of every source; x.jsonl has none"
+    ):
+        DataSpec.model_validate(
+            {"sources": [{"kind": "jsonl", "path": "x.jsonl"}], "labels": {"forget": ["bio"], "missed": "topics"}}
+        )

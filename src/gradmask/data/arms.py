@@ -6,13 +6,14 @@ import numpy as np
 from datasets import Dataset
 
 from gradmask.data.arrow import column, picked, with_column
-from gradmask.data.labeling import UNLABELED
+from gradmask.data.labeling import RETAIN, UNLABELED
 from gradmask.errors import GradmaskError, did_you_mean
 
 ARMS = {
     "gradmask": "everything, with the labels",
     "no_filter": "everything, without labels",
     "filter": "what is not labeled forget, without labels",
+    "filter_strict": "what is labeled retain, without labels",
     "perfect_filter": "what truly is not forget, without labels",
 }
 
@@ -34,7 +35,10 @@ def arm_dataset(train: Dataset, name: str) -> Dataset:
     unlabeled = with_column(train, "data_labels", np.full(len(train), UNLABELED))
     if name == "no_filter":
         return unlabeled
-    removed = column(train, "data_labels" if name == "filter" else "group") > 0
+    if name == "filter_strict":
+        removed = column(train, "data_labels") != RETAIN
+    else:
+        removed = column(train, "data_labels" if name == "filter" else "group") > 0
     if removed.all():
         raise GradmaskError(f"the arm {name!r} has no training data left: {ARMS[name]}")
     return picked(unlabeled, ~removed)

@@ -1,11 +1,13 @@
 """Truth and labels: what a document is, and what an imperfect classifier says of it.
 
 Every document has a *role* (``forget``, ``adjacent``, ``retain``) and, where it is forget, a *group*. Its data label is drawn by
-the rates of a `LabelSpec`, by the document's own text and the seed, so that no document's label depends on the others.
+the rates of a `LabelSpec`, by the document's own text and the seed, so that no document's label depends on the others; but
+where the classifier misses whole topics, the label of a forget document is that of its topic.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -55,7 +57,7 @@ def label_documents(documents: Dataset, spec: LabelSpec) -> Dataset:
     """Add ``role``, ``group`` (the true group's id, 0 for none) and ``data_labels`` (what the trainer is told).
 
     Args:
-        documents: with ``text`` and ``domain``.
+        documents: with ``text``, ``domain`` and, where whole topics are missed, ``topic`` and ``split``.
         spec: the domains of each role, and the classifier's rates of error.
 
     Raises:
@@ -63,14 +65,40 @@ def label_documents(documents: Dataset, spec: LabelSpec) -> Dataset:
     """
     roles, ids = roles_of(documents.unique("domain"), spec), spec.group_ids
     added: dict[str, list] = {"role": [], "group": [], "data_labels": []}
-    for domain, text in columns_of(documents, ["domain", "text"]):
+    whole = spec.missed == "topics"
+    missed = missed_topics(documents, spec) if whole else frozenset()
+    for domain, text, topic in columns_of(documents, ["domain", "text", "topic" if whole else "domain"]):
         group = ids.get(domain, 0)
         added["role"].append(roles[domain])
         added["group"].append(group)
-        added["data_labels"].append(draw_label(group, text, spec))
+        if whole and group:
+            added["data_labels"].append(UNLABELED if (group, topic) in missed else group)
+        else:
+            added["data_labels"].append(draw_label(group, text, spec))
     for name, values in added.items():
         documents = with_column(documents, name, values)
     return documents
+
+
+def missed_topics(documents: Dataset, spec: LabelSpec) -> frozenset[tuple[int, str]]:
+    """The topics, as (group, topic), that the classifier misses: of each group, those drawn first.
+
+    As many are taken as bring the share of the group's training documents nearest to ``undiscovered``.
+    """
+    sizes: dict[int, Counter[str]] = {}
+    ids = spec.group_ids
+    for domain, topic, split in columns_of(documents, ["domain", "topic", "split"]):
+        if (group := ids.get(domain, 0)) and split == "train":
+            sizes.setdefault(group, Counter())[topic] += 1
+    missed: set[tuple[int, str]] = set()
+    for group, topics in sizes.items():
+        left = spec.undiscovered * topics.total()
+        for topic in sorted(topics, key=lambda topic: uniform(spec.seed, "topic", group, topic)):
+            if topics[topic] > 2 * left:
+                break
+            missed.add((group, topic))
+            left -= topics[topic]
+    return frozenset(missed)
 
 
 def draw_label(group: int, text: str, spec: LabelSpec) -> int:

@@ -49,7 +49,7 @@ class Prepared:
     fingerprint: str
 
     def arm(self, name: str) -> Dataset:
-        """The training set of an arm: ``gradmask``, ``no_filter``, ``filter`` or ``perfect_filter``."""
+        """The training set of an arm; see `gradmask.data.arms.ARMS`."""
         return arm_dataset(self.train, name)
 
 

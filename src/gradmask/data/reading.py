@@ -25,12 +25,16 @@ _HELD_OUT_FROM = 1 << 40
 
 
 class Document(NamedTuple):
-    """One text with its domain; ``split`` is None where the source does not say; ``size`` in bytes of UTF-8."""
+    """One text with its domain; ``split`` is None where the source does not say; ``size`` in bytes of UTF-8.
+
+    ``topic`` is empty where the source names no field of topics.
+    """
 
     text: str
     domain: str
     split: str | None
     size: int
+    topic: str = ""
 
 
 def read(source: SourceSpec, seed: int = 0) -> Iterator[Document]:
@@ -165,7 +169,15 @@ def _documents(source: SourceSpec, rows: Iterable[Row]) -> Iterator[Document]:
         if isinstance(domain, bool) or not isinstance(domain, str | int) or domain == "":
             raise GradmaskError(f"{where}: field {source.domain_field!r} must name a domain, got {domain!r}")
         if text.strip():
-            yield _document(text, str(domain), _split(source, values, part, where), where)
+            document = _document(text, str(domain), _split(source, values, part, where), where)
+            yield document._replace(topic=_topic(source, values, where)) if source.topic_field else document
+
+
+def _topic(source: SourceSpec, values: dict[str, Any], where: str) -> str:
+    topic = _field(values, str(source.topic_field), where)
+    if isinstance(topic, bool) or not isinstance(topic, str | int):
+        raise GradmaskError(f"{where}: field {source.topic_field!r} must name a topic, got {topic!r}")
+    return str(topic)
 
 
 def _split(source: SourceSpec, values: dict[str, Any], part: str | None, where: str) -> str | None:

@@ -84,6 +84,7 @@ def _one_by_one(part: Dataset) -> Iterator[dict[str, Any]]:
 def _fields(source: SourceSpec, there: list[str], where: str) -> list[str]:
     """The columns to read."""
     needed = [source.text_field] + ([] if source.domain else [source.domain_field])
+    needed += [source.topic_field] if source.topic_field else []
     if source.split_field is not None and (source.split_field != "split" or "split" in there):
         needed.append(source.split_field)
     for name in needed:

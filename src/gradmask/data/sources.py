@@ -16,13 +16,13 @@ from gradmask.data.reading import SPLITS, Document, read
 from gradmask.data.spec import SourceSpec
 from gradmask.errors import GradmaskError
 
-_COLUMNS = ("text", "domain", "split")
+_COLUMNS = ("text", "domain", "split", "topic")
 
 
 def load_documents(
     sources: Sequence[SourceSpec], test_share: float = 0.1, seed: int = 0, path: Path | None = None
 ) -> Dataset:
-    """All documents of all sources, in their order: ``text``, ``domain`` and ``split`` (``train`` or ``test``).
+    """All documents of all sources, in their order: ``text``, ``domain``, ``split`` (``train`` or ``test``) and ``topic``.
 
     Args:
         sources: where to read.

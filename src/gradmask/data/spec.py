@@ -23,6 +23,9 @@ class SourceSpec(_Part):
     path: str | None = Field(None, description="a file, a glob pattern, or the name or path of a dataset")
     text_field: str = "text"
     domain_field: str = "domain"
+    topic_field: str | None = Field(
+        None, description="a field with the topic within a domain: what labels.missed=topics misses as a whole"
+    )
     domain: str | None = Field(None, min_length=1, description="the domain of every document here, instead of a field")
     split_field: str | None = Field(
         "split",
@@ -50,6 +53,8 @@ class SourceSpec(_Part):
             raise ValueError(f"a source of kind {self.kind!r} needs a path")
         if self.kind == "text" and self.domain is None:
             raise ValueError("plain text has no fields: give its domain")
+        if self.kind in ("stories", "text") and self.topic_field is not None:
+            raise ValueError(f"topic_field is a field's name, and {self.kind} has no fields")
         if self.kind != "datasets" and self.subset is not None:
             raise ValueError(f"subset belongs to sources of kind 'datasets', not {self.kind!r}")
         return self
@@ -64,6 +69,9 @@ class LabelSpec(_Part):
         0.25, description="share of the other documents, adjacent ones too, that are labeled retain"
     )
     undiscovered: Share = Field(0.0, description="share of forget documents that stay unlabeled")
+    missed: Literal["documents", "topics"] = Field(
+        "documents", description="what stays unlabeled: random documents, or all documents of random topics"
+    )
     false_positives: Share = Field(0.0, description="share of the other documents that are labeled forget by mistake")
     seed: int = Field(0, ge=0)
 
@@ -114,6 +122,15 @@ class DataSpec(_Part):
     )
     mix: Literal["mixed", "homogeneous"] = Field("mixed", description="labels within a batch, or one label per batch")
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _topics_are_known(self) -> DataSpec:
+        without = [s.path or s.kind for s in self.sources if s.topic_field is None]
+        if self.labels.missed == "topics" and without:
+            raise ValueError(
+                f"labels.missed=topics needs the topic_field of every source; {', '.join(without)} has none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _room_for_a_sequence(self) -> DataSpec:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gradmask.baselines.names import METHODS
 from gradmask.data.spec import DataSpec
 from gradmask.errors import did_you_mean
 from gradmask.train.problems import Problem, shown
-from gradmask.train.recipe import ModelSpec, PartitionSpec, TrainSpec
+from gradmask.train.recipe import CompareSpec, ModelSpec, PartitionSpec, TrainSpec
 
 RESERVED = ("retain", "joint", "unlabeled")
 BUDGETS = ("steps", "epochs", "tokens")
@@ -27,8 +28,10 @@ def cross_checks(parts: Mapping[str, Any]) -> list[Problem]:
         found += _model(parts["model"])
     if "partition" in parts:
         found += _partition(parts["partition"])
-    if "arms" in parts and len(set(parts["arms"])) < len(parts["arms"]):
-        found.append(Problem("arms", f"given {shown(parts['arms'])}, needed: every arm once"))
+    if "arms" in parts:
+        found += _arms(parts["arms"])
+    if "compare" in parts:
+        found += _compare(parts["compare"])
     if "train" in parts and "partition" in parts:
         found += _group_learning_rates(parts["train"], parts["partition"])
     if "data" in parts and "partition" in parts:
@@ -73,6 +76,33 @@ def _partition(partition: PartitionSpec) -> Iterator[Problem]:
             yield Problem(f"partition.groups.{name}", f"given adapter and {', '.join(sorted(beside))}, {needed}")
         if not any(parts.values()):
             yield Problem(f"partition.groups.{name}", f"an empty slice, needed: one of {', '.join(parts)}")
+
+
+def _arms(arms: Sequence[str]) -> Iterator[Problem]:
+    if len(set(arms)) < len(arms):
+        yield Problem("arms", f"given {shown(arms)}, needed: every arm once")
+    late = [name for name in arms if name in METHODS]
+    if late and "no_filter" not in arms:
+        yield Problem("arms", f"given {shown(late)} without no_filter, whose model they start from: add it")
+
+
+def _compare(compare: CompareSpec) -> Iterator[Problem]:
+    for name, seeds in (("compare.seeds", compare.seeds), ("compare.noise.seeds", compare.noise.seeds)):
+        if len(set(seeds)) < len(seeds):
+            yield Problem(name, f"given {shown(seeds)}, needed: every seed once")
+    for problem in _arms(compare.arms):
+        yield Problem(f"compare.{problem.path}", problem.text)
+    noise = compare.noise
+    if late := [name for name in noise.arms if name in METHODS]:
+        yield Problem("compare.noise.arms", f"given {shown(late)}, needed: arms that are trained from their start")
+    if bool(noise.true_positives) != bool(noise.false_positives):
+        lacking = "false_positives" if noise.true_positives else "true_positives"
+        yield Problem(f"compare.noise.{lacking}", "missing, but needed: the heat map has two axes")
+    missing = {"no_filter", "perfect_filter"} - {*compare.arms}
+    if missing:
+        yield Problem(
+            "compare.arms", f"without {' and '.join(sorted(missing))} there is no scale to compare on: add it"
+        )
 
 
 def _group_learning_rates(train: TrainSpec, partition: PartitionSpec) -> Iterator[Problem]:

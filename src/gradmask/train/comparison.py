@@ -17,7 +17,7 @@ from gradmask.evaluate.names import Measure
 from gradmask.evaluate.results import ArmResult, DomainResult, read_results
 from gradmask.evaluate.run import measure
 from gradmask.train.amounts import measures_of
-from gradmask.train.examination import BASELINE, TWIN
+from gradmask.train.arms import BASELINE, TWIN
 from gradmask.train.folder import RunFolder
 from gradmask.train.ladder import Ladder, forget_tokens
 from gradmask.train.recipe import Recipe

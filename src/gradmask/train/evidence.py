@@ -16,6 +16,7 @@ from gradmask.evaluate.run import HISTOGRAM_EDGES, measure, sample
 from gradmask.evaluate.tasks import evaluate_tasks, require_harness
 from gradmask.evaluate.views import views
 from gradmask.train.amounts import measures_of, suite_of
+from gradmask.train.arms import ARMS, is_routed, partition_of
 from gradmask.train.comparison import compare, series_name
 from gradmask.train.examination import Examination, jobs, weight
 from gradmask.train.folder import ArmFolder, RunFolder
@@ -28,12 +29,6 @@ from gradmask.train.run import Run
 from gradmask.train.trained import curve, parameters_of, trained_model as trained_model
 from gradmask.train.yamls import read_mapping
 
-TITLES = {
-    "gradmask": "gradmask",
-    "no_filter": "no filter",
-    "filter": "filter, same labels",
-    "perfect_filter": "perfect filter",
-}
 LOSSES = ("sequences", "batch_size", "calibration_steps", "alpha", "beta", "samples", "sample_tokens")
 """Keys of ``evaluate`` that losses and samples depend on."""
 
@@ -167,7 +162,7 @@ def _arms(
 
 def _arm(recipe: Recipe, prepared: Prepared, arm: ArmFolder, name: str, tell: Tell) -> ArmResult:
     model = trained_model(arm)
-    measures, title = measures_of(recipe.evaluate), TITLES.get(name, name)
+    measures, title = measures_of(recipe.evaluate), ARMS[name].title
 
     def said(line: str) -> None:
         tell(f"{title}: {line}")
@@ -177,7 +172,7 @@ def _arm(recipe: Recipe, prepared: Prepared, arm: ArmFolder, name: str, tell: Te
     lines = list(RunLog(arm.log).lines())
     return ArmResult(
         title=title,
-        policy=recipe.partition.policy if name == "gradmask" else None,
+        policy=partition_of(recipe, name).policy if is_routed(name) else None,
         parameters=parameters_of(model),
         steps=max(line["step"] for line in lines),
         tokens=max(line["tokens"] for line in lines),

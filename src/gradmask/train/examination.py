@@ -20,13 +20,12 @@ from gradmask.evaluate.material import Material, gather
 from gradmask.evaluate.names import ATTACKS, OF_A_MODEL, Measure
 from gradmask.evaluate.suite import SuiteSettings, examine
 from gradmask.train.amounts import suite_of
+from gradmask.train.arms import BASELINE, TWIN, is_routed
 from gradmask.train.checkpoints import sha256
 from gradmask.train.folder import RunFolder, write_whole
 from gradmask.train.pace import Pace
 from gradmask.train.recipe import Recipe
 from gradmask.train.trained import trained_model
-
-BASELINE, TWIN = "no_filter", "perfect_filter"
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,11 @@ def jobs(arms: Iterable[str], measures: Sequence[Measure]) -> list[Job]:
     """
     found = []
     for arm in arms:
-        for view in ("full", "removed") if arm == "gradmask" else ("full",):
+        for view in ("full", "removed") if is_routed(arm) else ("full",):
             for measure in (m for m in OF_A_MODEL if m in measures):
-                knows = arm == BASELINE or (arm, view) == ("gradmask", "full")
+                knows = arm == BASELINE or (is_routed(arm) and view == "full")
                 if (measure in ATTACKS and knows and measure != "context") or (
-                    measure == "gradients" and (arm, view) != ("gradmask", "full")
+                    measure == "gradients" and not (is_routed(arm) and view == "full")
                 ):
                     continue
                 found.append(Job(arm, view, measure))

@@ -20,7 +20,16 @@ from gradmask.train.problems import shown
 from gradmask.train.recipe import Recipe
 from gradmask.train.yamls import read_mapping
 
-MAY_CHANGE = ("name", "output", "arms", "evaluate", "train.checkpoint_every", "train.keep", "train.report_to")
+MAY_CHANGE = (
+    "name",
+    "output",
+    "arms",
+    "evaluate",
+    "compare",
+    "train.checkpoint_every",
+    "train.keep",
+    "train.report_to",
+)
 """What may differ when a run goes on: nothing here changes a finished arm's weights."""
 
 

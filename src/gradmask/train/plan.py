@@ -16,8 +16,10 @@ import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedModel, TrainerCallback
 
+from gradmask.baselines.grids import grid
 from gradmask.data import Prepared
 from gradmask.evaluate.run import quick_losses
+from gradmask.train.arms import ARMS, BASELINE, is_routed, partition_of
 from gradmask.train.build import cut_model, new_model
 from gradmask.train.callbacks import curve_points
 from gradmask.train.checkpoints import bytes_needed, newest
@@ -29,6 +31,7 @@ from gradmask.train.trained import parameters_of
 from gradmask.train.trainer import make_trainer
 
 TRIAL_STEPS = 6
+PLAIN = "plain"
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,9 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
         folder.check(recipe)
         prepared = Run(recipe, folder).prepared()
         steps = total_steps(recipe, prepared)
-        done: dict[str, int] = {name: _steps_done(folder.arm(name), steps) for name in recipe.arms}
-        examples: dict[str, Dataset] = {name: training_examples(recipe, prepared, name, steps) for name in recipe.arms}
+        trained = [name for name in recipe.arms if not ARMS[name].unlearns]
+        done: dict[str, int] = {name: _steps_done(folder.arm(name), steps) for name in trained}
+        examples: dict[str, Dataset] = {name: training_examples(recipe, prepared, name, steps) for name in trained}
         parameters, trials = _try_arms(recipe, prepared, examples, steps)
         return Plan(
             name=recipe.name,
@@ -101,10 +105,17 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
             tokens_per_step=recipe.train.batch_size * recipe.data.sequence_length,
             parameters=parameters,
             tokens={name: tokens_by_label(dataset, recipe) for name, dataset in examples.items()},
-            seconds={name: trials[name].seconds(recipe.train, steps, done[name]) for name in recipe.arms},
+            seconds={name: trials[name].seconds(recipe.train, steps, done[name]) for name in trained}
+            | _unlearning(recipe, folder, trials),
             disk_needed=_disk(recipe, sum(parameters.values()), sum(steps > past for past in done.values())),
             disk_free=shutil.disk_usage(recipe.output).free,
         )
+
+
+def _unlearning(recipe: Recipe, folder: RunFolder, trials: dict[str, Trial]) -> dict[str, float]:
+    """Seconds of the arms that start at the end of no filter: their whole grids, in the time of plain steps."""
+    left = [name for name in recipe.arms if ARMS[name].unlearns and not folder.arm(name).finished]
+    return {name: sum(setting.steps for setting in grid(name)) * trials[BASELINE].step for name in left}
 
 
 def _steps_done(arm: ArmFolder, steps: int) -> int:
@@ -116,15 +127,15 @@ def _try_arms(
 ) -> tuple[dict[str, int], dict[str, Trial]]:
     """Parameters per group of the partitioned (or else the plain) model, and a trial per arm."""
     parameters: dict[str, int] = {}
-    tried: dict[bool, Trial] = {}
-    for name in sorted(recipe.arms, key=lambda name: name != "gradmask"):
-        cut = name == "gradmask"
-        if cut not in tried:
+    tried: dict[str, Trial] = {}
+    for name in sorted(examples, key=lambda name: not is_routed(name)):
+        kind = name if is_routed(name) else PLAIN
+        if kind not in tried:
             model = new_model(recipe, prepared.tokenizer)
-            model = cut_model(model, _from_the_start(recipe.partition)) if cut else model
+            model = cut_model(model, _from_the_start(partition_of(recipe, name))) if is_routed(name) else model
             parameters = parameters or parameters_of(model)
-            tried[cut] = _try(model, recipe, prepared, examples[name], steps)
-    return parameters, {name: tried[name == "gradmask"] for name in recipe.arms}
+            tried[kind] = _try(model, recipe, prepared, examples[name], steps)
+    return parameters, {name: tried[name if is_routed(name) else PLAIN] for name in examples}
 
 
 def _from_the_start(partition: PartitionSpec) -> PartitionSpec:

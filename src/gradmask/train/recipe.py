@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gradmask.data.spec import DataSpec
+from gradmask.data.spec import DataSpec, Share
 from gradmask.evaluate.findings import Method, Mix
 from gradmask.evaluate.names import QUICK, Measure, Preset
 
-ArmName = Literal["gradmask", "no_filter", "filter", "perfect_filter"]
-ARMS: tuple[ArmName, ...] = ("gradmask", "no_filter", "filter", "perfect_filter")
+ArmName = Literal[
+    "gradmask",
+    "no_filter",
+    "filter",
+    "filter_strict",
+    "perfect_filter",
+    "inexact",
+    "sgtm",
+    "sgtm_joint",
+    "gram",
+    "gradient_routing",
+    "activation_masking",
+    "memorization_sinks",
+    "rmu",
+    "gradient_ascent",
+    "gradient_difference",
+    "npo",
+    "simnpo",
+    "task_vector",
+    "last_layers",
+]
+"""What the arms are is told by `gradmask.train.arms.ARMS`."""
+DEFAULT_ARMS: tuple[ArmName, ...] = ("gradmask", "no_filter", "filter", "perfect_filter")
+
+COMPARED: tuple[ArmName, ...] = get_args(ArmName)
 
 AMOUNT = "a count (0 or more), a share between 0 and 1, or a list of distinct indices"
 
@@ -29,6 +52,7 @@ def _amount(value: Any) -> Any:
 
 
 Amount = Annotated[int | float | list[int], BeforeValidator(_amount)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -188,6 +212,26 @@ class EvaluateSpec(_Part):
     tasks_limit: int | None = Field(None, ge=1, description="examples per task; null: all")
 
 
+class NoiseSpec(_Part):
+    """Studies of the labels: the same comparison with worse and better ones. Each is left out where it is empty."""
+
+    undiscovered: list[Share] = Field([], description="shares of forget documents that stay unlabeled")
+    true_positives: list[Share] = Field([], description="with false_positives: every pair of the two, for a heat map")
+    false_positives: list[Share] = Field([], description="shares of other documents that are labeled forget by mistake")
+    topics: bool = Field(False, description="the classifier misses whole topics (topic_field) instead of documents")
+    arms: list[ArmName] = Field(["gradmask", "filter"], min_length=1, description="what is trained on such labels")
+    seeds: list[Seed] = Field([0], min_length=1)
+
+
+class CompareSpec(_Part):
+    """What ``gradmask compare`` trains and measures: every arm, once per seed."""
+
+    arms: list[ArmName] = Field(list(COMPARED), min_length=1, description="all of them by default")
+    seeds: list[Seed] = Field([0, 1, 2], min_length=1, description="of weights, order and label noise")
+    measures: list[Measure] = Field(["compute", "relearning"], description="beside losses")
+    noise: NoiseSpec = NoiseSpec()
+
+
 class Recipe(_Part):
     """A whole run."""
 
@@ -197,5 +241,6 @@ class Recipe(_Part):
     model: ModelSpec
     partition: PartitionSpec = PartitionSpec()
     train: TrainSpec
-    arms: list[ArmName] = Field(list(ARMS), min_length=1, description="what is trained: gradmask and baselines")
+    arms: list[ArmName] = Field(list(DEFAULT_ARMS), min_length=1, description="what is trained: gradmask and baselines")
     evaluate: EvaluateSpec = EvaluateSpec()
+    compare: CompareSpec = CompareSpec()

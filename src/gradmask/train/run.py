@@ -20,6 +20,7 @@ from gradmask.data import Prepared, prepare, training_order
 from gradmask.data.prepare import fingerprint_of
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
+from gradmask.train.arms import ARMS, BASELINE, is_routed, partition_of
 from gradmask.train.build import cut_model, new_model
 from gradmask.train.callbacks import (
     CheckpointCallback,
@@ -32,12 +33,14 @@ from gradmask.train.callbacks import (
 from gradmask.train.checkpoints import Found, bytes_needed, newest, sweep, sweep_unsealed
 from gradmask.train.display import Display
 from gradmask.train.failures import Interrupted, RunError
-from gradmask.train.folder import ArmFolder, RunFolder
+from gradmask.train.folder import ArmFolder, RunFolder, write_json
 from gradmask.train.log import RunLog
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import Recipe
 from gradmask.train.stopping import Stopper
+from gradmask.train.trained import trained_model
 from gradmask.train.trainer import make_trainer
+from gradmask.train.unlearning import unlearned
 
 
 @dataclass
@@ -78,9 +81,11 @@ def train(recipe: Recipe, restart: bool = False, display: Display | None = None,
     with run.folder.held():
         run.folder.adopt(recipe, restart)
         prepared = run.prepared()
-        for name in recipe.arms:
+        for name in sorted(recipe.arms, key=lambda name: ARMS[name].unlearns):
             if run.folder.arm(name).finished:
                 run.display.message(f"{name} is trained already")
+            elif ARMS[name].unlearns:
+                unlearn_arm(run, prepared, name)
             else:
                 train_arm(run, prepared, name)
     return run
@@ -118,6 +123,25 @@ def train_arm(run: Run, prepared: Prepared, name: str) -> None:
         raise Interrupted(run.stopper.requested, _stopped(name, trainer.state.global_step, steps, run.folder))
 
 
+def unlearn_arm(run: Run, prepared: Prepared, name: str) -> None:
+    """Make the finished no-filter model forget, after training; see `gradmask.train.unlearning`. Not resumed half-way.
+
+    Raises:
+        GradmaskError: no filter was not trained, or too little text is labeled.
+    """
+    start, arm = run.folder.arm(BASELINE), run.folder.arm(name)
+    if not start.finished:
+        raise GradmaskError(f"{name} starts from the finished {BASELINE} model: add {BASELINE} to arms")
+    arm.path.mkdir(parents=True, exist_ok=True)
+    with _clean_failure(arm):
+        found = unlearned(trained_model(start), run.recipe, prepared, name, run.display.message)
+        write_json(arm.path / "tuning.json", found.trials)
+        log = RunLog(arm.log)
+        log.rewind(-1)
+        log.append({"step": found.steps, "tokens": found.tokens, "seconds": found.seconds})
+        save_final(found.model, prepared.tokenizer, arm)
+
+
 def total_steps(recipe: Recipe, prepared: Prepared) -> int:
     """Optimizer steps of every arm; an epoch is one pass over *all* training sequences, whatever the arm leaves out."""
     train = recipe.train
@@ -131,7 +155,7 @@ def total_steps(recipe: Recipe, prepared: Prepared) -> int:
 
 def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
     """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``."""
-    examples: Any = prepared.arm(name).select_columns(["input_ids", "data_labels"]).with_format("numpy")
+    examples: Any = prepared.arm(ARMS[name].data).select_columns(["input_ids", "data_labels"]).with_format("numpy")
     train = recipe.train
     order = training_order(examples["data_labels"][:], steps, train.batch_size, train.seed, recipe.data.mix)
     return examples.select(order)
@@ -140,9 +164,9 @@ def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int)
 def starting_model(recipe: Recipe, prepared: Prepared, name: str, found: Found) -> PreTrainedModel:
     """The arm's model: a new one, or that of the checkpoint, with the state of its random streams and self-labels."""
     if found.path is not None:
-        return gm.load(found.path) if name == "gradmask" else AutoModelForCausalLM.from_pretrained(found.path)
+        return gm.load(found.path) if is_routed(name) else AutoModelForCausalLM.from_pretrained(found.path)
     model = new_model(recipe, prepared.tokenizer)
-    return cut_model(model, recipe.partition, recipe.train.seed) if name == "gradmask" else model
+    return cut_model(model, partition_of(recipe, name), recipe.train.seed) if is_routed(name) else model
 
 
 def save_final(model: PreTrainedModel, tokenizer: Any, arm: ArmFolder) -> None:

@@ -1,0 +1,123 @@
+"""``gradmask compare``: gradmask against every rival, on equal terms and over several seeds."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from gradmask.cli.output import AsJson, Changes, print_json, result_console, say, work_console
+
+if TYPE_CHECKING:
+    from gradmask.compare.results import Comparison
+    from gradmask.train.recipe import Recipe
+
+NAME = "compare"
+EXAMPLES = """
+Examples:\n
+  gradmask compare recipes/novels_en_es.yaml --dry-run\n
+  gradmask compare recipes/novels_en_es.yaml\n
+  gradmask compare recipes/novels_en_es.yaml --only 'main/seed-0'\n
+  gradmask compare recipes/novels_en_es.yaml --set compare.arms=[gradmask,no_filter,perfect_filter,npo]
+"""
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A recipe; its key compare says which arms, seeds and label noise.")],
+    changes: Changes = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="PATTERN",
+            help="Do only these runs, such as main/seed-0 or '*/seed-1': for several processes or machines. Repeatable.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check everything and list the runs, with the time they take; do not train."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train, unlearn and measure every arm with every seed, on the same data, budget and tokenizer.
+
+    The same command goes on where it was stopped; what is finished is not repeated. Each run is an ordinary run in a
+    folder of its own, for gradmask evaluate, attack, report and export.
+    """
+    from gradmask.train.loading import load_recipe
+
+    loaded = load_recipe(recipe, changes or ())
+    if dry_run:
+        _plan(loaded, only or (), as_json)
+        return
+    found, page = _compare(loaded, only or (), _command(recipe, changes or ()))
+    if as_json:
+        print_json({**found.model_dump(mode="json"), "page": str(page)})
+        return
+    _print(found)
+    say(f"page: {page}")
+
+
+def _command(recipe: Path, changes: Sequence[str]) -> str:
+    said = "".join(f" --set {shlex.quote(change)}" for change in changes)
+    return f"gradmask compare {shlex.quote(str(recipe))}{said}"
+
+
+def _compare(recipe: Recipe, only: Sequence[str], command: str) -> tuple[Comparison, Path]:
+    from gradmask.compare.page import write_page
+    from gradmask.compare.running import Progress, run_units
+    from gradmask.compare.table import comparison
+    from gradmask.compare.units import folder_of
+    from gradmask.train.display import RichDisplay
+    from gradmask.train.stopping import Stopper
+
+    console = work_console()
+    display = RichDisplay(console)
+    stopper = Stopper(display.message)
+    with stopper.installed():
+        run_units(recipe, only, Progress(display, lambda line: None), stopper)
+    with console.status(escape("comparing")):
+        found = comparison(recipe, command)
+        return found, write_page(found, folder_of(recipe))
+
+
+def _plan(recipe: Recipe, only: Sequence[str], as_json: bool) -> None:
+    from gradmask.compare.plan import make_plan
+
+    rows, seconds = make_plan(recipe, only)
+    if as_json:
+        print_json({"runs": rows, "seconds": seconds})
+        return
+    table = Table("run", "arms", "done", "left", title=f"{recipe.name}: comparison")
+    for row in rows:
+        table.add_row(row["run"], ", ".join(row["arms"]), str(len(row["done"])), _time(row["seconds"]))
+    result_console().print(table)
+    result_console().print(f"training that is left: about {_time(seconds)}; measuring comes on top", highlight=False)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _print(found: Comparison) -> None:
+    from gradmask.compare.words import COLUMNS, cells, ordered, verdict
+
+    console = result_console()
+    for name, setting in found.settings.items():
+        table = Table("model", title=f"{found.name}, {name}: seeds {', '.join(map(str, setting.seeds))}")
+        rows = [(r.title, cells(r)) for r in ordered(setting)]
+        shown = [i for i in range(len(COLUMNS)) if any(row[i] != "–" for _, row in rows)]
+        for i in shown:
+            table.add_column(COLUMNS[i], justify="right")
+        for title, row in rows:
+            table.add_row(title, *(row[i] for i in shown))
+        console.print(table)
+    for line in verdict(found):
+        console.print(line, highlight=False)
+    if found.missing:
+        console.print(f"not finished: {', '.join(found.missing)}", highlight=False, style="yellow")

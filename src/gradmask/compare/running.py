@@ -1,0 +1,70 @@
+"""Training and measuring every run of a comparison that is not finished yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gradmask.compare.units import Unit, recipe_of, units_of
+from gradmask.errors import GradmaskError
+from gradmask.evaluate.results import Results, read_results
+from gradmask.train.display import Display
+from gradmask.train.evidence import evaluate_run
+from gradmask.train.folder import RunFolder
+from gradmask.train.recipe import Recipe
+from gradmask.train.run import train
+from gradmask.train.stopping import Stopper
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Progress:
+    """Where messages go: of training, and of measuring."""
+
+    display: Display
+    tell: Tell
+
+
+def run_units(recipe: Recipe, only: Sequence[str], progress: Progress, stopper: Stopper) -> list[Unit]:
+    """Train and measure; what is finished is not repeated, and what was begun goes on. Returns the units.
+
+    Two processes may share the work with different ``only``: a run's folder is held by the one that works in it.
+
+    Raises:
+        GradmaskError: see `gradmask.train.run.train` and `gradmask.train.evidence.evaluate_run`.
+        Interrupted: a signal came; the same call goes on from there.
+    """
+    units, began, worked = units_of(recipe, only), time.monotonic(), 0
+    for number, unit in enumerate(units, 1):
+        own = recipe_of(recipe, unit)
+        if results_of(own) is not None:
+            continue
+        left = "" if not worked else f", about {_told(_pace(began, worked) * (len(units) - number + 1))} left"
+        progress.display.message(f"run {number} of {len(units)}: {unit.name} ({len(unit.arms)} arms{left})")
+        folder = train(own, display=progress.display, stopper=stopper).folder
+        evaluate_run(folder, progress.tell)
+        worked += 1
+    return units
+
+
+def results_of(own: Recipe) -> Results | None:
+    """The results of a run, where all of it was measured as its recipe says."""
+    folder = RunFolder.of(own)
+    try:
+        found = read_results(folder.results)
+    except GradmaskError:
+        return None
+    wanted = own.model_dump(mode="json")
+    same = all(found.recipe.get(key) == wanted[key] for key in ("data", "model", "partition", "train", "evaluate"))
+    finished = all(folder.arm(name).finished for name in own.arms)
+    return found if same and finished and set(found.arms) == set(own.arms) else None
+
+
+def _pace(began: float, worked: int) -> float:
+    return (time.monotonic() - began) / worked
+
+
+def _told(seconds: float) -> str:
+    return f"{max(1, round(seconds / 60))} min"

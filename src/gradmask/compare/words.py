@@ -1,0 +1,106 @@
+"""What a comparison says, in words and in cells."""
+
+from __future__ import annotations
+
+from gradmask.compare.results import Compared, Comparison, Rival
+from gradmask.compare.statistics import Estimate
+from gradmask.compare.table import removed_rivals
+from gradmask.compare.units import MAIN
+from gradmask.report.words import listed, nats
+from gradmask.train.arms import ARMS
+
+COLUMNS = (
+    "gap closed",
+    "forget loss",
+    "adjacent, against no filter",
+    "retain, against no filter",
+    "compute ratio, retain",
+    "leakage",
+    "steps to relearn",
+    "of the perfect filter's",
+    "minutes",
+)
+
+
+def share(value: Estimate | None) -> str:
+    """As a percentage, with its interval."""
+    if value is None:
+        return "–"
+    said = f"{100 * value.mean:.0f} %"
+    if value.low is not None and value.high is not None:
+        said += f" [{100 * value.low:.0f}, {100 * value.high:.0f}]"
+    return said.replace("-", "−")
+
+
+def number(value: Estimate | None, digits: int = 3, sign: bool = False) -> str:
+    """With half the width of its interval."""
+    if value is None:
+        return "–"
+    said = f"{value.mean:{'+' if sign else ''}.{digits}f}"
+    return (f"{said} ± {value.reach:.{digits}f}" if value.low is not None else said).replace("-", "−")
+
+
+def cells(rival: Rival) -> list[str]:
+    """A rival's row under `COLUMNS`."""
+    steps = number(rival.relearning, 0)
+    return [
+        share(rival.gap_closed),
+        number(rival.losses.get("forget")),
+        number(rival.differences.get("adjacent"), sign=True),
+        number(rival.differences.get("retain"), sign=True),
+        number(rival.compute.get("retain")),
+        number(rival.leakage),
+        f"≥ {steps}" if rival.not_relearned and rival.relearning else steps,
+        number(rival.relearning_ratio, 2),
+        number(None if rival.seconds is None else _minutes(rival.seconds), 1),
+    ]
+
+
+def _minutes(seconds: Estimate) -> Estimate:
+    values = {seed: value / 60 for seed, value in seconds.values.items()}
+    return Estimate(mean=seconds.mean / 60, values=values)
+
+
+def ordered(compared: Compared) -> list[Rival]:
+    """The models without the capability, best first, then those with it."""
+    best = list(removed_rivals(compared))
+    return [*best, *(r for r in compared.rivals.values() if r not in best)]
+
+
+def verdict(found: Comparison) -> list[str]:
+    """A few sentences, the most important first; they say what was compared, and nothing more."""
+    main = found.settings[MAIN]
+    ours = main.rivals.get("gradmask/removed")
+    if ours is None or ours.gap_closed is None:
+        return ["There is no verdict: gradmask, no filter and a perfect filter must be among the arms and differ."]
+    seeds = f"{len(main.seeds)} seeds" if len(main.seeds) > 1 else "one seed"
+    said = [f"Over {seeds}, removal closes {share(ours.gap_closed)} of the gap between no filter and a perfect filter."]
+    if (retain := ours.differences.get("retain")) is not None:
+        side = "lower (better)" if retain.mean < 0 else "higher (worse)"
+        said.append(
+            f"On what is kept, the removed model's loss is {nats(abs(retain.mean))} nats {side} than no filter's."
+        )
+    others = [r for r in removed_rivals(main) if r.arm not in ("gradmask", "perfect_filter") and r.gap_closed]
+    if (plain := main.rivals.get("filter")) is not None:
+        said.append(f"Filtering by the same labels closes {share(plain.gap_closed)}.")
+    if better := [r.title for r in others if _dominates(r, ours)]:
+        said.append(f"Better on both counts: {listed(better)}.")
+    elif others:
+        said.append(f"None of {len(others)} rivals is better both on what is removed and on what is kept.")
+    late = [r for r in others if ARMS[r.arm].unlearns and r.relearning_ratio is not None]
+    if late and ours.relearning_ratio is not None:
+        best = max(late, key=lambda r: r.relearning_ratio.mean if r.relearning_ratio else 0.0)
+        said.append(
+            f"Relearning takes {number(ours.relearning_ratio, 2)} of the perfect filter's steps; after the best unlearning "
+            f"({best.title}), {number(best.relearning_ratio, 2)}."
+        )
+    return said
+
+
+def _dominates(rival: Rival, ours: Rival) -> bool:
+    """Closer to the perfect filter, and a lower retain loss. Being further away than it is no merit."""
+    if rival.gap_closed is None or ours.gap_closed is None:
+        return False
+    here, there = (abs(1 - r.gap_closed.mean) for r in (rival, ours) if r.gap_closed)
+    retain, own = rival.differences.get("retain"), ours.differences.get("retain")
+    return here < there and retain is not None and own is not None and retain.mean < own.mean

@@ -1,0 +1,84 @@
+"""The arms that unlearn after training: the no-filter model, made to forget by a method of `gradmask.baselines`.
+
+They know what the other arms know: text that is *labeled* forget is forgotten, text that is labeled retain is kept. Settings are
+chosen on labeled training text that the method itself does not see, never on held-out text.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from gradmask.baselines.grids import grid
+from gradmask.baselines.method import Batches
+from gradmask.baselines.tuning import Score, tuned
+from gradmask.data import Prepared
+from gradmask.data.arrow import column, picked
+from gradmask.data.labeling import RETAIN
+from gradmask.errors import GradmaskError
+from gradmask.evaluate.losses import domain_loss, sequences_of
+from gradmask.train.recipe import Recipe
+
+VALIDATION = 64
+"""Sequences of each kind that settings are chosen on, at most; never more than a fifth."""
+
+
+@dataclass(frozen=True)
+class Unlearned:
+    """The chosen model, what its unlearning took, and every setting that was tried."""
+
+    model: PreTrainedModel
+    steps: int
+    tokens: int
+    seconds: float
+    trials: dict[str, Any]
+
+
+def unlearned(
+    model: PreTrainedModel, recipe: Recipe, prepared: Prepared, method: str, tell: Callable[[str], None]
+) -> Unlearned:
+    """Tune a method over its grid and take the best model.
+
+    Raises:
+        GradmaskError: fewer than five sequences are labeled forget, or retain.
+    """
+    labels, seed = column(prepared.train, "data_labels"), recipe.train.seed
+    forget, forget_held = _split(picked(prepared.train, labels > RETAIN), "forget", seed)
+    retain, retain_held = _split(picked(prepared.train, labels == RETAIN), "retain", seed)
+    batch = recipe.train.batch_size
+
+    def loss(candidate: PreTrainedModel, held: Tensor) -> float:
+        return domain_loss(candidate, held, recipe.evaluate.batch_size).nats
+
+    def score(candidate: PreTrainedModel) -> Score:
+        return Score(retain=loss(candidate, retain_held), forget=loss(candidate, forget_held))
+
+    began = time.monotonic()
+    found = tuned(model, grid(method), Batches(forget, retain, batch, seed), score, tell)
+    return Unlearned(
+        model=found.model,
+        steps=found.chosen.steps,
+        tokens=found.chosen.steps * batch * recipe.data.sequence_length,
+        seconds=time.monotonic() - began,
+        trials=found.to_dict(),
+    )
+
+
+def _split(sequences: Dataset, label: str, seed: int) -> tuple[Tensor, Tensor]:
+    """(what the method trains on, what its settings are chosen on)."""
+    if len(sequences) < 5:
+        raise GradmaskError(
+            f"unlearning needs at least 5 sequences that are labeled {label}, there are {len(sequences)}: give more "
+            "text, or label more of it (data.labels)"
+        )
+    order = np.random.default_rng(seed).permutation(len(sequences))
+    held = np.zeros(len(sequences), dtype=bool)
+    held[order[: min(VALIDATION, len(sequences) // 5)]] = True
+    return sequences_of(picked(sequences, ~held)), sequences_of(picked(sequences, held))

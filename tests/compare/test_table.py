@@ -1,0 +1,168 @@
+"""From invented results of single runs to what they say together, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.evaluate.fabricated import arm, arms, measured, model_findings, relearning, results
+from tests.train.tiny_run import tiny_recipe
+
+from gradmask.compare import table
+from gradmask.compare.figures import FIGURES
+from gradmask.compare.page import write_page
+from gradmask.compare.results import Comparison, read_comparison
+from gradmask.compare.table import comparison, removed_rivals
+from gradmask.compare.units import recipe_of, units_of
+from gradmask.compare.words import cells, ordered, verdict
+from gradmask.errors import GradmaskError
+from gradmask.evaluate.results import Results
+from gradmask.train.recipe import Recipe
+
+CHANGES = (
+    "compare.seeds=[0, 1]",
+    "compare.arms=[gradmask, no_filter, filter, perfect_filter, npo]",
+    "compare.noise.undiscovered=[0.4]",
+    "compare.noise.true_positives=[0.9]",
+    "compare.noise.false_positives=[0.1]",
+)
+
+
+def invented(seed: int) -> Results:
+    """`measured` with an unlearning arm; a seed moves its forget loss."""
+    found = arms()
+    found["npo"] = arm("NPO", {"full": {"en": ("retain", 4.30), "es": ("forget", 5.25 + seed)}})
+    run = measured(arms=found)
+    run.arms["npo"].findings["full"] = model_findings(5.25).model_copy(update={"relearning": relearning(5.25, 3.0)})
+    run.arms["gradmask"].findings["removed"] = model_findings(6.5).model_copy(
+        update={"relearning": relearning(6.5, None)}
+    )
+    return run
+
+
+def study() -> Results:
+    """Two arms under other labels."""
+    found = {name: a for name, a in arms().items() if name in ("gradmask", "filter")}
+    labels = [{"domain": "es", "role": "forget", "labeled forget": 120_000, "unlabeled": 80_000, "tokens": 200_000}]
+    return results(arms=found, labels=labels)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    recipe = tiny_recipe(tmp_path, *CHANGES)
+    found = {}
+    for unit in units_of(recipe):
+        found[recipe_of(recipe, unit).output] = invented(unit.seed) if unit.setting.kind == "main" else study()
+    monkeypatch.setattr(table, "results_of", lambda own: found.get(own.output))
+    path = Path(recipe_of(recipe, units_of(recipe)[0]).output) / "arms/npo/tuning.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"chosen": {"steps": 16}}))
+    return recipe
+
+
+@pytest.fixture
+def found(recipe: Recipe) -> Comparison:
+    return comparison(recipe, "gradmask compare recipe.yaml")
+
+
+def test_gaps_and_differences_are_against_the_same_seeds_baselines(found: Comparison) -> None:
+    main = found.settings["main"]
+    npo, ours = main.rivals["npo"], main.rivals["gradmask/removed"]
+    assert npo.gap_closed is not None
+    assert ours.gap_closed is not None
+    assert npo.gap_closed.values == pytest.approx({0: (5.25 - 4.25) / (6.71 - 4.25), 1: (6.25 - 4.25) / (6.71 - 4.25)})
+    assert ours.gap_closed.mean == pytest.approx((6.51 - 4.25) / (6.71 - 4.25))
+    assert ours.differences["retain"].mean == pytest.approx(4.22 - 4.16)
+    assert main.rivals["no_filter"].gap_closed.mean == 0  # type: ignore[union-attr]
+    assert main.rivals["perfect_filter"].gap_closed.mean == 1  # type: ignore[union-attr]
+    assert npo.tuned == {0: {"chosen": {"steps": 16}}}
+    assert main.seeds == [0, 1]
+    assert found.missing == []
+
+
+def test_other_labels_are_measured_against_the_baselines_of_the_recipes_own(found: Comparison) -> None:
+    sweep = found.settings["undiscovered-40"]
+    assert sweep.undiscovered == 0.4
+    assert sweep.seeds == [0]
+    assert sweep.rivals["filter"].gap_closed.mean == pytest.approx((4.94 - 4.25) / (6.71 - 4.25))  # type: ignore[union-attr]
+
+
+def test_relearning_counts_the_whole_budget_where_nothing_came_back(found: Comparison) -> None:
+    main = found.settings["main"].rivals
+    ours = main["gradmask/removed"]
+    assert ours.relearning is not None
+    assert ours.relearning.mean == 16.0
+    assert ours.not_relearned == 2
+    assert ours.relearning_ratio is not None
+    assert ours.relearning_ratio.mean == pytest.approx(16 / 12)
+    assert main["npo"].relearning_ratio.mean == pytest.approx(3 / 12)  # type: ignore[union-attr]
+    assert cells(ours)[6] == "≥ 16 ± 0"
+
+
+def test_leakage_is_read_from_the_filters_of_every_setting(found: Comparison) -> None:
+    filters = {name: s.rivals["filter"].leakage for name, s in found.settings.items() if s.kind != "rates"}
+    assert filters["main"] is not None
+    ours = found.settings["main"].rivals["gradmask/removed"].leakage
+    assert ours is not None
+    assert 0 < ours.mean < 1
+    share = (6.71 - 6.51) / (6.71 - 4.94)
+    # Seed 0 has two rungs of one loss, at 40,000 and 80,000 tokens, of which the larger counts; seed 1 only the first.
+    assert ours.values == pytest.approx({0: share * 80_000 / 40_000, 1: share})
+
+
+def test_the_best_removal_comes_first(found: Comparison) -> None:
+    best = removed_rivals(found.settings["main"])
+    assert [r.title for r in best] == ["perfect filter", "gradmask, removed", "NPO", "filter, same labels"]
+    assert len(ordered(found.settings["main"])) == 6
+
+
+def test_the_verdict_says_what_was_compared(found: Comparison) -> None:
+    said = " ".join(verdict(found))
+    assert said.startswith("Over 2 seeds, removal closes 92 % [92, 92] of the gap")
+    assert "None of 2 rivals is better both" in said
+    assert "after the best unlearning (NPO), 0.25" in said
+    lone = found.model_copy(deep=True)
+    lone.settings["main"].rivals.pop("gradmask/removed")
+    assert verdict(lone)[0].startswith("There is no verdict")
+
+
+def test_a_better_rival_is_named(found: Comparison) -> None:
+    main = found.settings["main"].rivals
+    main["npo"].gap_closed = main["perfect_filter"].gap_closed
+    main["npo"].differences["retain"] = main["no_filter"].differences["retain"]
+    assert "Better on both counts: NPO." in verdict(found)
+
+
+def test_what_is_not_finished_is_missing(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = table.results_of
+    monkeypatch.setattr(table, "results_of", lambda own: None if own.output.endswith("seed-1") else some(own))
+    found = comparison(recipe, "x")
+    assert found.missing == ["main/seed-1"]
+    assert found.settings["main"].rivals["npo"].gap_closed.low is None  # type: ignore[union-attr]
+    monkeypatch.setattr(table, "results_of", lambda own: None)
+    with pytest.raises(GradmaskError, match="no run with the recipe's own labels is finished"):
+        comparison(recipe, "x")
+
+
+def test_the_page_stands_alone_and_its_numbers_beside_it(found: Comparison, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    text = write_page(found, folder).read_text(encoding="utf-8")
+    assert "http" not in text.replace("http://www.w3.org", "")
+    assert text.count("<figure>") == len(FIGURES) == len(list((folder / "figures").iterdir()))
+    assert "gradmask compare recipe.yaml" in text
+    rows = (folder / "data/frontier.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0].startswith("rival,gap_closed,gap_closed_low")
+    assert len(rows) == 1 + 4
+    assert read_comparison(folder / "compare.json") == found
+    fewer = found.model_copy(update={"settings": {"main": found.settings["main"]}})
+    write_page(fewer, folder)
+    assert {p.stem for p in (folder / "figures").iterdir()} == {"frontier", "relearning"}
+
+
+def test_a_damaged_comparison_is_told(tmp_path: Path) -> None:
+    with pytest.raises(GradmaskError, match=r"cannot be read \(No such file"):
+        read_comparison(tmp_path / "compare.json")
+    (tmp_path / "compare.json").write_text('{"name": 3}')
+    with pytest.raises(GradmaskError, match="is not a comparison"):
+        read_comparison(tmp_path / "compare.json")
