@@ -9,15 +9,16 @@ under the plain layer's own names, so that a checkpoint is a plain one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.layout import Layout, sharded_like
-from gradmask.partitioning.matmul import Call, Geometry, RoutedMatmul, merge, merge_bias, product
+from gradmask.partitioning.matmul import Call, Geometry, RoutedMatmul, merge, merge_bias, product, used_weight
 from gradmask.partitioning.route import Flag, Route, Switchboard, TokenMask, both
+from gradmask.partitioning.storage import lay_side_by_side
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
@@ -71,10 +72,11 @@ class SplitLinear(nn.Module):
     ) -> None:
         super().__init__()
         self.geometry, self.board, self.gate_outputs = geometry, board, gate_outputs
-        trainable = weight.requires_grad
+        trainable, joined = weight.requires_grad, geometry.order is not None
+        whole = weight.detach().clone(memory_format=torch.contiguous_format) if joined else weight.detach()
         for group in geometry.parts.groups:
-            part = geometry.parts.take(weight.detach(), group, geometry.dim)
-            self.register_parameter(f"weight_{group}", nn.Parameter(part.clone(), trainable))
+            part = geometry.parts.take(whole.data, group, geometry.dim)
+            self.register_parameter(f"weight_{group}", nn.Parameter(part if joined else part.clone(), trainable))
         for group in geometry.bias.groups if geometry.bias else ():
             assert geometry.bias is not None
             assert bias is not None
@@ -82,6 +84,20 @@ class SplitLinear(nn.Module):
             self.register_parameter(f"bias_{group}", nn.Parameter(part.clone(), bias.requires_grad))
         out_dim = int(geometry.transposed)
         self.out_features, self.in_features = weight.shape[out_dim], weight.shape[1 - out_dim]
+
+    def _join(self) -> None:
+        order = self.geometry.order
+        if order:
+            lay_side_by_side([self.weights[i] for i in order])  # type: ignore[bad-argument-type]
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Self:
+        super()._apply(*args, **kwargs)  # moves or casts each part
+        self._join()
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._join()
 
     @property
     def weights(self) -> tuple[Tensor, ...]:
@@ -118,7 +134,8 @@ class SplitLinear(nn.Module):
         cache = self.board.merged_cache
         if cache is not None and id(self) in cache:
             return cache[id(self)]
-        merged = merge(call, self.weights, dtype), merge_bias(call, self.biases, dtype)
+        weight = merge(call, self.weights, dtype) if call.silent else used_weight(call, self.weights, dtype)
+        merged = weight, merge_bias(call, self.biases, dtype)
         if cache is not None:
             cache[id(self)] = merged
         return merged
@@ -165,6 +182,8 @@ class SplitLinear(nn.Module):
                 self._parameters[f"{name}_{group}"] = nn.Parameter(part.clone(), parameter.requires_grad)
             else:
                 parameter.copy_(part)
+        if assign:
+            self._join()
 
     def extra_repr(self) -> str:
         layout = self.geometry.parts

@@ -7,7 +7,8 @@ Three things differ from a plain linear layer:
   there are none (*learns*): autograd then leaves that part's ``.grad`` at ``None``;
 * the gradient that flows back through chosen columns can be cut (*passes*).
 
-The merged weight lives only while a product needs it; what is saved for backward are the parts themselves. Under
+Where parts lie side by side in memory (`gradmask.partitioning.storage`) the whole is read there. Otherwise they are merged,
+and the merged weight lives only while a product needs it; what is saved for backward are the parts themselves. Under
 autocast it is the merged weight in the lower precision, which plain autocast keeps as well.
 
 Shapes: x ``[..., in]``, y ``[..., out]``; ``[N, ·]`` is a flattened activation. A weight is ``[out, in]``, or ``[in, out]``
@@ -18,14 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gradmask.partitioning.layout import Layout
+from gradmask.partitioning.layout import Layout, Run
 from gradmask.partitioning.route import Flag, TokenMask, pick
+from gradmask.partitioning.storage import side_by_side
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,18 @@ class Geometry:
         """The dimension of the stored weight that is cut."""
         return int((self.split == "in") != self.transposed)
 
+    @cached_property
+    def order(self) -> tuple[int, ...] | None:
+        """The parts in the order of the whole, where it is them one after another along dimension 0."""
+        groups, runs = self.parts.groups, self.parts.runs
+        if self.dim or len(runs) != len(groups):
+            return None
+        return tuple(groups.index(run.group) for run in runs)
+
+
+Span = tuple[int, int]
+"""Neighbouring positions: the first, and how many."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -56,6 +71,22 @@ class Call:
     scales: tuple[tuple[str, float], ...] = ()
     gates: tuple[tuple[str, TokenMask], ...] = ()
     blocks: tuple[tuple[str, Flag], ...] = ()
+
+    @cached_property
+    def awake(self) -> Span | None:
+        """The positions that are not silent, where silence leaves one stretch of them; None without silence."""
+        units = self.geometry.units
+        awake = [run for run in units.runs if run.group not in self.silent]
+        if not self.silent or not awake:
+            return None
+        span = _hull(awake)
+        return span if span[1] == sum(run.length for run in awake) else None
+
+
+def _hull(runs: Sequence[Run]) -> Span:
+    """The shortest stretch that holds ``runs``."""
+    start = min(run.start for run in runs)
+    return start, max(run.start + run.length for run in runs) - start
 
 
 def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
@@ -70,6 +101,18 @@ def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
         for unit, scale in call.scales:
             _units(geometry, whole, unit).mul_(scale)
     return whole
+
+
+def used_weight(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """`merge`, not copied where it need not be. Rows of silent outputs are not zero: `_hush` silences what they make."""
+    geometry = call.geometry
+    if torch.compiler.is_compiling() or (geometry.split == "in" and (call.silent or call.scales)):
+        return merge(call, weights, dtype)
+    if geometry.order and not torch.is_grad_enabled():
+        whole = side_by_side([weights[i] for i in geometry.order])
+        if whole is not None:
+            return whole.to(dtype)
+    return merge(Call(geometry, call.learns, ()), weights, dtype)
 
 
 def merge_bias(call: Call, biases: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
@@ -130,7 +173,7 @@ class RoutedMatmul(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, call: Call, *parts: Tensor) -> Tensor:
         count = len(call.learns)
         weights, biases = parts[:count], parts[count:]
-        weight = merge(call, weights, x.dtype)
+        weight = used_weight(call, weights, x.dtype)
         y = _forward(call, x, weight, merge_bias(call, biases, x.dtype), weights)
         needs_x = any(flag is not False and w.requires_grad for flag, w in zip(call.learns, weights, strict=True))
         ctx.call, ctx.lead, ctx.x_dtype = call, tuple(x.shape[:-1]), x.dtype
@@ -145,8 +188,7 @@ class RoutedMatmul(torch.autograd.Function):
         dy = grads[0].reshape(-1, grads[0].shape[-1])
         dx = None
         if ctx.needs_input_grad[0]:
-            weight = weights[0] if ctx.merged else merge(call, weights, dy.dtype)
-            dx = _input_grad(call, dy, weight, lead).view(*lead, -1)
+            dx = _input_grad(call, dy, weights, ctx.merged, lead).view(*lead, -1)
         needed = ctx.needs_input_grad[2:]
         count = len(call.learns)
         learns = tuple(flag if need else False for flag, need in zip(call.learns, needed[:count], strict=True))
@@ -159,11 +201,11 @@ class RoutedMatmul(torch.autograd.Function):
 
 def _forward(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None, weights: Sequence[Tensor]) -> Tensor:
     geometry = call.geometry
-    if not call.gates:
-        return product(x, weight, bias, geometry.transposed, geometry.bias_apart)
-    if geometry.split == "out":
+    if geometry.split == "out" or not call.gates:
         y = product(x, weight, bias, geometry.transposed, geometry.bias_apart)
-        _gate(call, y.view(-1, y.shape[-1]), tuple(x.shape[:-1]))
+        if geometry.split == "out":
+            _hush(call, y.view(-1, y.shape[-1]))
+            _gate(call, y.view(-1, y.shape[-1]), tuple(x.shape[:-1]))
         return y
     gated = _copy_of(weight, weights)
     for unit, _ in call.gates:
@@ -200,12 +242,27 @@ def _gate(call: Call, flat: Tensor, lead: tuple[int, ...]) -> None:
         _units(call.geometry, flat, unit, dim=1).mask_rows_(mask.rows(lead))
 
 
-def _input_grad(call: Call, dy: Tensor, weight: Tensor, lead: tuple[int, ...]) -> Tensor:
+def _hush(call: Call, flat: Tensor) -> None:
+    """Zero the silent units' columns of ``flat``, in place; under `torch.compile` the weight has zeros instead."""
+    if not torch.compiler.is_compiling():
+        for unit in call.silent:
+            _units(call.geometry, flat, unit, dim=1).zero_()
+
+
+def _input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool, lead: tuple[int, ...]) -> Tensor:
+    """``dy @ weight``; ``weights`` are the parts, or what the forward pass merged of them."""
     geometry = call.geometry
     if call.gates and geometry.split == "out":
         dy = dy.clone()
         _gate(call, dy, lead)
-    dx = dy @ (weight.t() if geometry.transposed else weight)
+    if call.awake and not (call.scales or torch.is_grad_enabled() or torch.compiler.is_compiling()):
+        dx = _awake_input_grad(call, call.awake, dy, weights, merged)
+    else:
+        if call.silent and geometry.split == "out":
+            dy = dy.clone()
+            _hush(call, dy)
+        weight = weights[0] if merged else used_weight(call, weights, dy.dtype)
+        dx = dy @ (weight.t() if geometry.transposed else weight)
     if geometry.split == "in":
         _gate(call, dx, lead)
         for unit, flag in call.blocks:
@@ -214,6 +271,31 @@ def _input_grad(call: Call, dy: Tensor, weight: Tensor, lead: tuple[int, ...]) -
                 columns.mask_rows_(flag.rows(lead))
             else:
                 columns.zero_()
+    return dx
+
+
+def _part_at(geometry: Geometry, span: Span, weights: Sequence[Tensor]) -> Tensor | None:
+    """The part that is just this stretch of the weight."""
+    for group, weight in zip(geometry.parts.groups, weights, strict=True):
+        if [(run.start, run.length) for run in geometry.parts.runs_of(group)] == [span]:
+            return weight
+    return None
+
+
+def _awake_input_grad(call: Call, awake: Span, dy: Tensor, weights: Sequence[Tensor], merged: bool) -> Tensor:
+    """The same without the silent units, which add nothing."""
+    geometry, (start, length) = call.geometry, awake
+    weight = None if merged else _part_at(geometry, awake, weights)
+    if weight is None:
+        weight = weights[0] if merged else used_weight(call, weights, dy.dtype)
+        weight = weight.narrow(geometry.dim, start, length)
+    weight = weight.t() if geometry.transposed else weight
+    if geometry.split == "out":
+        return dy.narrow(1, start, length) @ weight
+    dx = dy.new_empty(len(dy), geometry.units.size)
+    torch.mm(dy, weight, out=dx.narrow(1, start, length))
+    dx.narrow(1, 0, start).zero_()
+    dx.narrow(1, start + length, dx.shape[1] - start - length).zero_()
     return dx
 
 
@@ -267,14 +349,26 @@ def _by_tokens(learns: tuple[Flag, ...]) -> list[tuple[Flag, list[int]]]:
 
 
 def _part_grads(geometry: Geometry, members: list[int], dy: Tensor, x: Tensor) -> list[tuple[int, Tensor]]:
-    layout, groups = geometry.parts, geometry.parts.groups
-    covered = sum(layout.count(groups[i]) for i in members)
-    if 2 * covered >= layout.size:
-        whole = _outer(geometry, dy, x)
-        return [(i, layout.take(whole, groups[i], geometry.dim)) for i in members]
-    if geometry.split == "out":
-        return [(i, _outer(geometry, layout.take(dy, groups[i], 1), x)) for i in members]
-    return [(i, _outer(geometry, dy, layout.take(x, groups[i], 1))) for i in members]
+    """One product for the stretch that holds all members; one for each where most of the stretch is not theirs."""
+    layout = geometry.parts
+    runs = {i: layout.runs_of(layout.groups[i]) for i in members}
+    span = _hull([run for own in runs.values() for run in own])
+    covered = sum(run.length for own in runs.values() for run in own)
+    if 2 * covered < span[1]:
+        sides = ((layout.take(dy, layout.groups[i], 1), x) for i in members)
+        if geometry.split == "in":
+            sides = ((dy, layout.take(x, layout.groups[i], 1)) for i in members)
+        return [(i, _outer(geometry, *side)) for i, side in zip(members, sides, strict=True)]
+    if span[1] < layout.size:
+        dy, x = (dy.narrow(1, *span), x) if geometry.split == "out" else (dy, x.narrow(1, *span))
+    whole = _outer(geometry, dy, x)
+    return [(i, _cut(whole, own, span[0], geometry.dim)) for i, own in runs.items()]
+
+
+def _cut(whole: Tensor, runs: Sequence[Run], start: int, dim: int) -> Tensor:
+    """The positions ``runs`` of a stretch that begins at ``start``: a view where they are neighbours."""
+    pieces = [whole.narrow(dim, run.start - start, run.length) for run in runs]
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim)
 
 
 def _outer(geometry: Geometry, dy: Tensor, x: Tensor) -> Tensor:

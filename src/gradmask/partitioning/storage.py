@@ -1,0 +1,46 @@
+"""Parts of a weight that lie one after another in memory, so that the whole can be read without copying them.
+
+Each part is a parameter of its own, with its own version counter: an optimizer that changes one part does not make autograd
+take the others for changed. Whether parts (still) lie side by side is read off them whenever the whole is needed, never
+remembered: whatever replaces a parameter (sharding engines, loading by assignment) costs a copy, not correctness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+_PLAIN = (Tensor, nn.Parameter)
+
+
+def side_by_side(parts: Sequence[Tensor]) -> Tensor | None:
+    """``parts``, stacked along their first dimension, as a view of their memory; None where they do not lie so."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if torch.compiler.is_compiling() or any(type(part) not in _PLAIN for part in parts):
+        return None
+    place, rows = first.data_ptr(), 0
+    for part in parts:
+        if part.data_ptr() != place or part.dtype != first.dtype or not part.is_contiguous():
+            return None
+        place += part.nbytes
+        rows += part.shape[0]
+    if first.untyped_storage().data_ptr() != parts[-1].untyped_storage().data_ptr():
+        return None  # neighbours by chance
+    return first.detach().as_strided((rows, *first.shape[1:]), first.stride())
+
+
+@torch.no_grad()
+def lay_side_by_side(parameters: Sequence[nn.Parameter]) -> None:
+    """Move parameters into one piece of memory, along their first dimension, where that is possible and not yet so."""
+    first = parameters[0]
+    alike = all(type(p.data) is Tensor and (p.dtype, p.device) == (first.dtype, first.device) for p in parameters)
+    if not alike or first.is_meta or first.is_shared() or side_by_side(parameters) is not None:
+        return
+    whole, start = torch.cat([p.data for p in parameters]), 0
+    for parameter in parameters:
+        parameter.data = whole.data.narrow(0, start, len(parameter))
+        start += len(parameter)
