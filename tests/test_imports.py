@@ -27,6 +27,7 @@ TIERS = [
     {"model"},
     {"removal", "sharded"},
     {"checkpoint", "adapter_files"},
+    {"verification"},
     {"conformance"},
     {"gradmask"},
     {"evaluate"},

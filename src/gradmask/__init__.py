@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         save_sharded as save_sharded,
     )
     from gradmask.step import masked_gradient_step as masked_gradient_step
+    from gradmask.verification import Verification as Verification, verify as verify
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ _ROOMS = {
     "selflabeling": ("SelfLabeling",),
     "sharded": ("describe_model", "load_sharded", "save_sharded"),
     "step": ("masked_gradient_step",),
+    "verification": ("Verification", "verify"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]

@@ -19,7 +19,7 @@ from transformers.core_model_loading import revert_weight_conversion
 
 from gradmask import compact as compaction
 from gradmask.errors import GradmaskError
-from gradmask.manifest import read_manifest, write_manifest
+from gradmask.manifest import read_manifest, seal, write_manifest
 from gradmask.model import partition, require
 from gradmask.partitioning.experts import RowWise
 from gradmask.partitioning.linear import SplitLinear, call_for
@@ -80,6 +80,16 @@ def _plain_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
     model = quiet.from_pretrained(folder, use_safetensors=True, **kwargs)  # type: ignore[missing-attribute]
     model.__class__ = cls
     return model
+
+
+def read_plain(path: str | Path) -> PreTrainedModel:
+    """The plain model of an export, without gradmask.
+
+    Raises:
+        GradmaskError: transformers does not have its class.
+    """
+    cls, _ = _class_of(Path(path))
+    return cls.from_pretrained(path, use_safetensors=True)
 
 
 def _new_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
@@ -155,13 +165,16 @@ def export(
         return target
     if compact:
         state, config = compaction.compact(model, gradmask.cut, gone, state)
-    manifest = gradmask.manifest().model_copy(update={"kind": "export", "removed": list(gone)})
+    manifest = gradmask.manifest().model_copy(update={"kind": "export", "removed": list(gone), "compact": compact})
+    if compact:
+        manifest.shapes = {name: list(tensor.shape) for name, tensor in state.items()}
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         with _described_by(model, config):
             type(model).gradmask_plain.save_pretrained(model, temporary, state_dict=state)  # type: ignore[attr-defined]
         write_manifest(temporary, manifest)
+        seal(temporary)
         if target.exists():
             shutil.rmtree(target)
         temporary.chmod(0o755)

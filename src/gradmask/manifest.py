@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from gradmask.routing import Router
 from gradmask.selflabeling import SelfLabeler, SelfLabeling
 
 MANIFEST = "gradmask.json"
+CHECKPOINT_SEAL = "complete.json"
+"""What `gradmask train` writes last into a checkpoint."""
 
 
 class _Strict(BaseModel):
@@ -119,6 +122,11 @@ class Manifest(_Strict):
     base: Literal["learning", "frozen"] = "learning"
     seed: int = 0
     draws: int = 0
+    compact: bool = False
+    shapes: dict[str, list[int]] = Field(default={}, description="of a compact export's smaller layers")
+    data: str | None = Field(default=None, description="the fingerprint of the data that it was trained on")
+    files: dict[str, str] = Field(default={}, description="file -> SHA-256, of all beside this one")
+    digest: str = Field(default="", description="SHA-256 of all of the above")
 
 
 def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | None, removed: Iterable[str]) -> Manifest:
@@ -148,6 +156,39 @@ def _entry(piece: Piece) -> GroupEntry | AdapterEntry:
 
 def _plain(piece: Piece) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, (tuple, range)) else v for k, v in vars(piece).items()}
+
+
+def seal(folder: Path, data: str | None = None) -> None:
+    """Write down the hashes of a folder's files, now that it is complete; a folder without a manifest is left alone.
+
+    Args:
+        folder: of a checkpoint.
+        data: the fingerprint of the data that it was trained on; by default what the manifest says already.
+    """
+    if not (folder / MANIFEST).is_file():
+        return
+    manifest = read_manifest(folder)
+    files = {name: sha256(folder / name) for name in files_in(folder)}
+    sealed = manifest.model_copy(update={"files": files, "data": data or manifest.data})
+    write_manifest(folder, sealed.model_copy(update={"digest": digest_of(sealed)}))
+
+
+def files_in(folder: Path) -> list[str]:
+    """Every file beside the manifest and the seal of a training checkpoint, with ``/`` between folders."""
+    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(name for name in names if name not in (MANIFEST, CHECKPOINT_SEAL))
+
+
+def digest_of(manifest: Manifest) -> str:
+    """The SHA-256 of everything in the manifest but its digest."""
+    said = manifest.model_dump(mode="json", exclude={"digest"})
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -17,7 +17,7 @@ from gradmask.distributed import Ranks
 from gradmask.errors import GradmaskError
 from gradmask.forward import RoutedForward
 from gradmask.fused_head import keep_labels
-from gradmask.manifest import Manifest, describe, write_manifest
+from gradmask.manifest import Manifest, describe, seal, write_manifest
 from gradmask.partitioning import (
     JOINT,
     RETAIN,
@@ -112,6 +112,7 @@ class Partitioned:
         super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
         if kwargs.get("is_main_process", True):
             write_manifest(Path(save_directory), self.gradmask.manifest())
+            seal(Path(save_directory))
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """Plain generation; weights are merged once for the whole call."""

@@ -26,7 +26,7 @@ from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from gradmask.errors import GradmaskError
-from gradmask.manifest import MANIFEST, write_manifest
+from gradmask.manifest import MANIFEST, seal, write_manifest
 from gradmask.model import require
 
 MODEL, OPTIMIZER = "model/", "optimizer/"
@@ -101,6 +101,7 @@ def describe_model(model: Any, folder: str | Path) -> None:
     model.config.dtype = model.dtype
     model.config.save_pretrained(folder)
     write_manifest(folder, manifest)
+    seal(folder)
 
 
 def find_shards(folder: Path) -> tuple[Path, Path] | None:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import gradmask
-from gradmask.cli import attack, check, compare, demo, evaluate, export, report, train
+from gradmask.cli import attack, check, compare, demo, evaluate, export, report, train, verify
 from gradmask.cli.output import say
 from gradmask.errors import GradmaskError
 from gradmask.train.failures import Interrupted, RunError
@@ -63,7 +63,7 @@ def _flowing(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-for command in (demo, train, evaluate, attack, compare, check, export, report):
+for command in (demo, train, evaluate, attack, compare, check, export, verify, report):
     app.command(command.NAME, help=_flowing(command.run), epilog=command.EXAMPLES)(command.run)
 
 

@@ -6,15 +6,16 @@ step; it holds every file's size and SHA-256. A folder without a seal, or one th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradmask import manifest
+from gradmask.manifest import CHECKPOINT_SEAL, sha256 as sha256
 from gradmask.train.folder import write_json
 
-SEAL = "complete.json"
+SEAL = CHECKPOINT_SEAL
 UNSAFE = "training_args.bin"
 """A pickle that Trainer writes and nobody here reads."""
 
@@ -45,6 +46,7 @@ def checkpoints(arm: Path) -> list[Path]:
 def seal(checkpoint: Path) -> None:
     """Declare a checkpoint whole, now that everything is written."""
     (checkpoint / UNSAFE).unlink(missing_ok=True)
+    manifest.seal(checkpoint)
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != SEAL)
     write_json(
         checkpoint / SEAL,
@@ -101,12 +103,6 @@ def rotate(arm: Path, keep: int) -> None:
     """Delete all but the newest ``keep`` checkpoints. Call after sealing, so that a whole one always remains."""
     for path in checkpoints(arm)[:-keep]:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def bytes_needed(parameters: int, buffers: int = 0) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from gradmask.errors import GradmaskError
-from gradmask.manifest import MANIFEST
+from gradmask.manifest import MANIFEST, read_manifest, seal
 from gradmask.train.folder import RunFolder
 
 
@@ -43,3 +43,4 @@ def copy_tokenizer(checkpoint: Path, target: Path) -> None:
     if place is not None:
         tokenizer: Any = AutoTokenizer.from_pretrained(place)
         tokenizer.save_pretrained(target)
+    seal(target, read_manifest(checkpoint).data)

@@ -20,6 +20,7 @@ from gradmask.data import Prepared, prepare, training_order
 from gradmask.data.prepare import fingerprint_of
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
+from gradmask.manifest import seal
 from gradmask.train.arms import ARMS, BASELINE, is_routed, partition_of
 from gradmask.train.build import cut_model, new_model
 from gradmask.train.callbacks import (
@@ -118,7 +119,7 @@ def train_arm(run: Run, prepared: Prepared, name: str) -> None:
     with run.display.arm(name, steps, found.step), _clean_failure(arm), run.stopper.after_step():
         trainer.train(resume_from_checkpoint=str(found.path) if found.path else None)
         if trainer.state.global_step >= steps:
-            save_final(model, prepared.tokenizer, arm)
+            save_final(model, prepared.tokenizer, arm, prepared.fingerprint)
     if run.stopper.requested is not None:
         raise Interrupted(run.stopper.requested, _stopped(name, trainer.state.global_step, steps, run.folder))
 
@@ -139,7 +140,7 @@ def unlearn_arm(run: Run, prepared: Prepared, name: str) -> None:
         log = RunLog(arm.log)
         log.rewind(-1)
         log.append({"step": found.steps, "tokens": found.tokens, "seconds": found.seconds})
-        save_final(found.model, prepared.tokenizer, arm)
+        save_final(found.model, prepared.tokenizer, arm, prepared.fingerprint)
 
 
 def total_steps(recipe: Recipe, prepared: Prepared) -> int:
@@ -169,13 +170,14 @@ def starting_model(recipe: Recipe, prepared: Prepared, name: str, found: Found) 
     return cut_model(model, partition_of(recipe, name), recipe.train.seed) if is_routed(name) else model
 
 
-def save_final(model: PreTrainedModel, tokenizer: Any, arm: ArmFolder) -> None:
-    """Save the trained model and its tokenizer; the folder appears in its place in one step."""
+def save_final(model: PreTrainedModel, tokenizer: Any, arm: ArmFolder, data: str) -> None:
+    """Save the trained model and its tokenizer; the folder appears in its place in one step. ``data``: its fingerprint."""
     require_room(arm.path, 4 * sum(p.numel() for p in model.parameters()) + 2**20, "the trained model")
     temporary = arm.path / ".model.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     model.save_pretrained(temporary)
     tokenizer.save_pretrained(temporary)
+    seal(temporary, data)
     os.replace(temporary, arm.model)
 
 

@@ -36,6 +36,7 @@ class RelearningSettings:
     """Every method is tried with every mix and every learning rate, for ``steps`` steps of ``batch_size`` sequences.
 
     ``points``: how often losses are measured on the way, more often at first, on so many held-out ``sequences`` per domain.
+    An attack that has arrived is over, and so is one that has taken as many steps as the best that did.
     Where ``give_up`` is a share of the steps, an attack that is clearly behind the best so far after them is not gone on with.
     LoRA's rates are ``lora_factor`` times as high,
     as is usual.
@@ -97,7 +98,7 @@ def relearn(
         if progress is not None:
             progress(f"relearning {i} of {len(grid)}: {method}, {mix} data, learning rate {rate:g}")
         best = min(attacks, key=strength).curve if attacks else None
-        curve = _attack(model, view, material, settings, method, mix, rate, best)
+        curve = _attack(model, view, material, settings, method, mix, rate, best, target)
         steps = steps_to(curve, target)
         tokens = None if steps is None else steps * settings.batch_size * _length(material)
         attack = Attack(method=method, data=mix, learning_rate=rate, curve=curve, steps_to_target=steps)
@@ -133,6 +134,14 @@ def steps_to(curve: Sequence[RecoveryPoint], target: float | None) -> float | No
         if low <= target:
             return before.step + (after.step - before.step) * (high - target) / (high - low)
     return None
+
+
+def over(curve: Sequence[RecoveryPoint], best: Sequence[RecoveryPoint] | None, target: float | None) -> bool:
+    """Whether an attack has arrived at ``target``, or has taken as many steps as one that did."""
+    if target is None:
+        return False
+    arrived = best is not None and best[-1].losses["forget"] <= target
+    return curve[-1].losses["forget"] <= target or (arrived and best is not None and curve[-1].step >= best[-1].step)
 
 
 def behind(curve: Sequence[RecoveryPoint], best: Sequence[RecoveryPoint]) -> bool:
@@ -175,6 +184,7 @@ def _attack(
     mix: Mix,
     rate: float,
     best: Sequence[RecoveryPoint] | None,
+    target: float | None,
 ) -> list[RecoveryPoint]:
     own = plain_copy(model, view)
     used, other = _halves(material.pool("train", "forget"))
@@ -188,6 +198,8 @@ def _attack(
         elsewhere = domain_loss(own, kept).nats
         tokens = step * settings.batch_size * used.shape[1]
         curve.append(RecoveryPoint(step=step, tokens=tokens, losses=losses, elsewhere=elsewhere))
+        if over(curve, best, target):
+            return False
         late = settings.give_up is not None and step >= settings.give_up * settings.steps
         return best is None or not late or not behind(curve, best)
 
