@@ -26,8 +26,10 @@ BatchType = Literal["forget", "retain", "unlabeled"]
 BATCH_TYPES = get_args(BatchType)
 
 _BLOCK = 1 << 16
-"""Entries that are worked on at a time on a CPU: the temporaries of a block stay in a core's cache."""
+"""Entries that are worked on at a time on a CPU, so that the temporaries of a block stay in a core's cache.
 
+Of large arrays up to four times as many: each call of NumPy lets go of the interpreter lock, and threads queue for it.
+"""
 _SHARE = 1 << 19
 """Entries that a further thread is worth (NumPy lets go of the interpreter lock)."""
 
@@ -141,9 +143,10 @@ def _numpy(arrays: tuple[np.ndarray, ...], lr: float, batch_type: str, workers: 
     size = arrays[-1].size
     workers = max(1, min(workers, size // _SHARE))
     edges = [size * i // workers for i in range(workers + 1)]
+    block = max(_BLOCK, min(4 * _BLOCK, size // (16 * workers)))
 
     def work(start: int, stop: int) -> None:
-        _numpy_range(arrays, lr, batch_type, (start, stop))
+        _numpy_range(arrays, lr, batch_type, (start, stop), block)
 
     if workers == 1:
         work(0, size)
@@ -152,10 +155,10 @@ def _numpy(arrays: tuple[np.ndarray, ...], lr: float, batch_type: str, workers: 
             list(pool.map(work, edges[:-1], edges[1:]))
 
 
-def _numpy_range(arrays: tuple[np.ndarray, ...], lr: float, batch_type: str, span: tuple[int, int]) -> None:
+def _numpy_range(arrays: tuple[np.ndarray, ...], lr: float, batch_type: str, span: tuple[int, int], block: int) -> None:
     """The entries ``span`` of ``arrays`` (params, grad, mask, out), in blocks and in the order of memory."""
     theta, g, _, _ = arrays
-    size = min(_BLOCK, span[1] - span[0])
+    size = min(block, span[1] - span[0])
     moved = np.empty(size, np.result_type(theta, g))
     stepped = moved if moved.dtype == theta.dtype else np.empty(size, theta.dtype)
     chosen = np.empty(size, _INTEGERS.get(theta.itemsize, "int8"))
@@ -163,7 +166,7 @@ def _numpy_range(arrays: tuple[np.ndarray, ...], lr: float, batch_type: str, spa
         arrays,
         flags=["external_loop", "buffered", "ranged", "zerosize_ok"],
         op_flags=[["readonly"], ["readonly"], ["readonly"], ["writeonly"]],
-        buffersize=_BLOCK,
+        buffersize=block,
     )
     blocks.iterrange = span  # type: ignore[misc]  # the stubs know no setter
     with blocks, np.errstate(all="ignore"):
@@ -171,32 +174,38 @@ def _numpy_range(arrays: tuple[np.ndarray, ...], lr: float, batch_type: str, spa
             on = _numpy_mask(m)
             n = p.size
             np.multiply(slope, lr, out=moved[:n])
-            np.subtract(p, moved[:n], out=stepped[:n], casting="same_kind")
-            _numpy_choose(p, stepped[:n], on, chosen[:n], batch_type, out)
+            if batch_type == "unlabeled":
+                np.subtract(p, moved[:n], out=out, casting="same_kind")
+            else:
+                np.subtract(p, moved[:n], out=stepped[:n], casting="same_kind")
+                _numpy_choose(p, stepped[:n], on, chosen[:n], batch_type == "forget", out)
 
 
 def _numpy_choose(
-    p: np.ndarray, stepped: np.ndarray, on: np.ndarray, chosen: np.ndarray, batch_type: str, out: np.ndarray
+    p: np.ndarray, stepped: np.ndarray, on: np.ndarray, chosen: np.ndarray, where: bool, out: np.ndarray
 ) -> None:
-    """``out = stepped`` where the batch updates, else ``p``; ``stepped`` and ``chosen`` are overwritten."""
-    if batch_type == "unlabeled":
-        np.copyto(out, stepped)
-    elif p.itemsize not in _INTEGERS:
-        np.copyto(out, np.where(on == (batch_type == "forget"), stepped, p))
-    else:
-        np.copyto(chosen, on)
-        old, new, found = p.view(chosen.dtype), stepped.view(chosen.dtype), out.view(chosen.dtype)
-        base, other = (old, new) if batch_type == "forget" else (new, old)
-        np.subtract(other, base, out=found)
-        np.multiply(found, chosen, out=chosen)
-        np.add(base, chosen, out=found)
+    """``out = stepped`` where ``on`` is ``where``, else ``p``; ``chosen`` is overwritten."""
+    if p.itemsize not in _INTEGERS:
+        np.copyto(out, np.where(on == where, stepped, p))
+        return
+    np.copyto(chosen, on)
+    old, new, found = p.view(chosen.dtype), stepped.view(chosen.dtype), out.view(chosen.dtype)
+    base, other = (old, new) if where else (new, old)
+    np.subtract(other, base, out=found)
+    np.multiply(found, chosen, out=chosen)
+    np.add(base, chosen, out=found)
 
 
 def _numpy_mask(mask: np.ndarray) -> np.ndarray:
+    """The mask as booleans; every call lets go of the interpreter lock and waits for it again, so few calls are fast."""
     if mask.dtype == np.bool_:
         return mask
+    if mask.itemsize == 1 and mask.dtype.kind in "iu":
+        if mask.view(np.uint8).max(initial=0) > 1:
+            _wrong_mask(mask[mask.view(np.uint8) > 1][0])
+        return mask.view(np.bool_)
     on, ones = mask != 0, mask == 1
-    if np.count_nonzero(on) != np.count_nonzero(ones):
+    if (on != ones).any():
         _wrong_mask(mask[on != ones][0])
     return on
 
