@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
@@ -31,6 +32,20 @@ def machine() -> dict[str, Any]:
         "transformers": transformers.__version__,
         "numpy": numpy.__version__,
     }
+
+
+def keep_memory() -> bool:
+    """Let the C library keep what is freed, for this process (glibc). Returns whether it does.
+
+    Otherwise each large tensor is returned to the kernel and comes back as fresh pages, one fault per 4 KB. On a virtual
+    machine a fault may wait for the host: the same step then takes up to a quarter longer, now on one side, now on the other.
+    """
+    trim_threshold, mmap_max = -1, -4  # names of glibc's mallopt
+    try:
+        library = ctypes.CDLL("libc.so.6")
+        return bool(library.mallopt(mmap_max, 0) and library.mallopt(trim_threshold, 2**31 - 1))
+    except (OSError, AttributeError):
+        return False
 
 
 def alternate(cases: Mapping[str, Callable[[], Any]], rounds: int, warmup: int = 1) -> dict[str, list[float]]:

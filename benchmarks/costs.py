@@ -75,7 +75,7 @@ def ratios(shape: Shape) -> dict[str, float]:
     plain = products(shape)
     return {
         "forget": products(shape, shape.share, head_learns=False) / plain,
-        "retain": products(shape, 1 - shape.share) / plain,
+        "retain": products(shape, 1 - shape.share, block_gradient=1 - shape.share) / plain,
         "unlabeled": 1.0,
     }
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 import gradmask as gm
-from benchmarks.common import alternate, machine, rows, table, write
-from benchmarks.training import BATCH, LENGTH, TARGETS, VOCABULARY, build, compare, trained
+from benchmarks.common import alternate, keep_memory, machine, rows, table, write
+from benchmarks.training import BATCH, LENGTH, TARGETS, VOCABULARY, WARMUP, build, compare, trained
 
 
 def by_groups(width: int, counts: list[int], rounds: int) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def by_groups(width: int, counts: list[int], rounds: int) -> list[dict[str, Any]
         mixed = torch.tensor([i % (count + 2) - 1 for i in range(BATCH)]).sort().values
         for name, labels in (("unlabeled", "unlabeled"), ("one group", "g0"), ("mixed per example", mixed)):
             cases[f"{count} groups, {name}"] = trained(model, ids, "fp32", data_labels=labels)
-    return rows(alternate(cases, rounds), "plain")
+    return rows(alternate(cases, rounds, WARMUP), "plain")
 
 
 def main() -> None:
@@ -38,8 +38,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json")
     args = parser.parse_args()
-    print(machine())
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = {"memory_kept": keep_memory()}
+    print(machine(), "memory kept" if result["memory_kept"] else "")
     for width in args.widths:
         title = f"width {width}, fp32"
         result[title] = compare(width, "fp32", args.rounds)

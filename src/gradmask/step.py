@@ -30,6 +30,7 @@ _BLOCK = 1 << 16
 
 Of large arrays up to four times as many: each call of NumPy lets go of the interpreter lock, and threads queue for it.
 """
+
 _SHARE = 1 << 19
 """Entries that a further thread is worth (NumPy lets go of the interpreter lock)."""
 

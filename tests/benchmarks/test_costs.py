@@ -25,8 +25,8 @@ def test_attention_raises_the_floor_and_a_larger_slice_too() -> None:
     assert ratios(replace(SHAPE, share=0.5))["forget"] > floor
 
 
-def test_a_retain_step_saves_the_groups_weight_gradient() -> None:
-    saved = 6 * SHAPE.block * SHAPE.share
+def test_a_retain_step_saves_both_gradient_products_of_the_group() -> None:
+    saved = 2 * 6 * SHAPE.block * SHAPE.share
     assert 1 - ratios(SHAPE)["retain"] == pytest.approx(saved / products(SHAPE))
 
 
