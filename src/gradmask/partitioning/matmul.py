@@ -255,7 +255,7 @@ def _input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool,
     if call.gates and geometry.split == "out":
         dy = dy.clone()
         _gate(call, dy, lead)
-    if call.awake and not (call.scales or torch.is_grad_enabled() or torch.compiler.is_compiling()):
+    if not (torch.compiler.is_compiling() or torch.is_grad_enabled() or call.scales) and call.awake:
         dx = _awake_input_grad(call, call.awake, dy, weights, merged)
     else:
         if call.silent and geometry.split == "out":
