@@ -5,7 +5,7 @@ STAMP := $(VENV)/.ready
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench docs setup clean
+.PHONY: demo test test-slow lint format types bench faults fuzz docs setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -33,6 +33,14 @@ types: $(STAMP)
 ## bench: the benchmarks behind docs/performance.md; QUICK=1 shows in minutes that they run
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+## faults: kill runs and let their disks, data and processes fail; the table of docs/reliability.md
+faults: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.campaign
+
+## fuzz: 500 malformed inputs; the table of docs/security.md
+fuzz: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign
 
 ## docs: write the generated parts of the documentation again
 docs: $(STAMP)

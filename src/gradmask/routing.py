@@ -41,6 +41,8 @@ class Router:
         self.policy, self.board, self.removable, self.seed = policy, board, tuple(removable), seed
         self.ids = label_ids(self.removable)
         self.draws = 0
+        self.seen: set[int] = set()
+        """The labels that were routed since somebody last emptied this; see `gradmask.train.guards`."""
         self.share = (0, 1)
         """This process, of how many that share a batch: each takes its part of one stream of draws."""
 
@@ -54,6 +56,7 @@ class Router:
             labels = torch.full((batch,), labels) if isinstance(labels, int) else labels
             labels = self._rehearse(labels, draw)
         present = sorted(set(labels.flatten().tolist())) if isinstance(labels, Tensor) else [labels]
+        self.seen.update(present)
         made: dict[object, Flag] = {}
         flags = {
             what: {g: self._flag(g, what, labels, present, draw, made) for g in self.board.groups}

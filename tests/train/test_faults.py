@@ -175,9 +175,9 @@ def test_a_final_model_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(run.os, "replace", broken)
         with pytest.raises(KeyboardInterrupt):
-            run.save_final(_Saved(), _Saved(), arm)
+            run.save_final(_Saved(), _Saved(), arm, "")
     assert not arm.finished
-    run.save_final(_Saved(), _Saved(), arm)
+    run.save_final(_Saved(), _Saved(), arm, "")
     assert arm.finished
     shutil.rmtree(arm.path)
 

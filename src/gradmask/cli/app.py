@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import os
@@ -20,6 +21,14 @@ from gradmask.train.failures import Interrupted, RunError
 from gradmask.train.stopping import Stopper
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
+
+DISK = {
+    errno.ENOSPC: ". Free some space, and give the same command again: it goes on where it was",
+    errno.EDQUOT: ". Free some space, and give the same command again: it goes on where it was",
+    errno.EROFS: ". Choose an output that can be written",
+    errno.EACCES: ". Choose an output that can be written",
+}
+"""What to do about an error of the operating system."""
 
 QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
@@ -107,7 +116,7 @@ def _explain(error: BaseException, as_json: bool) -> int:
         text = f"error: {error}"
     elif isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
-        text = f"error: {error.strerror or error}{where}"
+        text = f"error: {error.strerror or error}{where}{DISK.get(error.errno or 0, '')}"
     else:
         text = f"unexpected {type(error).__name__}: {error}\nRun again with --debug to see where"
     say(text, style="bold red" if code in (FAILED, BAD_INPUT) else "yellow")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
@@ -35,6 +36,7 @@ from gradmask.train.checkpoints import Found, bytes_needed, newest, sweep, sweep
 from gradmask.train.display import Display
 from gradmask.train.failures import Interrupted, RunError
 from gradmask.train.folder import ArmFolder, RunFolder, write_json
+from gradmask.train.guards import GroupGuard, check_labels
 from gradmask.train.log import RunLog
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import Recipe
@@ -113,6 +115,8 @@ def train_arm(run: Run, prepared: Prepared, name: str) -> None:
     model = starting_model(run.recipe, prepared, name, found)
     require_room(arm.path, bytes_needed(sum(p.numel() for p in model.parameters())))
     dataset = training_examples(run.recipe, prepared, name, steps)
+    if is_routed(name):
+        check_labels(np.asarray(prepared.train["data_labels"][:]), prepared.groups, run.display.message)
     trainer = make_trainer(model, settings, steps, dataset, arm.path, _callbacks(run, prepared, arm, steps, found.step))
     if found.path:
         run.display.message(f"{name} goes on from step {found.step} of {steps}")
@@ -189,6 +193,7 @@ def _callbacks(run: Run, prepared: Prepared, arm: ArmFolder, steps: int, done: i
     points = curve_points(settings, steps)
     measure = partial(quick_losses, test=prepared.test, sequences=evaluate.during, batch_size=evaluate.batch_size)
     return [
+        *([GroupGuard()] if is_routed(arm.path.name) else []),
         GuardCallback(arm.path),
         writer,
         CurveCallback(measure, points, writer, prepared.roles),
@@ -208,7 +213,16 @@ def _clean_failure(arm: ArmFolder) -> Iterator[None]:
             raise RunError(
                 f"the disk of {arm.path} is full: free some space and start again; the run goes on from there"
             ) from error
+        if "DataLoader worker" in str(error):
+            raise RunError(
+                f"a process that loads data died ({_first_line(error)}): it was killed, or memory ran out. Start again, with "
+                f"fewer train.workers where it was memory; {arm.path.name} goes on from its last checkpoint"
+            ) from error
         raise
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _disk_full(error: BaseException) -> bool:

@@ -44,6 +44,20 @@ RecipeLoader.add_implicit_resolver(
 )
 
 
+LARGEST = 100_000
+"""Values that a recipe may have: a few lines of names within names can stand for billions."""
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for; a node within itself stands for more than there may be."""
+    if id(node) not in known:
+        known[id(node)] = LARGEST + 1  # until it is counted
+        children = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
+        known[id(node)] = min(1 + sum(_size(part, known) for part in parts), LARGEST + 1)
+    return known[id(node)]
+
+
 def parse_yaml(text: str, source: str) -> Any:
     """Plain data from YAML text; nothing but data can come out of it.
 
@@ -51,7 +65,18 @@ def parse_yaml(text: str, source: str) -> Any:
         GradmaskError: not YAML, with the line and what is wrong there.
     """
     try:
-        return yaml.load(text, RecipeLoader)
+        loader = RecipeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            if _size(node, {}) > LARGEST:
+                raise GradmaskError(
+                    f"{source}: more than {LARGEST:,} values, once what is repeated by name is written out"
+                )
+            return loader.construct_document(node)
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -1,0 +1,159 @@
+"""Guards of a run's numbers: what goes wrong is told with its group, its data labels and its step.
+
+All of it hangs on `transformers.Trainer` as a callback, and may be given to one's own ``Trainer``: ``callbacks=[GroupGuard()]``.
+Gradients are looked at on the device, without waiting for it; the answer is read where the loss is logged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+import gradmask as gm
+from gradmask.data.labeling import RETAIN, UNLABELED
+from gradmask.errors import GradmaskError
+from gradmask.train.failures import RunError
+
+EXPLODES = 30.0
+"""Times the larger of its own start and the retain group's weights, as root mean squares."""
+KEPT = 64
+"""Steps back for which it is known which labels they had."""
+
+
+def check_labels(labels: np.ndarray, groups: Iterable[str], tell: Callable[[str], None]) -> None:
+    """Look at the data labels of a run before it begins.
+
+    Args:
+        labels: ids of all training examples.
+        groups: removable groups in the order of their ids, 1, 2, ...
+        tell: told what is allowed but unwise.
+
+    Raises:
+        GradmaskError: a group that no example is labeled with.
+    """
+    present = set(np.unique(labels).tolist())
+    for i, name in enumerate(groups, 1):
+        if i not in present:
+            there = ", ".join(sorted(_names(list(groups))[x] for x in present))
+            raise GradmaskError(
+                f"no training example is labeled {name!r} (labels that occur: {there}), so that nothing would teach its group: "
+                "look at data.labels and at the labels of the data, or take the group out of the recipe"
+            )
+    if RETAIN not in present:
+        tell(
+            "no training example is labeled retain: what is kept is then learned from unlabeled text alone, and may come to "
+            "lean on the removable groups; label some of it (data.labels.retain_labeled)"
+        )
+
+
+def _names(groups: list[str]) -> dict[int, str]:
+    return {UNLABELED: "unlabeled", RETAIN: "retain", **dict(enumerate(groups, 1))}
+
+
+class GroupGuard(TrainerCallback):
+    """Stops training when a group's gradient is no number, or a removable group's weights explode.
+
+    Args:
+        explodes: how many times a removable group's weights may grow (root mean square), against the larger of their own and
+            of the retain group's at the start.
+
+    Raises (from `Trainer.train`):
+        RunError: which group, at which step, after which data labels, and what to try.
+    """
+
+    def __init__(self, explodes: float = EXPLODES) -> None:
+        self.explodes = explodes
+        self.bad: dict[str, Tensor] = {}
+        """Group -> whether a gradient of it was no number since the last step."""
+        self.first: dict[str, Tensor] = {}
+        """Group -> the first step at which that was so; 0 for none."""
+        self.limits: dict[str, float] = {}
+        self.labels: dict[int, list[int]] = {}
+        self.handles: list[Any] = []
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        model = kwargs["model"]
+        if not gm.is_partitioned(model):
+            raise GradmaskError("GroupGuard looks at the groups of a partitioned model: call gm.partition first")
+        owned = gm.groups(model)
+        sizes = {name: rms(members.values()) for name, members in owned.items()}
+        self.limits = {
+            name: self.explodes * max(size, sizes["retain"])
+            for name, size in sizes.items()
+            if name not in ("retain", "joint")
+        }
+        model.gradmask.router.seen.clear()
+        if not args.fp16:  # overflows are usual there: the loss scale is lowered, and the step skipped
+            for name, members in owned.items():
+                for parameter in members.values():
+                    self._watch(name, parameter)
+
+    def _watch(self, name: str, parameter: nn.Parameter) -> None:
+        """Look at a gradient where it is made: clipping would spread what is no number over all groups."""
+
+        def look(ready: Tensor) -> None:
+            if ready.grad is None:  # what does not learn gets none
+                return
+            bad = ~torch.isfinite(ready.grad.sum())
+            self.bad[name] = bad | self.bad[name] if name in self.bad else bad
+
+        if parameter.requires_grad:
+            self.handles.append(parameter.register_post_accumulate_grad_hook(look))
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        step, seen = state.global_step + 1, kwargs["model"].gradmask.router.seen
+        self.labels[step] = sorted(seen)
+        self.labels.pop(step - KEPT, None)
+        seen.clear()
+        for name, bad in self.bad.items():
+            known = self.first.get(name, torch.zeros((), dtype=torch.long, device=bad.device))
+            self.first[name] = torch.where((known == 0) & bad, step, known)
+        self.bad.clear()
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        bad = {name: int(first) for name, first in self.first.items() if int(first)}
+        if bad:
+            step = min(bad.values())
+            groups = ", ".join(name for name, first in bad.items() if first == step)
+            raise RunError(
+                f"the gradient of {groups} is not finite at step {step}{self._after(kwargs['model'], step)}. Try a lower "
+                "learning rate, more warm-up, gradient clipping, or fp32; look at the examples with that label"
+            )
+        for name, limit in self.limits.items():
+            size = rms(gm.groups(kwargs["model"])[name].values())
+            if not size <= limit:
+                raise RunError(
+                    f"the weights of {name!r} explode: their root mean square is {size:.3g} at step {state.global_step}, more "
+                    f"than {limit:.3g}{self._after(kwargs['model'], state.global_step)}. Lower its learning rate "
+                    f"(train.group_learning_rates={{{name}: 0.3}}), or clip gradients"
+                )
+
+    def _after(self, model: nn.Module, step: int) -> str:
+        """The labels of the step, in words."""
+        ids = {i: name for name, i in model.gradmask.router.ids.items()}  # type: ignore[union-attr]
+        found = sorted(ids[x] for x in self.labels.get(step, ()) if x in ids)
+        return f", whose batch was labeled {', '.join(found)}" if found else ""
+
+
+@torch.no_grad()
+def rms(parameters: Iterable[nn.Parameter]) -> float:
+    """The root mean square of all weights together."""
+    tensors = [p.detach() for p in parameters]
+    count = sum(t.numel() for t in tensors)
+    return float(torch.stack(torch._foreach_norm(tensors)).norm()) / math.sqrt(count) if count else 0.0

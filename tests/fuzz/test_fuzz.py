@@ -1,0 +1,49 @@
+"""A part of the campaign, and that it can find something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.fuzz import trial
+from tests.fuzz.inputs import Maker
+from tests.fuzz.trial import attempt, table
+
+
+@pytest.fixture(scope="module")
+def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    return Maker(tmp_path_factory.mktemp("good"))
+
+
+@pytest.mark.parametrize("number", range(1000, 1040))
+def test_malformed_input_is_refused_in_words(maker: Maker, number: int, tmp_path: Path) -> None:
+    found = attempt(maker, number, tmp_path)
+    assert not found.problem, f"{found.input}: {found.problem}\n{found.said}"
+
+
+def test_the_same_number_is_the_same_input(maker: Maker, tmp_path: Path) -> None:
+    for number in range(5):
+        one, two = (maker.make(number, tmp_path / f"{k}-{number}") for k in "ab")
+        assert (one.kind, one.what) == (two.kind, two.what)
+
+
+def test_misbehaviour_is_seen(maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def behave(action: object) -> str:
+        monkeypatch.setattr(trial, "main", action)
+        behave.count += 1  # type: ignore[attr-defined]
+        return attempt(maker, 5 * behave.count, tmp_path).problem  # type: ignore[attr-defined]
+
+    behave.count = 0  # type: ignore[attr-defined]
+    assert behave(lambda argv: Path("escaped").touch() or 2) == "failed without a word"
+    assert "outside" in behave(lambda argv: Path("escaped2").touch() or 0)
+    assert behave(lambda argv: print("Traceback (most recent call last):") or 1) == "a traceback"
+    assert "unexpected" in behave(lambda argv: print("unexpected KeyError: 3") or 1)
+    assert behave(lambda argv: 139) == "exit code 139"
+    monkeypatch.setattr(trial, "SECONDS", 1)
+
+    def hang(argv: list[str]) -> int:
+        while True:
+            pass
+
+    assert behave(hang) == "did not end within 1 s"
+    assert "| recipe | 1 | 0 | 0 | 1 |" in table([attempt(maker, 100, tmp_path)])
