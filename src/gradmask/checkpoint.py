@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
@@ -43,6 +43,25 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
     folder = Path(path)
     if not folder.is_dir():
         raise GradmaskError(f"there is no folder {folder}")
+    with _told(folder):
+        return _load(folder, kwargs)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """What libraries raise over a damaged checkpoint is of many types, and becomes one."""
+    try:
+        yield
+    except GradmaskError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        said = (str(error).strip() or "no reason given").splitlines()[0]
+        raise GradmaskError(
+            f"{folder} cannot be opened ({type(error).__name__}: {said}): its files are damaged, or do not belong together"
+        ) from error
+
+
+def _load(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
     home, shards = find_shards(folder) or (folder, None)
     manifest = read_manifest(home)
     if manifest.kind == "export":
@@ -65,7 +84,7 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
 
 
 def _class_of(folder: Path) -> tuple[type[PreTrainedModel], Any]:
-    config = transformers.AutoConfig.from_pretrained(folder)
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
     names = config.architectures or []
     cls = getattr(transformers, names[0], None) if names else None
     if cls is None:
@@ -88,8 +107,9 @@ def read_plain(path: str | Path) -> PreTrainedModel:
     Raises:
         GradmaskError: transformers does not have its class.
     """
-    cls, _ = _class_of(Path(path))
-    return cls.from_pretrained(path, use_safetensors=True)
+    with _told(Path(path)):
+        cls, _ = _class_of(Path(path))
+        return cls.from_pretrained(path, use_safetensors=True)
 
 
 def _new_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:

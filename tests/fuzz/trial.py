@@ -84,8 +84,8 @@ def _problem(code: int | None, hung: bool, said: str, outside: set[str]) -> str:
         return f"exit code {code}"
     if "Traceback" in said:
         return "a traceback"
-    if "unexpected " in said:
-        return "an unexpected error: " + next(line for line in said.splitlines() if "unexpected " in line)
+    if surprise := [line for line in said.splitlines() if line.startswith("unexpected ")]:
+        return f"an unexpected error: {surprise[0]}"
     if code and not said.strip():
         return "failed without a word"
     if outside:

@@ -66,7 +66,7 @@ def _tokens(checkpoint: Path, text: Path) -> Tensor:
         words = text.read_text(encoding="utf-8")[: TOKENS * 100]
     except UnicodeDecodeError as error:
         raise GradmaskError(f"{text} is no UTF-8 text: {error.reason} at byte {error.start}") from None
-    tokenizer: Any = AutoTokenizer.from_pretrained(place)
+    tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     ids = tokenizer(words, return_tensors="pt", verbose=False)["input_ids"][0]
     length = min(TOKENS, len(ids) // 2)
     if length < 2:

@@ -144,7 +144,7 @@ def _token_ids(tokenizer: Any) -> dict[str, int | None]:
 
 def _pretrained_config(name: str) -> PreTrainedConfig:
     try:
-        return AutoConfig.from_pretrained(name)
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise GradmaskError(f"{name} cannot be opened: {_last_line(error)}") from None
 
@@ -152,7 +152,9 @@ def _pretrained_config(name: str) -> PreTrainedConfig:
 def _pretrained(name: str) -> PreTrainedModel:
     _pretrained_config(name)
     try:
-        return AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, dtype=torch.float32)
+        return AutoModelForCausalLM.from_pretrained(
+            name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        )
     except (OSError, ValueError, RuntimeError) as error:
         raise GradmaskError(f"{name} cannot be opened: {_last_line(error)}") from None
 

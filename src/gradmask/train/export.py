@@ -41,6 +41,6 @@ def copy_tokenizer(checkpoint: Path, target: Path) -> None:
     """Put the checkpoint's tokenizer, where there is one, beside the export."""
     place = tokenizer_folder(checkpoint)
     if place is not None:
-        tokenizer: Any = AutoTokenizer.from_pretrained(place)
+        tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
         tokenizer.save_pretrained(target)
     seal(target, read_manifest(checkpoint).data)

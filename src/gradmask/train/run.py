@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 import gradmask as gm
 from gradmask.data import Prepared, prepare, training_order
@@ -41,7 +41,7 @@ from gradmask.train.log import RunLog
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import Recipe
 from gradmask.train.stopping import Stopper
-from gradmask.train.trained import trained_model
+from gradmask.train.trained import plain_model, trained_model
 from gradmask.train.trainer import make_trainer
 from gradmask.train.unlearning import unlearned
 
@@ -169,7 +169,7 @@ def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int)
 def starting_model(recipe: Recipe, prepared: Prepared, name: str, found: Found) -> PreTrainedModel:
     """The arm's model: a new one, or that of the checkpoint, with the state of its random streams and self-labels."""
     if found.path is not None:
-        return gm.load(found.path) if is_routed(name) else AutoModelForCausalLM.from_pretrained(found.path)
+        return gm.load(found.path) if is_routed(name) else plain_model(found.path)
     model = new_model(recipe, prepared.tokenizer)
     return cut_model(model, partition_of(recipe, name), recipe.train.seed) if is_routed(name) else model
 

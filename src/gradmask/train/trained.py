@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
@@ -16,11 +16,13 @@ from gradmask.train.folder import ArmFolder
 
 def trained_model(arm: ArmFolder) -> PreTrainedModel:
     """The final model of a finished arm: partitioned where it was trained so."""
-    if (arm.model / MANIFEST).is_file():
-        model: nn.Module = gm.load(arm.model)
-    else:
-        model = AutoModelForCausalLM.from_pretrained(arm.model, use_safetensors=True)
-    return cast(PreTrainedModel, model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
+    model = gm.load(arm.model) if (arm.model / MANIFEST).is_file() else plain_model(arm.model)
+    return cast(Any, model).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def plain_model(folder: Path) -> PreTrainedModel:
+    """A model that is not partitioned, from safetensors and without code from its folder."""
+    return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
 
 
 def parameters_of(model: PreTrainedModel) -> dict[str, int]:
