@@ -45,7 +45,7 @@ class Maker:
         self.good = good
         good.mkdir(parents=True, exist_ok=True)
         self.recipe = tiny_data(good)
-        self.recipe["train"]["steps"] = 1
+        self.recipe["train"] |= {"steps": 1, "warmup": 0}
         self.rows = [json.loads(line) for line in (good / "corpus.jsonl").read_text().splitlines()]
         model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=8, embeddings=True)})
         model.save_pretrained(good / "full")
@@ -55,7 +55,7 @@ class Maker:
 
     def make(self, number: int, folder: Path) -> Input:
         """Input ``number`` in ``folder``."""
-        luck = random.Random(number)
+        luck = random.Random(f"input {number}")
         kinds: list[Callable[[random.Random, Path], tuple[list[str], str]]] = [
             self.bad_recipe, self.bad_checkpoint, self.bad_manifest, self.bad_jsonl, self.bad_parquet,
         ]  # fmt: skip

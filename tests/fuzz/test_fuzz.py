@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import yaml
 from tests.fuzz import trial
 from tests.fuzz.inputs import Maker
 from tests.fuzz.trial import attempt, table
+
+from gradmask.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +24,20 @@ def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
 def test_malformed_input_is_refused_in_words(maker: Maker, number: int, tmp_path: Path) -> None:
     found = attempt(maker, number, tmp_path)
     assert not found.problem, f"{found.input}: {found.problem}\n{found.said}"
+
+
+def test_what_is_not_malformed_is_accepted(maker: Maker, tmp_path: Path) -> None:
+    """Otherwise every input would be refused for one reason, and nothing tried."""
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(maker._recipe(tmp_path)))
+    assert main(["train", str(tmp_path / "recipe.yaml"), "--dry-run"]) == 0
+    pq.write_table(pa.Table.from_pylist(maker.rows), tmp_path / "corpus.parquet")
+    argv = maker._train_on(tmp_path, {"kind": "parquet", "path": str(tmp_path / "corpus.parquet")})
+    assert main(argv) == 0
+    for name in ("full", "plain", "adapted"):
+        assert main(["verify", str(maker.good / name)]) == 0
+    assert main(["verify", str(maker.good / "plain"), "--against", str(maker.good / "full")]) == 0
+    assert main(["export", str(maker.good / "full"), str(tmp_path / "out")]) == 0
+    assert main(["check", str(maker.good / "adapted")]) == 0
 
 
 def test_the_same_number_is_the_same_input(maker: Maker, tmp_path: Path) -> None:
