@@ -70,12 +70,13 @@ class GroupGuard(TrainerCallback):
     def __init__(self, explodes: float = EXPLODES) -> None:
         self.explodes = explodes
         self.bad: dict[str, Tensor] = {}
-        """Group -> whether a gradient of it was no number since the last step."""
+        """Group -> whether its gradient was no number after the last backward pass."""
         self.first: dict[str, Tensor] = {}
         """Group -> the first step at which that was so; 0 for none."""
         self.limits: dict[str, float] = {}
         self.labels: dict[int, list[int]] = {}
         self.handles: list[Any] = []
+        self._asked = False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -92,27 +93,35 @@ class GroupGuard(TrainerCallback):
         }
         model.gradmask.router.seen.clear()
         if not args.fp16:  # overflows are usual there: the loss scale is lowered, and the step skipped
+            self._watch({name: list(members.values()) for name, members in owned.items()})
+
+    def _watch(self, owned: dict[str, list[nn.Parameter]]) -> None:
+        """Look at gradients when a backward pass ends: clipping would spread what is no number over all groups.
+
+        All gradients of a group at once, since many small kernels would cost more than the arithmetic.
+        """
+
+        def look() -> None:
+            self._asked = False
             for name, members in owned.items():
-                for parameter in members.values():
-                    self._watch(name, parameter)
+                gradients = [p.grad for p in members if p.grad is not None and p.grad.numel()]
+                if gradients:  # what does not learn gets none
+                    largest = torch._foreach_norm(gradients, ord=math.inf)
+                    self.bad[name] = ~torch.isfinite(torch.stack([x.float() for x in largest])).all()
 
-    def _watch(self, name: str, parameter: nn.Parameter) -> None:
-        """Look at a gradient where it is made: clipping would spread what is no number over all groups."""
+        def ask(ready: Tensor) -> None:
+            if not self._asked:
+                self._asked = True
+                torch.autograd.Variable._execution_engine.queue_callback(look)
 
-        def look(ready: Tensor) -> None:
-            if ready.grad is None:  # what does not learn gets none
-                return
-            bad = ~torch.isfinite(ready.grad.sum())
-            self.bad[name] = bad | self.bad[name] if name in self.bad else bad
-
-        if parameter.requires_grad:
-            self.handles.append(parameter.register_post_accumulate_grad_hook(look))
+        for members in owned.values():
+            self.handles += [p.register_post_accumulate_grad_hook(ask) for p in members if p.requires_grad]
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        for handle in self.handles:
-            handle.remove()
+        while self.handles:
+            self.handles.pop().remove()
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
