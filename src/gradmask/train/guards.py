@@ -106,8 +106,9 @@ class GroupGuard(TrainerCallback):
             for name, members in owned.items():
                 gradients = [p.grad for p in members if p.grad is not None and p.grad.numel()]
                 if gradients:  # what does not learn gets none
-                    largest = torch._foreach_norm(gradients, ord=math.inf)
-                    self.bad[name] = ~torch.isfinite(torch.stack([x.float() for x in largest])).all()
+                    # What is too large to be squared counts too: clipping would make everything 0.
+                    sizes = torch._foreach_norm(gradients)
+                    self.bad[name] = ~torch.isfinite(torch.stack([x.float() for x in sizes])).all()
 
         def ask(ready: Tensor) -> None:
             if not self._asked:
