@@ -92,14 +92,29 @@ def _hull(runs: Sequence[Run]) -> Span:
 def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """The weight as this call uses it: parts side by side, silent units zero, scaled units scaled."""
     geometry = call.geometry
-    parts = {g: w.to(dtype) for g, w in zip(geometry.parts.groups, weights, strict=True)}
-    whole = geometry.parts.assemble(parts, geometry.dim)
+    if dtype != weights[0].dtype and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
+        whole = _merge_cast(geometry, weights, dtype)
+    else:
+        parts = {g: w.to(dtype) for g, w in zip(geometry.parts.groups, weights, strict=True)}
+        whole = geometry.parts.assemble(parts, geometry.dim)
     if call.silent or call.scales:
         whole = whole.clone() if whole is weights[0] else whole
         for unit in call.silent:
             _units(geometry, whole, unit).zero_()
         for unit, scale in call.scales:
             _units(geometry, whole, unit).mul_(scale)
+    return whole
+
+
+def _merge_cast(geometry: Geometry, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """Each part cast on its way to its place, in one pass."""
+    layout, dim = geometry.parts, geometry.dim
+    parts = dict(zip(layout.groups, weights, strict=True))
+    shape = list(weights[0].shape)
+    shape[dim] = layout.size
+    whole = torch.empty(shape, dtype=dtype, device=weights[0].device)
+    for run in layout.runs:
+        whole.narrow(dim, run.start, run.length).copy_(parts[run.group].narrow(dim, run.offset, run.length))
     return whole
 
 
