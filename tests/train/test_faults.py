@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import signal
 from collections import namedtuple
@@ -191,3 +192,35 @@ class _Saved:
     def save_pretrained(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         (path / "file").write_text("whole")
+
+
+def cut(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("harm", [cut, Path.unlink])
+@pytest.mark.parametrize(("step", "reached"), [(1, 1), (3, 3), (4, 2)])
+def test_prepared_data_that_changes_under_way(tmp_path: Path, harm: Any, step: int, reached: int) -> None:
+    """A checkpoint is saved first, except where the curve is due (steps 2, 4); the run then ends as if nothing had been."""
+    (tmp_path / "whole").mkdir()
+    train(tiny_recipe(tmp_path / "whole", "arms=[gradmask]"))
+    recipe = tiny_recipe(tmp_path, "arms=[gradmask]")
+
+    def do() -> None:
+        for file in (tmp_path / "run/data").rglob("*.arrow"):
+            harm(file)
+
+    with pytest.raises(RunError, match=r"the data changed while the run was under way: .*\.arrow"):
+        train(recipe, display=Doing(step, do))
+    arm = tmp_path / "run/arms/gradmask"
+    assert checkpoints.newest(arm).step == reached
+    display = Doing()
+    train(recipe, display=display)
+    assert display.steps == list(range(reached + 1, 7))
+    finished = [(f / "run/arms/gradmask/model/model.safetensors").read_bytes() for f in (tmp_path, tmp_path / "whole")]
+    assert finished[0] == finished[1]
+
+
+def test_a_source_that_vanishes_under_way_is_not_missed(tmp_path: Path) -> None:
+    train(tiny_recipe(tmp_path, "arms=[gradmask]"), display=Doing(3, (tmp_path / "corpus.jsonl").unlink))
+    assert RunFolder(tmp_path / "run").arm("gradmask").finished

@@ -52,6 +52,10 @@ class Prepared:
         """The training set of an arm; see `gradmask.data.arms.ARMS`."""
         return arm_dataset(self.train, name)
 
+    def files(self) -> list[Path]:
+        """Files that the sequences are read from, again and again."""
+        return sorted({Path(f["filename"]) for part in (self.train, *self.test.values()) for f in part.cache_files})
+
 
 def prepare(spec: DataSpec, folder: str | Path) -> Prepared:
     """Prepare the data of ``spec`` in ``folder``, or take what was prepared there from the same spec and inputs.

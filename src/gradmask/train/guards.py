@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,6 +160,51 @@ class GroupGuard(TrainerCallback):
         ids = {i: name for name, i in model.gradmask.router.ids.items()}  # type: ignore[union-attr]
         found = sorted(ids[x] for x in self.labels.get(step, ()) if x in ids)
         return f", whose batch was labeled {', '.join(found)}" if found else ""
+
+
+class DataGuard(TrainerCallback):
+    """Stops training when a file that the data is read from vanishes or is cut, before it is read again.
+
+    Such files are mapped into memory: reading where one was cut off would end the process with SIGBUS, without a word.
+
+    Args:
+        files: whole now.
+
+    Raises (from `Trainer.train`, after a checkpoint was saved, and from `check`):
+        RunError: which file, and what to do.
+    """
+
+    def __init__(self, files: Iterable[str | Path]) -> None:
+        self.sizes = {Path(file): Path(file).stat().st_size for file in files}
+        self.problem = ""
+
+    def check(self) -> None:
+        """Look at the files now, and raise at once."""
+        self.problem = self.problem or self._look()
+        if self.problem:
+            raise RunError(
+                f"the data changed while the run was under way: {self.problem}. Start again: it is prepared anew from its "
+                "sources, and the run goes on from its last checkpoint"
+            )
+
+    def _look(self) -> str:
+        for path, size in self.sizes.items():
+            try:
+                now = path.stat().st_size
+            except OSError as error:
+                return f"{path}: {error.strerror}"
+            if now != size:
+                return f"{path} has {now:,} bytes, not {size:,}"
+        return ""
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.problem = self._look()
+        if self.problem and state.global_step < state.max_steps:
+            control.should_save = control.should_log = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.problem:
+            self.check()
 
 
 @torch.no_grad()

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ from gradmask.train.checkpoints import Found, bytes_needed, newest, sweep, sweep
 from gradmask.train.display import Display
 from gradmask.train.failures import Interrupted, RunError
 from gradmask.train.folder import ArmFolder, RunFolder, write_json
-from gradmask.train.guards import GroupGuard, check_labels
+from gradmask.train.guards import DataGuard, GroupGuard, check_labels
 from gradmask.train.log import RunLog
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import Recipe
@@ -191,13 +190,19 @@ def _callbacks(run: Run, prepared: Prepared, arm: ArmFolder, steps: int, done: i
     tokens_per_step = settings.batch_size * run.recipe.data.sequence_length
     writer = LogCallback(log, run.display, tokens_per_step, seconds=log.rewind(done))
     points = curve_points(settings, steps)
-    measure = partial(quick_losses, test=prepared.test, sequences=evaluate.during, batch_size=evaluate.batch_size)
+    data = DataGuard(prepared.files())
+
+    def measure(model: PreTrainedModel) -> dict[str, Any]:
+        data.check()
+        return quick_losses(model, test=prepared.test, sequences=evaluate.during, batch_size=evaluate.batch_size)
+
     return [
         *([GroupGuard()] if is_routed(arm.path.name) else []),
         GuardCallback(arm.path),
         writer,
         CurveCallback(measure, points, writer, prepared.roles),
         CheckpointCallback(arm.path, settings.checkpoint_every or points, settings.keep, run.stopper),
+        data,
     ]
 
 
