@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
@@ -23,7 +23,7 @@ from gradmask.manifest import read_manifest, seal, write_manifest
 from gradmask.model import partition, require
 from gradmask.partitioning.experts import RowWise
 from gradmask.partitioning.linear import SplitLinear, call_for
-from gradmask.partitioning.matmul import merge, merge_bias
+from gradmask.partitioning.merging import merge, merge_bias
 from gradmask.partitioning.table_kinds import MARKS, group_of
 from gradmask.partitioning.tables import SHARED, merged_table, tabled_modules
 from gradmask.removal import check_removable, without as running_without
@@ -54,7 +54,7 @@ def _told(folder: Path) -> Iterator[None]:
         yield
     except GradmaskError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+    except Exception as error:
         said = (str(error).strip() or "no reason given").splitlines()[0]
         raise GradmaskError(
             f"{folder} cannot be opened ({type(error).__name__}: {said}): its files are damaged, or do not belong together"

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 import gradmask as gm
 from gradmask.data.spec import TokenizerSpec
 from gradmask.data.stories import generate
-from gradmask.data.tokenizer import build_tokenizer, load_tokenizer, train_tokenizer
+from gradmask.data.tokenizer import END, LONGEST, PADDING, build_tokenizer, load_tokenizer, train_tokenizer
 
 TEXTS = generate(50, "en") + generate(50, "es")
 ODD = '¿Dónde está la llave? —dijo Ana.\n"Here," said Leo. 42 €\t🜚'
@@ -46,3 +47,22 @@ def test_a_tokenizer_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     endless.save_pretrained(tmp_path / "endless")
     with pytest.raises(gm.GradmaskError, match="has no end-of-text token, by which documents are separated"):
         build_tokenizer(TokenizerSpec(path=str(tmp_path / "endless")), [])
+
+
+def test_a_word_without_end_does_not_hold_up_training() -> None:
+    """Its parts are words of their own; ordinary text gives the tokenizer that it always gave."""
+    core: Any = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=[END, PADDING],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(TEXTS, trainer)
+    assert core.get_vocab() == train_tokenizer(TEXTS, 400).get_vocab()
+    long = "x" * (3 * LONGEST) + " y"
+    found = train_tokenizer([*TEXTS, long], 400)
+    assert found.decode(found(long)["input_ids"]) == long
+    pieces = [piece for piece, _ in found.backend_tokenizer.pre_tokenizer.pre_tokenize_str(long)]
+    assert [len(piece) for piece in pieces] == [LONGEST] * 3 + [2]

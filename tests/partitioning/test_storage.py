@@ -17,7 +17,8 @@ from torch import Tensor, nn
 import gradmask as gm
 from gradmask.partitioning.layout import Layout
 from gradmask.partitioning.linear import SplitLinear, call_for
-from gradmask.partitioning.matmul import Geometry, RoutedMatmul, used_weight
+from gradmask.partitioning.matmul import RoutedMatmul
+from gradmask.partitioning.merging import Call, Geometry, merge, used_weight
 from gradmask.partitioning.route import Route
 from gradmask.partitioning.storage import lay_side_by_side, side_by_side
 
@@ -155,9 +156,25 @@ def test_silence_is_zeros_in_the_weight(
     if not set(layout.groups) <= silent:
         y.backward(dy)
         torch.testing.assert_close(x.grad, expected.grad)
+    assert weight.grad is not None
     whole = weight.grad if transposed else weight.grad.t()  # type: ignore[union-attr]
     for group, part in zip(layout.groups, parts, strict=True):
         if group in silent or set(layout.groups) <= silent:
             assert part.grad is None
         else:
             torch.testing.assert_close(part.grad, layout.take(whole, group, geometry.dim).to(part.dtype))
+
+
+@pytest.mark.parametrize("split", ["in", "out"])
+def test_parts_that_are_cast_as_they_are_merged_are_the_same_numbers(split: str) -> None:
+    layout = Layout(6, {"retain": (0, 2, 3), "a": (1, 4), "b": (5,)})
+    geometry = Geometry(split, False, layout, layout, None)  # type: ignore[arg-type]
+    plain = torch.randn((6, 4) if split == "out" else (4, 6))
+    parts = [layout.take(plain, g, geometry.dim).clone() for g in layout.groups]
+    call = Call(geometry, (True,) * 3, (), silent=("b",))
+    with torch.no_grad():
+        cast = merge(call, parts, torch.bfloat16)
+    assert cast.is_contiguous()
+    assert torch.equal(cast, merge(call, parts, torch.float32).to(torch.bfloat16))
+    assert cast.narrow(geometry.dim, 5, 1).count_nonzero() == 0
+    assert cast.count_nonzero() == 20

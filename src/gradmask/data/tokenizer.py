@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from gradmask.data.spec import TokenizerSpec
 from gradmask.errors import GradmaskError
 
 END, PADDING = "<|end|>", "<|pad|>"
+LONGEST = 256
+"""Characters that are looked at as one word: training takes the square of it, and a line of encoded bytes has 100,000s."""
 
 
 def build_tokenizer(spec: TokenizerSpec, texts: Iterable[str], folder: Path | None = None) -> Any:
@@ -54,7 +56,11 @@ def open_tokenizer(path: str) -> Any:
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE of at most ``vocab_size`` tokens; the same texts give the same tokenizer."""
     core: Any = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    parts = [
+        pre_tokenizers.Split(Regex(rf"\S{{{LONGEST}}}"), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+    ]
+    core.pre_tokenizer = pre_tokenizers.Sequence(parts)
     core.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.layout import Layout, sharded_like
-from gradmask.partitioning.matmul import Call, Geometry, RoutedMatmul, merge, merge_bias, product, used_weight
+from gradmask.partitioning.matmul import RoutedMatmul, product
+from gradmask.partitioning.merging import Call, Geometry, merge, merge_bias, used_weight
 from gradmask.partitioning.route import Flag, Route, Switchboard, TokenMask, both
 from gradmask.partitioning.storage import lay_side_by_side
 

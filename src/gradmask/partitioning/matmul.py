@@ -18,154 +18,15 @@ where ``transposed`` (the Conv1D of GPT-2).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gradmask.partitioning.layout import Layout, Run
+from gradmask.partitioning.layout import Run
+from gradmask.partitioning.merging import Call, Geometry, Span, hull, merge_bias, units_of, used_weight
 from gradmask.partitioning.route import Flag, TokenMask, pick
-from gradmask.partitioning.storage import side_by_side
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """How a weight is cut: which of its sides, who owns each position (parts), who computes there (units)."""
-
-    split: Literal["out", "in"]
-    transposed: bool
-    parts: Layout
-    units: Layout
-    bias: Layout | None
-    bias_apart: bool = False
-
-    @property
-    def dim(self) -> int:
-        """The dimension of the stored weight that is cut."""
-        return int((self.split == "in") != self.transposed)
-
-    @cached_property
-    def order(self) -> tuple[int, ...] | None:
-        """The parts in the order of the whole, where it is them one after another along dimension 0."""
-        groups, runs = self.parts.groups, self.parts.runs
-        if self.dim or len(runs) != len(groups):
-            return None
-        return tuple(groups.index(run.group) for run in runs)
-
-
-Span = tuple[int, int]
-"""Neighbouring positions: the first, and how many."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """What one call of a routed layer does, resolved from the route."""
-
-    geometry: Geometry
-    learns: tuple[Flag, ...]
-    bias_learns: tuple[Flag, ...]
-    silent: tuple[str, ...] = ()
-    scales: tuple[tuple[str, float], ...] = ()
-    gates: tuple[tuple[str, TokenMask], ...] = ()
-    blocks: tuple[tuple[str, Flag], ...] = ()
-
-    @cached_property
-    def awake(self) -> Span | None:
-        """The positions that are not silent, where silence leaves one stretch of them; None without silence."""
-        units = self.geometry.units
-        awake = [run for run in units.runs if run.group not in self.silent]
-        if not self.silent or not awake:
-            return None
-        span = _hull(awake)
-        return span if span[1] == sum(run.length for run in awake) else None
-
-
-def _hull(runs: Sequence[Run]) -> Span:
-    """The shortest stretch that holds ``runs``."""
-    start = min(run.start for run in runs)
-    return start, max(run.start + run.length for run in runs) - start
-
-
-def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """The weight as this call uses it: parts side by side, silent units zero, scaled units scaled."""
-    geometry = call.geometry
-    if dtype != weights[0].dtype and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
-        whole = _merge_cast(geometry, weights, dtype)
-    else:
-        parts = {g: w.to(dtype) for g, w in zip(geometry.parts.groups, weights, strict=True)}
-        whole = geometry.parts.assemble(parts, geometry.dim)
-    if call.silent or call.scales:
-        whole = whole.clone() if whole is weights[0] else whole
-        for unit in call.silent:
-            _units(geometry, whole, unit).zero_()
-        for unit, scale in call.scales:
-            _units(geometry, whole, unit).mul_(scale)
-    return whole
-
-
-def _merge_cast(geometry: Geometry, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """Each part cast on its way to its place, in one pass."""
-    layout, dim = geometry.parts, geometry.dim
-    parts = dict(zip(layout.groups, weights, strict=True))
-    shape = list(weights[0].shape)
-    shape[dim] = layout.size
-    whole = torch.empty(shape, dtype=dtype, device=weights[0].device)
-    for run in layout.runs:
-        whole.narrow(dim, run.start, run.length).copy_(parts[run.group].narrow(dim, run.offset, run.length))
-    return whole
-
-
-def used_weight(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """`merge`, not copied where it need not be. Rows of silent outputs are not zero: `_hush` silences what they make."""
-    geometry = call.geometry
-    if torch.compiler.is_compiling() or (geometry.split == "in" and (call.silent or call.scales)):
-        return merge(call, weights, dtype)
-    if geometry.order and not torch.is_grad_enabled():
-        whole = side_by_side([weights[i] for i in geometry.order])
-        if whole is not None:
-            return whole.to(dtype)
-    return merge(Call(geometry, call.learns, ()), weights, dtype)
-
-
-def merge_bias(call: Call, biases: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
-    """The bias as this call uses it; entries of silent output rows are zero."""
-    layout = call.geometry.bias
-    if layout is None:
-        return None
-    whole = layout.assemble(dict(zip(layout.groups, biases, strict=True)), 0).to(dtype)
-    if call.silent and call.geometry.split == "out":
-        whole = whole.clone() if whole is biases[0] else whole
-        for unit in call.silent:
-            for run in call.geometry.units.runs_of(unit):
-                whole.narrow(0, run.start, run.length).zero_()
-    return whole
-
-
-class _Units:
-    """In-place arithmetic on the positions of one unit group, run by run."""
-
-    def __init__(self, views: list[Tensor]) -> None:
-        self.views = views
-
-    def zero_(self) -> None:
-        for view in self.views:
-            view.zero_()
-
-    def mul_(self, scale: float) -> None:
-        for view in self.views:
-            view.mul_(scale)
-
-    def mask_rows_(self, keep: Tensor) -> None:
-        for view in self.views:
-            view.masked_fill_(~keep.unsqueeze(-1), 0)
-
-
-def _units(geometry: Geometry, whole: Tensor, unit: str, dim: int | None = None) -> _Units:
-    dim = geometry.dim if dim is None else dim
-    return _Units([whole.narrow(dim, run.start, run.length) for run in geometry.units.runs_of(unit)])
 
 
 def product(
@@ -224,7 +85,7 @@ def _forward(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None, weights
         return y
     gated = _copy_of(weight, weights)
     for unit, _ in call.gates:
-        _units(geometry, gated, unit).zero_()
+        units_of(geometry, gated, unit).zero_()
     y = product(x, gated, bias, geometry.transposed, geometry.bias_apart)
     flat_x, flat_y = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])
     for unit, mask in call.gates:
@@ -254,14 +115,14 @@ def _copy_of(weight: Tensor, weights: Sequence[Tensor]) -> Tensor:
 def _gate(call: Call, flat: Tensor, lead: tuple[int, ...]) -> None:
     """Zero the gated units' columns of ``flat`` in the rows where they do not run, in place."""
     for unit, mask in call.gates:
-        _units(call.geometry, flat, unit, dim=1).mask_rows_(mask.rows(lead))
+        units_of(call.geometry, flat, unit, dim=1).mask_rows_(mask.rows(lead))
 
 
 def _hush(call: Call, flat: Tensor) -> None:
     """Zero the silent units' columns of ``flat``, in place; under `torch.compile` the weight has zeros instead."""
     if not torch.compiler.is_compiling():
         for unit in call.silent:
-            _units(call.geometry, flat, unit, dim=1).zero_()
+            units_of(call.geometry, flat, unit, dim=1).zero_()
 
 
 def _input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool, lead: tuple[int, ...]) -> Tensor:
@@ -281,7 +142,7 @@ def _input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool,
     if geometry.split == "in":
         _gate(call, dx, lead)
         for unit, flag in call.blocks:
-            columns = _units(geometry, dx, unit, dim=1)
+            columns = units_of(geometry, dx, unit, dim=1)
             if isinstance(flag, TokenMask):
                 columns.mask_rows_(flag.rows(lead))
             else:
@@ -367,7 +228,7 @@ def _part_grads(geometry: Geometry, members: list[int], dy: Tensor, x: Tensor) -
     """One product for the stretch that holds all members; one for each where most of the stretch is not theirs."""
     layout = geometry.parts
     runs = {i: layout.runs_of(layout.groups[i]) for i in members}
-    span = _hull([run for own in runs.values() for run in own])
+    span = hull([run for own in runs.values() for run in own])
     covered = sum(run.length for own in runs.values() for run in own)
     if 2 * covered < span[1]:
         sides = ((layout.take(dy, layout.groups[i], 1), x) for i in members)
