@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from tests.tiny import tiny, tokens
 from torch import Tensor, nn
 
 import gradmask as gm
@@ -21,6 +20,7 @@ from gradmask.partitioning.matmul import RoutedMatmul
 from gradmask.partitioning.merging import Call, Geometry, merge, used_weight
 from gradmask.partitioning.route import Route
 from gradmask.partitioning.storage import lay_side_by_side, side_by_side
+from tiny import tiny, tokens
 
 GROUPS = ("retain", "a", "b")
 
