@@ -151,6 +151,10 @@ def test_the_page_stands_alone_and_its_numbers_beside_it(found: Comparison, tmp_
     assert "http" not in text.replace("http://www.w3.org", "")
     assert text.count("<figure>") == len(FIGURES) == len(list((folder / "figures").iterdir()))
     assert "gradmask compare recipe.yaml" in text
+    tables = (folder / "tables.md").read_text(encoding="utf-8")
+    assert "| gradmask, removed | 92 % [92, 92] |" in tables
+    assert "adjacent" not in tables, "a column that nobody fills"
+    assert tables.count("###") == 3
     rows = (folder / "data/frontier.csv").read_text(encoding="utf-8").splitlines()
     assert rows[0].startswith("rival,gap_closed,gap_closed_low")
     assert len(rows) == 1 + 4

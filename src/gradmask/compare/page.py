@@ -15,13 +15,13 @@ from markupsafe import Markup, escape
 from gradmask.compare.figures import FIGURES, Rows
 from gradmask.compare.results import Comparison
 from gradmask.compare.units import MAIN
-from gradmask.compare.words import COLUMNS, cells, ordered, verdict
+from gradmask.compare.words import COLUMNS, cells, markdown, ordered, verdict
 from gradmask.report.html import SVG_HEAD, data_uri
 from gradmask.report.style import inline, theme, to_svg
 
 
 def write_page(found: Comparison, folder: Path) -> Path:
-    """Write ``compare.json``, ``index.html``, ``figures/*.svg`` and ``data/*.csv`` into ``folder``; returns the page."""
+    """Write ``compare.json``, ``tables.md``, ``index.html``, ``figures/*.svg``, ``data/*.csv``; returns the page."""
     drawn = {name: to_svg(f) for name, kind in FIGURES.items() if (f := kind.draw(found)) is not None}
     for name in FIGURES:
         svg, data = folder / "figures" / f"{name}.svg", folder / "data" / f"{name}.csv"
@@ -32,6 +32,7 @@ def write_page(found: Comparison, folder: Path) -> Path:
             svg.unlink(missing_ok=True)
             data.unlink(missing_ok=True)
     _write(folder / "compare.json", found.model_dump_json(indent=1) + "\n")
+    _write(folder / "tables.md", markdown(found))
     page = folder / "index.html"
     _write(page, render(found, drawn))
     return page

@@ -56,6 +56,19 @@ def cells(rival: Rival) -> list[str]:
     ]
 
 
+def markdown(found: Comparison) -> str:
+    """Every setting's table as Markdown, without columns that nobody fills."""
+    parts = []
+    for name, setting in found.settings.items():
+        rows = [(rival.title, cells(rival)) for rival in ordered(setting)]
+        shown = [i for i in range(len(COLUMNS)) if any(row[i] != "–" for _, row in rows)]
+        lines = [f"### {name}: seeds {', '.join(map(str, setting.seeds))}", ""]
+        lines += ["| " + " | ".join(["model", *(COLUMNS[i] for i in shown)]) + " |", "| --- |" + " ---: |" * len(shown)]
+        lines += ["| " + " | ".join([title, *(row[i] for i in shown)]) + " |" for title, row in rows]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
 def _minutes(seconds: Estimate) -> Estimate:
     values = {seed: value / 60 for seed, value in seconds.values.items()}
     return Estimate(mean=seconds.mean / 60, values=values)
