@@ -1,32 +1,37 @@
-"""The fault campaign: ``python -m tests.faults.campaign [KILLS] [ROUNDS] [SEED]``. Exit code 1 where anything was lost."""
+"""The fault campaign: ``python -m tests.faults.campaign``; ``--help`` lists its parts. Exit code 1 where anything was lost."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.faults.trials import FAULTS, NEEDS, Reference, Trial, fault, kill
+from tests.faults.trials import FAULTS, NEEDS, Reference, Trial, fault, kill, kill_command
 
 
-def trials(kills: int, rounds: int, seed: int, folder: Path) -> Iterator[Trial]:
-    """Kills first, then every kind of fault so many times."""
-    luck, reference = random.Random(seed), Reference.made(folder / "reference")
+def trials(
+    kills: int, rounds: int, commands: int, kinds: Collection[str], luck: random.Random, folder: Path
+) -> Iterator[Trial]:
+    """Kills of forked children, then ``kinds`` of faults so many times, then kills of the installed command."""
+    reference = Reference.made(folder / "reference")
     for number in range(kills):
         yield kill(reference, folder / f"kill-{number}", luck)
     references = {(): reference}
     for number in range(rounds):
-        for kind in FAULTS:
+        for kind in (kind for kind in FAULTS if kind in kinds):
             changes = NEEDS.get(kind, {})
             if tuple(changes) not in references:
                 references[tuple(changes)] = Reference.made(folder / f"reference-{number}", **changes)
             yield fault(kind, references[tuple(changes)], folder / f"{kind.replace(' ', '-')}-{number}", luck)
+    for number in range(commands):
+        yield kill_command(reference, folder / f"command-{number}", luck)
 
 
 def table(found: list[Trial]) -> str:
@@ -42,11 +47,11 @@ def table(found: list[Trial]) -> str:
     return "\n".join(lines)
 
 
-def campaign(kills: int = 60, rounds: int = 3, seed: int = 0) -> int:
+def campaign(kills: int, rounds: int, commands: int, kinds: Collection[str], seed: int) -> int:
     """Run it; prints what was lost, and the table. Returns how much was lost."""
     found, began = [], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gradmask-faults-") as folder:
-        for trial in trials(kills, rounds, seed, Path(folder)):
+        for trial in trials(kills, rounds, commands, kinds, random.Random(seed), Path(folder)):
             found.append(trial)
             if not trial.equal:
                 print(f"LOST: {trial.kind} ({trial.what}): {trial.lost or 'not equal'}", flush=True)
@@ -56,5 +61,18 @@ def campaign(kills: int = 60, rounds: int = 3, seed: int = 0) -> int:
     return sum(not t.equal for t in found)
 
 
+def arguments() -> argparse.Namespace:
+    """What to run."""
+    parser = argparse.ArgumentParser(
+        description="Kill runs and let their disks, data and processes fail; nothing may be lost."
+    )
+    parser.add_argument("--kills", type=int, default=60, help="children killed at a random moment or write")
+    parser.add_argument("--rounds", type=int, default=3, help="trials of each kind of fault")
+    parser.add_argument("--commands", type=int, default=12, help="kills of the installed gradmask train")
+    parser.add_argument("--kinds", nargs="+", choices=[*FAULTS], default=[*FAULTS], help="kinds of faults")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    sys.exit(1 if campaign(*(int(word) for word in sys.argv[1:])) else 0)
+    sys.exit(1 if campaign(**vars(arguments())) else 0)

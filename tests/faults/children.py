@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -62,6 +63,25 @@ def run(
         time.sleep(0.002)
     said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return Ended(os.waitstatus_to_exitcode(status), said, time.monotonic() - began)
+
+
+def command(
+    argv: Sequence[str], log: Path, begun: Callable[[], bool] = lambda: True, kill_after: float | None = None
+) -> Ended:
+    """Run the installed program, as a user does; killed so many seconds after ``begun`` says that its work has begun."""
+    began, work = time.monotonic(), None
+    with log.open("w", encoding="utf-8") as out:
+        program = subprocess.Popen(
+            [str(Path(sys.executable).with_name("gradmask")), *argv], stdout=out, stderr=subprocess.STDOUT
+        )
+        while program.poll() is None:
+            if work is None and begun():
+                work = time.monotonic()
+            if kill_after is not None and work is not None and time.monotonic() - work >= kill_after:
+                program.kill()
+            time.sleep(0.005)
+    said = log.read_text(encoding="utf-8", errors="replace")
+    return Ended(program.returncode, said, time.monotonic() - began)
 
 
 def _be_child(argv: Sequence[str], log: Path, before: Callable[[], None] | None) -> NoReturn:

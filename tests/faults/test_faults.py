@@ -9,7 +9,7 @@ import pytest
 from tests.faults import trials
 from tests.faults.campaign import table
 from tests.faults.children import FULL, at_write, failing_disk, run
-from tests.faults.trials import FAULTS, NEEDS, Reference, Scene, Trial, fault, kill
+from tests.faults.trials import FAULTS, NEEDS, Reference, Scene, Trial, fault, kill, kill_command
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,13 @@ def test_a_killed_run_ends_as_if_it_had_not_been(reference: Reference, number: i
 @pytest.mark.parametrize("number", range(3, 15))
 def test_more_killed_runs(reference: Reference, number: int, tmp_path: Path) -> None:
     found = kill(reference, tmp_path / "scene", random.Random(number))
+    assert found.equal, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(2))
+def test_the_command_as_users_start_it(reference: Reference, number: int, tmp_path: Path) -> None:
+    found = kill_command(reference, tmp_path / "scene", random.Random(number))
     assert found.equal, found
 
 

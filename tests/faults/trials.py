@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import signal
@@ -14,7 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.faults.children import BROKEN, FULL, READ_ONLY, Ended, at_write, counted, die, failing_disk, run
+from tests.faults.children import (
+    BROKEN,
+    FULL,
+    READ_ONLY,
+    Ended,
+    at_write,
+    command,
+    counted,
+    die,
+    failing_disk,
+    run,
+    watched,
+)
 from tests.train.tiny_run import tiny_data
 
 import gradmask as gm
@@ -151,6 +164,21 @@ def kill(reference: Reference, folder: Path, luck: random.Random) -> Trial:
     return Trial(f"kill -9 while in {phase}", what, ended.killed, equal, lost)
 
 
+def kill_command(reference: Reference, folder: Path, luck: random.Random) -> Trial:
+    """Kill the installed ``gradmask train`` at a random moment of its work, and go on with the same command."""
+    scene = Scene(folder, reference.scene.changes)
+    at = luck.uniform(0, reference.seconds["train"])
+    begun = (scene.run_folder / "recipe.yaml").exists
+    ended = command(scene.argv("train"), folder / "killed.log", begun, kill_after=at)
+    lost = scene.checkpoint_loads()
+    again = command(scene.argv("train"), folder / "again.log")
+    if again.code != 0:
+        lost = lost or f"train does not go on: {again.said[-300:]}"
+    lost = lost or scene.finish("evaluate")
+    equal = not lost and scene.state() == reference.scene.state()
+    return Trial("kill -9 of the command `gradmask train`", f"after {at:.2f} s of work", ended.killed, equal, lost)
+
+
 def _must(ended: Ended) -> None:
     assert ended.code == 0, ended.said
 
@@ -194,6 +222,15 @@ def _disk(scene: Scene, luck: random.Random, reference: Reference, code: int) ->
     return scene.do("train", before=at_write(scene.folder, number, failing_disk(code), ever_after=True))
 
 
+def disk_full_later(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+    """There is no room while a finished run is measured or exported."""
+    phase = luck.choice(["evaluate", "export"])
+    for done in PHASES[: PHASES.index(phase)]:
+        _must(scene.do(done))
+    number = luck.randint(1, max(1, reference.writes[phase] - 2))
+    return scene.do(phase, before=at_write(scene.folder, number, failing_disk(FULL), ever_after=True))
+
+
 def terminated(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
     """SIGTERM, as schedulers send it, at a random write."""
     number = luck.randint(1, reference.writes["train"] - 2)
@@ -216,6 +253,24 @@ def data_gone(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
     ended = scene.do("train")
     corpus.write_bytes(content)
     return ended
+
+
+def data_under_way(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+    """What is read while training vanishes or is cut, without a stop."""
+    harm = luck.choice([Path.unlink, lambda file: os.truncate(file, file.stat().st_size // 2)])
+
+    def do() -> None:
+        for file in sorted((scene.run_folder / "data").rglob("*.arrow")):
+            harm(file)
+
+    done: list[int] = []
+
+    def each(number: int) -> None:
+        if not done and any(scene.run_folder.glob("arms/gradmask/checkpoint-*/complete.json")):
+            done.append(number)
+            do()
+
+    return scene.do("train", before=watched(scene.folder, each))
 
 
 def prepared_data_damaged(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
@@ -290,6 +345,8 @@ FAULTS: dict[str, Fault] = {
     "torn checkpoint": torn_checkpoint,
     "data-loading process dies": worker_dies,
     "loss is no number": not_a_number,
+    "disk full while in evaluate or export": disk_full_later,
+    "prepared data gone or cut under a run": data_under_way,
 }
 HARMLESS = ("prepared data damaged", "torn checkpoint")
 """Faults that the program puts right by itself, with a message."""
