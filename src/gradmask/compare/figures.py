@@ -18,8 +18,8 @@ from gradmask.report.endings import spread
 from gradmask.report.style import LINE, PAPER, SOFT, figure, look_of
 
 Rows = list[dict[str, Any]]
-WORST = -0.6
-"""Shares of the gap beyond are drawn at the edge."""
+LOWEST, HIGHEST = -0.5, 1.5
+"""Shares of the gap beyond are drawn at the edge, and written out."""
 
 
 def key_of(rival: Rival) -> str:
@@ -58,12 +58,13 @@ def frontier(found: Comparison) -> Figure | None:
         for rival in rivals:
             assert rival.gap_closed is not None
             x, y, look = rival.differences["retain"], rival.gap_closed, look_of(key_of(rival))
-            axes.errorbar(
-                x.mean, y.mean, y.reach, x.reach, look.marker, color=look.light, ms=8, mec=PAPER, elinewidth=1.1
-            )
-            ends.append((rival.title, x.mean, y.mean, look.light))
+            at, beyond = min(max(y.mean, LOWEST), HIGHEST), not LOWEST <= y.mean <= HIGHEST
+            reach = (0.0 if beyond else min(y.reach, 1.0), x.reach)
+            axes.errorbar(x.mean, at, *reach, look.marker, color=look.light, ms=8, mec=PAPER, elinewidth=1.1)
+            ends.append((f"{rival.title} ({y.mean:.1f})" if beyond else rival.title, x.mean, at, look.light))
         axes.invert_xaxis()
         axes.margins(0.08)
+        axes.set_ylim(max(axes.get_ylim()[0], LOWEST - 0.1), min(axes.get_ylim()[1], HIGHEST + 0.1))
         axes.set_xlabel("retain loss against no filter, nats per token   (better →)")
         axes.set_ylabel("gap closed: 0 no filter, 1 perfect filter")
         _names(axes, ends, 5.4)
@@ -222,8 +223,9 @@ class FigureKind:
 FIGURES = {
     "frontier": FigureKind(
         "What is removed, and what it costs",
-        "Every model that is to be without the capability. Up: closer to a model that never saw it; above 1 is damage. Right: "
-        "what is kept is known better. Lines are 95 % intervals over seeds.",
+        "Every model that is to be without the capability. Up: closer to a model that never saw it; above 1 is damage, and what "
+        "lies far beyond is drawn at the edge with its number. Right: what is kept is known better. Lines are 95 % intervals "
+        "over seeds.",
         frontier_rows,
         frontier,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -245,10 +246,8 @@ def _tuned(recipe: Recipe, found: Collected, name: str, arm: str) -> dict[int, d
 
 
 def removed_rivals(compared: Compared) -> Sequence[Rival]:
-    """The models that are to be without the capability, the one that closes most of the gap first."""
+    """The models that are to be without the capability, the one that comes closest to a perfect filter first."""
     found = [
-        r
-        for r in compared.rivals.values()
-        if r.arm not in (BASELINE,) and (not ARMS[r.arm].routed or r.view == "removed")
+        r for r in compared.rivals.values() if r.arm != BASELINE and (not ARMS[r.arm].routed or r.view == "removed")
     ]
-    return sorted(found, key=lambda r: -(r.gap_closed.mean if r.gap_closed else -1e9))
+    return sorted(found, key=lambda r: abs(1 - r.gap_closed.mean) if r.gap_closed else math.inf)
