@@ -102,6 +102,11 @@ def test_labels_that_differ_are_refused_where_a_table_is_not_declared() -> None:
     model(**inputs, data_labels="retain").loss.backward()
     with pytest.raises(gm.GradmaskError, match="cannot route token by token: give one data label for the whole batch"):
         model(**inputs, data_labels=["retain", "forget", "retain", "forget", "retain"])
+    tables = [p for name, p in model.named_parameters() if "relative_attention_bias" in name]
+    assert tables
+    for table in tables:  # what does not learn need not be routed
+        table.requires_grad_(False)
+    model(**inputs, data_labels=["retain", "forget", "retain", "forget", "retain"]).loss.backward()
 
 
 def test_labels_per_token_are_refused_where_there_are_two_sequences() -> None:
