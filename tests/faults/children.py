@@ -86,6 +86,7 @@ def command(
 
 def _be_child(argv: Sequence[str], log: Path, before: Callable[[], None] | None) -> NoReturn:
     code = 99
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with log.open("w", encoding="utf-8") as out, redirect_stdout(out), redirect_stderr(out):
             if before is not None:
