@@ -112,15 +112,16 @@ def test_simnpo_is_its_equation() -> None:
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
-def test_rmu_is_its_equation() -> None:
+@pytest.mark.parametrize(("layer", "block"), [(0.5, 2), (0.75, 3)])
+def test_rmu_is_its_equation(layer: float, block: int) -> None:
     start, model, b = tiny(0).eval(), tiny(1).eval(), batches()
-    method = RMU(layer=0.5, steering=7.0, alpha=11.0)
+    method = RMU(layer=layer, steering=7.0, alpha=11.0)
     frozen, target = method.prepare(start, b)
     assert float(target.norm()) == pytest.approx(7.0)
 
     def block_output(of: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
         seen: list[torch.Tensor] = []
-        handle = blocks_of(of)[2].register_forward_hook(
+        handle = blocks_of(of)[block].register_forward_hook(
             lambda m, i, out: seen.append(out if torch.is_tensor(out) else out[0])
         )
         of(input_ids=rows)
@@ -151,6 +152,7 @@ def test_a_task_vector_is_taken_off_as_often_as_said() -> None:
     list(Method.candidates(method, tuned, batches()))
     for scale, (steps, model) in zip(method.scales, method.candidates(deepcopy(start), batches()), strict=True):
         assert steps == 3
+        assert method.settings_of(method.scales.index(scale)) == {"learning_rate": 1e-2, "steps": 3, "scale": scale}
         for name, p in model.named_parameters():
             before = start.get_parameter(name)
             assert torch.equal(p, before - scale * (tuned.get_parameter(name) - before))

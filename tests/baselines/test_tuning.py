@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 from tests.baselines.test_methods import batches, tiny
 
 from gradmask.baselines.methods.gradient_ascent import GradientAscent
+from gradmask.baselines.methods.task_vector import TaskVector
 from gradmask.baselines.tuning import TOLERANCE, Score, Trial, chosen, rank, tuned
 from gradmask.errors import GradmaskError
 
@@ -69,3 +70,17 @@ def test_a_setting_that_breaks_the_model_only_loses() -> None:
     with pytest.raises(GradmaskError, match="no setting gave a model: gradient_ascent: the loss is nan at step 1"):
         tuned(tiny(), [Broken()], batches(), lambda m: Score(1.0, 1.0))
     assert rank(trial(1.0, 2.0), Score(1.0, 1.0)) > rank(trial(1.0, 1.0), Score(1.0, 1.0))
+
+
+def test_a_trial_says_which_scale_of_a_task_vector_it_is() -> None:
+    found = tuned(tiny(), [TaskVector(1e-2, 1, scales=(0.5, 2.0))], batches(), lambda m: Score(1.0, 1.0))
+    assert [t.settings["scale"] for t in found.trials] == [0.5, 2.0]
+
+
+def test_a_candidate_whose_score_is_no_number_is_never_chosen() -> None:
+    scores = iter([Score(1.0, 1.0), Score(float("nan"), float("nan")), Score(9.0, 9.0)])
+    found = tuned(tiny(), [GradientAscent(1e-3, 1), GradientAscent(1e-4, 1)], batches(), lambda m: next(scores))
+    assert found.chosen.score == Score(9.0, 9.0)
+    assert len(found.trials) == 1
+    with pytest.raises(GradmaskError, match="the score is Score.retain=nan"):
+        tuned(tiny(), [GradientAscent(1e-3, 1)], batches(), lambda m: Score(float("nan"), 1.0))

@@ -68,6 +68,10 @@ class Method(ABC):
         """The settings by name, for reports."""
         return asdict(self)
 
+    def settings_of(self, number: int) -> dict[str, Any]:
+        """The settings of one of the candidates, counted from 0."""
+        return self.settings()
+
     def candidates(self, model: PreTrainedModel, batches: Batches) -> Iterator[tuple[int, PreTrainedModel]]:
         """Change ``model`` in place; (steps, model) after every look.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -79,8 +80,10 @@ def tuned(
     for number, method in enumerate(methods, 1):
         progress(f"{method.name}: setting {number} of {len(methods)}")
         try:
-            for steps, candidate in method.candidates(deepcopy(model), batches):
-                trial = Trial(method.settings(), steps, score(candidate.eval()))
+            for look, (steps, candidate) in enumerate(method.candidates(deepcopy(model), batches)):
+                trial = Trial(method.settings_of(look), steps, score(candidate.eval()))
+                if not (isfinite(trial.score.retain) and isfinite(trial.score.forget)):
+                    raise GradmaskError(f"{method.name}: the score is {trial.score} with {trial.settings}")
                 trials.append(trial)
                 if best is None or rank(trial, before) > rank(best[0], before):
                     best = trial, deepcopy(candidate)

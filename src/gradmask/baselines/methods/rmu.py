@@ -55,8 +55,17 @@ class RMU(Method):
 
     def output(self, model: PreTrainedModel, ids: Tensor) -> Tensor:
         """The steered block's output ``[n, length, hidden]``."""
-        found = model(input_ids=ids, use_cache=False, output_hidden_states=True)
-        return found.hidden_states[self.at(model) + 1]
+        seen: list[Tensor] = []  # not `hidden_states`: the last of those has been through the final norm
+
+        def keep(block: nn.Module, given: Any, output: Any) -> None:
+            seen.append(output if isinstance(output, Tensor) else output[0])
+
+        handle = blocks_of(model)[self.at(model)].register_forward_hook(keep)
+        try:
+            model(input_ids=ids, use_cache=False)
+        finally:
+            handle.remove()
+        return seen[0]
 
 
 def mlp_parameters(model: PreTrainedModel, layers: Iterable[int]) -> list[nn.Parameter]:

@@ -25,6 +25,10 @@ class TaskVector(Method):
     def looks(self) -> list[int]:
         return [self.steps]
 
+    def settings_of(self, number: int) -> dict[str, Any]:
+        """Each candidate has a scale of its own."""
+        return {"learning_rate": self.learning_rate, "steps": self.steps, "scale": self.scales[number]}
+
     def candidates(self, model: PreTrainedModel, batches: Batches) -> Iterator[tuple[int, PreTrainedModel]]:
         tuned = deepcopy(model)
         for _ in super().candidates(tuned, batches):
