@@ -119,6 +119,10 @@ def _config_problems(config: dict[str, Any]) -> list[Problem]:
         Problem(f"model.config.{key}", f"a {kind} configuration has no such field.{did_you_mean(str(key), known)}")
         for key in config
         if key not in known
+    ] + [
+        Problem(f"model.config.{key}", f"given {value}, needed: a probability from 0 to 1")
+        for key, value in config.items()
+        if ("drop" in str(key)) and isinstance(value, int | float) and not 0 <= value <= 1
     ]
 
 

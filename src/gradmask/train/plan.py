@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +20,7 @@ from transformers import PreTrainedModel, TrainerCallback
 
 from gradmask.baselines.grids import grid
 from gradmask.data import Prepared
+from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
 from gradmask.train.arms import ARMS, BASELINE, is_routed, partition_of
 from gradmask.train.build import cut_model, new_model
@@ -148,11 +151,22 @@ def _from_the_start(partition: PartitionSpec) -> PartitionSpec:
 def _try(model: PreTrainedModel, recipe: Recipe, prepared: Prepared, dataset: Dataset, steps: int) -> Trial:
     clock = _Clock()
     settings = recipe.train.model_copy(update={"report_to": []})
-    with TemporaryDirectory(prefix="gradmask-plan-") as folder:
+    with TemporaryDirectory(prefix="gradmask-plan-") as folder, _trying():
         make_trainer(model, settings, min(steps, TRIAL_STEPS), dataset, Path(folder), [clock]).train()
     started = time.perf_counter()
     quick_losses(model, prepared.test, recipe.evaluate.during, recipe.evaluate.batch_size)
     return Trial(clock.per_step, time.perf_counter() - started)
+
+
+@contextmanager
+def _trying() -> Iterator[None]:
+    """What PyTorch says of a step that cannot be made is about the recipe's sizes and numbers."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise GradmaskError(
+            f"a trial step fails: {str(error).splitlines()[0]}. Look at model.config and train"
+        ) from error
 
 
 class _Clock(TrainerCallback):
