@@ -26,7 +26,8 @@ def many(tmp_path: Path) -> str:
 def test_sources_follow_each_other_in_memory_and_in_a_file(tmp_path: Path) -> None:
     sources = [SourceSpec(kind="jsonl", path=write(tmp_path / f"{i}.jsonl", ROWS[i::2])) for i in range(2)]
     documents = load_documents(sources)
-    assert documents.to_list() == ROWS[::2] + ROWS[1::2]
+    assert documents.remove_columns("topic").to_list() == ROWS[::2] + ROWS[1::2]
+    assert set(documents["topic"]) == {""}
     on_disk = load_documents(sources, path=tmp_path / "documents.arrow")
     assert on_disk.to_list() == documents.to_list()
     assert on_disk.cache_files == [{"filename": str(tmp_path / "documents.arrow")}]
@@ -83,3 +84,13 @@ def test_a_failing_source_fails_when_it_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(gm.GradmaskError, match=r"there is no file .*y\.jsonl"):
         load_documents([good, bad])
     assert isinstance(load_documents([good, good]), Dataset)
+
+
+def test_a_field_of_topics_is_kept(tmp_path: Path) -> None:
+    rows = [{**row, "book": f"b{i}"} for i, row in enumerate(ROWS)]
+    path = write(tmp_path / "books.jsonl", rows)
+    assert load_documents([SourceSpec(kind="jsonl", path=path, topic_field="book")])["topic"] == [
+        r["book"] for r in rows
+    ]
+    with pytest.raises(GradmaskError, match="no field 'boook'. Did you mean 'book'"):
+        load_documents([SourceSpec(kind="jsonl", path=path, topic_field="boook")])

@@ -36,7 +36,7 @@ def test_what_is_not_malformed_is_accepted(maker: Maker, tmp_path: Path) -> None
     for name in ("full", "plain", "adapted"):
         assert main(["verify", str(maker.good / name)]) == 0
     assert main(["verify", str(maker.good / "plain"), "--against", str(maker.good / "full")]) == 0
-    assert main(["export", str(maker.good / "full"), str(tmp_path / "out")]) == 0
+    assert main(["export", str(maker.good / "full"), str(tmp_path / "exported")]) == 0
     assert main(["check", str(maker.good / "adapted")]) == 0
 
 
