@@ -11,6 +11,7 @@ from tests.data.corpus import ROWS, write
 import gradmask as gm
 from gradmask.data.sources import load_documents
 from gradmask.data.spec import SourceSpec
+from gradmask.errors import GradmaskError
 
 
 def load(seed: int = 0, test_share: float = 0.3, **fields: Any) -> list[dict[str, Any]]:
