@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -65,6 +66,8 @@ def losses(trained: PreTrainedModel) -> dict[str, float]:
         found[label] = trained(input_ids=ids, labels=ids).loss.item()
         with gm.without(trained, "forget"):
             found[f"{label} without"] = trained(input_ids=ids, labels=ids).loss.item()
-    for name, loss in found.items():
+    for name, loss in (
+        found.items() if os.environ.get("RANK", "0") == "0" else ()
+    ):  # several processes would talk at once
         print(f"{name:<15} {loss:.2f}")
     return found
