@@ -32,6 +32,7 @@ def main(output: str = "runs/example_trainer") -> dict[str, float]:
     trainer = Trainer(toy.model(), arguments, train_dataset=data["train"], eval_dataset=data["test"])
     trainer.train()
     trainer.save_model()
+    trainer.accelerator.wait_for_everyone()  # one process writes, all read
     return toy.losses(gm.load(output))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,14 +18,14 @@ TORCHRUN = [str(BIN / "torchrun"), "--standalone", "--nproc-per-node", "2"]
 
 
 def launched(*command: str, folder: Path) -> dict[str, float]:
-    """The losses that a command prints: name and number at the end of a line each."""
+    """The losses that a command prints among other things: a line each, of a name and a number."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    rows = [line.rsplit(maxsplit=1) for line in done.stdout.splitlines()]
-    return {name.strip(): float(number) for name, number in (row for row in rows if len(row) == 2)}
+    rows = re.findall(r"^((?:retain|forget)(?: without)?) +([0-9.]+)$", done.stdout, re.MULTILINE)
+    return {name: float(number) for name, number in rows}
 
 
 def check(losses: dict[str, float]) -> None:

@@ -55,7 +55,11 @@ def run(
     if dry_run:
         _plan(loaded, only or (), as_json)
         return
-    found, page = _compare(loaded, only or (), _command(recipe, changes or ()))
+    compared = _compare(loaded, only or (), _command(recipe, changes or ()))
+    if compared is None:
+        say("these runs are finished; the comparison needs at least one with the recipe's own labels (main/seed-...)")
+        return
+    found, page = compared
     if as_json:
         print_json({**found.model_dump(mode="json"), "page": str(page)})
         return
@@ -68,10 +72,11 @@ def _command(recipe: Path, changes: Sequence[str]) -> str:
     return f"gradmask compare {shlex.quote(str(recipe))}{said}"
 
 
-def _compare(recipe: Recipe, only: Sequence[str], command: str) -> tuple[Comparison, Path]:
+def _compare(recipe: Recipe, only: Sequence[str], command: str) -> tuple[Comparison, Path] | None:
+    """Do the runs; what they say together and its page, as far as there is something to compare with."""
     from gradmask.compare.page import write_page
     from gradmask.compare.running import Progress, run_units
-    from gradmask.compare.table import comparison
+    from gradmask.compare.table import any_main, comparison
     from gradmask.compare.units import folder_of
     from gradmask.train.display import RichDisplay
     from gradmask.train.stopping import Stopper
@@ -81,6 +86,8 @@ def _compare(recipe: Recipe, only: Sequence[str], command: str) -> tuple[Compari
     stopper = Stopper(display.message)
     with stopper.installed():
         run_units(recipe, only, Progress(display, lambda line: None), stopper)
+    if only and not any_main(recipe):
+        return None
     with console.status(escape("comparing")):
         found = comparison(recipe, command)
         return found, write_page(found, folder_of(recipe))

@@ -65,6 +65,11 @@ def collect(recipe: Recipe) -> Collected:
     return found
 
 
+def any_main(recipe: Recipe) -> bool:
+    """Whether a run with the recipe's own labels is finished."""
+    return any(results_of(recipe_of(recipe, u)) is not None for u in units_of(recipe) if u.setting.name == MAIN)
+
+
 def comparison(recipe: Recipe, command: str) -> Comparison:
     """Every setting and every rival, over the seeds that are finished; see `collect` for errors."""
     found = collect(recipe)
