@@ -19,7 +19,7 @@ from transformers.core_model_loading import revert_weight_conversion
 
 from gradmask import compact as compaction
 from gradmask.errors import GradmaskError
-from gradmask.manifest import read_manifest, seal, write_manifest
+from gradmask.manifest import read_manifest, require_own_weights, seal, write_manifest
 from gradmask.model import partition, require
 from gradmask.partitioning.experts import RowWise
 from gradmask.partitioning.linear import SplitLinear, call_for
@@ -51,6 +51,7 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
 def _told(folder: Path) -> Iterator[None]:
     """What libraries raise over a damaged checkpoint is of many types, and becomes one."""
     try:
+        require_own_weights(folder)
         yield
     except GradmaskError:
         raise

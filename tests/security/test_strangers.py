@@ -14,11 +14,13 @@ from tests.test_verification import PIECES, trained
 from tests.train.tiny_run import tiny_data, tiny_recipe
 
 import gradmask as gm
+from gradmask.checkpoint import read_plain
 from gradmask.cli import main
 from gradmask.errors import GradmaskError
 from gradmask.manifest import MANIFEST, seal
 from gradmask.train.loading import load_recipe
 from gradmask.train.run import train
+from gradmask.train.trained import plain_model
 
 
 class Evil:
@@ -146,3 +148,12 @@ def test_exports_hold_tensors_alone(full: Path, tmp_path: Path) -> None:
     plain = gm.export(gm.load(full), tmp_path / "plain", without=["forget"])
     assert {p.suffix for p in plain.iterdir()} <= {".json", ".safetensors"}
     assert torch.is_tensor(gm.load(full).get_input_embeddings().weight)
+
+
+def test_weights_from_outside_of_the_folder_are_not_opened(full: Path, tmp_path: Path) -> None:
+    (full / "model.safetensors").rename(tmp_path / "outside.safetensors")
+    index = {"metadata": {}, "weight_map": {"model.norm.weight": "../outside.safetensors"}}
+    (full / "model.safetensors.index.json").write_text(json.dumps(index))
+    for opened in (gm.load, read_plain, plain_model):
+        with pytest.raises(GradmaskError, match=r"takes weights from '../outside.safetensors', outside of its folder"):
+            opened(full)

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
 from gradmask.evaluate.results import Point
-from gradmask.manifest import MANIFEST
+from gradmask.manifest import MANIFEST, require_own_weights
 from gradmask.train.folder import ArmFolder
 
 
@@ -22,6 +22,7 @@ def trained_model(arm: ArmFolder) -> PreTrainedModel:
 
 def plain_model(folder: Path) -> PreTrainedModel:
     """A model that is not partitioned, from safetensors and without code from its folder."""
+    require_own_weights(folder)
     return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
 
 
