@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,9 +13,9 @@ from gradmask.compare.statistics import Estimate
 from gradmask.compare.table import removed_rivals
 from gradmask.compare.units import MAIN
 from gradmask.report.endings import spread
+from gradmask.report.parts import FigureKind, Rows
 from gradmask.report.style import LINE, PAPER, SOFT, figure, look_of
 
-Rows = list[dict[str, Any]]
 LOWEST, HIGHEST = -0.5, 1.5
 """Shares of the gap beyond are drawn at the edge, and written out."""
 
@@ -210,17 +208,7 @@ def rates(found: Comparison) -> Figure | None:
     return drawn
 
 
-@dataclass(frozen=True)
-class FigureKind:
-    """A figure of the page."""
-
-    title: str
-    caption: str
-    rows: Callable[[Comparison], Rows]
-    draw: Callable[[Comparison], Figure | None]
-
-
-FIGURES = {
+FIGURES: dict[str, FigureKind[Comparison]] = {
     "frontier": FigureKind(
         "What is removed, and what it costs",
         "Every model that is to be without the capability. Up: closer to a model that never saw it; above 1 is damage, and what "

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
-import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from gradmask.evaluate.results import Results, Sample, read_results
-from gradmask.report.figures import FIGURES, Rows
+from gradmask.report.figures import FIGURES
 from gradmask.report.findings import Row, columns, gradient_rows, table
+from gradmask.report.parts import (
+    FigureKind,
+    Rows,
+    as_csv,
+    data_uri,
+    figure_part,
+    templates,
+    write_figures,
+    write_whole,
+)
 from gradmask.report.series import roles_of, series, shown_loss
-from gradmask.report.style import inline as inlined, look_of, name_of, theme, to_svg
+from gradmask.report.style import look_of, name_of, theme
 from gradmask.report.words import flags, nats, percent, relearning_ratio, verdict
-
-SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 
 def write_report(results: Results | Path, folder: Path) -> Path:
@@ -37,29 +41,15 @@ def write_report(results: Results | Path, folder: Path) -> Path:
         GradmaskError: see `read_results`.
     """
     results = results if isinstance(results, Results) else read_results(results)
-    drawn = {name: to_svg(f) for name, kind in FIGURES.items() if (f := kind.draw(results)) is not None}
-    for name, kind in FIGURES.items():
-        svg, data = folder / "figures" / f"{name}.svg", folder / "data" / f"{name}.csv"
-        if name in drawn:
-            _write(svg, SVG_HEAD + drawn[name])
-            _write(data, as_csv(kind.rows(results)))
-        else:
-            svg.unlink(missing_ok=True)
-            data.unlink(missing_ok=True)
+    drawn = write_figures({name: _named(kind) for name, kind in FIGURES.items()}, results, folder)
     page = folder / "index.html"
-    _write(page, render(results, drawn))
+    write_whole(page, render(results, drawn))
     return page
 
 
 def render(results: Results, drawn: Mapping[str, str]) -> str:
     """The page as text; ``drawn``: name of a figure -> ``<svg>`` element."""
-    environment = Environment(
-        loader=PackageLoader("gradmask.report"),
-        autoescape=select_autoescape(["html", "j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("gradmask.report")
     environment.filters["thousands"] = lambda number: f"{number:,}"
     return environment.get_template("report.html.j2").render(
         results=results,
@@ -68,7 +58,7 @@ def render(results: Results, drawn: Mapping[str, str]) -> str:
         scale=scale(results),
         columns=[(look_of(name), arm.models[model]) for name, arm, model in series(results)],
         roles=roles_of(results),
-        figures=[_figure(results, name, svg) for name, svg in drawn.items()],
+        figures=[figure_part(_named(FIGURES[name]), results, name, svg) for name, svg in drawn.items()],
         samples=samples(results),
         found=_found(results),
         flags=flags(results),
@@ -127,25 +117,13 @@ def _texts(arm: str, said: Sample) -> list[tuple[Any, str]]:
     return [(look_of(f"{arm}/{view}" if several else arm), text) for view, text in said.continuations.items()]
 
 
-def _figure(results: Results, name: str, svg: str) -> dict[str, Any]:
-    kind = FIGURES[name]
-    return {
-        "name": name,
-        "title": kind.title,
-        "caption": kind.caption,
-        "svg": Markup(inlined(svg, name, str(escape(kind.title)))),
-        "image": Markup(data_uri("image/svg+xml", SVG_HEAD + svg)),
-        "data": Markup(data_uri("text/csv", as_csv(kind.rows(results)))),
-    }
+def _named(kind: FigureKind[Results]) -> FigureKind[Results]:
+    return replace(kind, rows=lambda results: _by_name(kind.rows(results)))
 
 
-def as_csv(rows: Rows) -> str:
-    """Rows as CSV text with a head; series by the names that the figures show."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows([{**row, "series": name_of(row["series"])} for row in rows])
-    return out.getvalue()
+def _by_name(rows: Rows) -> Rows:
+    """Series by the names that the figures show."""
+    return [{**row, "series": name_of(row["series"])} for row in rows]
 
 
 def _found(results: Results) -> dict[str, Any]:
@@ -156,7 +134,7 @@ def _found(results: Results) -> dict[str, Any]:
         "columns": names,
         "looks": [look_of(name) for name in names],
         "gradients": gradient_rows(results),
-        "data": Markup(data_uri("text/csv", as_csv(_cells(rows)))) if rows else "",
+        "data": Markup(data_uri("text/csv", as_csv(_by_name(_cells(rows))))) if rows else "",
     }
 
 
@@ -166,15 +144,3 @@ def _cells(rows: list[Row]) -> Rows:
         for row in rows
         for name, (value, small) in row.cells.items()
     ]
-
-
-def data_uri(kind: str, text: str) -> str:
-    """``text`` as a link that holds it."""
-    return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-from matplotlib.figure import Figure
-
 from gradmask.evaluate.results import Results
 from gradmask.report.figures import compute, curves, distribution, domains, leakage, probes, relearning, tradeoff
+from gradmask.report.parts import FigureKind
 
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class FigureKind:
-    """A figure of the report."""
-
-    title: str
-    caption: str
-    rows: Callable[[Results], Rows]
-    draw: Callable[[Results], Figure | None]
-
-
-FIGURES = {
+FIGURES: dict[str, FigureKind[Results]] = {
     module.__name__.rpartition(".")[2]: FigureKind(module.TITLE, module.CAPTION, module.rows, module.draw)
     for module in (domains, tradeoff, relearning, compute, leakage, probes, distribution, curves)
 }
