@@ -26,6 +26,26 @@ def test_the_highest_forget_loss_within_the_tolerance_wins() -> None:
     assert chosen([trial(2.9, 9.0), trial(2.3, 3.0), broken], before).score.retain == 2.3
 
 
+def test_beyond_ignorance_is_damage_not_merit() -> None:
+    before = Score(2.0, 2.0)
+    short, near, damaged = trial(2.0, 5.0), trial(2.0, 7.5), trial(2.0, 17.0)
+    assert chosen([short, near, damaged], before, ignorance=8.0) is near
+    assert chosen([short, damaged], before, ignorance=8.0) is short, "3 nats short are nearer than 9 beyond"
+    assert chosen([damaged, trial(2.3, 8.0)], before, ignorance=8.0) is damaged, "what is kept comes first"
+
+
+@given(st.lists(st.tuples(losses, losses), min_size=1, max_size=6), losses, losses)
+def test_the_rule_with_ignorance_is_the_rule(scores: list[tuple[float, float]], level: float, ignorance: float) -> None:
+    before, trials = Score(level, 1.0), [trial(*score) for score in scores]
+    best = chosen(trials, before, ignorance)
+    allowed = [t for t in trials if t.score.retain <= level + TOLERANCE]
+    if allowed:
+        assert best in allowed
+        assert all(abs(best.score.forget - ignorance) <= abs(t.score.forget - ignorance) for t in allowed)
+    else:
+        assert best.score.retain == min(t.score.retain for t in trials)
+
+
 @given(st.lists(st.tuples(losses, losses), min_size=1, max_size=6), losses)
 def test_the_rule_is_the_rule(scores: list[tuple[float, float]], level: float) -> None:
     before, trials = Score(level, 1.0), [trial(*score) for score in scores]
@@ -48,7 +68,7 @@ def test_tuning_leaves_the_model_alone_and_reports_every_trial() -> None:
         return Score(1.0, float(len(seen)))
 
     told: list[str] = []
-    found = tuned(model, [GradientAscent(1e-2, 4), GradientAscent(1e-1, 2)], batches(), score, told.append)
+    found = tuned(model, [GradientAscent(1e-2, 4), GradientAscent(1e-1, 2)], batches(), score, progress=told.append)
     assert all(torch.equal(p, before[name]) for name, p in model.state_dict().items())
     assert [t.steps for t in found.trials] == [1, 2, 4, 1, 2]
     assert found.chosen is found.trials[-1], "the highest forget loss"

@@ -69,3 +69,35 @@ def test_labels_per_token_leave_the_order_as_it_was_shuffled() -> None:
 def test_nothing_cannot_be_put_in_order() -> None:
     with pytest.raises(gm.GradmaskError, match="no training examples"):
         training_order([], 5, 4)
+
+
+@given(LABELS, st.integers(1, 12), st.integers(1, 8), st.integers(0, 12), st.integers(0, 5))
+def test_labeled_examples_come_first_and_the_run_sees_the_same(
+    labels: list[int], steps: int, size: int, first: int, seed: int
+) -> None:
+    plain = training_order(labels, steps, size, seed)
+    order = training_order(labels, steps, size, seed, labeled_first=first)
+    assert sorted(order) == sorted(plain), "the same examples, as often"
+    known, count = np.asarray(labels), first * size
+    horizon = min(len(labels), steps * size)
+    unlabeled = int((known[order[:count]] < 0).sum())
+    left = int((known[np.sort(plain[:horizon])] >= 0).sum()) - int((known[order[: min(count, horizon)]] >= 0).sum())
+    if count <= horizon:
+        assert unlabeled == 0 or left == 0, "unlabeled ones stay only where no labeled one is left"
+
+
+def test_what_is_moved_is_spread_over_the_rest() -> None:
+    labels = [-1, 0] * 200
+    order = training_order(labels, 40, 10, seed=1, labeled_first=8).reshape(40, 10)
+    unlabeled = (np.asarray(labels)[order] < 0).sum(1)
+    assert not unlabeled[:8].any()
+    assert unlabeled[8:].max() < 10
+    assert unlabeled[8:24].sum() == pytest.approx(unlabeled[24:].sum(), rel=0.25)
+    assert np.array_equal(
+        training_order(labels, 40, 10, seed=1, labeled_first=0), training_order(labels, 40, 10, seed=1)
+    )
+
+
+def test_labels_per_token_have_no_order() -> None:
+    with pytest.raises(gm.GradmaskError, match="labeled examples come first where there is one label per example"):
+        training_order([[0, 1], [1, -1]], 1, 2, labeled_first=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.train.tiny_run import Doing, tiny_recipe
 from transformers import PreTrainedModel, TrainerCallback
@@ -12,7 +13,7 @@ import gradmask as gm
 from gradmask.data import prepare
 from gradmask.errors import GradmaskError
 from gradmask.train.build import cut_model, new_model
-from gradmask.train.run import train, training_examples
+from gradmask.train.run import labeled_first, train, training_examples
 from gradmask.train.trainer import make_trainer
 
 GPT2 = "model.config={model_type: gpt2, n_embd: 16, n_layer: 2, n_head: 4, n_positions: 16}"
@@ -77,3 +78,20 @@ def test_rehearsal_is_added_to_the_policy(tmp_path: Path, asked: str, found: flo
     model = cut_model(new_model(recipe, prepared.tokenizer), recipe.partition)
     assert model.gradmask.policy.rehearsal == found  # type: ignore[union-attr]
     assert gm.POLICIES["sgtm"].rehearsal == 0.0
+
+
+def test_labeled_examples_come_first_where_the_arm_labels_the_others_itself(tmp_path: Path) -> None:
+    own = "partition.self_labeling={after: 3}"
+    recipe = tiny_recipe(tmp_path, own, "train.steps=12", "data.labels.retain_labeled=0.6")
+    prepared = prepare(recipe.data, tmp_path / "data")
+    seen = np.asarray(training_examples(recipe, prepared, "gradmask", 12)["data_labels"]).reshape(12, -1)
+    assert (seen[:3] >= 0).all()
+    assert (seen[3:] < 0).any()
+    others = [
+        (recipe, "sgtm"),
+        (tiny_recipe(tmp_path, own[:-1] + ", labeled_first: false}", "data.labels.retain_labeled=0.6"), "gradmask"),
+    ]
+    for other, name in others:
+        assert (np.asarray(training_examples(other, prepared, name, 3)["data_labels"]) < 0).any()
+    halves = tiny_recipe(tmp_path, own, "train.gradient_accumulation=2")
+    assert labeled_first(halves, "gradmask") == 2, "self-labeling counts passes, of which a step has two"

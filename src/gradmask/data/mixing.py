@@ -16,7 +16,12 @@ from gradmask.errors import GradmaskError
 
 
 def training_order(
-    labels: ArrayLike, steps: int, batch_size: int, seed: int = 0, mix: Literal["mixed", "homogeneous"] = "mixed"
+    labels: ArrayLike,
+    steps: int,
+    batch_size: int,
+    seed: int = 0,
+    mix: Literal["mixed", "homogeneous"] = "mixed",
+    labeled_first: int = 0,
 ) -> np.ndarray:
     """Indices ``[steps * batch_size]`` of the examples, batch after batch, epoch after epoch.
 
@@ -24,15 +29,20 @@ def training_order(
     labels only see the same batches; within a batch they are sorted by label, so that a routed layer takes the tokens of a
     label as one slice. ``homogeneous``: each batch holds one label; labels come as often as their share of the examples says.
 
+    ``labeled_first``: the unlabeled examples of the first so many batches change places with labeled ones from later in the
+    first epoch (or in the run, where that is shorter), drawn at random. The run sees the same examples, the labeled ones
+    sooner; where the labeled ones do not suffice, unlabeled ones stay. The order then belongs to runs of one length.
+
     Args:
         labels: data labels ``[examples]``; with labels per token, ``[examples, sequence]``, batches are not sorted.
         steps: batches.
         batch_size: examples in each.
         seed: of the shuffles.
         mix: see above.
+        labeled_first: batches that hold labeled examples alone.
 
     Raises:
-        GradmaskError: no examples; one label per batch where labels are per token.
+        GradmaskError: no examples; one label per batch, or labeled examples first, where labels are per token.
     """
     known = np.asarray(labels)
     if not len(known):
@@ -41,11 +51,26 @@ def training_order(
         if known.ndim > 1:
             raise GradmaskError("batches of one label need one label per example, got labels per token: use mix: mixed")
         return _homogeneous(known, steps, batch_size, seed)
-    order = _epochs(np.arange(len(known)), steps * batch_size, seed, 0).reshape(steps, batch_size)
+    order = _epochs(np.arange(len(known)), steps * batch_size, seed, 0)
     if known.ndim > 1:
-        return order.reshape(-1)
+        if labeled_first:
+            raise GradmaskError(
+                "labeled examples come first where there is one label per example, got labels per token"
+            )
+        return order
+    order = _labeled_first(order, known, labeled_first * batch_size, seed).reshape(steps, batch_size)
     ranks = np.argsort(known[order], axis=1, kind="stable")
     return np.take_along_axis(order, ranks, axis=1).reshape(-1)
+
+
+def _labeled_first(order: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """``order`` with labeled examples in its first ``count`` places, as far as the first epoch has them."""
+    there = labels[order[: len(labels)]] >= 0
+    early, late = np.flatnonzero(~there[:count]), count + np.flatnonzero(there[count:])
+    late = np.random.default_rng([seed, 1]).permutation(late)[: len(early)]
+    early, order = early[: len(late)], order.copy()
+    order[early], order[late] = order[late], order[early]
+    return order
 
 
 def _epochs(items: np.ndarray, count: int, seed: int, stream: int) -> np.ndarray:

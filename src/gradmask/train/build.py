@@ -49,7 +49,7 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     """`gradmask.partition` as a recipe says it."""
     pieces = {name: _piece(group) for name, group in partition.groups.items()}
     own = partition.self_labeling
-    labeling = gm.SelfLabeling(**own.model_dump()) if own else False
+    labeling = gm.SelfLabeling(**own.model_dump(exclude={"labeled_first"})) if own else False
     policy = resolve_policy(partition.policy)
     if partition.rehearsal is not None:
         policy = replace(policy, rehearsal=partition.rehearsal)

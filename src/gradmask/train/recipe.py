@@ -113,6 +113,7 @@ class SelfLabelingSpec(_Part):
         description="beyond it an example is the group's; 0 is the mean of the rest, 1 that of the group",
     )
     retain_below: float | None = Field(0.25, gt=0, lt=1, description="below it an example is retain; null: never")
+    labeled_first: bool = Field(True, description="until `after`, train on labeled examples; unlabeled ones come later")
 
 
 def _switch(value: Any) -> Any:

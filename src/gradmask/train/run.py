@@ -21,7 +21,7 @@ from gradmask.data.prepare import fingerprint_of
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
 from gradmask.manifest import seal
-from gradmask.train.arms import ARMS, BASELINE, is_routed, partition_of
+from gradmask.train.arms import ARMS, BASELINE, TWIN, is_routed, partition_of
 from gradmask.train.build import cut_model, new_model
 from gradmask.train.callbacks import (
     CheckpointCallback,
@@ -133,12 +133,13 @@ def unlearn_arm(run: Run, prepared: Prepared, name: str) -> None:
     Raises:
         GradmaskError: no filter was not trained, or too little text is labeled.
     """
-    start, arm = run.folder.arm(BASELINE), run.folder.arm(name)
+    start, twin, arm = run.folder.arm(BASELINE), run.folder.arm(TWIN), run.folder.arm(name)
     if not start.finished:
         raise GradmaskError(f"{name} starts from the finished {BASELINE} model: add {BASELINE} to arms")
     arm.path.mkdir(parents=True, exist_ok=True)
     with _clean_failure(arm):
-        found = unlearned(trained_model(start), run.recipe, prepared, name, run.display.message)
+        ignorant = trained_model(twin) if twin.finished else None
+        found = unlearned(trained_model(start), ignorant, run.recipe, prepared, name, run.display.message)
         write_json(arm.path / "tuning.json", found.trials)
         log = RunLog(arm.log)
         log.rewind(-1)
@@ -161,8 +162,18 @@ def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int)
     """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``."""
     examples: Any = prepared.arm(ARMS[name].data).select_columns(["input_ids", "data_labels"]).with_format("numpy")
     train = recipe.train
-    order = training_order(examples["data_labels"][:], steps, train.batch_size, train.seed, recipe.data.mix)
+    order = training_order(
+        examples["data_labels"][:], steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name)
+    )
     return examples.select(order)
+
+
+def labeled_first(recipe: Recipe, name: str) -> int:
+    """Steps of an arm that see labeled examples alone: until it can label the others itself."""
+    own = partition_of(recipe, name).self_labeling if is_routed(name) else None
+    if own is None or not own.labeled_first or recipe.data.mix != "mixed":
+        return 0
+    return -(-own.after // recipe.train.gradient_accumulation)
 
 
 def starting_model(recipe: Recipe, prepared: Prepared, name: str, found: Found) -> PreTrainedModel:

@@ -1,11 +1,14 @@
 """The arms that unlearn after training: the no-filter model, made to forget by a method of `gradmask.baselines`.
 
 They know what the other arms know: text that is *labeled* forget is forgotten, text that is labeled retain is kept. Settings are
-chosen on labeled training text that the method itself does not see, never on held-out text.
+chosen on labeled training text that the method itself does not see, never on held-out text. They are told one thing more: the
+loss of the perfect filter on that text, which is where forgetting should end. Where that arm is not trained, it is the loss
+of a uniform guess.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,9 +45,22 @@ class Unlearned:
 
 
 def unlearned(
-    model: PreTrainedModel, recipe: Recipe, prepared: Prepared, method: str, tell: Callable[[str], None]
+    model: PreTrainedModel,
+    twin: PreTrainedModel | None,
+    recipe: Recipe,
+    prepared: Prepared,
+    method: str,
+    tell: Callable[[str], None],
 ) -> Unlearned:
     """Tune a method over its grid and take the best model.
+
+    Args:
+        model: it knows what it is to forget.
+        twin: the perfect filter, where there is one.
+        recipe: of the run.
+        prepared: its data.
+        method: see `gradmask.baselines.grids.GRIDS`.
+        tell: told what is tried.
 
     Raises:
         GradmaskError: fewer than five sequences are labeled forget, or retain.
@@ -61,7 +77,8 @@ def unlearned(
         return Score(retain=loss(candidate, retain_held), forget=loss(candidate, forget_held))
 
     began = time.monotonic()
-    found = tuned(model, grid(method), Batches(forget, retain, batch, seed), score, tell)
+    ignorance = math.log(model.config.vocab_size) if twin is None else loss(twin, forget_held)
+    found = tuned(model, grid(method), Batches(forget, retain, batch, seed), score, ignorance, tell)
     return Unlearned(
         model=found.model,
         steps=found.chosen.steps,
