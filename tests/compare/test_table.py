@@ -17,6 +17,7 @@ from gradmask.compare.table import comparison, removed_rivals
 from gradmask.compare.units import recipe_of, units_of
 from gradmask.compare.words import cells, ordered, verdict
 from gradmask.errors import GradmaskError
+from gradmask.evaluate.findings import Leakage, Rung
 from gradmask.evaluate.results import Results
 from gradmask.train.recipe import Recipe
 
@@ -33,12 +34,16 @@ def invented(seed: int) -> Results:
     """`measured` with an unlearning arm; a seed moves its forget loss."""
     found = arms()
     found["npo"] = arm("NPO", {"full": {"en": ("retain", 4.30), "es": ("forget", 5.25 + seed)}})
-    run = measured(arms=found)
+    run = without_ladder(measured(arms=found))
     run.arms["npo"].findings["full"] = model_findings(5.25).model_copy(update={"relearning": relearning(5.25, 3.0)})
     run.arms["gradmask"].findings["removed"] = model_findings(6.5).model_copy(
         update={"relearning": relearning(6.5, None)}
     )
     return run
+
+
+def without_ladder(run: Results) -> Results:
+    return run.model_copy(update={"findings": run.findings.model_copy(update={"leakage": None})})
 
 
 def study() -> Results:
@@ -109,6 +114,23 @@ def test_leakage_is_read_from_the_filters_of_every_setting(found: Comparison) ->
     share = (6.71 - 6.51) / (6.71 - 4.94)
     # Seed 0 has two rungs of one loss, at 40,000 and 80,000 tokens, of which the larger counts; seed 1 only the first.
     assert ours.values == pytest.approx({0: share * 80_000 / 40_000, 1: share})
+
+
+def test_rungs_that_the_runs_have_trained_make_leakage_sharper(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = table.results_of
+
+    def finer(own: Recipe) -> Results | None:
+        run = before(own)
+        if run is None or "gradmask" not in run.arms or "perfect_filter" not in run.arms:
+            return run
+        ladder = Leakage(ladder=[Rung(tokens=10_000, loss=6.0)], undiscovered_tokens=40_000, leaks={})
+        return run.model_copy(update={"findings": run.findings.model_copy(update={"leakage": ladder})})
+
+    monkeypatch.setattr(table, "results_of", finer)
+    ours = comparison(recipe, "").settings["main"].rivals["gradmask/removed"].leakage
+    assert ours is not None
+    expected = (6.71 - 6.51) / (6.71 - 6.0) * 10_000 / 40_000
+    assert ours.values == pytest.approx({0: expected, 1: expected})
 
 
 def test_the_best_removal_comes_first(found: Comparison) -> None:

@@ -50,7 +50,7 @@ def run_units(recipe: Recipe, only: Sequence[str], progress: Progress, stopper: 
 
 
 def results_of(own: Recipe) -> Results | None:
-    """The results of a run, where all of it was measured as its recipe says."""
+    """The results of a run, where all of it was measured as its recipe says; it may have had more arms."""
     folder = RunFolder.of(own)
     try:
         found = read_results(folder.results)
@@ -59,7 +59,7 @@ def results_of(own: Recipe) -> Results | None:
     wanted = own.model_dump(mode="json")
     same = all(found.recipe.get(key) == wanted[key] for key in ("data", "model", "partition", "train", "evaluate"))
     finished = all(folder.arm(name).finished for name in own.arms)
-    return found if same and finished and set(found.arms) == set(own.arms) else None
+    return found if same and finished and set(found.arms) >= set(own.arms) else None
 
 
 def _pace(began: float, worked: int) -> float:

@@ -220,7 +220,10 @@ def forget_tokens(run: Results, missed: bool) -> int:
 
 
 def _ladders(found: Collected) -> dict[int, list[Rung]]:
-    """Seed -> forget loss of plain models by their forget tokens: the twin, every filter of every setting, and no filter."""
+    """Seed -> forget loss of plain models by their forget tokens: the twin, every filter of every setting, and no filter.
+
+    Where the runs have a ladder of their own (``compare.measures`` with leakage, and ``evaluate.ladder``), its rungs too.
+    """
     ladders: dict[int, list[Rung]] = {}
     for name, by in found.runs.items():
         for seed, run in by.items():
@@ -232,6 +235,10 @@ def _ladders(found: Collected) -> dict[int, list[Rung]]:
             for arm, n in tokens.items():
                 if arm in run.arms and (loss := _forget(run.arms[arm], found.calibrated)) is not None:
                     ladders.setdefault(seed, []).append(Rung(tokens=n, loss=loss))
+            if name == MAIN and run.findings.leakage is not None:
+                known = {rung.tokens for rung in ladders.get(seed, ())}
+                more = [rung for rung in run.findings.leakage.ladder if rung.tokens not in known]
+                ladders.setdefault(seed, []).extend(more)
     return ladders
 
 
