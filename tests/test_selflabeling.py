@@ -55,6 +55,23 @@ def test_unlabeled_examples_are_routed_to_the_group_that_they_belong_to() -> Non
     assert frozen.grad is not None
 
 
+def test_with_labels_per_token_an_example_is_unlabeled_where_all_of_it_is() -> None:
+    model = trained(gm.SelfLabeling(after=10))
+    kinds = [corpus("retain", 2, 100), corpus("forget", 2, 101), corpus("forget", 1, 102), corpus("retain", 1, 103)]
+    ids = torch.cat([*kinds, corpus("forget", 1, 104)])
+    half = [1] * 6 + [0] * 6
+    padded = [-1] * 9 + [-100] * 3
+    given = torch.tensor([[-1] * 12] * 3 + [padded, half, [0] * 12, [-1] * 6 + [1] * 6])
+    labeler: SelfLabeler = model.gradmask.labeler  # type: ignore[union-attr,assignment]
+    found: list[torch.Tensor] = []
+    relabel = labeler.relabel
+    labeler.relabel = lambda *args: found.append(relabel(*args)) or found[-1]  # type: ignore[method-assign,func-returns-value]
+    model(input_ids=ids, labels=ids, data_labels=given).loss.backward()
+    expected = [[0] * 12] * 2 + [[1] * 12, [1] * 9 + [-100] * 3, half, [0] * 12, [-1] * 6 + [1] * 6]
+    assert found[-1].tolist() == expected
+    assert labeler.passes == 61
+
+
 @pytest.mark.parametrize(
     ("retain_below", "expected"), [(None, [-1, -1, -1, 1]), (0.25, [0, -1, -1, 1]), (0.5, [0, 0, -1, 1])]
 )
@@ -97,8 +114,6 @@ def test_what_it_needs_is_said() -> None:
     model, ids = trained(gm.SelfLabeling(), steps=1), tokens(2)
     with pytest.raises(gm.GradmaskError, match="needs input_ids and labels"):
         model(input_ids=ids, data_labels="forget")
-    with pytest.raises(gm.GradmaskError, match="per token"):
-        model(input_ids=ids, labels=ids, data_labels=torch.tensor([[0] * 8 + [1]] * 2))
     with pytest.raises(gm.GradmaskError, match="threshold < 1"):
         gm.SelfLabeling(threshold=1.5)
     with pytest.raises(gm.GradmaskError, match="retain_below above 0 and at most the threshold, or None: got 0.7"):

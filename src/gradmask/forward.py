@@ -99,8 +99,6 @@ def _self_label(
     labels = gradmask.router.encode(data_labels, batch)
     if isinstance(labels, int):
         labels = torch.full((batch,), labels, device=inputs["input_ids"].device)
-    if labels.dim() != 1:
-        raise GradmaskError("self-labeling works on labels per example; these are per token")
     assert gradmask.labeler is not None
     model.eval()
     try:

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gradmask.errors import GradmaskError
-from gradmask.routing import Router
+from gradmask.routing import UNLABELED, Router, label_ids
 
+_UNLABELED = label_ids(())[UNLABELED]
 Logits = Callable[[dict[str, Tensor]], Tensor]
 
 
@@ -65,14 +66,21 @@ class SelfLabeler:
     """group -> [mean advantage on examples labeled otherwise, mean advantage on its own]"""
 
     def relabel(self, labels: Tensor, inputs: dict[str, Tensor], router: Router, logits: Logits) -> Tensor:
-        """Labels ``[batch]`` in which some unlabeled examples carry the id of a group or of ``retain``.
+        """The labels, where some unlabeled examples carry the id of a group or of ``retain``.
+
+        An example with labels per token is unlabeled where all of it is, and otherwise has the largest id in it.
 
         Args:
-            labels: ids ``[batch]``.
+            labels: ids ``[batch]`` or ``[batch, sequence]``.
             inputs: the batch's tensors, ``labels`` (targets ``[batch, sequence]``) among them.
             router: for the ids and the switchboard.
             logits: runs the plain forward pass on chosen rows of the inputs, ``[n, sequence, vocabulary]``.
         """
+        if labels.dim() == 2:
+            whole = labels.amax(1)
+            decided = self.relabel(whole, inputs, router, logits)
+            found = (whole == _UNLABELED) & (decided != _UNLABELED)
+            return torch.where(found[:, None] & (labels == _UNLABELED), decided[:, None], labels)
         self.passes += 1
         ready = self.passes > self.settings.after and len(self.means) == len(router.removable)
         unlabeled = (labels == -1).nonzero().squeeze(1) if ready else labels.new_empty(0)

@@ -95,3 +95,19 @@ def test_labeled_examples_come_first_where_the_arm_labels_the_others_itself(tmp_
         assert (np.asarray(training_examples(other, prepared, name, 3)["data_labels"]) < 0).any()
     halves = tiny_recipe(tmp_path, own, "train.gradient_accumulation=2")
     assert labeled_first(halves, "gradmask") == 2, "self-labeling counts passes, of which a step has two"
+
+
+def test_only_distinctive_words_of_labeled_examples_are_the_groups(tmp_path: Path) -> None:
+    changes = ("partition.distinctive_words=1.5", "partition.self_labeling={after: 1}", "arms=[gradmask]")
+    recipe = tiny_recipe(tmp_path, *changes, "train.steps=3")
+    prepared = prepare(recipe.data, tmp_path / "data")
+    plain = tiny_recipe(tmp_path, "partition.self_labeling={after: 1}")
+    whole = np.asarray(training_examples(plain, prepared, "gradmask", 3)["data_labels"])
+    told = np.asarray(training_examples(recipe, prepared, "gradmask", 3)["data_labels"])
+    assert told.shape == (len(whole), recipe.data.sequence_length)
+    assert (told.max(1) == whole).all()
+    assert (told[whole <= 0] == whole[whole <= 0][:, None]).all()
+    assert {0, 1} == set(np.unique(told[whole == 1]))
+    assert np.asarray(training_examples(recipe, prepared, "sgtm", 3)["data_labels"]).ndim == 1, "a rival has none of it"
+    train(recipe)
+    assert (tmp_path / "run/arms/gradmask/model/gradmask.json").is_file()

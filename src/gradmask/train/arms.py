@@ -21,7 +21,8 @@ class Arm:
         title: for people.
         data: what it trains on, see `gradmask.data.arms.ARMS`.
         routed: its model is cut into groups, so that it gives two models.
-        published: without what this project adds to the policies: own tables, self-labeling, rehearsal.
+        published: without what this project adds to the policies: own tables, self-labeling, rehearsal,
+            labels by words.
         changes: what else of the recipe's ``partition`` differs.
         unlearns: it starts at the end of no filter and is made to forget; see `gradmask.baselines`.
     """
@@ -38,7 +39,8 @@ class Arm:
         changes = dict(self.changes)
         if self.published:
             groups = {name: group.model_copy(update=_without_tables(group)) for name, group in spec.groups.items()}
-            changes = {"groups": groups, "self_labeling": None, "rehearsal": 0.0} | changes
+            added = {"self_labeling": None, "rehearsal": 0.0, "distinctive_words": None}
+            changes = {"groups": groups} | added | changes
         return spec.model_copy(update=changes)
 
 

@@ -134,6 +134,13 @@ class PartitionSpec(_Part):
         lt=1,
         description="share of the retain examples that teach a random group instead; null: the policy's",
     )
+    distinctive_words: float | None = Field(
+        None,
+        gt=1,
+        allow_inf_nan=False,
+        description="of labeled examples, only tokens of words so many times as frequent there as in retain text are the "
+        "group's, the others retain; null: all are the group's",
+    )
     exact: bool = Field(True, description="false: the published dynamics, zero gradients under one optimizer")
     self_labeling: Annotated[SelfLabelingSpec | None, BeforeValidator(_switch)] = Field(
         None, description="true, or its settings; false: unlabeled examples stay unlabeled"

@@ -17,7 +17,9 @@ from transformers import PreTrainedModel
 
 import gradmask as gm
 from gradmask.data import Prepared, prepare, training_order
+from gradmask.data.arrow import with_column
 from gradmask.data.prepare import fingerprint_of
+from gradmask.data.words import token_labels
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
 from gradmask.manifest import seal
@@ -159,12 +161,16 @@ def total_steps(recipe: Recipe, prepared: Prepared) -> int:
 
 
 def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
-    """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``."""
+    """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``.
+
+    Labels are per example, or per token where the arm tells a group's words apart; see `gradmask.data.words`.
+    """
     examples: Any = prepared.arm(ARMS[name].data).select_columns(["input_ids", "data_labels"]).with_format("numpy")
-    train = recipe.train
-    order = training_order(
-        examples["data_labels"][:], steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name)
-    )
+    train, labels = recipe.train, examples["data_labels"][:]
+    order = training_order(labels, steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name))
+    if is_routed(name) and (ratio := partition_of(recipe, name).distinctive_words) is not None:
+        told = token_labels(examples["input_ids"][:], labels, prepared.tokenizer, ratio)
+        examples = with_column(examples, "data_labels", list(told)).with_format("numpy")
     return examples.select(order)
 
 
