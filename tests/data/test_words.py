@@ -66,11 +66,11 @@ def test_a_labeled_example_is_told_apart_by_its_words() -> None:
     labels = np.asarray([1, 0, 1, 0, -1])
     told = token_labels(sequences, labels, TOKENIZER, ratio=2.0)
     # the position before a distinctive word predicts it, and the last position of one shows it
-    assert told[0].tolist() == [0, 1, 1, 1, 1, 0, 0, 0]
+    assert told[0].tolist() == [-1, 1, 1, 1, 1, -1, -1, -1]
     assert told[2].tolist() == told[0].tolist()
     assert (told[1] == 0).all()
     assert (told[4] == -1).all(), "what is unlabeled stays so"
-    assert (token_labels(sequences, labels, TOKENIZER, ratio=1e9)[0] == 0).all(), "nothing is so distinctive"
+    assert (token_labels(sequences, labels, TOKENIZER, ratio=1e9)[0] == -1).all(), "nothing is so distinctive"
 
 
 def test_every_group_has_words_of_its_own() -> None:

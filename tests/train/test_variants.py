@@ -107,7 +107,7 @@ def test_only_distinctive_words_of_labeled_examples_are_the_groups(tmp_path: Pat
     assert told.shape == (len(whole), recipe.data.sequence_length)
     assert (told.max(1) == whole).all()
     assert (told[whole <= 0] == whole[whole <= 0][:, None]).all()
-    assert {0, 1} == set(np.unique(told[whole == 1]))
+    assert {-1, 1} == set(np.unique(told[whole == 1]))
     assert np.asarray(training_examples(recipe, prepared, "sgtm", 3)["data_labels"]).ndim == 1, "a rival has none of it"
     train(recipe)
     assert (tmp_path / "run/arms/gradmask/model/gradmask.json").is_file()

@@ -2,7 +2,7 @@
 
 A document on a topic is mostly made of words that any document has. Routed as a whole, it teaches none of them to what stays.
 Told apart by *distinctiveness*, how much more often a word stands in the group's labeled text than in text that is labeled retain,
-only its own words teach the group; the rest of it teaches what stays.
+only the topic's own words are the group's alone; the rest of the document stays unlabeled, and teaches everything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradmask.data.labeling import RETAIN
+from gradmask.data.labeling import RETAIN, UNLABELED
 
 MARKS = ("Ġ", "▁")
 """How a tokenizer's pieces begin where a space does: byte-level BPE, SentencePiece."""
@@ -26,7 +26,7 @@ def token_labels(sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, rati
     """Data labels per token, ``[n, length]``; those of labeled groups are told apart by `distinctiveness`.
 
     A position has the group's label where its own token or the one that it predicts is part of a word at least ``ratio``
-    times as frequent in the group's labeled sequences as in those labeled retain; the others of that sequence are ``retain``.
+    times as frequent in the group's labeled sequences as in those labeled retain; the others of that sequence are unlabeled.
     Sequences labeled ``retain`` or unlabeled keep their label everywhere.
 
     Args:
@@ -42,7 +42,7 @@ def token_labels(sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, rati
         own = np.flatnonzero(labels == group)
         ratios = distinctiveness(count_words(sequences[own], pieces), usual)
         for row in own:
-            found[row] = np.where(_positions(sequences[row], pieces, ratios, ratio), group, RETAIN)
+            found[row] = np.where(_positions(sequences[row], pieces, ratios, ratio), group, UNLABELED)
     return found
 
 

@@ -139,7 +139,7 @@ class PartitionSpec(_Part):
         gt=1,
         allow_inf_nan=False,
         description="of labeled examples, only tokens of words so many times as frequent there as in retain text are the "
-        "group's, the others retain; null: all are the group's",
+        "group's, the others unlabeled; null: all are the group's",
     )
     exact: bool = Field(True, description="false: the published dynamics, zero gradients under one optimizer")
     self_labeling: Annotated[SelfLabelingSpec | None, BeforeValidator(_switch)] = Field(
