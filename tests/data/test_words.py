@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from gradmask.data.words import count_words, distinctiveness, token_labels, vocabulary, words
+from gradmask.data.words import distinctiveness, token_labels, vocabulary, words
 
 
 class Pieces:
