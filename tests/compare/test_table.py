@@ -15,7 +15,7 @@ from gradmask.compare.page import write_page
 from gradmask.compare.results import Comparison, read_comparison
 from gradmask.compare.table import comparison, removed_rivals
 from gradmask.compare.units import recipe_of, units_of
-from gradmask.compare.words import cells, ordered, verdict
+from gradmask.compare.words import cells, ordered, table_of, verdict
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.findings import Leakage, Rung
 from gradmask.evaluate.results import Results
@@ -131,6 +131,14 @@ def test_rungs_that_the_runs_have_trained_make_leakage_sharper(recipe: Recipe, m
     assert ours is not None
     expected = (6.71 - 6.51) / (6.71 - 6.0) * 10_000 / 40_000
     assert ours.values == pytest.approx({0: expected, 1: expected})
+
+
+def test_columns_that_nobody_fills_are_not_shown(found: Comparison) -> None:
+    columns, rows = table_of(found.settings["main"])
+    assert "adjacent, against no filter" not in columns
+    assert "retain, against no filter" in columns
+    assert all(len(row) == len(columns) for _, row in rows)
+    assert any(cell != "–" for _, row in rows for cell in [row[columns.index("leakage")]])
 
 
 def test_the_best_removal_comes_first(found: Comparison) -> None:

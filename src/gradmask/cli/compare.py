@@ -112,17 +112,16 @@ def _time(seconds: float) -> str:
 
 
 def _print(found: Comparison) -> None:
-    from gradmask.compare.words import COLUMNS, cells, ordered, verdict
+    from gradmask.compare.words import table_of, verdict
 
     console = result_console()
     for name, setting in found.settings.items():
         table = Table("model", title=f"{found.name}, {name}: seeds {', '.join(map(str, setting.seeds))}")
-        rows = [(r.title, cells(r)) for r in ordered(setting)]
-        shown = [i for i in range(len(COLUMNS)) if any(row[i] != "–" for _, row in rows)]
-        for i in shown:
-            table.add_column(COLUMNS[i], justify="right")
+        columns, rows = table_of(setting)
+        for column in columns:
+            table.add_column(column, justify="right")
         for title, row in rows:
-            table.add_row(title, *(row[i] for i in shown))
+            table.add_row(title, *row)
         console.print(table)
     for line in verdict(found):
         console.print(line, highlight=False)

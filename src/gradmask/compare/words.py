@@ -56,15 +56,21 @@ def cells(rival: Rival) -> list[str]:
     ]
 
 
+def table_of(setting: Compared) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """The columns of `COLUMNS` that some rival fills, and a title and cells per rival, the best first."""
+    rows = [(rival.title, cells(rival)) for rival in ordered(setting)]
+    shown = [i for i in range(len(COLUMNS)) if any(row[i] != "–" for _, row in rows)]
+    return [COLUMNS[i] for i in shown], [(title, [row[i] for i in shown]) for title, row in rows]
+
+
 def markdown(found: Comparison) -> str:
     """Every setting's table as Markdown, without columns that nobody fills."""
     parts = []
     for name, setting in found.settings.items():
-        rows = [(rival.title, cells(rival)) for rival in ordered(setting)]
-        shown = [i for i in range(len(COLUMNS)) if any(row[i] != "–" for _, row in rows)]
+        columns, rows = table_of(setting)
         lines = [f"### {name}: seeds {', '.join(map(str, setting.seeds))}", ""]
-        lines += ["| " + " | ".join(["model", *(COLUMNS[i] for i in shown)]) + " |", "| --- |" + " ---: |" * len(shown)]
-        lines += ["| " + " | ".join([title, *(row[i] for i in shown)]) + " |" for title, row in rows]
+        lines += ["| " + " | ".join(["model", *columns]) + " |", "| --- |" + " ---: |" * len(columns)]
+        lines += ["| " + " | ".join([title, *row]) + " |" for title, row in rows]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
