@@ -6,12 +6,14 @@ import runpy
 from pathlib import Path
 
 import pytest
+from tests.train.tiny_run import tiny_recipe
+
+from gradmask.train.run import train
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LAUNCHED = {"ddp_loop", "fsdp2_loop"}  # by torchrun: tests/distributed/test_examples.py
-SCRIPTS = sorted(
-    path.stem for path in EXAMPLES.glob("*.py") if path.stem not in {"toy", "esm2_forward_mask", *LAUNCHED}
-)
+OTHERS = {"toy", "esm2_forward_mask", "distinctive_words"}
+SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in OTHERS | LAUNCHED)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -34,3 +36,11 @@ def test_without_forward_masks_a_protein_model_does_not_survive_the_removal() ->
     assert found["sgtm, rehearsal"]["removed"] < 5
     assert found["sgtm, rehearsal"]["full"] < found["sgtm"]["full"]
     assert found["equation_only"]["removed"] > 2 * found["sgtm"]["removed"]
+
+
+def test_a_run_says_how_much_of_the_gap_stands_in_distinctive_words(tmp_path: Path) -> None:
+    train(tiny_recipe(tmp_path, "arms=[no_filter, perfect_filter]", "train.steps=4"))
+    script = runpy.run_path(str(EXAMPLES / "distinctive_words.py"))
+    found = script["main"](str(tmp_path / "run"), (1.01, 2.0, 1e9))
+    assert found[1.01][0] > found[2.0][0] > 0
+    assert found[1e9] == (0.0, 0.0)

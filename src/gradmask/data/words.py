@@ -42,7 +42,7 @@ def token_labels(sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, rati
         own = np.flatnonzero(labels == group)
         ratios = distinctiveness(count_words(sequences[own], pieces), usual)
         for row in own:
-            found[row] = np.where(_positions(sequences[row], pieces, ratios, ratio), group, UNLABELED)
+            found[row] = np.where(positions(sequences[row], pieces, ratios, ratio), group, UNLABELED)
     return found
 
 
@@ -87,9 +87,9 @@ def count_words(sequences: np.ndarray, pieces: list[Piece]) -> Counter[str]:
     return Counter(word for row in sequences for _, _, word in words(row, pieces))
 
 
-def _positions(row: np.ndarray, pieces: list[Piece], ratios: Mapping[str, float], ratio: float) -> np.ndarray:
-    """Where a token, or the next one, is part of a distinctive word."""
+def positions(row: np.ndarray, pieces: list[Piece], ratios: Mapping[str, float], ratio: float) -> np.ndarray:
+    """Where a token, or the next one, is part of a word of this ``ratio``: true or false, ``[length]``."""
     there = np.zeros(len(row) + 1, dtype=bool)
     for begin, end, word in words(row, pieces):
-        there[begin:end] = ratios[word] >= ratio
+        there[begin:end] = ratios.get(word, 0.0) >= ratio
     return there[:-1] | there[1:]

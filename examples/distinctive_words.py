@@ -1,0 +1,56 @@
+"""How much of what a removal is to take away stands in distinctive words?
+
+python examples/distinctive_words.py runs/newsgroups-compared/main/seed-0
+
+For a trained run with the arms no_filter and perfect_filter: for several ratios, the share of positions of held-out forget text
+that `partition.distinctive_words` would give to the group, and the share of the gap between the two models that stands there.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from gradmask.data.words import count_words, distinctiveness, positions, vocabulary
+from gradmask.train.folder import RunFolder
+from gradmask.train.run import Run
+from gradmask.train.trained import trained_model
+
+
+@torch.no_grad()
+def losses(model: torch.nn.Module, sequences: np.ndarray) -> np.ndarray:
+    """Per predicted token, [n, length - 1]."""
+    found = []
+    for batch in torch.from_numpy(sequences).split(16):
+        logits = model(input_ids=batch).logits[:, :-1]
+        found.append(F.cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none"))
+    return torch.cat(found).numpy()
+
+
+def main(run: str, ratios: tuple[float, ...] = (1.2, 1.5, 2.0, 3.0, 4.0)) -> dict[float, tuple[float, float]]:
+    """Ratio -> (share of positions, share of the gap)."""
+    folder = RunFolder(Path(run))
+    prepared = Run(folder.recipe(), folder).prepared()
+    held_out = [part["input_ids"][:200] for name, part in prepared.test.items() if prepared.roles[name] == "forget"]
+    sequences = np.concatenate([np.asarray(part) for part in held_out])
+    knows, never_saw = (
+        losses(trained_model(folder.arm(arm)).eval(), sequences) for arm in ("no_filter", "perfect_filter")
+    )
+    gap = never_saw - knows
+
+    pieces = vocabulary(prepared.tokenizer)
+    ids, labels = (np.asarray(prepared.train[name][:]) for name in ("input_ids", "data_labels"))
+    words = distinctiveness(count_words(ids[labels > 0], pieces), count_words(ids[labels == 0], pieces))
+    print(f"gap: {gap.mean():.3f} nats per token")
+    found = {}
+    for ratio in ratios:
+        there = np.stack([positions(row, pieces, words, ratio) for row in sequences])[:, :-1]
+        found[ratio] = float(there.mean()), float((gap * there).sum() / gap.sum())
+        print(f"ratio {ratio:g}: {found[ratio][0]:.0%} of positions, {found[ratio][1]:.0%} of the gap")
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
