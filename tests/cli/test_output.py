@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import signal
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 from tests.train.tiny_run import tiny_data
 
 from gradmask.cli import main
+from gradmask.cli.output import telling
 from gradmask.train.display import RichDisplay
 
 
@@ -37,6 +40,18 @@ def test_nothing_but_our_own_lines(recipe: str, tmp_path: Path, capfd: pytest.Ca
     assert main(["export", str(run), str(tmp_path / "plain")]) == 0
     said = capfd.readouterr()
     assert said.err.splitlines() == [f"{tmp_path}/plain holds {run}/arms/gradmask/model with all its groups"]
+
+
+def test_long_work_is_told_of_now_and_then_in_a_file_and_always_in_a_terminal() -> None:
+    times, out = iter([0.0, 1.0, 61.0, 61.0, 62.0, 130.0, 130.0]), io.StringIO()
+    with telling(Console(file=out, width=80), "run: ", lambda: next(times)) as tell:
+        for n in range(4):
+            tell(f"job {n}")
+    assert out.getvalue().splitlines() == ["run: job 1", "run: job 3"]
+    screen = io.StringIO()
+    with telling(Console(file=screen, force_terminal=True, width=80), "run: ") as tell:
+        tell("job [9]")
+    assert "run: job [9]" in screen.getvalue()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gradmask.cli.output import AsJson, Changes, print_json, result_console, say, work_console
+from gradmask.cli.output import AsJson, Changes, print_json, result_console, say, telling, work_console
 
 if TYPE_CHECKING:
     from gradmask.compare.results import Comparison
@@ -85,7 +85,7 @@ def _compare(recipe: Recipe, only: Sequence[str], command: str) -> tuple[Compari
     display = RichDisplay(console)
     stopper = Stopper(display.message)
     with stopper.installed():
-        run_units(recipe, only, Progress(display, lambda line: None), stopper)
+        run_units(recipe, only, Progress(display, lambda name: telling(console, f"measuring {name}, ")), stopper)
     if only and not any_main(recipe):
         return None
     with console.status(escape("comparing")):

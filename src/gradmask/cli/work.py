@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from gradmask.cli.output import work_console
+from gradmask.cli.output import telling, work_console
 
 if TYPE_CHECKING:
     from gradmask.evaluate.results import Results
@@ -47,7 +45,7 @@ def _reported(path: Path, work: Callable[[RunFolder, Callable[[str], None]], Res
     from gradmask.train.folder import RunFolder
 
     folder = RunFolder(path)
-    with work_console().status("") as status:
-        results = work(folder, lambda line: status.update(escape(line)))
-        status.update("writing the report")
+    with telling(work_console()) as tell:
+        results = work(folder, tell)
+        tell("writing the report")
         return results, write_report(results, folder.report)

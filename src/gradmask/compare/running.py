@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from gradmask.compare.units import Unit, recipe_of, units_of
@@ -21,10 +22,10 @@ Tell = Callable[[str], None]
 
 @dataclass
 class Progress:
-    """Where messages go: of training, and of measuring."""
+    """Where messages go: of training, and of measuring. ``measuring`` takes the name of a run."""
 
     display: Display
-    tell: Tell
+    measuring: Callable[[str], AbstractContextManager[Tell]]
 
 
 def run_units(recipe: Recipe, only: Sequence[str], progress: Progress, stopper: Stopper) -> list[Unit]:
@@ -44,7 +45,8 @@ def run_units(recipe: Recipe, only: Sequence[str], progress: Progress, stopper: 
         left = "" if not worked else f", about {_told(_pace(began, worked) * (len(units) - number + 1))} left"
         progress.display.message(f"run {number} of {len(units)}: {unit.name} ({len(unit.arms)} arms{left})")
         folder = train(own, display=progress.display, stopper=stopper).folder
-        evaluate_run(folder, progress.tell)
+        with progress.measuring(unit.name) as tell:
+            evaluate_run(folder, tell)
         worked += 1
     return units
 
