@@ -15,7 +15,7 @@ from gradmask.compare.page import write_page
 from gradmask.compare.results import Comparison, read_comparison
 from gradmask.compare.table import comparison, removed_rivals
 from gradmask.compare.units import recipe_of, units_of
-from gradmask.compare.words import cells, ordered, table_of, verdict
+from gradmask.compare.words import cells, evidence_of, markdown, ordered, table_of, verdict
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.findings import Leakage, Rung
 from gradmask.evaluate.results import Results
@@ -131,6 +131,40 @@ def test_rungs_that_the_runs_have_trained_make_leakage_sharper(recipe: Recipe, m
     assert ours is not None
     expected = (6.71 - 6.51) / (6.71 - 6.0) * 10_000 / 40_000
     assert ours.values == pytest.approx({0: expected, 1: expected})
+
+
+def test_what_was_found_of_single_models_has_a_mean_over_seeds(found: Comparison) -> None:
+    main = found.settings["main"]
+    ours = main.rivals["gradmask/removed"].evidence
+    one = model_findings(6.5)
+    assert one.quantization is not None
+    assert one.membership is not None
+    assert ours["regained by int4"].mean == pytest.approx(
+        one.quantization.before["forget"] - one.quantization.after["int4"]["forget"]
+    )
+    assert ours["membership, loss"].values == {0: one.membership.loss_auc, 1: one.membership.loss_auc}
+    columns, rows = evidence_of(main)
+    assert len(rows) == len([r for r in main.rivals.values() if r.evidence])
+    assert "gain in context" in columns
+    assert markdown(found).count("| gain in context |") == 1, "the study measured nothing of single models"
+    assert evidence_of(found.settings["undiscovered-40"]) == ([], [])
+
+
+def test_signs_of_too_much_name_their_run(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = table.results_of
+
+    def flagged(own: Recipe) -> Results | None:
+        run = before(own)
+        if run is None or own.train.seed != 1:
+            return run
+        return run.model_copy(update={"findings": run.findings.model_copy(update={"flags": ["NPO: is empty"]})})
+
+    monkeypatch.setattr(table, "results_of", flagged)
+    found = comparison(recipe, "")
+    assert found.flags == ["main/seed-1: NPO: is empty"]
+    page = write_page(found, Path(recipe.output).parent / "page").read_text()
+    assert "<li>main/seed-1: NPO: is empty</li>" in page
+    assert "What was found of each" in page
 
 
 def test_columns_that_nobody_fills_are_not_shown(found: Comparison) -> None:

@@ -30,6 +30,7 @@ class Rival(_Strict):
         relearning: steps of the strongest relearning attack to no filter's forget loss; where a seed did not come back, the
             whole budget stands for it, and ``not_relearned`` counts it. relearning_ratio: over the perfect filter's steps.
         area: how far the recovery curve of the strongest attack lies below the perfect filter's, nats.
+        evidence: name of a measure -> its number, see `gradmask.compare.evidence`.
     """
 
     arm: str
@@ -44,6 +45,7 @@ class Rival(_Strict):
     not_relearned: int = 0
     relearning_ratio: Estimate | None = None
     area: Estimate | None = None
+    evidence: dict[str, Estimate] = {}
     seconds: Estimate | None = None
     tuned: dict[int, dict[str, Any]] = {}
     """Seed -> the chosen settings of an arm that was tuned."""
@@ -61,7 +63,10 @@ class Compared(_Strict):
 
 
 class Comparison(_Strict):
-    """A whole comparison. ``calibrated``: whether losses are; ``missing``: runs that are not finished."""
+    """A whole comparison. ``calibrated``: whether losses are; ``missing``: runs that are not finished.
+
+    ``flags``: signs that a model was pushed away from the domain, with the run that shows them.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     name: str
@@ -73,6 +78,7 @@ class Comparison(_Strict):
     calibrated: bool
     settings: dict[str, Compared]
     missing: list[str] = []
+    flags: list[str] = []
     notes: list[str] = []
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gradmask.compare.evidence import ELICITED, MEASURES, Number
 from gradmask.compare.results import Compared, Comparison, Rival
 from gradmask.compare.running import results_of
 from gradmask.compare.statistics import estimate
@@ -85,8 +86,13 @@ def comparison(recipe: Recipe, command: str) -> Comparison:
         calibrated=found.calibrated,
         settings=settings,
         missing=found.missing,
+        flags=[f"{unit}: {flag}" for unit, run in _runs(found) for flag in run.findings.flags],
         notes=_notes(found),
     )
+
+
+def _runs(found: Collected) -> list[tuple[str, Results]]:
+    return [(f"{name}/seed-{seed}", run) for name, by in found.runs.items() for seed, run in sorted(by.items())]
 
 
 def _notes(found: Collected) -> list[str]:
@@ -146,6 +152,7 @@ class _Series:
             not_relearned=sum(r.strongest.steps_to_target is None for r in relearned.values()),
             relearning_ratio=self._over(self._slowness),
             area=self._over(self._area),
+            evidence=self._evidence(),
             seconds=self._over(lambda seed: self.runs[seed].arms[self.arm].seconds),
             tuned=tuned,
         )
@@ -202,6 +209,22 @@ class _Series:
         if here is None or there is None or there.strongest.steps_to_target in (None, 0.0):
             return None
         return _steps(here) / _steps(there)
+
+    def _evidence(self) -> dict[str, Any]:
+        found = {name: self._over(lambda seed, of=of: self._found(seed, of)) for name, of in MEASURES.items()}
+        found[ELICITED] = self._over(self._elicited)
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _found(self, seed: int, number: Number) -> float | None:
+        findings = self.runs[seed].arms[self.arm].findings.get(self.view)
+        return None if findings is None else number(findings)
+
+    def _elicited(self, seed: int) -> float | None:
+        run = self.runs[seed]
+        if run.findings.compute is None:
+            return None
+        ratio = run.findings.compute.elicited.get(series_name(self.arm, self.view, run.arms))
+        return None if ratio is None else ratio.value
 
     def _area(self, seed: int) -> float | None:
         found = self._relearned(self.runs[seed].arms[self.arm], self.view)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from gradmask.compare.evidence import ELICITED, MEASURES
 from gradmask.compare.results import Compared, Comparison, Rival
 from gradmask.compare.statistics import Estimate
 from gradmask.compare.table import removed_rivals
 from gradmask.compare.units import MAIN
 from gradmask.report.words import listed, nats
 from gradmask.train.arms import ARMS
+
+Table = tuple[list[str], list[tuple[str, list[str]]]]
+"""Columns, and a title and cells per row."""
 
 COLUMNS = (
     "gap closed",
@@ -56,23 +60,33 @@ def cells(rival: Rival) -> list[str]:
     ]
 
 
-def table_of(setting: Compared) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def table_of(setting: Compared) -> Table:
     """The columns of `COLUMNS` that some rival fills, and a title and cells per rival, the best first."""
     rows = [(rival.title, cells(rival)) for rival in ordered(setting)]
     shown = [i for i in range(len(COLUMNS)) if any(row[i] != "–" for _, row in rows)]
     return [COLUMNS[i] for i in shown], [(title, [row[i] for i in shown]) for title, row in rows]
 
 
+def evidence_of(setting: Compared) -> Table:
+    """The same of what was found of single models, see `gradmask.compare.evidence`; empty where nothing was."""
+    rivals = [r for r in ordered(setting) if r.evidence]
+    columns = [name for name in (*MEASURES, ELICITED) if any(name in r.evidence for r in rivals)]
+    return columns, [(r.title, [number(r.evidence.get(name)) for name in columns]) for r in rivals]
+
+
 def markdown(found: Comparison) -> str:
-    """Every setting's table as Markdown, without columns that nobody fills."""
+    """Every setting's tables as Markdown, without columns that nobody fills."""
     parts = []
     for name, setting in found.settings.items():
-        columns, rows = table_of(setting)
-        lines = [f"### {name}: seeds {', '.join(map(str, setting.seeds))}", ""]
-        lines += ["| " + " | ".join(["model", *columns]) + " |", "| --- |" + " ---: |" * len(columns)]
-        lines += ["| " + " | ".join([title, *row]) + " |" for title, row in rows]
-        parts.append("\n".join(lines))
+        head = f"### {name}: seeds {', '.join(map(str, setting.seeds))}"
+        parts += [head, *(_markdown(table) for table in (table_of(setting), evidence_of(setting)) if table[1])]
     return "\n\n".join(parts) + "\n"
+
+
+def _markdown(table: Table) -> str:
+    columns, rows = table
+    lines = ["| " + " | ".join(["model", *columns]) + " |", "| --- |" + " ---: |" * len(columns)]
+    return "\n".join([*lines, *("| " + " | ".join([title, *row]) + " |" for title, row in rows)])
 
 
 def _minutes(seconds: Estimate) -> Estimate:
