@@ -15,7 +15,7 @@ from gradmask.compare.page import write_page
 from gradmask.compare.results import Comparison, read_comparison
 from gradmask.compare.table import comparison, removed_rivals
 from gradmask.compare.units import recipe_of, units_of
-from gradmask.compare.words import cells, evidence_of, markdown, ordered, table_of, verdict
+from gradmask.compare.words import COLUMNS, cells, evidence_of, markdown, ordered, table_of, verdict
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.findings import Leakage, Rung
 from gradmask.evaluate.results import Results
@@ -102,7 +102,11 @@ def test_relearning_counts_the_whole_budget_where_nothing_came_back(found: Compa
     assert ours.relearning_ratio is not None
     assert ours.relearning_ratio.mean == pytest.approx(16 / 12)
     assert main["npo"].relearning_ratio.mean == pytest.approx(3 / 12)  # type: ignore[union-attr]
-    assert cells(ours)[6] == "≥ 16 ± 0"
+    assert main["perfect_filter"].most_ratio.mean == 1.0  # type: ignore[union-attr]
+    assert ours.most is not None
+    assert ours.most.mean == 16.0, "1.6 nats in 16 steps are less than nine tenths of the way to 4.4"
+    assert ours.targets == {0: 4.4, 1: 4.4}
+    assert cells(ours)[COLUMNS.index("steps to relearn")] == "≥ 16 ± 0"
 
 
 def test_leakage_is_read_from_the_filters_of_every_setting(found: Comparison) -> None:
@@ -225,7 +229,7 @@ def test_the_page_stands_alone_and_its_numbers_beside_it(found: Comparison, tmp_
     assert read_comparison(folder / "compare.json") == found
     fewer = found.model_copy(update={"settings": {"main": found.settings["main"]}})
     write_page(fewer, folder)
-    assert {p.stem for p in (folder / "figures").iterdir()} == {"frontier", "relearning"}
+    assert {p.stem for p in (folder / "figures").iterdir()} == {"frontier", "recovery", "relearning"}
 
 
 def test_a_damaged_comparison_is_told(tmp_path: Path) -> None:

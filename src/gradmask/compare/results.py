@@ -29,6 +29,10 @@ class Rival(_Strict):
         compute: role -> compute ratio against no filter. leakage: see `gradmask.evaluate.measures.leakage`.
         relearning: steps of the strongest relearning attack to no filter's forget loss; where a seed did not come back, the
             whole budget stands for it, and ``not_relearned`` counts it. relearning_ratio: over the perfect filter's steps.
+        most: steps of the attack that is the first to have come 90 % of the way from the perfect filter's forget loss to no
+            filter's, see `gradmask.compare.recovery`; the whole budget where none has. most_ratio: over the perfect filter's.
+        curves: seed -> (step, lowest forget loss of any attack by then). targets: seed -> forget loss of no filter, as the
+            attacks measure it.
         area: how far the recovery curve of the strongest attack lies below the perfect filter's, nats.
         evidence: name of a measure -> its number, see `gradmask.compare.evidence`.
     """
@@ -44,6 +48,10 @@ class Rival(_Strict):
     relearning: Estimate | None = None
     not_relearned: int = 0
     relearning_ratio: Estimate | None = None
+    most: Estimate | None = None
+    most_ratio: Estimate | None = None
+    curves: dict[int, list[tuple[float, float]]] = {}
+    targets: dict[int, float] = {}
     area: Estimate | None = None
     evidence: dict[str, Estimate] = {}
     seconds: Estimate | None = None

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gradmask.compare.evidence import ELICITED, MEASURES, Number
 from gradmask.compare.results import Compared, Comparison, Rival
 from gradmask.compare.running import results_of
-from gradmask.compare.statistics import estimate
+from gradmask.compare.series import BySeed, Series, forget_tokens
 from gradmask.compare.units import MAIN, Setting, Unit, folder_of, recipe_of, units_of
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.environment import machine, versions
-from gradmask.evaluate.findings import Relearning, Rung
+from gradmask.evaluate.findings import Rung
 from gradmask.evaluate.headline import role_loss
-from gradmask.evaluate.measures.leakage import equivalent_tokens
 from gradmask.evaluate.results import ArmResult, Results
 from gradmask.train.arms import ARMS, BASELINE, TWIN
 from gradmask.train.comparison import series_name
 from gradmask.train.recipe import Recipe
-
-ROLES = ("forget", "adjacent", "retain")
-BySeed = dict[int, Results]
 
 
 @dataclass(frozen=True)
@@ -105,7 +100,7 @@ def _compared(recipe: Recipe, found: Collected, name: str, ladders: Mapping[int,
     labels = recipe.data.labels.model_copy(update=dict(found.settings[name].changes))
     rivals: dict[str, Rival] = {}
     for arm, view in _series(runs.values()):
-        one = _Series(arm, view, how, runs, found.runs[MAIN], ladders)
+        one = Series(arm, view, how, runs, found.runs[MAIN], ladders)
         rivals[series_name(arm, view, next(iter(runs.values())).arms)] = one.rival(_tuned(recipe, found, name, arm))
     return Compared(
         kind=found.settings[name].kind,
@@ -122,124 +117,6 @@ def _series(runs: Iterable[Results]) -> list[tuple[str, str]]:
     shared = [{(arm, view) for arm, result in run.arms.items() for view in result.models} for run in runs]
     order = list(ARMS)
     return sorted(set.intersection(*shared), key=lambda item: (order.index(item[0]), item[1]))
-
-
-@dataclass(frozen=True)
-class _Series:
-    """One model over the seeds of one setting; ``main`` has its baselines, which look at no label."""
-
-    arm: str
-    view: str
-    calibrated: bool
-    runs: BySeed
-    main: BySeed
-    ladders: Mapping[int, list[Rung]]
-
-    def rival(self, tuned: dict[int, dict[str, Any]]) -> Rival:
-        title = ARMS[self.arm].title
-        several = ARMS[self.arm].routed
-        relearned = {seed: r for seed in self.runs if (r := self._relearned(self.runs[seed].arms[self.arm], self.view))}
-        return Rival(
-            arm=self.arm,
-            view=self.view,
-            title=f"{title}, {'removed' if self.view == 'removed' else 'full model'}" if several else title,
-            losses=self._by_role(self._loss),
-            differences=self._by_role(self._difference),
-            gap_closed=self._over(self._gap),
-            compute=self._by_role(self._compute),
-            leakage=self._over(self._leakage) if self.view == "removed" or not several else None,
-            relearning=estimate({seed: _steps(r) for seed, r in relearned.items()}) if self._whole(relearned) else None,
-            not_relearned=sum(r.strongest.steps_to_target is None for r in relearned.values()),
-            relearning_ratio=self._over(self._slowness),
-            area=self._over(self._area),
-            evidence=self._evidence(),
-            seconds=self._over(lambda seed: self.runs[seed].arms[self.arm].seconds),
-            tuned=tuned,
-        )
-
-    def _over(self, value: Callable[[int], float | None]) -> Any:
-        found = {seed: value(seed) for seed in sorted(self.runs)}
-        return None if None in found.values() else estimate({s: x for s, x in found.items() if x is not None})
-
-    def _by_role(self, value: Callable[[int, str], float | None]) -> dict[str, Any]:
-        found = {role: self._over(lambda seed, role=role: value(seed, role)) for role in ROLES}
-        return {role: x for role, x in found.items() if x is not None}
-
-    def _whole(self, relearned: Mapping[int, Relearning]) -> bool:
-        return set(relearned) == set(self.runs) and all(r.target is not None for r in relearned.values())
-
-    def _loss(self, seed: int, role: str) -> float | None:
-        return role_loss(self.runs[seed].arms[self.arm].models[self.view], role, self.calibrated)
-
-    def _baseline(self, seed: int, role: str, arm: str = BASELINE) -> float | None:
-        if seed not in self.main or arm not in self.main[seed].arms:
-            return None
-        return role_loss(self.main[seed].arms[arm].models["full"], role, self.calibrated)
-
-    def _difference(self, seed: int, role: str) -> float | None:
-        here, there = self._loss(seed, role), self._baseline(seed, role)
-        return None if here is None or there is None else here - there
-
-    def _gap(self, seed: int) -> float | None:
-        moved = self._difference(seed, "forget")
-        low, high = self._baseline(seed, "forget"), self._baseline(seed, "forget", TWIN)
-        return None if moved is None or low is None or high is None or high <= low else moved / (high - low)
-
-    def _compute(self, seed: int, role: str) -> float | None:
-        run = self.runs[seed]
-        if run.findings.compute is None:
-            return None
-        ratio = run.findings.compute.ratios.get(series_name(self.arm, self.view, run.arms), {}).get(role)
-        return None if ratio is None else ratio.value
-
-    def _leakage(self, seed: int) -> float | None:
-        loss, missed = self._loss(seed, "forget"), forget_tokens(self.runs[seed], missed=True)
-        if loss is None or not missed or len(self.ladders.get(seed, ())) < 2:
-            return None
-        return equivalent_tokens(self.ladders[seed], loss) / missed
-
-    def _relearned(self, arm: ArmResult, view: str) -> Relearning | None:
-        found = arm.findings[view].relearning if view in arm.findings else None
-        return found if found is not None and found.attacks else None
-
-    def _slowness(self, seed: int) -> float | None:
-        run = self.runs[seed]
-        here = self._relearned(run.arms[self.arm], self.view)
-        there = self._relearned(run.arms[TWIN], "full") if TWIN in run.arms else None
-        if here is None or there is None or there.strongest.steps_to_target in (None, 0.0):
-            return None
-        return _steps(here) / _steps(there)
-
-    def _evidence(self) -> dict[str, Any]:
-        found = {name: self._over(lambda seed, of=of: self._found(seed, of)) for name, of in MEASURES.items()}
-        found[ELICITED] = self._over(self._elicited)
-        return {name: value for name, value in found.items() if value is not None}
-
-    def _found(self, seed: int, number: Number) -> float | None:
-        findings = self.runs[seed].arms[self.arm].findings.get(self.view)
-        return None if findings is None else number(findings)
-
-    def _elicited(self, seed: int) -> float | None:
-        run = self.runs[seed]
-        if run.findings.compute is None:
-            return None
-        ratio = run.findings.compute.elicited.get(series_name(self.arm, self.view, run.arms))
-        return None if ratio is None else ratio.value
-
-    def _area(self, seed: int) -> float | None:
-        found = self._relearned(self.runs[seed].arms[self.arm], self.view)
-        return None if found is None else found.strongest.area
-
-
-def _steps(found: Relearning) -> float:
-    """Steps of the strongest attack, the whole budget where it did not arrive."""
-    steps = found.strongest.steps_to_target
-    return float(found.steps if steps is None else steps)
-
-
-def forget_tokens(run: Results, missed: bool) -> int:
-    """Forget tokens of a run's training set: those that the labels missed, or all."""
-    return sum(int(row["unlabeled" if missed else "tokens"]) for row in run.labels if row["role"] == "forget")
 
 
 def _ladders(found: Collected) -> dict[int, list[Rung]]:

@@ -20,8 +20,10 @@ COLUMNS = (
     "retain, against no filter",
     "compute ratio, retain",
     "leakage",
-    "steps to relearn",
+    "steps to 90 %",
     "of the perfect filter's",
+    "steps to relearn",
+    "of those of the perfect filter",
     "minutes",
 )
 
@@ -54,6 +56,8 @@ def cells(rival: Rival) -> list[str]:
         number(rival.differences.get("retain"), sign=True),
         number(rival.compute.get("retain")),
         number(rival.leakage),
+        number(rival.most, 0),
+        number(rival.most_ratio, 2),
         f"≥ {steps}" if rival.not_relearned and rival.relearning else steps,
         number(rival.relearning_ratio, 2),
         number(None if rival.seconds is None else _minutes(rival.seconds), 1),
