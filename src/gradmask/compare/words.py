@@ -23,7 +23,7 @@ COLUMNS = (
     "steps to 90 %",
     "of the perfect filter's",
     "steps to relearn",
-    "of those of the perfect filter",
+    "of the perfect filter's to relearn",
     "minutes",
 )
 
@@ -124,12 +124,12 @@ def verdict(found: Comparison) -> list[str]:
         said.append(f"Better on both counts: {listed(better)}.")
     elif others:
         said.append(f"None of {len(others)} rivals is better both on what is removed and on what is kept.")
-    late = [r for r in others if ARMS[r.arm].unlearns and r.relearning_ratio is not None]
-    if late and ours.relearning_ratio is not None:
-        best = max(late, key=lambda r: r.relearning_ratio.mean if r.relearning_ratio else 0.0)
+    late = [r for r in others if ARMS[r.arm].unlearns and r.most_ratio is not None]
+    if late and ours.most_ratio is not None:
+        best = max(late, key=lambda r: r.most_ratio.mean if r.most_ratio else 0.0)
         said.append(
-            f"Relearning takes {number(ours.relearning_ratio, 2)} of the perfect filter's steps; after the best unlearning "
-            f"({best.title}), {number(best.relearning_ratio, 2)}."
+            f"Under fine-tuning, 90 % of what was removed is back after {number(ours.most_ratio, 2)} of the steps that a perfect "
+            f"filter takes; after the best unlearning ({best.title}), {number(best.most_ratio, 2)}."
         )
     return said
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
@@ -26,7 +26,13 @@ def spread(values: Sequence[float], gap: float) -> list[float]:
     return moved
 
 
-def name_ends(axes: Axes, ends: Sequence[tuple[str, float, float]], height: float, digits: int = 2) -> None:
+def name_ends(
+    axes: Axes,
+    ends: Sequence[tuple[str, float, float]],
+    height: float,
+    digits: int = 2,
+    names: Mapping[str, str] | None = None,
+) -> None:
     """Write each series' name and last value to the right of the axes, level with its end as far as there is room.
 
     Args:
@@ -34,12 +40,13 @@ def name_ends(axes: Axes, ends: Sequence[tuple[str, float, float]], height: floa
         ends: (series, x, y) of the last point of each line.
         height: of the axes in inches, about.
         digits: of the value.
+        names: series -> what it is called; by default as everywhere else.
     """
     bottom, top = axes.get_ylim()
     lines = [y for _, _, y in ends]
     for (series, x, y), level in zip(ends, spread(lines, (top - bottom) * 0.2 / height), strict=True):
         axes.annotate(
-            f"{name_of(series)}  {y:.{digits}f}",
+            f"{(names or {}).get(series) or name_of(series)}  {y:.{digits}f}",
             (x, y),
             (1.035, level),
             textcoords=("axes fraction", "data"),

@@ -12,7 +12,7 @@ from gradmask.compare.table import removed_rivals
 from gradmask.compare.units import MAIN
 from gradmask.report.endings import name_ends
 from gradmask.report.parts import Rows
-from gradmask.report.style import LINE, SOFT, figure, look_of
+from gradmask.report.style import SOFT, figure, look_of
 
 
 def relearning_rows(found: Comparison) -> Rows:
@@ -80,7 +80,8 @@ def recovery(found: Comparison) -> Figure | None:
             axes.plot(steps, losses, color=look_of(key).light, lw=2, marker=look_of(key).marker, ms=3.5)
             ends.append((key, steps[-1], losses[-1]))
         for level in _targets(found):
-            axes.axhline(level, color=LINE, lw=1, ls="--")
+            axes.axhline(level, color=SOFT, lw=1, ls="--")
+            axes.annotate("no filter", (0, level), (2, -10), textcoords="offset points", fontsize=8.5, color=SOFT)
         axes.set_xscale("symlog", linthresh=1, linscale=0.4)
         ticks = [t for t in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if t <= max(x for _, x, _ in ends)]
         axes.set_xticks(ticks, [str(t) for t in ticks])
@@ -89,7 +90,7 @@ def recovery(found: Comparison) -> Figure | None:
         axes.set_ylabel("forget loss, nats per token")
         axes.margins(x=0.02, y=0.08)
         axes.set_ylim(axes.get_ylim())
-        name_ends(axes, ends, 3.6)
+        name_ends(axes, ends, 3.6, names={key_of(r): r.title for r in _attacked(found)})
     return drawn
 
 
