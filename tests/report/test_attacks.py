@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from evaluate.fabricated import measured, model_findings, relearning, results
-from gradmask.evaluate.findings import InContext, ModelFindings, Quantization
+from gradmask.evaluate.findings import Attack, InContext, ModelFindings, Quantization, RecoveryPoint, Relearning
 from gradmask.evaluate.results import Results
 from gradmask.report.attacks import attacked, recovered, relearned, relearning_words, tried, untried
 from gradmask.report.words import flags, relearning_ratio, verdict
@@ -56,6 +56,24 @@ def test_what_came_back_is_named(removed: dict[str, Any], twin: dict[str, Any], 
     some = found(removed, twin)
     assert recovered(some) == [way]
     assert verdict(some)[0] == f"After removal, knowledge of es was recovered by {way}."
+
+
+def falling(*losses: float) -> Relearning:
+    """One attack with these losses after 0, 1, 2, … steps; the target is 4.4."""
+    curve = [RecoveryPoint(step=s, tokens=s, losses={"forget": x}) for s, x in enumerate(losses)]
+    attack = Attack(method="full", data="forget", learning_rate=1e-3, curve=curve, steps_to_target=20.0)
+    return Relearning(target=4.4, steps=20, batch_size=8, tokens_per_step=128, attacks=[attack])
+
+
+def test_what_is_mostly_back_sooner_is_recovered_though_the_last_bit_takes_as_long() -> None:
+    slow, fast = falling(8.4, 7.4, 6.4, 5.4, 4.4), falling(8.4, 4.7, 4.6, 4.5, 4.4)
+    assert recovered(found({"relearning": fast}, {"relearning": slow})) == ["fine-tuning"]
+    assert recovered(found({"relearning": slow}, {"relearning": slow})) == []
+    assert recovered(found({"relearning": slow}, {"relearning": fast})) == []
+    said = verdict(found({"relearning": falling(8.4, 8.0)}, {"relearning": slow}))
+    assert "It was not 90 % of the way back within the budget; the perfect filter was after 4 steps." in said
+    said = verdict(found({"relearning": fast}, {"relearning": slow}))
+    assert "It was 90 % of the way back after 1 step, and the perfect filter after 4." in said
 
 
 def test_what_a_perfect_filter_gives_as_well_is_not_recovered() -> None:

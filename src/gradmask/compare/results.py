@@ -30,7 +30,8 @@ class Rival(_Strict):
         relearning: steps of the strongest relearning attack to no filter's forget loss; where a seed did not come back, the
             whole budget stands for it, and ``not_relearned`` counts it. relearning_ratio: over the perfect filter's steps.
         most: steps of the attack that is the first to have come 90 % of the way from the perfect filter's forget loss to no
-            filter's, see `gradmask.compare.recovery`; the whole budget where none has. most_ratio: over the perfect filter's.
+            filter's, see `gradmask.evaluate.measures.recovery`; the whole budget where none has. most_ratio: over the
+            perfect filter's.
         curves: seed -> (step, lowest forget loss of any attack by then). targets: seed -> forget loss of no filter, as the
             attacks measure it.
         area: how far the recovery curve of the strongest attack lies below the perfect filter's, nats.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradmask.compare.evidence import ELICITED, MEASURES, Number
-from gradmask.compare.recovery import envelope, steps_back
 from gradmask.compare.results import Rival
 from gradmask.compare.statistics import estimate
 from gradmask.evaluate.findings import Relearning, Rung
 from gradmask.evaluate.headline import role_loss
 from gradmask.evaluate.measures.leakage import equivalent_tokens
+from gradmask.evaluate.measures.recovery import envelope, steps_to_most
 from gradmask.evaluate.results import ArmResult, Results
 from gradmask.train.arms import ARMS, BASELINE, TWIN
 from gradmask.train.comparison import series_name
@@ -125,7 +125,7 @@ class Series:
         twin = self._twin(seed)
         if found is None or twin is None or found.target is None:
             return None
-        steps = steps_back(envelope(found), envelope(twin)[0][1], found.target)
+        steps = steps_to_most(found, twin)
         return float(found.steps) if steps is None else steps
 
     def _evidence(self) -> dict[str, Any]:

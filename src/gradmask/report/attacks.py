@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gradmask.evaluate.findings import ModelFindings, Relearning
 from gradmask.evaluate.headline import role_loss
+from gradmask.evaluate.measures.recovery import SHARE, steps_to_most
 from gradmask.evaluate.results import Results
 from gradmask.report.series import found_of
 
@@ -81,7 +82,11 @@ def recovered(results: Results) -> list[str]:
 
 
 def _sooner(found: Relearning, twin: Relearning | None, gap: float) -> bool:
-    """In fewer steps than the twin; where neither came back, to a clearly lower loss."""
+    """In fewer steps than the twin, all of the way or most of it; where neither came back, to a clearly lower loss."""
+    if twin is not None and (there := steps_to_most(twin, twin)) is not None:
+        here = steps_to_most(found, twin)
+        if here is not None and here < SLOWER * there:
+            return True
     here = found.strongest.steps_to_target
     there = twin.strongest.steps_to_target if twin is not None else None
     if here is None and there is None:
@@ -123,6 +128,24 @@ def relearning_words(results: Results) -> str | None:
     if there is not None:
         return f"{said}; the perfect filter, attacked in the same ways, took {there:.0f} steps."
     return f"{said}; the perfect filter, attacked in the same ways, came to {_lowest(twin):.2f} in {twin.steps} steps."
+
+
+def most_words(results: Results) -> str | None:
+    """How long most of the way back took, beside the perfect filter."""
+    found = relearned(results)
+    if REMOVED not in found or TWIN not in found:
+        return None
+    here, there = (steps_to_most(found[name], found[TWIN]) for name in (REMOVED, TWIN))
+    if there is None:
+        return None
+    way = f"{100 * SHARE:.0f} % of the way back"
+    if here is None:
+        return f"It was not {way} within the budget; the perfect filter was after {_steps(there)}."
+    return f"It was {way} after {_steps(here)}, and the perfect filter after {there:.0f}."
+
+
+def _steps(count: float) -> str:
+    return "1 step" if round(count) == 1 else f"{count:.0f} steps"
 
 
 def _lowest(found: Relearning) -> float:

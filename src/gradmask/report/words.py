@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from gradmask.evaluate.results import Results
-from gradmask.report.attacks import REMOVED, TWIN, attacked, recovered, relearned, relearning_words, tried, untried
+from gradmask.report.attacks import (
+    REMOVED,
+    TWIN,
+    attacked,
+    most_words,
+    recovered,
+    relearned,
+    relearning_words,
+    tried,
+    untried,
+)
 from gradmask.report.series import roles_of
 
 GONE, PARTLY = 0.9, 0.5
@@ -50,6 +60,8 @@ def verdict(results: Results) -> list[str]:
     if h.full_forget_difference is not None:
         said.append(f"Before removal, on {forget}, the full model {_against(h.full_forget_difference, how)}.")
     if (words := relearning_words(results)) is not None:
+        said.append(words)
+    if (words := most_words(results)) is not None:
         said.append(words)
     return [*said, checks(results)]
 

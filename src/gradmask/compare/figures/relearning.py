@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradmask.compare.figures.parts import flat, key_of
-from gradmask.compare.recovery import Curve
 from gradmask.compare.results import Comparison, Rival
 from gradmask.compare.table import removed_rivals
 from gradmask.compare.units import MAIN
+from gradmask.evaluate.measures.recovery import Curve
 from gradmask.report.endings import name_ends
 from gradmask.report.parts import Rows
 from gradmask.report.style import SOFT, figure, look_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from gradmask.compare.recovery import envelope, steps_back
 from gradmask.evaluate.findings import Attack, RecoveryPoint, Relearning
+from gradmask.evaluate.measures.recovery import envelope, steps_back
 
 
 def attack(rate: float, *curve: tuple[int, float]) -> Attack:

@@ -31,6 +31,18 @@ def envelope(found: Relearning) -> Curve:
     return [(float(s), float(x)) for s, x in zip(steps, np.minimum.accumulate(lowest), strict=True)]
 
 
+def steps_to_most(found: Relearning, twin: Relearning) -> float | None:
+    """Steps until `SHARE` of the way from the twin's forget loss to no filter's is regained; None: not within the budget.
+
+    Args:
+        found: the attacks on a model.
+        twin: the same on one that never saw the domain.
+    """
+    if found.target is None:
+        return None
+    return steps_back(envelope(found), envelope(twin)[0][1], found.target)
+
+
 def steps_back(curve: Sequence[tuple[float, float]], start: float, target: float, share: float = SHARE) -> float | None:
     """Steps after which a falling curve has come this share of the way from ``start`` to ``target``; None: it has not."""
     level = start + share * (target - start)
