@@ -65,6 +65,16 @@ def test_what_is_finished_is_not_repeated(compared: Path, capsys: pytest.Capture
     assert [row["run"] for row in plan["runs"]] == ["main/seed-0", "main/seed-1", "undiscovered-50/seed-0"]
 
 
+def test_fewer_arms_of_the_same_runs_need_no_training(compared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = {p: p.stat().st_mtime_ns for p in compared.rglob("*.safetensors")}
+    fewer = "compare.arms=[gradmask, no_filter, perfect_filter, simnpo]"
+    assert main(["compare", str(compared / "recipe.yaml"), "--set", fewer, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    arms = {r["arm"] for r in said["settings"]["main"]["rivals"].values()}
+    assert arms == {"gradmask", "no_filter", "perfect_filter", "simnpo"}
+    assert {p: p.stat().st_mtime_ns for p in compared.rglob("*.safetensors")} == weights
+
+
 def test_the_table_is_for_people(
     compared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,10 +26,11 @@ from gradmask.train.recipe import Recipe
 
 @dataclass(frozen=True)
 class Collected:
-    """The finished runs: setting -> seed -> results."""
+    """The finished runs: setting -> seed -> results; ``arms``: those asked for of each setting, of which a run may have more."""
 
     settings: dict[str, Setting]
     runs: dict[str, BySeed]
+    arms: dict[str, Sequence[str]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -52,7 +53,7 @@ def collect(recipe: Recipe) -> Collected:
         if results is None:
             found.missing.append(unit.name)
         else:
-            found.settings[unit.setting.name] = unit.setting
+            found.settings[unit.setting.name], found.arms[unit.setting.name] = unit.setting, unit.arms
             found.runs.setdefault(unit.setting.name, {})[unit.seed] = results
     if MAIN not in found.runs:
         raise GradmaskError(
@@ -99,7 +100,7 @@ def _compared(recipe: Recipe, found: Collected, name: str, ladders: Mapping[int,
     runs, how = found.runs[name], found.calibrated
     labels = recipe.data.labels.model_copy(update=dict(found.settings[name].changes))
     rivals: dict[str, Rival] = {}
-    for arm, view in _series(runs.values()):
+    for arm, view in _series(runs.values(), found.arms[name]):
         one = Series(arm, view, how, runs, found.runs[MAIN], ladders)
         rivals[series_name(arm, view, next(iter(runs.values())).arms)] = one.rival(_tuned(recipe, found, name, arm))
     return Compared(
@@ -112,9 +113,9 @@ def _compared(recipe: Recipe, found: Collected, name: str, ladders: Mapping[int,
     )
 
 
-def _series(runs: Iterable[Results]) -> list[tuple[str, str]]:
-    """(arm, view) of all that every seed has, in the order of `ARMS`."""
-    shared = [{(arm, view) for arm, result in run.arms.items() for view in result.models} for run in runs]
+def _series(runs: Iterable[Results], arms: Sequence[str]) -> list[tuple[str, str]]:
+    """(arm, view) of these arms, of all that every seed has, in the order of `ARMS`."""
+    shared = [{(arm, view) for arm in arms if arm in run.arms for view in run.arms[arm].models} for run in runs]
     order = list(ARMS)
     return sorted(set.intersection(*shared), key=lambda item: (order.index(item[0]), item[1]))
 
