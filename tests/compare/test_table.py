@@ -192,6 +192,9 @@ def test_the_verdict_says_what_was_compared(found: Comparison) -> None:
     # to 4.41, nine tenths of 4.5 to 4.4: the twin .9 steps, NPO 8.4 from 5.25, gradmask not within 16
     assert "back after 17.78" in said
     assert "after the best unlearning (NPO), 9.33" in said
+    single = found.model_copy(deep=True)
+    del single.settings["main"].rivals["npo"]
+    assert "No rival (filter, same labels) is better both" in " ".join(verdict(single))
     lone = found.model_copy(deep=True)
     lone.settings["main"].rivals.pop("gradmask/removed")
     assert verdict(lone)[0].startswith("There is no verdict")

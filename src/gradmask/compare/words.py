@@ -123,7 +123,8 @@ def verdict(found: Comparison) -> list[str]:
     if better := [r.title for r in others if _dominates(r, ours)]:
         said.append(f"Better on both counts: {listed(better)}.")
     elif others:
-        said.append(f"None of {len(others)} rivals is better both on what is removed and on what is kept.")
+        who = f"None of {len(others)} rivals" if len(others) > 1 else f"No rival ({others[0].title})"
+        said.append(f"{who} is better both on what is removed and on what is kept.")
     late = [r for r in others if ARMS[r.arm].unlearns and r.most_ratio is not None]
     if late and ours.most_ratio is not None:
         best = max(late, key=lambda r: r.most_ratio.mean if r.most_ratio else 0.0)
