@@ -143,7 +143,7 @@ class PartitionSpec(_Part):
     )
     exact: bool = Field(True, description="false: the published dynamics, zero gradients under one optimizer")
     self_labeling: Annotated[SelfLabelingSpec | None, BeforeValidator(_switch)] = Field(
-        None, description="true, or its settings; false: unlabeled examples stay unlabeled"
+        SelfLabelingSpec(), description="true, or its settings; false: unlabeled examples stay unlabeled"
     )
 
 
