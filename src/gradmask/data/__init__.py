@@ -14,3 +14,4 @@ from gradmask.data.spec import (
 )
 from gradmask.data.streaming import Shards as Shards, Stream as Stream, write_shards as write_shards
 from gradmask.data.tokenizer import build_tokenizer as build_tokenizer
+from gradmask.data.words import token_labels as token_labels
