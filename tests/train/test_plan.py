@@ -11,8 +11,9 @@ from tests.train.tiny_run import tiny_recipe
 from gradmask.data import prepare
 from gradmask.errors import GradmaskError
 from gradmask.train import plan as planning
+from gradmask.train.examples import total_steps
 from gradmask.train.plan import make_plan
-from gradmask.train.run import total_steps, train
+from gradmask.train.run import train
 
 Usage = namedtuple("Usage", "total used free")
 

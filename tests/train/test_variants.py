@@ -13,7 +13,8 @@ import gradmask as gm
 from gradmask.data import prepare
 from gradmask.errors import GradmaskError
 from gradmask.train.build import cut_model, new_model
-from gradmask.train.run import labeled_first, train, training_examples
+from gradmask.train.examples import labeled_first, training_examples
+from gradmask.train.run import train
 from gradmask.train.trainer import make_trainer
 
 GPT2 = "model.config={model_type: gpt2, n_embd: 16, n_layer: 2, n_head: 4, n_positions: 16}"

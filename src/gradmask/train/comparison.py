@@ -18,10 +18,10 @@ from gradmask.evaluate.results import ArmResult, DomainResult, read_results
 from gradmask.evaluate.run import measure
 from gradmask.train.amounts import measures_of
 from gradmask.train.arms import BASELINE, TWIN
+from gradmask.train.examples import total_steps
 from gradmask.train.folder import RunFolder
 from gradmask.train.ladder import Ladder, forget_tokens
 from gradmask.train.recipe import Recipe
-from gradmask.train.run import total_steps
 from gradmask.train.trained import trained_model
 
 Progress = Callable[[str], None]

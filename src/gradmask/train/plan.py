@@ -26,10 +26,11 @@ from gradmask.train.arms import ARMS, BASELINE, is_routed, partition_of
 from gradmask.train.build import cut_model, new_model
 from gradmask.train.callbacks import curve_points
 from gradmask.train.checkpoints import bytes_needed, newest
+from gradmask.train.examples import total_steps, training_examples
 from gradmask.train.folder import ArmFolder, RunFolder
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import PartitionSpec, Recipe, TrainSpec
-from gradmask.train.run import Run, total_steps, training_examples
+from gradmask.train.run import Run
 from gradmask.train.trained import parameters_of
 from gradmask.train.trainer import make_trainer
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,14 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
 from transformers import PreTrainedModel
 
 import gradmask as gm
-from gradmask.data import Prepared, prepare, training_order
-from gradmask.data.arrow import with_column
+from gradmask.data import Prepared, prepare
 from gradmask.data.prepare import fingerprint_of
-from gradmask.data.words import token_labels
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
 from gradmask.manifest import seal
@@ -35,6 +31,7 @@ from gradmask.train.callbacks import (
 )
 from gradmask.train.checkpoints import Found, bytes_needed, newest, sweep, sweep_unsealed
 from gradmask.train.display import Display
+from gradmask.train.examples import total_steps, training_examples
 from gradmask.train.failures import Interrupted, RunError
 from gradmask.train.folder import ArmFolder, RunFolder, write_json
 from gradmask.train.guards import DataGuard, GroupGuard, check_labels
@@ -147,39 +144,6 @@ def unlearn_arm(run: Run, prepared: Prepared, name: str) -> None:
         log.rewind(-1)
         log.append({"step": found.steps, "tokens": found.tokens, "seconds": found.seconds})
         save_final(found.model, prepared.tokenizer, arm, prepared.fingerprint)
-
-
-def total_steps(recipe: Recipe, prepared: Prepared) -> int:
-    """Optimizer steps of every arm; an epoch is one pass over *all* training sequences, whatever the arm leaves out."""
-    train = recipe.train
-    if train.steps is not None:
-        return train.steps
-    if train.epochs is not None:
-        return math.ceil(train.epochs * len(prepared.train) / train.batch_size)
-    assert train.tokens is not None
-    return math.ceil(train.tokens / (train.batch_size * recipe.data.sequence_length))
-
-
-def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
-    """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``.
-
-    Labels are per example, or per token where the arm tells a group's words apart; see `gradmask.data.words`.
-    """
-    examples: Any = prepared.arm(ARMS[name].data).select_columns(["input_ids", "data_labels"]).with_format("numpy")
-    train, labels = recipe.train, examples["data_labels"][:]
-    order = training_order(labels, steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name))
-    if is_routed(name) and (ratio := partition_of(recipe, name).distinctive_words) is not None:
-        told = token_labels(examples["input_ids"][:], labels, prepared.tokenizer, ratio)
-        examples = with_column(examples, "data_labels", list(told)).with_format("numpy")
-    return examples.select(order)
-
-
-def labeled_first(recipe: Recipe, name: str) -> int:
-    """Steps of an arm that see labeled examples alone: until it can label the others itself."""
-    own = partition_of(recipe, name).self_labeling if is_routed(name) else None
-    if own is None or not own.labeled_first or recipe.data.mix != "mixed":
-        return 0
-    return -(-own.after // recipe.train.gradient_accumulation)
 
 
 def starting_model(recipe: Recipe, prepared: Prepared, name: str, found: Found) -> PreTrainedModel:
