@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.train.tiny_run import tiny_recipe
 
@@ -37,6 +38,29 @@ def test_every_arm_sees_the_same_number_of_tokens(tmp_path: Path) -> None:
     assert set(plan.tokens) == {"gradmask", "no_filter", "filter", "perfect_filter"}
     assert set(plan.tokens["gradmask"]) == {"unlabeled", "retain", "forget"}
     assert set(plan.tokens["filter"]) == {"unlabeled"}
+
+
+def test_labels_per_token_are_counted_as_tokens(tmp_path: Path) -> None:
+    plan = make_plan(tiny_recipe(tmp_path, "partition.distinctive_words=1.5"))
+    assert {sum(counts.values()) for counts in plan.tokens.values()} == {6 * 8 * 16}
+    assert set(plan.tokens["gradmask"]) == {"unlabeled", "retain", "forget"}
+    whole = make_plan(tiny_recipe(tmp_path))
+    assert 0 < plan.tokens["gradmask"]["forget"] < whole.tokens["gradmask"]["forget"]
+
+
+def test_trial_steps_are_of_the_usual_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of those that labeled examples alone make: labeling the others costs time."""
+    seen: list[np.ndarray] = []
+    tried = planning._try
+
+    def watched(model, recipe, prepared, dataset, steps):  # type: ignore[no-untyped-def]
+        seen.append(np.asarray(dataset["data_labels"][:]))
+        return tried(model, recipe, prepared, dataset, steps)
+
+    monkeypatch.setattr(planning, "_try", watched)
+    make_plan(tiny_recipe(tmp_path, "arms=[gradmask]", "train.steps=40", "partition.self_labeling={after: 20}"))
+    assert len(seen[0]) == 20 * 8
+    assert (seen[0][: planning.TRIAL_STEPS * 8] < 0).any()
 
 
 def test_what_is_done_already_is_not_planned_again(tmp_path: Path) -> None:

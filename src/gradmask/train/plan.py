@@ -20,13 +20,14 @@ from transformers import PreTrainedModel, TrainerCallback
 
 from gradmask.baselines.grids import grid
 from gradmask.data import Prepared
+from gradmask.data.arrow import picked
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
 from gradmask.train.arms import ARMS, BASELINE, is_routed, partition_of
 from gradmask.train.build import cut_model, new_model
 from gradmask.train.callbacks import curve_points
 from gradmask.train.checkpoints import bytes_needed, newest
-from gradmask.train.examples import total_steps, training_examples
+from gradmask.train.examples import labeled_first, total_steps, training_examples
 from gradmask.train.folder import ArmFolder, RunFolder
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import PartitionSpec, Recipe, TrainSpec
@@ -138,8 +139,15 @@ def _try_arms(
             model = new_model(recipe, prepared.tokenizer)
             model = cut_model(model, _from_the_start(partition_of(recipe, name))) if is_routed(name) else model
             parameters = parameters or parameters_of(model)
-            tried[kind] = _try(model, recipe, prepared, examples[name], steps)
+            tried[kind] = _try(model, recipe, prepared, _usual(recipe, name, examples[name]), steps)
     return parameters, {name: tried[name if is_routed(name) else PLAIN] for name in examples}
+
+
+def _usual(recipe: Recipe, name: str, dataset: Dataset) -> Dataset:
+    """Examples of the trial steps: from after those that labeled examples alone make, where the run is so long."""
+    size = recipe.train.batch_size
+    first = min(labeled_first(recipe, name) * size, max(0, len(dataset) - TRIAL_STEPS * size))
+    return picked(dataset, np.arange(first, len(dataset)))
 
 
 def _from_the_start(partition: PartitionSpec) -> PartitionSpec:
@@ -191,8 +199,10 @@ class _Clock(TrainerCallback):
 def tokens_by_label(dataset: Dataset, recipe: Recipe) -> dict[str, int]:
     """Data label -> tokens of the training examples that carry it."""
     names = {-1: "unlabeled", 0: "retain", **{i + 1: group for i, group in enumerate(recipe.partition.groups)}}
-    ids, counts = np.unique(np.asarray(dataset["data_labels"][:]), return_counts=True)
-    return {names[int(i)]: int(n) * recipe.data.sequence_length for i, n in zip(ids, counts, strict=True)}
+    labels = np.asarray(dataset["data_labels"][:])
+    each = recipe.data.sequence_length if labels.ndim == 1 else 1
+    ids, counts = np.unique(labels, return_counts=True)
+    return {names[int(i)]: int(n) * each for i, n in zip(ids, counts, strict=True)}
 
 
 def _disk(recipe: Recipe, parameters: int, arms: int) -> int:
