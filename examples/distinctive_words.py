@@ -11,33 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from gradmask.data.words import count_words, distinctiveness, positions, vocabulary
+from gradmask.evaluate.losses import sequences_of, token_losses
 from gradmask.train.folder import RunFolder
 from gradmask.train.run import Run
 from gradmask.train.trained import trained_model
-
-
-@torch.no_grad()
-def losses(model: torch.nn.Module, sequences: np.ndarray) -> np.ndarray:
-    """Per predicted token, [n, length - 1]."""
-    found = []
-    for batch in torch.from_numpy(sequences).split(16):
-        logits = model(input_ids=batch).logits[:, :-1]
-        found.append(F.cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none"))
-    return torch.cat(found).numpy()
 
 
 def main(run: str, ratios: tuple[float, ...] = (1.2, 1.5, 2.0, 3.0, 4.0)) -> dict[float, tuple[float, float]]:
     """Ratio -> (share of positions, share of the gap)."""
     folder = RunFolder(Path(run))
     prepared = Run(folder.recipe(), folder).prepared()
-    held_out = [part["input_ids"][:200] for name, part in prepared.test.items() if prepared.roles[name] == "forget"]
-    sequences = np.concatenate([np.asarray(part) for part in held_out])
-    knows, never_saw = (
-        losses(trained_model(folder.arm(arm)).eval(), sequences) for arm in ("no_filter", "perfect_filter")
-    )
+    held_out = [sequences_of(part, 200) for name, part in prepared.test.items() if prepared.roles[name] == "forget"]
+    sequences = torch.cat(held_out)
+    models = (trained_model(folder.arm(arm)) for arm in ("no_filter", "perfect_filter"))
+    knows, never_saw = (token_losses(model, sequences).numpy() for model in models)
     gap = never_saw - knows
 
     pieces = vocabulary(prepared.tokenizer)
@@ -46,7 +35,7 @@ def main(run: str, ratios: tuple[float, ...] = (1.2, 1.5, 2.0, 3.0, 4.0)) -> dic
     print(f"gap: {gap.mean():.3f} nats per token")
     found = {}
     for ratio in ratios:
-        there = np.stack([positions(row, pieces, words, ratio) for row in sequences])[:, :-1]
+        there = np.stack([positions(row, pieces, words, ratio) for row in sequences.numpy()])[:, :-1]
         found[ratio] = float(there.mean()), float((gap * there).sum() / gap.sum())
         print(f"ratio {ratio:g}: {found[ratio][0]:.0%} of positions, {found[ratio][1]:.0%} of the gap")
     return found

@@ -16,9 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gradmask.errors import GradmaskError
-from gradmask.routing import UNLABELED, Router, label_ids
+from gradmask.routing import Router
 
-_UNLABELED = label_ids(())[UNLABELED]
 Logits = Callable[[dict[str, Tensor]], Tensor]
 
 
@@ -78,9 +77,8 @@ class SelfLabeler:
         """
         if labels.dim() == 2:
             whole = labels.amax(1)
-            decided = self.relabel(whole, inputs, router, logits)
-            found = (whole == _UNLABELED) & (decided != _UNLABELED)
-            return torch.where(found[:, None] & (labels == _UNLABELED), decided[:, None], labels)
+            free = (whole[:, None] == -1) & (labels == -1)
+            return torch.where(free, self.relabel(whole, inputs, router, logits)[:, None], labels)
         self.passes += 1
         ready = self.passes > self.settings.after and len(self.means) == len(router.removable)
         unlabeled = (labels == -1).nonzero().squeeze(1) if ready else labels.new_empty(0)

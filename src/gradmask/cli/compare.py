@@ -27,10 +27,6 @@ Examples:\n
 """
 
 
-SHOWN = ("gap closed", "retain, against no filter", "leakage", "of the perfect filter's")
-"""Columns that a terminal of 80 signs has room for; the page has all."""
-
-
 def run(
     recipe: Annotated[Path, typer.Argument(help="A recipe; its key compare says which arms, seeds and label noise.")],
     changes: Changes = None,
@@ -116,17 +112,16 @@ def _time(seconds: float) -> str:
 
 
 def _print(found: Comparison) -> None:
-    from gradmask.compare.words import table_of, verdict
+    from gradmask.compare.words import BRIEF, table_of, verdict
 
     console = result_console()
     for name, setting in found.settings.items():
         table = Table("model", title=f"{found.name}, {name}: seeds {', '.join(map(str, setting.seeds))}")
-        columns, rows = table_of(setting)
-        shown = [i for i, column in enumerate(columns) if column in SHOWN]
-        for i in shown:
-            table.add_column(columns[i], justify="right")
+        columns, rows = table_of(setting, BRIEF)
+        for column in columns:
+            table.add_column(column, justify="right")
         for title, row in rows:
-            table.add_row(title, *(row[i] for i in shown))
+            table.add_row(title, *row)
         console.print(table)
     for line in verdict(found):
         console.print(line, highlight=False)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from gradmask.compare.figures import FIGURES
 from gradmask.compare.results import Comparison
 from gradmask.compare.units import MAIN
-from gradmask.compare.words import evidence_of, markdown, table_of, verdict
+from gradmask.compare.words import markdown, tables_of, verdict
 from gradmask.report.parts import data_uri, figure_part, templates, write_figures, write_whole
 from gradmask.report.style import theme
 
@@ -32,7 +32,7 @@ def render(found: Comparison, drawn: dict[str, str]) -> str:
     return page.render(
         found=found,
         said=verdict(found),
-        tables=[(name, s, [t for t in (table_of(s), evidence_of(s)) if t[1]]) for name, s in _ordered(found)],
+        tables=[(name, s, tables_of(s)) for name, s in _ordered(found)],
         figures=[figure_part(FIGURES[name], found, name, svg) for name, svg in drawn.items()],
         tuned=[r for r in found.settings[MAIN].rivals.values() if r.tuned],
         recipe=yaml.safe_dump(found.recipe, sort_keys=False, allow_unicode=True),

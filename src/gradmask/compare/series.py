@@ -13,7 +13,7 @@ from gradmask.evaluate.findings import Relearning, Rung
 from gradmask.evaluate.headline import role_loss
 from gradmask.evaluate.measures.leakage import equivalent_tokens
 from gradmask.evaluate.measures.recovery import envelope, steps_to_most
-from gradmask.evaluate.results import ArmResult, Results
+from gradmask.evaluate.results import Results
 from gradmask.train.arms import ARMS, BASELINE, TWIN
 from gradmask.train.comparison import series_name
 
@@ -35,7 +35,7 @@ class Series:
     def rival(self, tuned: dict[int, dict[str, Any]]) -> Rival:
         title = ARMS[self.arm].title
         several = ARMS[self.arm].routed
-        relearned = {seed: r for seed in self.runs if (r := self._relearned(self.runs[seed].arms[self.arm], self.view))}
+        relearned = {seed: r for seed in self.runs if (r := self._own(seed))}
         return Rival(
             arm=self.arm,
             view=self.view,
@@ -87,11 +87,17 @@ class Series:
         return None if moved is None or low is None or high is None or high <= low else moved / (high - low)
 
     def _compute(self, seed: int, role: str) -> float | None:
-        run = self.runs[seed]
-        if run.findings.compute is None:
-            return None
-        ratio = run.findings.compute.ratios.get(series_name(self.arm, self.view, run.arms), {}).get(role)
+        found = self.runs[seed].findings.compute
+        ratio = None if found is None else found.ratios.get(self._name(seed), {}).get(role)
         return None if ratio is None else ratio.value
+
+    def _elicited(self, seed: int) -> float | None:
+        found = self.runs[seed].findings.compute
+        ratio = None if found is None else found.elicited.get(self._name(seed))
+        return None if ratio is None else ratio.value
+
+    def _name(self, seed: int) -> str:
+        return series_name(self.arm, self.view, self.runs[seed].arms)
 
     def _leakage(self, seed: int) -> float | None:
         loss, missed = self._loss(seed, "forget"), forget_tokens(self.runs[seed], missed=True)
@@ -99,23 +105,24 @@ class Series:
             return None
         return equivalent_tokens(self.ladders[seed], loss) / missed
 
-    def _relearned(self, arm: ArmResult, view: str) -> Relearning | None:
-        found = arm.findings[view].relearning if view in arm.findings else None
-        return found if found is not None and found.attacks else None
+    def _own(self, seed: int) -> Relearning | None:
+        return self._relearned(seed, self.arm, self.view)
+
+    def _twin(self, seed: int) -> Relearning | None:
+        return self._relearned(seed, TWIN, "full") if TWIN in self.runs[seed].arms else None
+
+    def _relearned(self, seed: int, arm: str, view: str) -> Relearning | None:
+        findings = self.runs[seed].arms[arm].findings.get(view)
+        return findings.relearning if findings and findings.relearning and findings.relearning.attacks else None
 
     def _slowness(self, seed: int) -> float | None:
-        run = self.runs[seed]
-        here, there = self._relearned(run.arms[self.arm], self.view), self._twin(seed)
+        here, there = self._own(seed), self._twin(seed)
         if here is None or there is None or there.strongest.steps_to_target in (None, 0.0):
             return None
         return _steps(here) / _steps(there)
 
-    def _twin(self, seed: int) -> Relearning | None:
-        arms = self.runs[seed].arms
-        return self._relearned(arms[TWIN], "full") if TWIN in arms else None
-
     def _most(self, seed: int) -> float | None:
-        return self._back(seed, self._relearned(self.runs[seed].arms[self.arm], self.view))
+        return self._back(seed, self._own(seed))
 
     def _most_ratio(self, seed: int) -> float | None:
         here, there = self._most(seed), self._back(seed, self._twin(seed))
@@ -137,15 +144,8 @@ class Series:
         findings = self.runs[seed].arms[self.arm].findings.get(self.view)
         return None if findings is None else number(findings)
 
-    def _elicited(self, seed: int) -> float | None:
-        run = self.runs[seed]
-        if run.findings.compute is None:
-            return None
-        ratio = run.findings.compute.elicited.get(series_name(self.arm, self.view, run.arms))
-        return None if ratio is None else ratio.value
-
     def _area(self, seed: int) -> float | None:
-        found = self._relearned(self.runs[seed].arms[self.arm], self.view)
+        found = self._own(seed)
         return None if found is None else found.strongest.area
 
 

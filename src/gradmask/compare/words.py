@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gradmask.compare.evidence import ELICITED, MEASURES
 from gradmask.compare.results import Compared, Comparison, Rival
 from gradmask.compare.statistics import Estimate
@@ -26,6 +28,8 @@ COLUMNS = (
     "of the perfect filter's to relearn",
     "minutes",
 )
+BRIEF = ("gap closed", "retain, against no filter", "leakage", "of the perfect filter's")
+"""What a terminal of 80 signs has room for."""
 
 
 def share(value: Estimate | None) -> str:
@@ -64,10 +68,15 @@ def cells(rival: Rival) -> list[str]:
     ]
 
 
-def table_of(setting: Compared) -> Table:
-    """The columns of `COLUMNS` that some rival fills, and a title and cells per rival, the best first."""
+def tables_of(setting: Compared) -> list[Table]:
+    """Everything that is said of a setting: `table_of`, and `evidence_of` where there is any."""
+    return [table for table in (table_of(setting), evidence_of(setting)) if table[1]]
+
+
+def table_of(setting: Compared, wanted: Sequence[str] = COLUMNS) -> Table:
+    """Those of the ``wanted`` columns that some rival fills, and a title and cells per rival, the best first."""
     rows = [(rival.title, cells(rival)) for rival in ordered(setting)]
-    shown = [i for i in range(len(COLUMNS)) if any(row[i] != "–" for _, row in rows)]
+    shown = [i for i, name in enumerate(COLUMNS) if name in wanted and any(row[i] != "–" for _, row in rows)]
     return [COLUMNS[i] for i in shown], [(title, [row[i] for i in shown]) for title, row in rows]
 
 
@@ -83,7 +92,7 @@ def markdown(found: Comparison) -> str:
     parts = []
     for name, setting in found.settings.items():
         head = f"### {name}: seeds {', '.join(map(str, setting.seeds))}"
-        parts += [head, *(_markdown(table) for table in (table_of(setting), evidence_of(setting)) if table[1])]
+        parts += [head, *map(_markdown, tables_of(setting))]
     return "\n\n".join(parts) + "\n"
 
 

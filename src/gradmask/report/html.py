@@ -41,7 +41,7 @@ def write_report(results: Results | Path, folder: Path) -> Path:
         GradmaskError: see `read_results`.
     """
     results = results if isinstance(results, Results) else read_results(results)
-    drawn = write_figures({name: _named(kind) for name, kind in FIGURES.items()}, results, folder)
+    drawn = write_figures(NAMED, results, folder)
     page = folder / "index.html"
     write_whole(page, render(results, drawn))
     return page
@@ -58,7 +58,7 @@ def render(results: Results, drawn: Mapping[str, str]) -> str:
         scale=scale(results),
         columns=[(look_of(name), arm.models[model]) for name, arm, model in series(results)],
         roles=roles_of(results),
-        figures=[figure_part(_named(FIGURES[name]), results, name, svg) for name, svg in drawn.items()],
+        figures=[figure_part(NAMED[name], results, name, svg) for name, svg in drawn.items()],
         samples=samples(results),
         found=_found(results),
         flags=flags(results),
@@ -124,6 +124,10 @@ def _named(kind: FigureKind[Results]) -> FigureKind[Results]:
 def _by_name(rows: Rows) -> Rows:
     """Series by the names that the figures show."""
     return [{**row, "series": name_of(row["series"])} for row in rows]
+
+
+NAMED = {name: _named(kind) for name, kind in FIGURES.items()}
+"""The figures, their numbers by the names that they show."""
 
 
 def _found(results: Results) -> dict[str, Any]:

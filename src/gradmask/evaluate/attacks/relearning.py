@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from gradmask.evaluate.attacks.finetune import draws, finetune, own_luck, tuned
 from gradmask.evaluate.findings import Attack, Method, Mix, RecoveryPoint, Relearning
 from gradmask.evaluate.losses import domain_loss
 from gradmask.evaluate.material import Material, role_losses
+from gradmask.evaluate.measures.recovery import steps_to_level
 from gradmask.evaluate.views import plain_copy
 
 BEHIND = 0.25
@@ -124,16 +125,8 @@ def strength(attack: Attack) -> tuple[float, float]:
 
 
 def steps_to(curve: Sequence[RecoveryPoint], target: float | None) -> float | None:
-    """Steps until the forget loss reaches ``target``, by a straight line between points; None where it never does."""
-    if target is None:
-        return None
-    if curve[0].losses["forget"] <= target:
-        return 0.0
-    for before, after in pairwise(curve):
-        high, low = before.losses["forget"], after.losses["forget"]
-        if low <= target:
-            return before.step + (after.step - before.step) * (high - target) / (high - low)
-    return None
+    """Steps until the forget loss reaches ``target``; None where it never does, or there is none."""
+    return None if target is None else steps_to_level([(p.step, p.losses["forget"]) for p in curve], target)
 
 
 def over(curve: Sequence[RecoveryPoint], best: Sequence[RecoveryPoint] | None, target: float | None) -> bool:

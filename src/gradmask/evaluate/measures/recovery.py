@@ -45,7 +45,11 @@ def steps_to_most(found: Relearning, twin: Relearning) -> float | None:
 
 def steps_back(curve: Sequence[tuple[float, float]], start: float, target: float, share: float = SHARE) -> float | None:
     """Steps after which a falling curve has come this share of the way from ``start`` to ``target``; None: it has not."""
-    level = start + share * (target - start)
+    return steps_to_level(curve, start + share * (target - start))
+
+
+def steps_to_level(curve: Sequence[tuple[float, float]], level: float) -> float | None:
+    """Steps until the loss reaches ``level``, by a straight line between points; None where it never does."""
     if curve[0][1] <= level:
         return curve[0][0]
     for (step, loss), (following, lower) in pairwise(curve):
