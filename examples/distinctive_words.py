@@ -42,4 +42,6 @@ def main(run: str, ratios: tuple[float, ...] = (1.2, 1.5, 2.0, 3.0, 4.0)) -> dic
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     main(sys.argv[1])
