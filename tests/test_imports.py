@@ -15,7 +15,7 @@ import gradmask
 SOURCE = Path(gradmask.__file__).parent
 
 TIERS = [
-    {"errors"},
+    {"errors", "files"},
     {"step", "partitioning", "data"},
     {"policy", "compact"},
     {"routing"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gradmask.errors import GradmaskError
+from gradmask.files import write_whole
 from gradmask.partitioning import Adapter, Architecture, Cut, Piece, Slice, is_built_in
 from gradmask.policy import Cell, Policy
 from gradmask.routing import Router
@@ -211,10 +211,7 @@ def sha256(path: Path) -> str:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``gradmask.json`` whole or not at all."""
-    target = folder / MANIFEST
-    temporary = target.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(manifest.model_dump(), indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, target)
+    write_whole(folder / MANIFEST, json.dumps(manifest.model_dump(), indent=1) + "\n")
 
 
 def read_manifest(folder: str | Path) -> Manifest:

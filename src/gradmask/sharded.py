@@ -94,8 +94,11 @@ def load_sharded(model: nn.Module, path: str | Path, optimizer: Optimizer | None
 def describe_model(model: Any, folder: str | Path) -> None:
     """Write ``config.json`` and ``gradmask.json``, without which a sharded checkpoint's tensors mean nothing.
 
-    `save_sharded` does this; for checkpoints that Accelerate or `Trainer` shard, call it once with their folder.
+    `save_sharded` does this; for checkpoints that Accelerate or `Trainer` shard, call it once with their folder. Where every
+    rank calls it, the first one writes, and the others do not wait.
     """
+    if not first_rank():
+        return
     manifest, folder = require(model).manifest(), Path(folder)
     model.config.architectures = [type(model).gradmask_plain.__name__]
     model.config.dtype = model.dtype

@@ -12,7 +12,8 @@ from gradmask.compare.figures import FIGURES
 from gradmask.compare.results import Comparison
 from gradmask.compare.units import MAIN
 from gradmask.compare.words import markdown, tables_of, verdict
-from gradmask.report.parts import data_uri, figure_part, templates, write_figures, write_whole
+from gradmask.files import write_whole
+from gradmask.report.parts import data_uri, figure_part, templates, write_figures
 from gradmask.report.style import theme
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.findings import STRICT, Findings, ModelFindings
+from gradmask.files import write_whole
 
 Role = Literal["forget", "adjacent", "retain"]
 SCHEMA_VERSION = 1
@@ -106,12 +106,7 @@ class Results(_Strict):
 
 def write_results(path: Path, results: Results) -> None:
     """Write ``results.json`` whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, results.model_dump_json(indent=1) + "\n")
 
 
 def read_results(path: Path) -> Results:

@@ -11,6 +11,7 @@ import yaml
 from markupsafe import Markup
 
 from gradmask.evaluate.results import Results, Sample, read_results
+from gradmask.files import write_whole
 from gradmask.report.figures import FIGURES
 from gradmask.report.findings import Row, columns, gradient_rows, table
 from gradmask.report.parts import (
@@ -21,7 +22,6 @@ from gradmask.report.parts import (
     figure_part,
     templates,
     write_figures,
-    write_whole,
 )
 from gradmask.report.series import roles_of, series, shown_loss
 from gradmask.report.style import look_of, name_of, theme

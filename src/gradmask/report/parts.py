@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from gradmask.files import write_whole
 from gradmask.report.style import inline, to_svg
 
 SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -86,11 +86,3 @@ def as_csv(rows: Rows) -> str:
 def data_uri(kind: str, text: str) -> str:
     """``text`` as a link that holds it."""
     return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and its folder where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

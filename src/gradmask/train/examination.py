@@ -19,10 +19,11 @@ from gradmask.evaluate.findings import ModelFindings
 from gradmask.evaluate.material import Material, gather
 from gradmask.evaluate.names import ATTACKS, OF_A_MODEL, Measure
 from gradmask.evaluate.suite import SuiteSettings, examine
+from gradmask.files import write_whole
 from gradmask.train.amounts import suite_of
 from gradmask.train.arms import BASELINE, TWIN, is_routed
 from gradmask.train.checkpoints import sha256
-from gradmask.train.folder import RunFolder, write_whole
+from gradmask.train.folder import RunFolder
 from gradmask.train.pace import Pace
 from gradmask.train.recipe import Recipe
 from gradmask.train.trained import trained_model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from gradmask.errors import GradmaskError
+from gradmask.files import write_whole
 from gradmask.train.loading import make_recipe
 from gradmask.train.problems import shown
 from gradmask.train.recipe import Recipe
@@ -201,13 +201,6 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def write_whole(target: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, target)
 
 
 def write_json(target: Path, data: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gradmask.train.folder import write_whole
+from gradmask.files import write_whole
 
 
 class RunLog:
