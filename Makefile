@@ -5,7 +5,7 @@ STAMP := $(VENV)/.ready
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench faults fuzz docs setup clean
+.PHONY: demo test test-slow lint format types bench explore faults fuzz docs setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -33,6 +33,10 @@ types: $(STAMP)
 ## bench: the benchmarks behind docs/performance.md; QUICK=1 shows in minutes that they run
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+## explore: the tests of properties, with examples that no run has tried before
+explore: $(STAMP)
+	HYPOTHESIS_PROFILE=explore OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist=worksteal -m "hypothesis and not slow"
 
 ## faults: kill runs and let their disks, data and processes fail; the table of docs/reliability.md
 faults: $(STAMP)

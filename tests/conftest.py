@@ -1,14 +1,24 @@
-"""What every test shares: nothing is downloaded, figures need no screen, Hypothesis does not mind a busy machine."""
+"""What every test shares: nothing is downloaded, figures need no screen, Hypothesis does not mind a busy machine.
+
+Every change is judged by the same examples; ``make explore`` draws new ones. ``GRADMASK_TEST_DEVICE=cuda``
+makes the models of the tests, and what they are fed, on that device.
+"""
 
 from __future__ import annotations
 
 import os
 
+import torch
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-settings.register_profile("gradmask", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("gradmask")
+if device := os.environ.get("GRADMASK_TEST_DEVICE"):
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_default_device(device)
+
+settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", settings.get_profile("explore"), derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))

@@ -8,14 +8,13 @@ from transformers import PreTrainedModel
 
 import gradmask as gm
 from gradmask.selflabeling import SelfLabeler, example_losses
-from tiny import VOCABULARY, tiny, tokens
+from tiny import VOCABULARY, integers, tiny, tokens
 
 
 def corpus(label: str, batch: int, seed: int) -> torch.Tensor:
     """Two 'languages' of disjoint tokens in arithmetic sequences."""
-    generator = torch.Generator().manual_seed(seed)
     low, high = (3, VOCABULARY // 2) if label == "retain" else (VOCABULARY // 2, VOCABULARY)
-    start = torch.randint(low, high, (batch, 1), generator=generator)
+    start = integers(low, high, (batch, 1), seed)
     return low + (start - low + torch.arange(12) * (2 if label == "retain" else 3)) % (high - low)
 
 

@@ -52,4 +52,16 @@ def tiny(model_type: str = "llama", seed: int = 0, **overrides: Any) -> PreTrain
 
 def tokens(batch: int = 3, length: int = 9, seed: int = 0) -> torch.Tensor:
     """Random token ids ``[batch, length]``."""
-    return torch.randint(3, VOCABULARY, (batch, length), generator=torch.Generator().manual_seed(seed))
+    return integers(3, VOCABULARY, (batch, length), seed)
+
+
+def integers(low: int, high: int, shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
+    """The same random integers on every device, on the default one."""
+    luck = torch.Generator().manual_seed(seed)
+    return torch.randint(low, high, shape, generator=luck, device="cpu").to(torch.get_default_device())
+
+
+def normal(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
+    """The same random numbers on every device, on the default one."""
+    luck = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=luck, device="cpu").to(torch.get_default_device())

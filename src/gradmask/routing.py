@@ -151,7 +151,7 @@ class Router:
         def draw(question: object) -> Tensor:
             key = f"{self.seed} {call} {question}".encode()
             seed = int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")
-            return torch.rand(ranks, batch, generator=torch.Generator().manual_seed(seed))[rank]
+            return torch.rand(ranks, batch, generator=torch.Generator().manual_seed(seed), device="cpu")[rank]
 
         return draw
 

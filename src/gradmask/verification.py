@@ -228,8 +228,8 @@ def traces(parameters: Iterable[nn.Parameter], seed: int = 0) -> Iterator[bytes]
     rows = [of for of in rows if of.count_nonzero()]
     for of in rows:
         for _ in range(max(1, NEEDLES // len(rows))):
-            i = int(torch.randint(len(of), (1,), generator=luck))
-            j = int(torch.randint(of.shape[1] - WINDOW + 1, (1,), generator=luck))
+            i = int(torch.randint(len(of), (1,), generator=luck, device="cpu"))
+            j = int(torch.randint(of.shape[1] - WINDOW + 1, (1,), generator=luck, device="cpu"))
             run = of[i, j : j + WINDOW]
             if len(run.unique()) < WINDOW // 2:
                 continue

@@ -16,7 +16,7 @@ PIECES = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2,
 
 
 def half() -> torch.autocast:
-    return torch.autocast("cpu", dtype=torch.bfloat16)
+    return torch.autocast(torch.get_default_device().type, dtype=torch.bfloat16)
 
 
 @pytest.mark.parametrize("piece", PIECES)
@@ -62,7 +62,7 @@ def test_mixed_labels_agree_with_full_precision(model_type: str) -> None:
     found: list[list[Tensor]] = []
     for enabled in (False, True):
         model.zero_grad()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+        with torch.autocast(torch.get_default_device().type, dtype=torch.bfloat16, enabled=enabled):
             model(tokens(), labels=tokens(), data_labels=labels).loss.backward()
         found.append([p.grad for p in model.parameters()])  # type: ignore[misc]
     for (name, _), full, rounded in zip(model.named_parameters(), *found, strict=True):

@@ -11,6 +11,8 @@ import torch
 import transformers
 from transformers import AutoConfig, PreTrainedModel
 
+from tiny import integers
+
 VOCABULARY, LAYERS, HEADS, KV_HEADS, HEAD_DIM, HIDDEN, NEURONS, EXPERTS = 64, 2, 6, 3, 8, 48, 40, 6
 BATCH, LENGTH, SOURCE_LENGTH = 3, 7, 5
 SIZES: dict[str, Any] = {
@@ -206,14 +208,10 @@ def build(case: Case, tied: bool = False) -> PreTrainedModel:
 
 def batch(case: Case, seed: int = 0, size: int = BATCH, length: int = LENGTH) -> dict[str, torch.Tensor]:
     """Random inputs and targets; of an encoder-decoder, source and target of different lengths."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def tokens(count: int) -> torch.Tensor:
-        return torch.randint(4, VOCABULARY, (size, count), generator=generator)
-
     if case.kind == "seq2seq":
-        return {"input_ids": tokens(SOURCE_LENGTH), "labels": tokens(length)}
-    ids = tokens(length)
+        source = integers(4, VOCABULARY, (size, SOURCE_LENGTH), seed)
+        return {"input_ids": source, "labels": integers(4, VOCABULARY, (size, length), seed + 1000)}
+    ids = integers(4, VOCABULARY, (size, length), seed)
     return {"input_ids": ids, "labels": ids.clone()}
 
 

@@ -14,6 +14,7 @@ from contract.oracle import check, everything_in_double, example_gradients
 from contract.token_oracle import token_gradients
 from contract.variants import GROUPS, VARIANTS, labels_of, partitioned, slices
 from gradmask.routing import NOBODY
+from tiny import integers
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -40,7 +41,7 @@ def _mixtures(variant: str) -> list[list[str]]:
 def test_labels_per_token_equal_gradients_written_out_by_position(case: Case, variant: str) -> None:
     """As many tokens as heads: a module that holds heads before tokens must not be taken for one that does not."""
     model, inputs = partitioned(case, variant).double().train(), batch(case, length=HEADS)
-    labels = torch.randint(-1, len(labels_of(model)) - 1, (BATCH, HEADS), generator=torch.Generator().manual_seed(1))
+    labels = integers(-1, len(labels_of(model)) - 1, (BATCH, HEADS), 1)
     labels[0, :2] = NOBODY
     with everything_in_double():
         total_loss(case, model, inputs, data_labels=labels).backward()

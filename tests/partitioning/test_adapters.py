@@ -20,7 +20,7 @@ from contract.oracle import check, everything_in_double
 from contract.test_outputs import fingerprint
 from contract.variants import labels_of, taught
 from partitioning import adapter_oracle
-from tiny import tiny, tokens
+from tiny import integers, normal, tiny, tokens
 
 GROUPS = {
     "a": gm.Adapter(rank=4, alpha=6),
@@ -47,7 +47,7 @@ def adapted(case: Case, base: Any = "learning", trained: bool = True) -> PreTrai
 def as_if_trained(model: PreTrainedModel) -> PreTrainedModel:
     for name, parameter in model.named_parameters():
         if ".adapter_" in name:
-            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(name))) * 0.1)
+            parameter.add_(normal(parameter.shape, len(name)) * 0.1)
     return model
 
 
@@ -112,8 +112,7 @@ def test_every_label_moves_its_groups_and_nothing_else(case: Case, base: Any) ->
 @pytest.mark.parametrize("per_token", [False, True], ids=["example", "token"])
 def test_mixed_labels_equal_gradients_written_out(case: Case, base: Any, per_token: bool) -> None:
     model, inputs = adapted(case, base).double().train(), batch(case, size=5)
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.randint(-1, 4, inputs["input_ids"].shape, generator=generator) if per_token else torch.arange(-1, 4)
+    labels = integers(-1, 4, inputs["input_ids"].shape, 1) if per_token else torch.arange(-1, 4)
     with everything_in_double():
         total_loss(case, model, inputs, data_labels=labels).backward()
         expected = adapter_oracle.gradients(model, labels, lambda plain: total_loss(case, plain, inputs))

@@ -43,7 +43,9 @@ class Batches:
         """(forget batch, retain batch) without end, drawn with replacement."""
         luck = torch.Generator().manual_seed(self.seed)
         while True:
-            rows = [torch.randint(len(of), (self.size,), generator=luck) for of in (self.forget, self.retain)]
+            rows = [
+                torch.randint(len(of), (self.size,), generator=luck, device="cpu") for of in (self.forget, self.retain)
+            ]
             yield self.forget[rows[0]].to(device), self.retain[rows[1]].to(device)
 
 

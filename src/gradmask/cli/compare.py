@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from gradmask.cli.output import AsJson, Changes, print_json, result_console, say, telling, work_console
+from gradmask.cli.output import AsJson, Changes, Jobs, print_json, result_console, say, telling, work_console
 
 if TYPE_CHECKING:
     from gradmask.compare.results import Comparison
@@ -23,6 +23,7 @@ Examples:\n
   gradmask compare recipes/novels_en_es.yaml --dry-run\n
   gradmask compare recipes/novels_en_es.yaml\n
   gradmask compare recipes/novels_en_es.yaml --only 'main/seed-0'\n
+  gradmask compare recipes/novels_en_es.yaml --jobs 4\n
   gradmask compare recipes/novels_en_es.yaml --set compare.arms=[gradmask,no_filter,perfect_filter,npo]
 """
 
@@ -42,6 +43,7 @@ def run(
         bool,
         typer.Option("--dry-run", help="Check everything and list the runs, with the time they take; do not train."),
     ] = False,
+    jobs: Jobs = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train, unlearn and measure every arm with every seed, on the same data, budget and tokenizer.
@@ -55,7 +57,7 @@ def run(
     if dry_run:
         _plan(loaded, only or (), as_json)
         return
-    compared = _compare(loaded, only or (), _command(recipe, changes or ()))
+    compared = _compare(loaded, only or (), jobs, _command(recipe, changes or ()))
     if compared is None:
         say("these runs are finished; the comparison needs at least one with the recipe's own labels (main/seed-...)")
         return
@@ -72,7 +74,7 @@ def _command(recipe: Path, changes: Sequence[str]) -> str:
     return f"gradmask compare {shlex.quote(str(recipe))}{said}"
 
 
-def _compare(recipe: Recipe, only: Sequence[str], command: str) -> tuple[Comparison, Path] | None:
+def _compare(recipe: Recipe, only: Sequence[str], jobs: int, command: str) -> tuple[Comparison, Path] | None:
     """Do the runs; what they say together and its page, as far as there is something to compare with."""
     from gradmask.compare.page import write_page
     from gradmask.compare.running import Progress, run_units
@@ -85,7 +87,8 @@ def _compare(recipe: Recipe, only: Sequence[str], command: str) -> tuple[Compari
     display = RichDisplay(console)
     stopper = Stopper(display.message)
     with stopper.installed():
-        run_units(recipe, only, Progress(display, lambda name: telling(console, f"measuring {name}, ")), stopper)
+        progress = Progress(display, lambda name: telling(console, f"measuring {name}, "))
+        run_units(recipe, only, progress, stopper, jobs)
     if only and not any_main(recipe):
         return None
     with console.status(escape("comparing")):

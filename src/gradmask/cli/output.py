@@ -22,6 +22,10 @@ Changes = Annotated[
         "--set", metavar="KEY=VALUE", help="Change a value of the recipe, such as train.steps=100. Repeatable."
     ),
 ]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", min=1, help="Processes that share the work; they share the cores and the GPU, too."),
+]
 Restart = Annotated[bool, typer.Option("--restart", help="Delete an earlier run in the same folder and start over.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradmask.cli.output import AsJson, Changes, Restart, print_json, result_console, say
+from gradmask.cli.output import AsJson, Changes, Jobs, Restart, print_json, result_console, say
 
 NAME = "train"
 EXAMPLES = """
@@ -27,6 +27,7 @@ def run(
         typer.Option("--dry-run", help="Check everything and print the plan (sizes, steps, time, disk); do not train."),
     ] = False,
     restart: Restart = False,
+    jobs: Jobs = 1,
     as_json: AsJson = False,
 ) -> None:
     """Train the arms of a recipe: gradmask and the baselines it is compared with.
@@ -45,7 +46,7 @@ def run(
         raise typer.Exit(0 if plan.fits else 1)
     from gradmask.cli.work import train_recipe
 
-    folder = train_recipe(loaded, restart)
+    folder = train_recipe(loaded, restart, jobs)
     if as_json:
         print_json({"folder": str(folder.path), "arms": {name: str(folder.arm(name).model) for name in loaded.arms}})
     else:

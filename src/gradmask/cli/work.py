@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from gradmask.train.recipe import Recipe
 
 
-def train_recipe(recipe: Recipe, restart: bool) -> RunFolder:
-    """Train with a progress bar; signals stop after a step."""
+def train_recipe(recipe: Recipe, restart: bool, jobs: int = 1) -> RunFolder:
+    """Train with a progress bar, or several arms at once with a line for each; signals stop after a step."""
     from gradmask.train.display import RichDisplay
     from gradmask.train.run import train
     from gradmask.train.stopping import Stopper
@@ -23,6 +23,12 @@ def train_recipe(recipe: Recipe, restart: bool) -> RunFolder:
     display = RichDisplay(work_console())
     stopper = Stopper(display.message)
     with stopper.installed():
+        if jobs > 1:
+            from gradmask.train.folder import RunFolder
+            from gradmask.train.side_by_side import run_side_by_side
+
+            run_side_by_side([recipe], jobs, False, display, stopper, restart)
+            return RunFolder.of(recipe)
         return train(recipe, restart, display, stopper).folder
 
 

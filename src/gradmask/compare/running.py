@@ -15,6 +15,7 @@ from gradmask.train.evidence import evaluate_run
 from gradmask.train.folder import RunFolder
 from gradmask.train.recipe import Recipe
 from gradmask.train.run import train
+from gradmask.train.side_by_side import run_side_by_side
 from gradmask.train.stopping import Stopper
 
 Tell = Callable[[str], None]
@@ -28,16 +29,22 @@ class Progress:
     measuring: Callable[[str], AbstractContextManager[Tell]]
 
 
-def run_units(recipe: Recipe, only: Sequence[str], progress: Progress, stopper: Stopper) -> list[Unit]:
+def run_units(recipe: Recipe, only: Sequence[str], progress: Progress, stopper: Stopper, jobs: int = 1) -> list[Unit]:
     """Train and measure; what is finished is not repeated, and what was begun goes on. Returns the units.
 
-    Two processes may share the work with different ``only``: a run's folder is held by the one that works in it.
+    ``jobs``: processes that share the arms and the measures of all runs. Several machines may share the work with different
+    ``only``: a run's folder is held by the one that works in it.
 
     Raises:
         GradmaskError: see `gradmask.train.run.train` and `gradmask.train.evidence.evaluate_run`.
         Interrupted: a signal came; the same call goes on from there.
     """
     units, began, worked = units_of(recipe, only), time.monotonic(), 0
+    if jobs > 1:
+        owns = [recipe_of(recipe, unit) for unit in units]
+        pending = [own for own in owns if results_of(own) is None]
+        run_side_by_side(pending, jobs, True, progress.display, stopper)
+        return units
     for number, unit in enumerate(units, 1):
         own = recipe_of(recipe, unit)
         if results_of(own) is not None:

@@ -152,7 +152,7 @@ def _runs_with(module: SplitLinear, name: str, group: str) -> bool:
 def objective(output: Tensor) -> Tensor:
     """A scalar in which every entry of ``[rows, ...]`` counts, with weights that do not depend on the number of rows."""
     generator = torch.Generator().manual_seed(0)
-    weights = torch.randn(output.shape[1:], generator=generator).to(output.device)
+    weights = torch.randn(output.shape[1:], generator=generator, device="cpu").to(output.device)
     return (output.float() * weights).sum()
 
 
@@ -172,5 +172,5 @@ def made_up(model: PreTrainedModel) -> dict[str, Any]:
     config = model.config.get_text_config()
     generator = torch.Generator().manual_seed(0)
     top = int(config.vocab_size)
-    ids = torch.randint(min(3, top - 1), top, (2, LENGTH), generator=generator).to(model.device)
+    ids = torch.randint(min(3, top - 1), top, (2, LENGTH), generator=generator, device="cpu").to(model.device)
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}

@@ -62,7 +62,7 @@ def changed(parameters: Sequence[nn.Parameter], scale: float) -> Iterator[None]:
     with kept(parameters):
         with torch.no_grad():
             for parameter in parameters:
-                noise = torch.randn(parameter.shape, generator=generator) * scale
+                noise = torch.randn(parameter.shape, generator=generator, device="cpu") * scale
                 parameter.add_(noise.to(parameter.device, parameter.dtype))
         yield
 

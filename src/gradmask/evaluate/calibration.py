@@ -158,7 +158,7 @@ def observe(
     share = -(-tokens // len(domains))
     counts = [min(share, len(ids) * (ids.shape[1] - 1)) for ids in domains]
     one = probe(model, domains[0])
-    slots = torch.randperm(sum(counts), generator=luck).to(one.device)
+    slots = torch.randperm(sum(counts), generator=luck, device="cpu").to(one.device)
     rows = Observed(one.new_empty(len(slots), len(one)), slots.new_empty(len(slots)), one.new_empty(len(slots)))
     filled = 0
     with evaluating(model):

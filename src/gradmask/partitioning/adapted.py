@@ -238,7 +238,7 @@ def add_adapter(module: nn.Module, group: str, adapter: Adapter, projection: Pro
     assert weight is not None
     rows, columns = weight.shape[:: -1 if projection.transposed else 1]
     generator = torch.Generator().manual_seed(crc32(f"{projection.name}/{group}".encode()))
-    noise = (torch.rand(adapter.rank, columns, generator=generator) * 2 - 1) / columns**0.5
+    noise = (torch.rand(adapter.rank, columns, generator=generator, device="cpu") * 2 - 1) / columns**0.5
     like: Any = {"dtype": weight.dtype, "device": weight.device}
     module.register_parameter(f"{ADAPTER}{group}{A}", nn.Parameter(noise.to(**like)))
     module.register_parameter(f"{ADAPTER}{group}{B}", nn.Parameter(torch.zeros(rows, adapter.rank, **like)))

@@ -187,7 +187,7 @@ def _insert(old: Tensor, new: Tensor, dim: int, scale: float, generator: torch.G
     """``old`` with ``len(new)`` more entries along ``dim``, at the positions ``new``."""
     size = old.shape[dim] + len(new)
     shape = [*old.shape[:dim], len(new), *old.shape[dim + 1 :]]
-    fresh = (torch.randn(shape, generator=generator) * scale).to(old) if scale else old.new_zeros(shape)
+    fresh = (torch.randn(shape, generator=generator, device="cpu") * scale).to(old) if scale else old.new_zeros(shape)
     kept = torch.ones(size, dtype=torch.bool)
     kept[new] = False
     order = torch.cat([kept.nonzero().squeeze(1), new]).argsort()

@@ -38,7 +38,8 @@ def lay_side_by_side(parameters: Sequence[nn.Parameter]) -> None:
     """Move parameters into one piece of memory, along their first dimension, where that is possible and not yet so."""
     first = parameters[0]
     alike = all(type(p.data) is Tensor and (p.dtype, p.device) == (first.dtype, first.device) for p in parameters)
-    if not alike or first.is_meta or first.is_shared() or side_by_side(parameters) is not None:
+    shared = first.device.type == "cpu" and first.is_shared()  # on a GPU every tensor says that it is
+    if not alike or first.is_meta or shared or side_by_side(parameters) is not None:
         return
     whole, start = torch.cat([p.data for p in parameters]), 0
     for parameter in parameters:

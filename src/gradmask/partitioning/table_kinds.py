@@ -119,7 +119,7 @@ def _make(shared: Tensor, group: str, kind: Embeddings) -> dict[str, Tensor]:
                 f"group {group!r}: embeddings={kind} is a rank above that of the table, {vocabulary} x {hidden}: give a "
                 "smaller one, or True for a full table"
             )
-        noise = torch.randn(kind, hidden, generator=torch.Generator().manual_seed(0)) / kind**0.5
+        noise = torch.randn(kind, hidden, generator=torch.Generator().manual_seed(0), device="cpu") / kind**0.5
         return {
             name + ROWS: nn.Parameter(torch.zeros(vocabulary, kind, **like)),
             name + COLUMNS: nn.Parameter(noise.to(**like)),

@@ -135,9 +135,7 @@ def _leakage(recipe: Recipe, folder: RunFolder, prepared: Prepared, arms: Arms, 
     for name, tokens in ((TWIN, 0), ("filter", missed), (BASELINE, all_forget)):
         if name in arms:
             rungs.append(Rung(tokens=tokens, loss=by_role(arms[name].models["full"], how)["forget"]))
-    spec = recipe.evaluate
-    cache = Path(spec.ladder_cache).expanduser() if spec.ladder_cache else folder.path.parent / "ladder"
-    ladder = Ladder(recipe, total_steps(recipe, prepared), cache, progress)
+    spec, ladder = recipe.evaluate, ladder_of(recipe, folder, prepared, progress)
     for share in spec.ladder:
         arm, tokens = ladder.trained(share)
         progress(f"ladder: losses with {100 * share:g} % of the forget text")
@@ -149,6 +147,13 @@ def _leakage(recipe: Recipe, folder: RunFolder, prepared: Prepared, arms: Arms, 
         for name, domains in series_of(arms).items()
     }
     return leakage(rungs, missed, losses)
+
+
+def ladder_of(recipe: Recipe, folder: RunFolder, prepared: Prepared, progress: Progress) -> Ladder:
+    """The ladder of a run: in the recipe's cache, or beside the run."""
+    cache = recipe.evaluate.ladder_cache
+    place = Path(cache).expanduser() if cache else folder.path.parent / "ladder"
+    return Ladder(recipe, total_steps(recipe, prepared), place, progress)
 
 
 def flags(arms: Arms) -> list[str]:

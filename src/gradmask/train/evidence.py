@@ -12,25 +12,21 @@ from gradmask.evaluate.environment import machine, versions
 from gradmask.evaluate.headline import headline
 from gradmask.evaluate.names import ATTACKS, COMPARING, Measure
 from gradmask.evaluate.results import ArmResult, Results, read_results, write_results
-from gradmask.evaluate.run import HISTOGRAM_EDGES, measure, sample
+from gradmask.evaluate.run import HISTOGRAM_EDGES
 from gradmask.evaluate.tasks import evaluate_tasks, require_harness
 from gradmask.evaluate.views import views
-from gradmask.train.amounts import measures_of, suite_of
-from gradmask.train.arms import ARMS, is_routed, partition_of
+from gradmask.train.amounts import suite_of
+from gradmask.train.arm_losses import LOSSES as LOSSES
 from gradmask.train.comparison import compare, series_name
 from gradmask.train.examination import Examination, jobs, weight
-from gradmask.train.folder import ArmFolder, RunFolder
+from gradmask.train.folder import RunFolder
 from gradmask.train.loading import make_recipe
-from gradmask.train.log import RunLog
 from gradmask.train.pace import Pace
 from gradmask.train.quiet import quiet
 from gradmask.train.recipe import EvaluateSpec, Recipe
 from gradmask.train.run import Run
-from gradmask.train.trained import curve, parameters_of, trained_model as trained_model
+from gradmask.train.trained import trained_model as trained_model
 from gradmask.train.yamls import read_mapping
-
-LOSSES = ("sequences", "batch_size", "calibration_steps", "alpha", "beta", "samples", "sample_tokens")
-"""Keys of ``evaluate`` that losses and samples depend on."""
 
 Tell = Callable[[str], None]
 
@@ -148,7 +144,7 @@ def _arms(
     look = Examination(recipe, folder, prepared, pace)
     arms = {name: known[name] for name in done if name in known}
     for name in new:
-        arms[name] = _arm(recipe, prepared, folder.arm(name), name, pace.line)
+        arms[name] = look.losses(name)
         pace.end()
     for i, job in enumerate(todo, len(new)):
         if look.kept(job) is not None:
@@ -158,29 +154,6 @@ def _arms(
     found = look.findings(done)
     arms = {name: arms[name].model_copy(update={"findings": found.get(name, {})}) for name in done}
     return arms, _tasks(recipe.evaluate, look, arms)
-
-
-def _arm(recipe: Recipe, prepared: Prepared, arm: ArmFolder, name: str, tell: Tell) -> ArmResult:
-    model = trained_model(arm)
-    measures, title = measures_of(recipe.evaluate), ARMS[name].title
-
-    def said(line: str) -> None:
-        tell(f"{title}: {line}")
-
-    models = measure(model, prepared.test, prepared.roles, measures, said, prepared.tokenizer)
-    said("samples")
-    lines = list(RunLog(arm.log).lines())
-    return ArmResult(
-        title=title,
-        policy=partition_of(recipe, name).policy if is_routed(name) else None,
-        parameters=parameters_of(model),
-        steps=max(line["step"] for line in lines),
-        tokens=max(line["tokens"] for line in lines),
-        seconds=max(line["seconds"] for line in lines),
-        models=models,
-        curve=curve(lines),
-        samples=sample(model, prepared.tokenizer, prepared.test, measures, recipe.train.seed),
-    )
 
 
 def _tasks(

@@ -18,9 +18,11 @@ from gradmask.evaluate.attacks.relearning import against_twin, forget_loss
 from gradmask.evaluate.findings import ModelFindings
 from gradmask.evaluate.material import Material, gather
 from gradmask.evaluate.names import ATTACKS, OF_A_MODEL, Measure
+from gradmask.evaluate.results import ArmResult
 from gradmask.evaluate.suite import SuiteSettings, examine
 from gradmask.files import write_whole
 from gradmask.train.amounts import suite_of
+from gradmask.train.arm_losses import arm_losses
 from gradmask.train.arms import BASELINE, TWIN, is_routed
 from gradmask.train.checkpoints import sha256
 from gradmask.train.folder import RunFolder
@@ -110,6 +112,12 @@ class Examination:
         if arm not in self.models:
             self.models = {arm: trained_model(self.folder.arm(arm))}
         return self.models[arm]
+
+    def losses(self, arm: str) -> ArmResult:
+        """Losses, curve and samples of an arm."""
+        return arm_losses(
+            self.recipe, self.folder, self.prepared, arm, self.weights(arm), lambda: self.model(arm), self.pace.line
+        )
 
     def examine(self, job: Job) -> None:
         """Do a job, unless what it finds is kept already."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Dataset
+from filelock import FileLock
 
 from gradmask.data import prepare
 from gradmask.data.arrow import column, picked
@@ -75,19 +76,21 @@ class Ladder:
         self.recipe = recipe.model_copy(update={"train": train, "arms": [ARM], "data": data})
         self.cache, self.tell = cache, tell
 
-    def trained(self, share: float) -> tuple[ArmFolder, int]:
+    def trained(self, share: float, stopper: Stopper | None = None) -> tuple[ArmFolder, int]:
         """A rung's folder and its forget tokens; trained where it is not yet, an interrupted one goes on.
 
         Raises:
             GradmaskError: another process trains it.
             Interrupted: see `gradmask.train.run.train`.
         """
-        prepared = prepare(self.recipe.data, self.cache / f"data-{fingerprint_of(self.recipe.data)[:16]}")
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.cache / ".lock"):  # the data is shared by all seeds, and by all processes that train them
+            prepared = prepare(self.recipe.data, self.cache / f"data-{fingerprint_of(self.recipe.data)[:16]}")
         part = replace(prepared, train=rung_data(prepared.train, share, self.recipe.data.seed))
         folder = RunFolder(self.cache / f"rung-{self.fingerprint(share)}")
         recipe = self.recipe.model_copy(update={"output": str(folder.path)})
-        stopper = Stopper(self.tell)
-        with folder.held(), stopper.installed():
+        own = Stopper(self.tell)
+        with folder.held(), own.installed() if stopper is None else nullcontext(stopper) as stopper:
             if not folder.arm(ARM).finished:
                 self.tell(f"training a plain model on {100 * share:g} % of the forget text")
                 train_arm(Run(recipe, folder, _Told(self.tell), stopper), part, ARM)

@@ -78,7 +78,7 @@ def train(recipe: Recipe, restart: bool = False, display: Display | None = None,
         Interrupted: a signal came; a checkpoint was saved, and the same call goes on from there.
     """
     run = Run(recipe, RunFolder.of(recipe), display or Display(), stopper or Stopper())
-    _one_process()
+    require_one_process()
     with run.folder.held():
         run.folder.adopt(recipe, restart)
         prepared = run.prepared()
@@ -92,7 +92,12 @@ def train(recipe: Recipe, restart: bool = False, display: Display | None = None,
     return run
 
 
-def _one_process() -> None:
+def require_one_process() -> None:
+    """Refuse the processes of a launcher, which would all do the same.
+
+    Raises:
+        GradmaskError: there is more than one.
+    """
     started = os.environ.get("WORLD_SIZE", "1")
     if started != "1":
         raise GradmaskError(

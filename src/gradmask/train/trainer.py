@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def training_arguments(train: TrainSpec, steps: int, folder: Path) -> TrainingAr
 
     Saving is decided by `gradmask.train.callbacks.CheckpointCallback`.
     """
+    checkpointing: dict[str, Any] = {_checkpointing(): train.gradient_checkpointing}
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -65,7 +67,7 @@ def training_arguments(train: TrainSpec, steps: int, folder: Path) -> TrainingAr
         bf16=train.precision == "bf16",
         fp16=train.precision == "fp16",
         torch_compile=train.compile,
-        activation_checkpointing=train.gradient_checkpointing,
+        **checkpointing,
         dataloader_num_workers=train.workers,
         dataloader_pin_memory=torch.cuda.is_available(),
         train_sampling_strategy="sequential",
@@ -79,6 +81,12 @@ def training_arguments(train: TrainSpec, steps: int, folder: Path) -> TrainingAr
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # more would mean DataParallel, under which labels cannot be routed
     return arguments
+
+
+def _checkpointing() -> str:
+    """What `TrainingArguments` call it: the older name is deprecated where there is a newer one."""
+    names = {field.name for field in fields(TrainingArguments)}
+    return "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
 
 
 def parameter_groups(model: nn.Module, train: TrainSpec) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from gradmask.data import Prepared
 from gradmask.data.arrow import column, picked
 from gradmask.data.labeling import RETAIN
 from gradmask.errors import GradmaskError
+from gradmask.evaluate.attacks.finetune import own_luck
 from gradmask.evaluate.losses import domain_loss, sequences_of
 from gradmask.train.recipe import Recipe
 
@@ -78,7 +79,8 @@ def unlearned(
 
     began = time.monotonic()
     ignorance = math.log(model.config.vocab_size) if twin is None else loss(twin, forget_held)
-    found = tuned(model, grid(method), Batches(forget, retain, batch, seed), score, ignorance, tell)
+    with own_luck(seed, next(model.parameters()).device):  # dropout depends on the seed, not on what ran before
+        found = tuned(model, grid(method), Batches(forget, retain, batch, seed), score, ignorance, tell)
     return Unlearned(
         model=found.model,
         steps=found.chosen.steps,

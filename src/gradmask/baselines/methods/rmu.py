@@ -43,7 +43,9 @@ class RMU(Method):
 
     def prepare(self, model: PreTrainedModel, batches: Batches) -> Any:
         luck = torch.Generator().manual_seed(batches.seed)
-        direction = torch.rand(model.config.get_text_config().hidden_size, generator=luck).to(model.device)
+        direction = torch.rand(model.config.get_text_config().hidden_size, generator=luck, device="cpu").to(
+            model.device
+        )
         return deepcopy(model).eval().requires_grad_(False), self.steering * direction / direction.norm()
 
     def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:

@@ -70,7 +70,7 @@ def draws(pools: list[Tensor], batch_size: int, seed: int) -> Iterator[Tensor]:
 
 def _endless(ids: Tensor, luck: torch.Generator) -> Iterator[Tensor]:
     while True:
-        for i in torch.randperm(len(ids), generator=luck).tolist():
+        for i in torch.randperm(len(ids), generator=luck, device="cpu").tolist():
             yield ids[i]
 
 

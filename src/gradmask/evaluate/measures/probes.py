@@ -69,7 +69,7 @@ def _states(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Per layer, the states ``[m, width]`` whose next token is one of ``chosen``, and which one."""
     where = torch.isin(sequences[:, 1:], chosen).flatten().nonzero().flatten()
-    where = where[torch.randperm(len(where), generator=luck)[:tokens]].sort().values
+    where = where[torch.randperm(len(where), generator=luck, device="cpu")[:tokens]].sort().values
     length, device = sequences.shape[1] - 1, next(model.parameters()).device
     layers: list[list[Tensor]] = []
     with evaluating(model):

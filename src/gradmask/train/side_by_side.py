@@ -1,0 +1,193 @@
+"""Runs done by several processes at once: their pieces are shared out as what they need gets ready."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from typing import Any
+
+from gradmask.errors import GradmaskError
+from gradmask.train.display import Display
+from gradmask.train.failures import Interrupted, RunError
+from gradmask.train.folder import RunFolder
+from gradmask.train.quiet import quiet
+from gradmask.train.recipe import Recipe
+from gradmask.train.run import require_one_process
+from gradmask.train.stopping import Stopper
+from gradmask.train.tasks import Task, do, tasks_of
+
+SECONDS = 60.0
+"""Between two lines about one piece of work, unless it trains: what is said then is rare."""
+STOPPING = "stopping: each process finishes its step and saves a checkpoint; once more stops at once"
+_stop: Any = None
+"""In a worker: the event that asks it to stop."""
+
+
+def run_side_by_side(
+    recipes: Sequence[Recipe],
+    jobs: int,
+    measured: bool,
+    display: Display,
+    stopper: Stopper,
+    restart: bool = False,
+) -> None:
+    """Train the arms of runs, and measure them where asked, in ``jobs`` processes.
+
+    What is finished is not repeated, and what was begun goes on. Where a piece fails, those that need it are left out, the others
+    are done, and the failures are told at the end. Each process uses its share of the cores; all use the same GPU.
+
+    Args:
+        recipes: of runs with folders of their own.
+        jobs: processes.
+        measured: down to ``results.json``.
+        display: told what is done.
+        stopper: installed by the caller; a signal lets every process finish its step and save a checkpoint.
+        restart: delete what earlier runs left in the folders.
+
+    Raises:
+        RunError: some pieces failed, or a process died.
+        GradmaskError: another process works in one of the folders, or it holds a run of another recipe.
+        Interrupted: a signal came; the same call goes on from there.
+    """
+    require_one_process()
+    with ExitStack() as held:
+        for recipe in recipes:
+            folder = RunFolder.of(recipe)
+            held.enter_context(folder.held())
+            folder.adopt(recipe, restart)
+        _Pool([task for recipe in recipes for task in tasks_of(recipe, measured)], display).work(jobs)
+
+
+class _Pool:
+    """The tasks that are left, those in work, and what became of the others."""
+
+    def __init__(self, tasks: Sequence[Task], display: Display) -> None:
+        self.left = {task.name: task for task in tasks}
+        self.total, self.display = len(tasks), display
+        self.done: set[str] = set()
+        self.failed: dict[str, str] = {}
+
+    def work(self, jobs: int) -> None:
+        context = mp.get_context("spawn")
+        stop = context.Event()
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(stop, threads))
+        try:
+            self._share_out(pool, jobs)
+        except Interrupted as asked:
+            try:
+                stop.set()
+                self.display.message(STOPPING)
+                pool.shutdown(cancel_futures=True)
+            except Interrupted:
+                _kill()
+            raise Interrupted(asked.number, "stopped; the same command goes on from there") from None
+        except BaseException:
+            _kill()
+            raise
+        pool.shutdown()
+        if self.failed:
+            lines = "\n".join(f"  {name}: {text}" for name, text in self.failed.items())
+            raise RunError(f"{len(self.failed)} of {self.total} pieces failed, the others are done:\n{lines}")
+
+    def _share_out(self, pool: ProcessPoolExecutor, jobs: int) -> None:
+        running: dict[Future[str], tuple[Task, float]] = {}
+        began = time.monotonic()
+        while self.left or running:
+            for task in self._ready()[: jobs - len(running)]:
+                running[pool.submit(_work, self.left.pop(task.name))] = (task, time.monotonic())
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task, since = running.pop(future)
+                try:
+                    problem = future.result()
+                except BrokenProcessPool:
+                    raise RunError(
+                        f"a process died, perhaps while it did {task.title}: it was killed, or memory ran out. Start again, "
+                        "with fewer --jobs where it was memory; what was reached is kept"
+                    ) from None
+                self._ended(task, problem, time.monotonic() - since, time.monotonic() - began)
+
+    def _ready(self) -> list[Task]:
+        lost = {name for name, task in self.left.items() if any(need in self.failed for need in task.needs)}
+        for name in lost:
+            del self.left[name]
+            self.failed[name] = "not begun, since what it needs failed"
+        if lost:
+            return self._ready()
+        ready = [task for task in self.left.values() if self.done.issuperset(task.needs)]
+        return sorted(ready, key=lambda task: task.urgency)
+
+    def _ended(self, task: Task, problem: str, seconds: float, elapsed: float) -> None:
+        if problem:
+            self.failed[task.name] = problem
+            self.display.message(f"{task.title} failed: {problem}")
+            return
+        self.done.add(task.name)
+        rest = elapsed / len(self.done) * (self.total - len(self.done))
+        left = f", about {max(1, round(rest / 60))} min left" if rest else ""
+        self.display.message(f"{len(self.done)} of {self.total}: {task.title} ({seconds:.0f} s{left})")
+
+
+def _kill() -> None:
+    for process in mp.active_children():
+        process.kill()
+
+
+def _begin(stop: Any, threads: int) -> None:
+    """In a new worker: signals are the first process's business."""
+    global _stop
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _work(task: Task) -> str:
+    """Do a task in a worker; what went wrong, or nothing."""
+    stopper = _Asked()
+    try:
+        with quiet():
+            do(task, _Lines(task.title, stopper, 0 if task.kind == "train" else SECONDS), stopper)
+    except GradmaskError as error:
+        return str(error)
+    except Interrupted:
+        return "stopped"
+    return ""
+
+
+class _Asked(Stopper):
+    """Stops when the first process says so, or is gone."""
+
+    @property
+    def requested(self) -> int | None:  # type: ignore[override]
+        parent = mp.parent_process()
+        gone = parent is not None and not parent.is_alive()
+        return signal.SIGTERM if gone or (_stop is not None and _stop.is_set()) else None
+
+    @requested.setter
+    def requested(self, number: int | None) -> None:
+        pass
+
+
+class _Lines(Display):
+    """What the user should know, as lines under the piece's name; between them work can be stopped."""
+
+    def __init__(self, name: str, stopper: Stopper, every: float) -> None:
+        self.name, self.stopper, self.every, self.said = name, stopper, every, time.monotonic()
+
+    def message(self, text: str) -> None:
+        if (number := self.stopper.requested) is not None:
+            raise Interrupted(number)
+        if time.monotonic() - self.said >= self.every:
+            self.said = time.monotonic()
+            print(f"{self.name}: {text}", file=sys.stderr, flush=True)
