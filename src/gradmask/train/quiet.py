@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from datasets import disable_progress_bars, enable_progress_bars
+from datasets.utils.logging import is_progress_bar_enabled
 from transformers.utils import logging
 
 
@@ -13,8 +15,10 @@ from transformers.utils import logging
 def quiet() -> Iterator[None]:
     """Within: only errors of Transformers, and only our own warnings, are shown. Also a decorator."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    data_bars = is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    disable_progress_bars()
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"(?!gradmask)")
@@ -23,3 +27,5 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+        if data_bars:
+            enable_progress_bars()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing as mp
 import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from gradmask.errors import GradmaskError
 from gradmask.train.display import Display
@@ -65,22 +70,31 @@ def run_side_by_side(
         _Pool([task for recipe in recipes for task in tasks_of(recipe, measured)], display).work(jobs)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a piece: ``problem`` is empty where it is done; ``memory``: it failed for want of that."""
+
+    problem: str = ""
+    memory: bool = False
+
+
 class _Pool:
     """The tasks that are left, those in work, and what became of the others."""
 
     def __init__(self, tasks: Sequence[Task], display: Display) -> None:
         self.left = {task.name: task for task in tasks}
         self.total, self.display = len(tasks), display
+        self.jobs = 1
         self.done: set[str] = set()
         self.failed: dict[str, str] = {}
 
     def work(self, jobs: int) -> None:
-        context = mp.get_context("spawn")
+        self.jobs, context = jobs, mp.get_context("spawn")
         stop = context.Event()
         threads = max(1, (os.cpu_count() or 1) // jobs)
         pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(stop, threads))
         try:
-            self._share_out(pool, jobs)
+            self._share_out(pool)
         except Interrupted as asked:
             try:
                 stop.set()
@@ -97,24 +111,31 @@ class _Pool:
             lines = "\n".join(f"  {name}: {text}" for name, text in self.failed.items())
             raise RunError(f"{len(self.failed)} of {self.total} pieces failed, the others are done:\n{lines}")
 
-    def _share_out(self, pool: ProcessPoolExecutor, jobs: int) -> None:
-        running: dict[Future[str], tuple[Task, float]] = {}
+    def _share_out(self, pool: ProcessPoolExecutor) -> None:
+        running: dict[Future[Outcome], tuple[Task, float]] = {}
         began = time.monotonic()
         while self.left or running:
-            for task in self._ready()[: jobs - len(running)]:
+            for task in self._ready()[: max(0, self.jobs - len(running))]:
                 running[pool.submit(_work, self.left.pop(task.name))] = (task, time.monotonic())
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 task, since = running.pop(future)
                 try:
-                    problem = future.result()
+                    outcome = future.result()
                 except BrokenProcessPool:
                     raise RunError(
                         f"a process died, perhaps while it did {task.title}: it was killed, or memory ran out. Start again, "
                         "with fewer --jobs where it was memory; what was reached is kept"
                     ) from None
-                self._ended(task, problem, time.monotonic() - since, time.monotonic() - began)
+                if outcome.memory and self.jobs > 1:
+                    self.jobs -= 1
+                    self.left[task.name] = task
+                    self.display.message(
+                        f"memory ran out in {task.title}: it is done again, with {self.jobs} at a time"
+                    )
+                else:
+                    self._ended(task, outcome.problem, time.monotonic() - since, time.monotonic() - began)
 
     def _ready(self) -> list[Task]:
         lost = {name for name, task in self.left.items() if any(need in self.failed for need in task.needs)}
@@ -147,22 +168,37 @@ def _begin(stop: Any, threads: int) -> None:
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
     torch.set_num_threads(threads)
 
 
-def _work(task: Task) -> str:
-    """Do a task in a worker; what went wrong, or nothing."""
+def _work(task: Task) -> Outcome:
+    """Do a task in a worker."""
     stopper = _Asked()
     try:
         with quiet():
             do(task, _Lines(task.title, stopper, 0 if task.kind == "train" else SECONDS), stopper)
     except GradmaskError as error:
-        return str(error)
+        return Outcome(str(error))
     except Interrupted:
-        return "stopped"
-    return ""
+        return Outcome("stopped")
+    except Exception as error:  # the pieces of other runs go on
+        if not _memory(error):
+            traceback.print_exc()
+        return Outcome(f"{type(error).__name__}: {error}", _memory(error))
+    finally:
+        _give_back()
+    return Outcome()
+
+
+def _memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _give_back() -> None:
+    """The memory that this process keeps for itself, on a GPU that others use, too."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 class _Asked(Stopper):
