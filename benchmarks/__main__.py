@@ -20,6 +20,7 @@ FULL = {
     "memory": ["memory"],
     "growth": ["growth"],
     "pipeline": ["pipeline"],
+    "gpu": ["gpu"],
 }
 QUICK = {
     "step": ["step", "--entries", "1000000", "--rounds", "5"],
@@ -28,6 +29,7 @@ QUICK = {
     "memory": ["memory", "--width", "64"],
     "growth": ["growth", "--widths", "64", "128", "--groups", "1", "2", "--group-width", "64", "--rounds", "2"],
     "pipeline": ["pipeline", "--documents", "200", "--width", "64"],
+    "gpu": ["gpu", "--width", "256", "--layers", "2", "--rounds", "2"],
 }
 
 
