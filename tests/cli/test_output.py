@@ -78,7 +78,7 @@ def test_a_signal_while_training(
 def test_a_signal_at_any_other_time(
     recipe: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradmask.train.loading.load_recipe", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("gradmask.recipe.loading.load_recipe", lambda *_: signal.raise_signal(signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
     assert main(["train", recipe]) == 143
     assert capfd.readouterr().err == "interrupted by SIGTERM\n"

@@ -19,7 +19,7 @@ from gradmask.compare.words import COLUMNS, cells, evidence_of, markdown, ordere
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.findings import Leakage, Rung
 from gradmask.evaluate.results import Results
-from gradmask.train.recipe import Recipe
+from gradmask.recipe.spec import Recipe
 
 CHANGES = (
     "compare.seeds=[0, 1]",

@@ -9,8 +9,8 @@ from tests.train.tiny_run import tiny_recipe
 
 from gradmask.compare.units import folder_of, recipe_of, settings_of, units_of
 from gradmask.errors import GradmaskError
-from gradmask.train.problems import RecipeError
-from gradmask.train.recipe import COMPARED
+from gradmask.recipe.problems import RecipeError
+from gradmask.recipe.spec import COMPARED
 
 NOISE = (
     "compare.seeds=[0, 2]",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gradmask.train.recipe import PartitionSpec
+from gradmask.recipe.spec import PartitionSpec
 
 PAGE = Path(__file__).parents[2] / "docs" / "adapters.md"
 

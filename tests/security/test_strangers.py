@@ -18,7 +18,7 @@ from gradmask.checkpoint import read_plain
 from gradmask.cli import main
 from gradmask.errors import GradmaskError
 from gradmask.manifest import MANIFEST, seal
-from gradmask.train.loading import load_recipe
+from gradmask.recipe.loading import load_recipe
 from gradmask.train.run import train
 from gradmask.train.trained import plain_model
 

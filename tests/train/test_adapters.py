@@ -8,9 +8,9 @@ import pytest
 from tests.train.tiny_run import tiny_data
 
 import gradmask as gm
-from gradmask.train.build import cut_model
-from gradmask.train.loading import make_recipe
-from gradmask.train.problems import RecipeError
+from gradmask.recipe.build import cut_model
+from gradmask.recipe.loading import make_recipe
+from gradmask.recipe.problems import RecipeError
 from tiny import tiny
 
 ADAPTER = "partition.groups.forget={adapter: {rank: 4, alpha: 8, targets: [mlp]}}"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.train.tiny_run import tiny_data
 
-from gradmask.train.loading import make_recipe
-from gradmask.train.problems import RecipeError
+from gradmask.recipe.loading import make_recipe
+from gradmask.recipe.problems import RecipeError
 
 
 def said(folder: Path, *changes: str) -> str:
@@ -26,7 +26,7 @@ def test_half_precision_needs_a_device(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_trackers_are_known_and_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gradmask.train.build.get_available_reporting_integrations", lambda: ["tensorboard"])
+    monkeypatch.setattr("gradmask.recipe.trial.get_available_reporting_integrations", lambda: ["tensorboard"])
     text = said(tmp_path, "train.report_to=[tensorboard, wandb, tensorbord]")
     assert "r.yaml has 2 problems:" in text
     assert "train.report_to  'wandb' is not installed: pip install wandb" in text

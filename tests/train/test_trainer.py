@@ -15,10 +15,10 @@ from transformers import PreTrainedModel
 import gradmask as gm
 from gradmask.data import prepare
 from gradmask.errors import GradmaskError
-from gradmask.train.build import cut_model, new_model
+from gradmask.recipe.build import cut_model, new_model
+from gradmask.recipe.spec import Recipe
 from gradmask.train.display import brief
 from gradmask.train.examples import training_examples
-from gradmask.train.recipe import Recipe
 from gradmask.train.run import train
 from gradmask.train.trainer import collate, make_trainer, parameter_groups, training_arguments
 

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, TrainerCallback
 import gradmask as gm
 from gradmask.data import prepare
 from gradmask.errors import GradmaskError
-from gradmask.train.build import cut_model, new_model
+from gradmask.recipe.build import cut_model, new_model
 from gradmask.train.examples import labeled_first, training_examples
 from gradmask.train.run import train
 from gradmask.train.trainer import make_trainer

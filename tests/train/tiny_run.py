@@ -7,9 +7,9 @@ import random
 from pathlib import Path
 from typing import Any
 
+from gradmask.recipe.loading import make_recipe
+from gradmask.recipe.spec import Recipe
 from gradmask.train.display import Display
-from gradmask.train.loading import make_recipe
-from gradmask.train.recipe import Recipe
 
 WORDS = {"en": "the dog ran home and saw a red tree", "es": "el gato corre a casa y ve un árbol rojo"}
 

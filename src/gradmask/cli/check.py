@@ -37,8 +37,8 @@ def run(
     something fails.
     """
     import gradmask as gm
+    from gradmask.quiet import quiet
     from gradmask.train.export import checkpoint_of
-    from gradmask.train.quiet import quiet
 
     checkpoint = checkpoint_of(source)
     with quiet():

@@ -15,7 +15,7 @@ from gradmask.cli.output import AsJson, Changes, Jobs, print_json, result_consol
 
 if TYPE_CHECKING:
     from gradmask.compare.results import Comparison
-    from gradmask.train.recipe import Recipe
+    from gradmask.recipe.spec import Recipe
 
 NAME = "compare"
 EXAMPLES = """
@@ -51,7 +51,7 @@ def run(
     The same command goes on where it was stopped; what is finished is not repeated. Each run is an ordinary run in a
     folder of its own, for gradmask evaluate, attack, report and export.
     """
-    from gradmask.train.loading import load_recipe
+    from gradmask.recipe.loading import load_recipe
 
     loaded = load_recipe(recipe, changes or ())
     if dry_run:

@@ -34,7 +34,7 @@ def run(
 
     The same command goes on where a run was stopped; finished arms are not trained again.
     """
-    from gradmask.train.loading import load_recipe
+    from gradmask.recipe.loading import load_recipe
 
     loaded = load_recipe(recipe, changes or ())
     if dry_run:

@@ -10,8 +10,8 @@ from gradmask.cli.output import telling, work_console
 
 if TYPE_CHECKING:
     from gradmask.evaluate.results import Results
+    from gradmask.recipe.spec import Recipe
     from gradmask.train.folder import RunFolder
-    from gradmask.train.recipe import Recipe
 
 
 def train_recipe(recipe: Recipe, restart: bool, jobs: int = 1) -> RunFolder:
@@ -24,8 +24,8 @@ def train_recipe(recipe: Recipe, restart: bool, jobs: int = 1) -> RunFolder:
     stopper = Stopper(display.message)
     with stopper.installed():
         if jobs > 1:
+            from gradmask.parallel.pool import run_side_by_side
             from gradmask.train.folder import RunFolder
-            from gradmask.train.side_by_side import run_side_by_side
 
             run_side_by_side([recipe], jobs, False, display, stopper, restart)
             return RunFolder.of(recipe)
@@ -34,14 +34,14 @@ def train_recipe(recipe: Recipe, restart: bool, jobs: int = 1) -> RunFolder:
 
 def evaluate_folder(path: Path, changes: Sequence[str] = ()) -> tuple[Results, Path]:
     """Measure a run's finished arms; write ``results.json`` and the report. Returns the results and the page."""
-    from gradmask.train.evidence import evaluate_run
+    from gradmask.evidence.evaluating import evaluate_run
 
     return _reported(path, lambda folder, tell: evaluate_run(folder, tell, changes))
 
 
 def attack_folder(path: Path, changes: Sequence[str] = ()) -> tuple[Results, Path]:
     """As `evaluate_folder`, with the attacks alone."""
-    from gradmask.train.evidence import attack_run
+    from gradmask.evidence.evaluating import attack_run
 
     return _reported(path, lambda folder, tell: attack_run(folder, tell, changes))
 

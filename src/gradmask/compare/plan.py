@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gradmask.compare.units import recipe_of, units_of
-from gradmask.train.arms import BASELINE
+from gradmask.recipe.arms import BASELINE
+from gradmask.recipe.spec import ArmName, Recipe
 from gradmask.train.folder import RunFolder
 from gradmask.train.plan import make_plan as plan_of_run
-from gradmask.train.recipe import ArmName, Recipe
 
 
 def make_plan(recipe: Recipe, only: Sequence[str] = ()) -> tuple[list[dict[str, Any]], float]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from gradmask.compare.units import Unit, recipe_of, units_of
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.results import Results, read_results
+from gradmask.evidence.evaluating import evaluate_run
+from gradmask.parallel.pool import run_side_by_side
+from gradmask.recipe.spec import Recipe
 from gradmask.train.display import Display
-from gradmask.train.evidence import evaluate_run
 from gradmask.train.folder import RunFolder
-from gradmask.train.recipe import Recipe
 from gradmask.train.run import train
-from gradmask.train.side_by_side import run_side_by_side
 from gradmask.train.stopping import Stopper
 
 Tell = Callable[[str], None]
@@ -36,7 +36,7 @@ def run_units(recipe: Recipe, only: Sequence[str], progress: Progress, stopper: 
     ``only``: a run's folder is held by the one that works in it.
 
     Raises:
-        GradmaskError: see `gradmask.train.run.train` and `gradmask.train.evidence.evaluate_run`.
+        GradmaskError: see `gradmask.train.run.train` and `gradmask.evidence.evaluating.evaluate_run`.
         Interrupted: a signal came; the same call goes on from there.
     """
     units, began, worked = units_of(recipe, only), time.monotonic(), 0

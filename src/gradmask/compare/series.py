@@ -14,8 +14,8 @@ from gradmask.evaluate.headline import role_loss
 from gradmask.evaluate.measures.leakage import equivalent_tokens
 from gradmask.evaluate.measures.recovery import envelope, steps_to_most
 from gradmask.evaluate.results import Results
-from gradmask.train.arms import ARMS, BASELINE, TWIN
-from gradmask.train.comparison import series_name
+from gradmask.evidence.comparison import series_name
+from gradmask.recipe.arms import ARMS, BASELINE, TWIN
 
 ROLES = ("forget", "adjacent", "retain")
 BySeed = dict[int, Results]

@@ -19,9 +19,9 @@ from gradmask.evaluate.environment import machine, versions
 from gradmask.evaluate.findings import Rung
 from gradmask.evaluate.headline import role_loss
 from gradmask.evaluate.results import ArmResult, Results
-from gradmask.train.arms import ARMS, BASELINE, TWIN
-from gradmask.train.comparison import series_name
-from gradmask.train.recipe import Recipe
+from gradmask.evidence.comparison import series_name
+from gradmask.recipe.arms import ARMS, BASELINE, TWIN
+from gradmask.recipe.spec import Recipe
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gradmask.errors import GradmaskError
-from gradmask.train.arms import BASELINE, TWIN
-from gradmask.train.recipe import ArmName, Recipe
+from gradmask.recipe.arms import BASELINE, TWIN
+from gradmask.recipe.spec import ArmName, Recipe
 
 MAIN = "main"
 Kind = Literal["main", "undiscovered", "rates", "topics"]

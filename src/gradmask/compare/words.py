@@ -9,8 +9,8 @@ from gradmask.compare.results import Compared, Comparison, Rival
 from gradmask.compare.statistics import Estimate
 from gradmask.compare.table import removed_rivals
 from gradmask.compare.units import MAIN
+from gradmask.recipe.arms import ARMS
 from gradmask.report.words import listed, nats
-from gradmask.train.arms import ARMS
 
 Table = tuple[list[str], list[tuple[str, list[str]]]]
 """Columns, and a title and cells per row."""

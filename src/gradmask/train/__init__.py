@@ -1,1 +1,1 @@
-"""A recipe, and the run that follows it."""
+"""The run that follows a recipe: its folder, its arms, their checkpoints."""

@@ -14,11 +14,11 @@ from typing import Any
 
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from gradmask.recipe.spec import TrainSpec
 from gradmask.train.checkpoints import bytes_needed, newest, rotate, seal
 from gradmask.train.display import Display, brief
 from gradmask.train.failures import RunError
 from gradmask.train.log import RunLog
-from gradmask.train.recipe import TrainSpec
 from gradmask.train.stopping import Stopper
 
 Measure = Callable[[PreTrainedModel], dict[str, Any]]

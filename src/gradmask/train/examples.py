@@ -9,8 +9,8 @@ from datasets import Dataset
 
 from gradmask.data import Prepared, token_labels, training_order
 from gradmask.data.arrow import with_column
-from gradmask.train.arms import ARMS, is_routed, partition_of
-from gradmask.train.recipe import Recipe
+from gradmask.recipe.arms import ARMS, is_routed, partition_of
+from gradmask.recipe.spec import Recipe
 
 
 def total_steps(recipe: Recipe, prepared: Prepared) -> int:

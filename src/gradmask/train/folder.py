@@ -15,10 +15,10 @@ from filelock import FileLock, Timeout
 
 from gradmask.errors import GradmaskError
 from gradmask.files import write_whole
-from gradmask.train.loading import make_recipe
-from gradmask.train.problems import shown
-from gradmask.train.recipe import Recipe
-from gradmask.train.yamls import read_mapping
+from gradmask.recipe.loading import make_recipe
+from gradmask.recipe.problems import shown
+from gradmask.recipe.spec import Recipe
+from gradmask.recipe.yamls import read_mapping
 
 MAY_CHANGE = (
     "name",

@@ -23,14 +23,14 @@ from gradmask.data import Prepared
 from gradmask.data.arrow import picked
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
-from gradmask.train.arms import ARMS, BASELINE, is_routed, partition_of
-from gradmask.train.build import cut_model, new_model
+from gradmask.quiet import quiet
+from gradmask.recipe.arms import ARMS, BASELINE, is_routed, partition_of
+from gradmask.recipe.build import cut_model, new_model
+from gradmask.recipe.spec import PartitionSpec, Recipe, TrainSpec
 from gradmask.train.callbacks import curve_points
 from gradmask.train.checkpoints import bytes_needed, newest
 from gradmask.train.examples import labeled_first, total_steps, training_examples
 from gradmask.train.folder import ArmFolder, RunFolder
-from gradmask.train.quiet import quiet
-from gradmask.train.recipe import PartitionSpec, Recipe, TrainSpec
 from gradmask.train.run import Run
 from gradmask.train.trained import parameters_of
 from gradmask.train.trainer import make_trainer

@@ -19,8 +19,10 @@ from gradmask.data.prepare import fingerprint_of
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.run import quick_losses
 from gradmask.manifest import seal
-from gradmask.train.arms import ARMS, BASELINE, TWIN, is_routed, partition_of
-from gradmask.train.build import cut_model, new_model
+from gradmask.quiet import quiet
+from gradmask.recipe.arms import ARMS, BASELINE, TWIN, is_routed, partition_of
+from gradmask.recipe.build import cut_model, new_model
+from gradmask.recipe.spec import Recipe
 from gradmask.train.callbacks import (
     CheckpointCallback,
     CurveCallback,
@@ -36,8 +38,6 @@ from gradmask.train.failures import Interrupted, RunError
 from gradmask.train.folder import ArmFolder, RunFolder, write_json
 from gradmask.train.guards import DataGuard, GroupGuard, check_labels
 from gradmask.train.log import RunLog
-from gradmask.train.quiet import quiet
-from gradmask.train.recipe import Recipe
 from gradmask.train.stopping import Stopper
 from gradmask.train.trained import plain_model, trained_model
 from gradmask.train.trainer import make_trainer

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 import gradmask as gm
-from gradmask.train.recipe import TrainSpec
+from gradmask.recipe.spec import TrainSpec
 
 
 def make_trainer(

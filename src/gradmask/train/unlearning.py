@@ -28,7 +28,7 @@ from gradmask.data.labeling import RETAIN
 from gradmask.errors import GradmaskError
 from gradmask.evaluate.attacks.finetune import own_luck
 from gradmask.evaluate.losses import domain_loss, sequences_of
-from gradmask.train.recipe import Recipe
+from gradmask.recipe.spec import Recipe
 
 VALIDATION = 64
 """Sequences of each kind that settings are chosen on, at most; never more than a fifth."""

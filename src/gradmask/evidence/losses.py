@@ -13,12 +13,12 @@ from transformers import PreTrainedModel
 from gradmask.data import Prepared
 from gradmask.evaluate.results import ArmResult
 from gradmask.evaluate.run import measure, sample
+from gradmask.evidence.amounts import measures_of
 from gradmask.files import write_whole
-from gradmask.train.amounts import measures_of
-from gradmask.train.arms import ARMS, is_routed, partition_of
+from gradmask.recipe.arms import ARMS, is_routed, partition_of
+from gradmask.recipe.spec import Recipe
 from gradmask.train.folder import RunFolder
 from gradmask.train.log import RunLog
-from gradmask.train.recipe import Recipe
 from gradmask.train.trained import curve, parameters_of
 
 LOSSES = ("sequences", "batch_size", "calibration_steps", "alpha", "beta", "samples", "sample_tokens")

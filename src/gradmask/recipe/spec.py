@@ -31,7 +31,7 @@ ArmName = Literal[
     "task_vector",
     "last_layers",
 ]
-"""What the arms are is told by `gradmask.train.arms.ARMS`."""
+"""What the arms are is told by `gradmask.recipe.arms.ARMS`."""
 DEFAULT_ARMS: tuple[ArmName, ...] = ("gradmask", "no_filter", "filter", "perfect_filter")
 
 COMPARED: tuple[ArmName, ...] = get_args(ArmName)

@@ -8,8 +8,8 @@ from typing import Any
 from gradmask.baselines.names import METHODS
 from gradmask.data.spec import DataSpec
 from gradmask.errors import did_you_mean
-from gradmask.train.problems import Problem, shown
-from gradmask.train.recipe import CompareSpec, ModelSpec, PartitionSpec, TrainSpec
+from gradmask.recipe.problems import Problem, shown
+from gradmask.recipe.spec import CompareSpec, ModelSpec, PartitionSpec, TrainSpec
 
 RESERVED = ("retain", "joint", "unlabeled")
 BUDGETS = ("steps", "epochs", "tokens")

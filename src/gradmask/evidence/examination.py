@@ -20,14 +20,14 @@ from gradmask.evaluate.material import Material, gather
 from gradmask.evaluate.names import ATTACKS, OF_A_MODEL, Measure
 from gradmask.evaluate.results import ArmResult
 from gradmask.evaluate.suite import SuiteSettings, examine
+from gradmask.evidence.amounts import suite_of
+from gradmask.evidence.losses import arm_losses
+from gradmask.evidence.pace import Pace
 from gradmask.files import write_whole
-from gradmask.train.amounts import suite_of
-from gradmask.train.arm_losses import arm_losses
-from gradmask.train.arms import BASELINE, TWIN, is_routed
+from gradmask.recipe.arms import BASELINE, TWIN, is_routed
+from gradmask.recipe.spec import Recipe
 from gradmask.train.checkpoints import sha256
 from gradmask.train.folder import RunFolder
-from gradmask.train.pace import Pace
-from gradmask.train.recipe import Recipe
 from gradmask.train.trained import trained_model
 
 

@@ -14,13 +14,13 @@ from gradmask.data.arrow import column
 from gradmask.evaluate.findings import Findings
 from gradmask.evaluate.names import MEASURES, OF_A_MODEL
 from gradmask.evaluate.results import Results, read_results
-from gradmask.train import evidence, examination
-from gradmask.train.amounts import suite_of
-from gradmask.train.comparison import compute
-from gradmask.train.evidence import attack_run, changed_recipe, evaluate_run
-from gradmask.train.examination import Job, jobs
+from gradmask.evidence import evaluating, examination
+from gradmask.evidence.amounts import suite_of
+from gradmask.evidence.comparison import compute
+from gradmask.evidence.evaluating import attack_run, changed_recipe, evaluate_run
+from gradmask.evidence.examination import Job, jobs
+from gradmask.evidence.ladder import Ladder, forget_tokens, rung_data
 from gradmask.train.folder import RunFolder
-from gradmask.train.ladder import Ladder, forget_tokens, rung_data
 from gradmask.train.run import Run, train
 
 ARMS = ["gradmask", "no_filter", "filter", "perfect_filter"]
@@ -114,8 +114,8 @@ def test_tasks_are_run_on_every_model(trained: Path, monkeypatch: pytest.MonkeyP
         asked.append(given)
         return {"quiz": {"acc": 0.5}}
 
-    monkeypatch.setattr(evidence, "require_harness", lambda: None)
-    monkeypatch.setattr(evidence, "evaluate_tasks", harness)
+    monkeypatch.setattr(evaluating, "require_harness", lambda: None)
+    monkeypatch.setattr(evaluating, "evaluate_tasks", harness)
     changes = ["evaluate.measures=[]", "evaluate.tasks=[quiz]", "evaluate.tasks_limit=3", "evaluate.tasks_path=here"]
     found = evaluate_run(RunFolder(trained), changes=changes)
     assert set(found.findings.tasks) == {"gradmask/full", "gradmask/removed", *ARMS[1:]}

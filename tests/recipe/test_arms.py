@@ -14,10 +14,10 @@ from tests.train.tiny_run import tiny_recipe
 import gradmask as gm
 from gradmask.data.arms import ARMS as TRAINING_SETS
 from gradmask.errors import GradmaskError
-from gradmask.train.arms import ARMS, is_routed, partition_of
-from gradmask.train.evidence import evaluate_run
+from gradmask.evidence.evaluating import evaluate_run
+from gradmask.recipe.arms import ARMS, is_routed, partition_of
+from gradmask.recipe.spec import ArmName
 from gradmask.train.folder import RunFolder
-from gradmask.train.recipe import ArmName
 from gradmask.train.run import Run, train, unlearn_arm
 
 

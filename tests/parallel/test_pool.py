@@ -12,13 +12,13 @@ import pytest
 import yaml
 from tests.train.tiny_run import tiny_data, tiny_recipe
 
+from gradmask.parallel.pool import run_side_by_side
+from gradmask.parallel.tasks import tasks_of
 from gradmask.train.display import Display
 from gradmask.train.failures import RunError
 from gradmask.train.folder import RunFolder
 from gradmask.train.run import train
-from gradmask.train.side_by_side import run_side_by_side
 from gradmask.train.stopping import Stopper
-from gradmask.train.tasks import tasks_of
 
 ARMS = "arms=[gradmask, simnpo, perfect_filter, no_filter]"
 MEASURED = ("evaluate.measures=[compute, relearning, leakage]", "evaluate.ladder=[0.5]")

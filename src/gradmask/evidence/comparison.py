@@ -16,12 +16,12 @@ from gradmask.evaluate.measures.two_sided import over_unlearning
 from gradmask.evaluate.names import Measure
 from gradmask.evaluate.results import ArmResult, DomainResult, read_results
 from gradmask.evaluate.run import measure
-from gradmask.train.amounts import measures_of
-from gradmask.train.arms import BASELINE, TWIN
+from gradmask.evidence.amounts import measures_of
+from gradmask.evidence.ladder import Ladder, forget_tokens
+from gradmask.recipe.arms import BASELINE, TWIN
+from gradmask.recipe.spec import Recipe
 from gradmask.train.examples import total_steps
 from gradmask.train.folder import RunFolder
-from gradmask.train.ladder import Ladder, forget_tokens
-from gradmask.train.recipe import Recipe
 from gradmask.train.trained import trained_model
 
 Progress = Callable[[str], None]

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing as mp
 import os
-import signal
-import sys
 import time
-import traceback
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
 
-import torch
-
-from gradmask.errors import GradmaskError
+from gradmask.parallel.tasks import Task, tasks_of
+from gradmask.parallel.worker import Outcome, begin, work
+from gradmask.recipe.spec import Recipe
 from gradmask.train.display import Display
 from gradmask.train.failures import Interrupted, RunError
 from gradmask.train.folder import RunFolder
-from gradmask.train.quiet import quiet
-from gradmask.train.recipe import Recipe
 from gradmask.train.run import require_one_process
 from gradmask.train.stopping import Stopper
-from gradmask.train.tasks import Task, do, tasks_of
 
-SECONDS = 60.0
-"""Between two lines about one piece of work, unless it trains: what is said then is rare."""
 STOPPING = "stopping: each process finishes its step and saves a checkpoint; once more stops at once"
-_stop: Any = None
-"""In a worker: the event that asks it to stop."""
 
 
 def run_side_by_side(
@@ -70,14 +57,6 @@ def run_side_by_side(
         _Pool([task for recipe in recipes for task in tasks_of(recipe, measured)], display).work(jobs)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a piece: ``problem`` is empty where it is done; ``memory``: it failed for want of that."""
-
-    problem: str = ""
-    memory: bool = False
-
-
 class _Pool:
     """The tasks that are left, those in work, and what became of the others."""
 
@@ -92,7 +71,7 @@ class _Pool:
         self.jobs, context = jobs, mp.get_context("spawn")
         stop = context.Event()
         threads = max(1, (os.cpu_count() or 1) // jobs)
-        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(stop, threads))
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=begin, initargs=(stop, threads))
         try:
             self._share_out(pool)
         except Interrupted as asked:
@@ -116,7 +95,7 @@ class _Pool:
         began = time.monotonic()
         while self.left or running:
             for task in self._ready()[: max(0, self.jobs - len(running))]:
-                running[pool.submit(_work, self.left.pop(task.name))] = (task, time.monotonic())
+                running[pool.submit(work, self.left.pop(task.name))] = (task, time.monotonic())
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -161,69 +140,3 @@ class _Pool:
 def _kill() -> None:
     for process in mp.active_children():
         process.kill()
-
-
-def _begin(stop: Any, threads: int) -> None:
-    """In a new worker: signals are the first process's business."""
-    global _stop
-    _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(threads)
-
-
-def _work(task: Task) -> Outcome:
-    """Do a task in a worker."""
-    stopper = _Asked()
-    try:
-        with quiet():
-            do(task, _Lines(task.title, stopper, 0 if task.kind == "train" else SECONDS), stopper)
-    except GradmaskError as error:
-        return Outcome(str(error))
-    except Interrupted:
-        return Outcome("stopped")
-    except Exception as error:  # the pieces of other runs go on
-        if not _memory(error):
-            traceback.print_exc()
-        return Outcome(f"{type(error).__name__}: {error}", _memory(error))
-    finally:
-        _give_back()
-    return Outcome()
-
-
-def _memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _give_back() -> None:
-    """The memory that this process keeps for itself, on a GPU that others use, too."""
-    gc.collect()
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
-
-
-class _Asked(Stopper):
-    """Stops when the first process says so, or is gone."""
-
-    @property
-    def requested(self) -> int | None:  # type: ignore[override]
-        parent = mp.parent_process()
-        gone = parent is not None and not parent.is_alive()
-        return signal.SIGTERM if gone or (_stop is not None and _stop.is_set()) else None
-
-    @requested.setter
-    def requested(self, number: int | None) -> None:
-        pass
-
-
-class _Lines(Display):
-    """What the user should know, as lines under the piece's name; between them work can be stopped."""
-
-    def __init__(self, name: str, stopper: Stopper, every: float) -> None:
-        self.name, self.stopper, self.every, self.said = name, stopper, every, time.monotonic()
-
-    def message(self, text: str) -> None:
-        if (number := self.stopper.requested) is not None:
-            raise Interrupted(number)
-        if time.monotonic() - self.said >= self.every:
-            self.said = time.monotonic()
-            print(f"{self.name}: {text}", file=sys.stderr, flush=True)

@@ -10,10 +10,10 @@ import yaml
 from tests.train.tiny_run import tiny_data
 
 from gradmask.errors import GradmaskError
+from gradmask.recipe.loading import demo_recipe, load_recipe, make_recipe
+from gradmask.recipe.problems import RecipeError
+from gradmask.recipe.yamls import parse_yaml
 from gradmask.train.folder import as_yaml, changes
-from gradmask.train.loading import demo_recipe, load_recipe, make_recipe
-from gradmask.train.problems import RecipeError
-from gradmask.train.yamls import parse_yaml
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 

@@ -8,7 +8,7 @@ from typing import Any
 from gradmask.evaluate.calibration import CalibrationSettings
 from gradmask.evaluate.run import Measures
 from gradmask.evaluate.suite import PRESETS, SuiteSettings
-from gradmask.train.recipe import EvaluateSpec
+from gradmask.recipe.spec import EvaluateSpec
 
 
 def measures_of(spec: EvaluateSpec) -> Measures:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from gradmask.errors import GradmaskError
-from gradmask.train.problems import Problem, shown
+from gradmask.recipe.problems import Problem, shown
 
 _BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
 

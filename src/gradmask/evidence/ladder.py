@@ -22,9 +22,9 @@ from gradmask.data import prepare
 from gradmask.data.arrow import column, picked
 from gradmask.data.fingerprint import fingerprint_of
 from gradmask.data.spec import DataSpec
+from gradmask.recipe.spec import Recipe
 from gradmask.train.display import Display
 from gradmask.train.folder import ArmFolder, RunFolder
-from gradmask.train.recipe import Recipe
 from gradmask.train.run import Run, train_arm
 from gradmask.train.stopping import Stopper
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gradmask.train.pace import Pace
+from gradmask.evidence.pace import Pace
 
 
 class Clock:

@@ -1,13 +1,12 @@
-"""From a recipe to a model, cut into its groups."""
+"""What only a try tells of a recipe: whether its model can be built and cut, and what this machine can do."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any, cast
+from dataclasses import fields
+from typing import Any
 
 import torch
-from torch import nn
-from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, set_seed
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -17,51 +16,10 @@ from transformers.models.auto.modeling_auto import (
 import gradmask as gm
 from gradmask.data.spec import DataSpec
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.policy import resolve_policy
-from gradmask.train.problems import Problem
-from gradmask.train.quiet import quiet
-from gradmask.train.recipe import GroupSpec, ModelSpec, PartitionSpec, Recipe, TrainSpec
-
-FILLED_IN = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
-
-
-def new_model(recipe: Recipe, tokenizer: Any) -> PreTrainedModel:
-    """The whole model before training: the same weights for every arm, by the recipe's seed.
-
-    Raises:
-        GradmaskError: a pretrained model that cannot be opened, or whose vocabulary is smaller than the tokenizer's.
-    """
-    set_seed(recipe.train.seed)
-    if recipe.model.pretrained is not None:
-        model = _pretrained(recipe.model.pretrained)
-        rows = cast(nn.Embedding, model.get_input_embeddings()).num_embeddings
-        if rows < len(tokenizer):
-            raise GradmaskError(
-                f"{recipe.model.pretrained} has {rows} embeddings, but the tokenizer has {len(tokenizer)} tokens: "
-                f"give the model's own with data.tokenizer.path={recipe.model.pretrained}"
-            )
-        return model
-    assert recipe.model.config is not None
-    return AutoModelForCausalLM.from_config(_config(recipe.model.config, _token_ids(tokenizer)))
-
-
-def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -> PreTrainedModel:
-    """`gradmask.partition` as a recipe says it."""
-    pieces = {name: _piece(group) for name, group in partition.groups.items()}
-    own = partition.self_labeling
-    labeling = gm.SelfLabeling(**own.model_dump(exclude={"labeled_first"})) if own else False
-    policy = resolve_policy(partition.policy)
-    if partition.rehearsal is not None:
-        policy = replace(policy, rehearsal=partition.rehearsal)
-    return gm.partition(
-        model, pieces, partition.joint, policy, seed, labeling, exact=partition.exact, base=partition.base
-    )
-
-
-def _piece(group: GroupSpec) -> gm.Slice | gm.Adapter:
-    if group.adapter is not None:
-        return gm.Adapter(**group.adapter.model_dump())
-    return gm.Slice(**group.model_dump(exclude={"adapter"}))
+from gradmask.quiet import quiet
+from gradmask.recipe.build import config_of, cut_model, last_line, pretrained_config
+from gradmask.recipe.problems import Problem
+from gradmask.recipe.spec import ModelSpec, PartitionSpec, TrainSpec
 
 
 @quiet()
@@ -71,13 +29,13 @@ def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | 
         return problems
     key = "model.config" if model.config is not None else "model.pretrained"
     try:
-        config = _config(model.config, {}) if model.config is not None else _pretrained_config(str(model.pretrained))
+        config = config_of(model.config, {}) if model.config is not None else pretrained_config(str(model.pretrained))
         with torch.device("meta"):
             built = AutoModelForCausalLM.from_config(config)
     except GradmaskError as error:
         return [Problem(key, str(error))]
     except Exception as error:  # transformers and its validators raise errors of many types for one cause: the config
-        return [Problem(key, f"no causal language model can be built from this: {_last_line(error)}")]
+        return [Problem(key, f"no causal language model can be built from this: {last_line(error)}")]
     problems = _length_problems(config, data)
     try:
         cut_model(built, partition)
@@ -135,34 +93,3 @@ def _length_problems(config: PreTrainedConfig, data: DataSpec | None) -> list[Pr
             "data.sequence_length", f"given {data.sequence_length}, needed: at most the model's {longest} positions"
         )
     ]
-
-
-def _config(given: dict[str, Any], filled_in: dict[str, int | None]) -> PreTrainedConfig:
-    values = {key: value for key, value in given.items() if key != "model_type"}
-    return AutoConfig.for_model(given["model_type"], **{**filled_in, **values})
-
-
-def _token_ids(tokenizer: Any) -> dict[str, int | None]:
-    return {"vocab_size": len(tokenizer), **{name: getattr(tokenizer, name, None) for name in FILLED_IN[1:]}}
-
-
-def _pretrained_config(name: str) -> PreTrainedConfig:
-    try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise GradmaskError(f"{name} cannot be opened: {_last_line(error)}") from None
-
-
-def _pretrained(name: str) -> PreTrainedModel:
-    _pretrained_config(name)
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise GradmaskError(f"{name} cannot be opened: {_last_line(error)}") from None
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradmask.baselines.names import METHODS
-from gradmask.train.recipe import GroupSpec, PartitionSpec, Recipe
+from gradmask.recipe.spec import GroupSpec, PartitionSpec, Recipe
 
 BASELINE, TWIN = "no_filter", "perfect_filter"
 """The level that removal is measured from, and the model that never saw the domain."""

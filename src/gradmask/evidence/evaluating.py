@@ -15,18 +15,18 @@ from gradmask.evaluate.results import ArmResult, Results, read_results, write_re
 from gradmask.evaluate.run import HISTOGRAM_EDGES
 from gradmask.evaluate.tasks import evaluate_tasks, require_harness
 from gradmask.evaluate.views import views
-from gradmask.train.amounts import suite_of
-from gradmask.train.arm_losses import LOSSES as LOSSES
-from gradmask.train.comparison import compare, series_name
-from gradmask.train.examination import Examination, jobs, weight
+from gradmask.evidence.amounts import suite_of
+from gradmask.evidence.comparison import compare, series_name
+from gradmask.evidence.examination import Examination, jobs, weight
+from gradmask.evidence.losses import LOSSES as LOSSES
+from gradmask.evidence.pace import Pace
+from gradmask.quiet import quiet
+from gradmask.recipe.loading import make_recipe
+from gradmask.recipe.spec import EvaluateSpec, Recipe
+from gradmask.recipe.yamls import read_mapping
 from gradmask.train.folder import RunFolder
-from gradmask.train.loading import make_recipe
-from gradmask.train.pace import Pace
-from gradmask.train.quiet import quiet
-from gradmask.train.recipe import EvaluateSpec, Recipe
 from gradmask.train.run import Run
 from gradmask.train.trained import trained_model as trained_model
-from gradmask.train.yamls import read_mapping
 
 Tell = Callable[[str], None]
 

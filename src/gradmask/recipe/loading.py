@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from gradmask.train.checks import cross_checks
-from gradmask.train.problems import Problem, RecipeError, from_validation
-from gradmask.train.recipe import Recipe
-from gradmask.train.yamls import override, parse_yaml, read_mapping
+from gradmask.recipe.checks import cross_checks
+from gradmask.recipe.problems import Problem, RecipeError, from_validation
+from gradmask.recipe.spec import Recipe
+from gradmask.recipe.yamls import override, parse_yaml, read_mapping
 
 
 def load_recipe(path: str | Path, changes: Sequence[str] = (), trial: bool = True) -> Recipe:
@@ -32,7 +32,7 @@ def load_recipe(path: str | Path, changes: Sequence[str] = (), trial: bool = Tru
 
 def demo_recipe(changes: Sequence[str] = (), trial: bool = True) -> Recipe:
     """The recipe of ``gradmask demo``, shipped inside the package."""
-    text = resources.files("gradmask.train").joinpath("recipes/demo.yaml").read_text(encoding="utf-8")
+    text = resources.files("gradmask.recipe").joinpath("demo.yaml").read_text(encoding="utf-8")
     return make_recipe(parse_yaml(text, "demo.yaml"), "the demo's recipe", changes, trial)
 
 
@@ -83,7 +83,7 @@ def _valid_parts(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trial(parts: Mapping[str, Any], model: bool) -> list[Problem]:
-    from gradmask.train.build import machine_problems, trial_problems
+    from gradmask.recipe.trial import machine_problems, trial_problems
 
     found = machine_problems(parts["train"]) if "train" in parts else []
     if model and "model" in parts and "partition" in parts:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from gradmask.evaluate.names import OF_A_MODEL
-from gradmask.train.arms import ARMS, BASELINE, TWIN
-from gradmask.train.comparison import ladder_of
+from gradmask.evidence.comparison import ladder_of
+from gradmask.evidence.evaluating import evaluate_run
+from gradmask.evidence.examination import Examination, jobs, weight
+from gradmask.evidence.pace import Pace
+from gradmask.recipe.arms import ARMS, BASELINE, TWIN
+from gradmask.recipe.spec import Recipe
 from gradmask.train.display import Display
-from gradmask.train.evidence import evaluate_run
-from gradmask.train.examination import Examination, jobs, weight
 from gradmask.train.folder import RunFolder
-from gradmask.train.pace import Pace
-from gradmask.train.recipe import Recipe
 from gradmask.train.run import Run, train_arm, unlearn_arm
 from gradmask.train.stopping import Stopper
 
@@ -82,7 +82,7 @@ def do(task: Task, display: Display, stopper: Stopper) -> None:
     """Do a piece. The caller holds the run's folder.
 
     Raises:
-        GradmaskError: see `gradmask.train.run.train` and `gradmask.train.evidence.evaluate_run`.
+        GradmaskError: see `gradmask.train.run.train` and `gradmask.evidence.evaluating.evaluate_run`.
         Interrupted: ``stopper`` was asked to stop.
     """
     folder = RunFolder.of(task.recipe)

@@ -1,0 +1,1 @@
+"""The pieces that runs consist of, and the processes that share them."""
