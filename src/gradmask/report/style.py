@@ -39,6 +39,12 @@ OTHERS = tuple(
         [("#a8457f", "#e08cbd"), ("#7a5cc0", "#b49cf0"), ("#b5402c", "#f08672"), ("#6b6b1f", "#c4c45a")]
     )
 )
+KNOWN = (
+    *("npo", "gradient_difference", "rmu", "simnpo", "sgtm", "gram", "gradient_routing", "memorization_sinks"),
+    *("filter_strict", "inexact", "task_vector", "gradient_ascent", "last_layers", "activation_masking", "sgtm_joint"),
+)
+"""Arms that share the other colours, in turn; those of one colour have different markers."""
+MARKERS = "s^vP"
 INK, SOFT, LINE, PAPER = "#1d2430", "#5c6675", "#e1e5ec", "#fefefe"
 _VARIABLES = {
     INK: "--ink",
@@ -85,8 +91,10 @@ def look_of(series: str) -> Look:
     """The look of an arm (``no_filter``) or of one of its models (``gradmask/removed``); the same one every time."""
     if series in LOOKS:
         return LOOKS[series]
-    variable, light, dark = OTHERS[sum(map(ord, series)) % len(OTHERS)]
-    return Look(series.replace("_", " ").replace("/", ", "), variable, light, dark)
+    arm = series.split("/")[0]
+    number = KNOWN.index(arm) if arm in KNOWN else sum(map(ord, series)) % (len(OTHERS) * len(MARKERS))
+    variable, light, dark = OTHERS[number % len(OTHERS)]
+    return Look(series.replace("_", " ").replace("/", ", "), variable, light, dark, MARKERS[number // len(OTHERS)])
 
 
 def color_of(series: str) -> str:
