@@ -21,7 +21,7 @@ TIERS = [
     {"routing"},
     {"selflabeling"},
     {"manifest"},
-    {"recomputation", "zero_gradients", "fused_head"},
+    {"recomputation", "zero_gradients", "fused_head", "rehearsal"},
     {"distributed"},
     {"forward"},
     {"model"},

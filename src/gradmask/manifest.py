@@ -64,6 +64,7 @@ class PolicyEntry(_Strict):
     joint: list[str] = []
     run_one_other: float = 0.0
     rehearsal: float = 0.0
+    rehearsal_weight: float = 1.0
 
     @classmethod
     def of(cls, policy: Policy) -> PolicyEntry:
@@ -74,11 +75,12 @@ class PolicyEntry(_Strict):
             joint=list(policy.joint),
             run_one_other=policy.run_one_other,
             rehearsal=policy.rehearsal,
+            rehearsal_weight=policy.rehearsal_weight,
         )
 
     def policy(self) -> Policy:
         rows = {r: {c: Cell(*x) for c, x in cells.items()} for r, cells in self.rows.items()}
-        return Policy(self.name, rows, tuple(self.joint), self.run_one_other, self.rehearsal)
+        return Policy(self.name, rows, tuple(self.joint), self.run_one_other, self.rehearsal, self.rehearsal_weight)
 
 
 class SelfLabelingEntry(_Strict):

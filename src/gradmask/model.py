@@ -38,6 +38,7 @@ from gradmask.partitioning import (
 )
 from gradmask.policy import Policy, resolve_policy
 from gradmask.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
+from gradmask.rehearsal import check_weight, stop_weighing, weigh
 from gradmask.routing import UNLABELED, Router, label_ids
 from gradmask.selflabeling import SelfLabeler, SelfLabeling
 
@@ -170,6 +171,7 @@ def partition(
         raise GradmaskError(f"base={base!r}: give 'learning' or 'frozen'")
     table = resolve_policy(policy)
     _check_adapters_fit(slices, table)
+    check_weight(model, table)
     shared = [*joint, *(p for p in table.joint if p not in joint)]
     record = cut(model, _architecture(model, architecture), slices, shared, units, freeze=base == "frozen")
     record.joint = tuple(joint)
@@ -180,6 +182,7 @@ def partition(
     namespace = {"forward": RoutedForward(cls.forward), "gradmask_plain": cls, "__module__": cls.__module__}
     model.__class__ = type(cls.__name__, (Partitioned, cls), namespace)
     wrap_checkpointing(model, record.board)
+    weigh(model, router)
     logger.info("%s", coverage(model))
     return model
 
@@ -193,6 +196,7 @@ def unpartition(model: PreTrainedModel) -> PreTrainedModel:
     del model.gradmask
     del model.config.data_labels  # type: ignore[missing-attribute]
     unwrap_checkpointing(model)
+    stop_weighing(model)
     return model
 
 

@@ -11,6 +11,7 @@ Sources of the built-in tables: the seed (`equation_only`); Shilov et al., arXiv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -51,6 +52,8 @@ class Policy:
         run_one_other: on a ``retain`` example, the probability that one removable group, drawn at random, runs too.
         rehearsal: the probability that a ``retain`` example is routed as an example of one removable group, drawn at
             random: the group learns to leave alone what is not its own, which the full model needs, and nothing else does.
+        rehearsal_weight: what a rehearsed example's loss counts, for what learns from it; ``1 / rehearsal`` makes the share
+            stand for all (see `gradmask.rehearsal`).
     """
 
     name: str
@@ -58,6 +61,7 @@ class Policy:
     joint: tuple[str, ...] = ()
     run_one_other: float = 0.0
     rehearsal: float = 0.0
+    rehearsal_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for row, cells in self.rows.items():
@@ -67,6 +71,8 @@ class Policy:
                 if column not in COLUMNS:
                     raise GradmaskError(f"policy {self.name!r}: unknown column {column!r}; one of {', '.join(COLUMNS)}")
         Cell(runs=self.run_one_other, learns=self.rehearsal)
+        if not 0.0 < self.rehearsal_weight < math.inf:
+            raise GradmaskError(f"rehearsal_weight is a number above 0, got {self.rehearsal_weight!r}")
 
     def cell(self, row: str, column: str) -> Cell:
         """The cell of a row and a column."""
@@ -87,7 +93,8 @@ class Policy:
         if self.run_one_other:
             notes.append(f"on retain, one random removable group runs with probability {self.run_one_other:g}")
         if self.rehearsal:
-            notes.append(f"retain is routed as one random removable group with probability {self.rehearsal:g}")
+            weight = f", and counts {self.rehearsal_weight:g} times" if self.rehearsal_weight != 1.0 else ""
+            notes.append(f"retain is routed as one random removable group with probability {self.rehearsal:g}{weight}")
         return "\n".join([f"policy {self.name}", *lines, *notes])
 
 

@@ -43,11 +43,14 @@ class Router:
         self.draws = 0
         self.seen: set[int] = set()
         """The labels that were routed since somebody last emptied this; see `gradmask.train.guards`."""
+        self.weights: Tensor | None = None
+        """What each example, or token, of the current call counts in the loss; None: one each. See `gradmask.rehearsal`."""
         self.share = (0, 1)
         """This process, of how many that share a batch: each takes its part of one stream of draws."""
 
     def route(self, data_labels: DataLabels | None, batch: int, training: bool) -> Route:
         """The route for one forward pass over ``batch`` examples."""
+        self.weights = None
         if data_labels is None:
             return self.board.compose({}, {}, {})
         labels = self.encode(data_labels, batch)
@@ -157,7 +160,10 @@ class Router:
 
     def _rehearse(self, labels: Tensor, draw: Draw) -> Tensor:
         chosen = self._random_group(labels, draw, self.policy.rehearsal)
-        return torch.where((labels == 0) & (chosen > 0), chosen, labels)
+        rehearsed = (labels == 0) & (chosen > 0)
+        if self.policy.rehearsal_weight != 1.0:
+            self.weights = torch.where(rehearsed, self.policy.rehearsal_weight, 1.0)
+        return torch.where(rehearsed, chosen, labels)
 
     def _run_one_other(self, runs: dict[str, Flag], labels: Tensor, draw: Draw) -> None:
         chosen = self._random_group(labels, draw, self.policy.run_one_other)

@@ -39,7 +39,7 @@ class Arm:
         changes = dict(self.changes)
         if self.published:
             groups = {name: group.model_copy(update=_without_tables(group)) for name, group in spec.groups.items()}
-            added = {"self_labeling": None, "rehearsal": 0.0, "distinctive_words": None}
+            added = {"self_labeling": None, "rehearsal": 0.0, "rehearsal_weight": None, "distinctive_words": None}
             changes = {"groups": groups} | added | changes
         return spec.model_copy(update=changes)
 

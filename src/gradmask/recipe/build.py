@@ -45,6 +45,8 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     policy = resolve_policy(partition.policy)
     if partition.rehearsal is not None:
         policy = replace(policy, rehearsal=partition.rehearsal)
+    if partition.rehearsal_weight is not None:
+        policy = replace(policy, rehearsal_weight=partition.rehearsal_weight)
     return gm.partition(
         model, pieces, partition.joint, policy, seed, labeling, exact=partition.exact, base=partition.base
     )

@@ -134,6 +134,9 @@ class PartitionSpec(_Part):
         lt=1,
         description="share of the retain examples that teach a random group instead; null: the policy's",
     )
+    rehearsal_weight: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="what a rehearsed example's loss counts; null: the policy's"
+    )
     distinctive_words: float | None = Field(
         None,
         gt=1,
