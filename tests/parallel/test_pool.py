@@ -6,14 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
 from tests.train.tiny_run import tiny_data, tiny_recipe
 
-from gradmask.parallel.pool import run_side_by_side
-from gradmask.parallel.tasks import tasks_of
+from gradmask.parallel.pool import _Pool, run_side_by_side
+from gradmask.parallel.tasks import Task, tasks_of
+from gradmask.parallel.worker import Outcome, work
 from gradmask.train.display import Display
 from gradmask.train.failures import RunError
 from gradmask.train.folder import RunFolder
@@ -67,6 +71,65 @@ def test_the_same_bits_as_one_after_the_other(tmp_path: Path) -> None:
     times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")}
     run_side_by_side([many], 2, False, said, Stopper())
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")} == times, "nothing is done twice"
+
+
+class AtOnce:
+    """In the place of the processes: says at once what a script has for the piece, and remembers what was asked at a time."""
+
+    def __init__(self, script: dict[str, list[Outcome]]) -> None:
+        self.script, self.asked = script, []
+
+    def submit(self, work: Any, task: Task) -> Future[Outcome]:
+        self.asked.append(task.title.split(" ", 1)[1])
+        future: Future[Outcome] = Future()
+        future.set_result(self.script.get(self.asked[-1], [Outcome()]).pop(0))
+        return future
+
+
+def shared_out(tmp_path: Path, jobs: int, script: dict[str, list[Outcome]]) -> tuple[_Pool, AtOnce, Said]:
+    said, at_once = Said(), AtOnce(script)
+    pool = _Pool(tasks_of(tiny_recipe(tmp_path, ARMS), measured=False), said)
+    pool.jobs = jobs
+    pool._share_out(at_once)
+    return pool, at_once, said
+
+
+def test_where_memory_runs_out_the_piece_is_done_again_with_one_process_fewer(tmp_path: Path) -> None:
+    out = Outcome("OutOfMemoryError: CUDA out of memory", memory=True)
+    pool, at_once, said = shared_out(tmp_path, 3, {"train gradmask": [out, Outcome()]})
+    assert at_once.asked.count("train gradmask") == 2
+    assert pool.jobs == 2
+    assert not pool.failed
+    assert len(pool.done) == pool.total
+    assert any("it is done again, with 2 at a time" in line for line in said.lines)
+
+
+def test_a_piece_that_finds_no_memory_alone_has_failed(tmp_path: Path) -> None:
+    out = Outcome("OutOfMemoryError: CUDA out of memory", memory=True)
+    pool, at_once, _ = shared_out(tmp_path, 2, {"train no_filter": [out, out]})
+    assert at_once.asked.count("train no_filter") == 2
+    assert "unlearn simnpo" not in at_once.asked, "it starts from no filter"
+    assert sorted(text for text in pool.failed.values()) == [
+        "OutOfMemoryError: CUDA out of memory",
+        "not begun, since what it needs failed",
+    ]
+    assert {"train gradmask", "train perfect_filter"} <= set(at_once.asked)
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [(MemoryError(), True), (torch.OutOfMemoryError("CUDA out of memory"), True), (ValueError("no"), False)],
+)
+def test_any_error_is_the_pieces_own(
+    error: Exception, memory: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("gradmask.parallel.worker.do", fails)
+    outcome = work(tasks_of(tiny_recipe(tmp_path, ARMS), measured=False)[0])
+    assert outcome == Outcome(f"{type(error).__name__}: {error}", memory)
+    assert ("Traceback" in capsys.readouterr().err) is not memory, "an unexpected error can be looked into"
 
 
 def test_a_failure_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
