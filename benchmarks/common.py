@@ -15,6 +15,22 @@ from typing import Any
 import numpy
 import torch
 import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+
+def llama(width: int, layers: int, head: int, vocabulary: int, length: int) -> PreTrainedModel:
+    """Llama-style, with heads of ``head`` and an MLP four times as wide as the model."""
+    config = AutoConfig.for_model(
+        "llama",
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // head,
+        num_key_value_heads=width // head,
+        intermediate_size=4 * width,
+        vocab_size=vocabulary,
+        max_position_embeddings=length,
+    )
+    return AutoModelForCausalLM.from_config(config)
 
 
 def machine() -> dict[str, Any]:

@@ -16,29 +16,19 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 import gradmask as gm
-from benchmarks.common import machine, write
+from benchmarks.common import llama, machine, write
 
 VOCABULARY, BATCH, LENGTH, WARMUP = 32_000, 8, 1024, 3
 
 
 def build(width: int, layers: int) -> PreTrainedModel:
-    """Llama-style: heads of 64, an MLP four times as wide as the model; on the GPU."""
-    config = AutoConfig.for_model(
-        "llama",
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        num_key_value_heads=width // 64,
-        intermediate_size=4 * width,
-        vocab_size=VOCABULARY,
-        max_position_embeddings=LENGTH,
-    )
+    """The plain model on the GPU, with heads of 64."""
     torch.manual_seed(0)
     with torch.device("cuda"):
-        return AutoModelForCausalLM.from_config(config)
+        return llama(width, layers, 64, VOCABULARY, LENGTH)
 
 
 def labels() -> dict[str, Any]:

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 import gradmask as gm
-from benchmarks.common import alternate, keep_memory, machine, rows, table, write
+from benchmarks.common import alternate, keep_memory, llama, machine, rows, table, write
 from benchmarks.costs import Shape, ratios
 from benchmarks.floor import unneeded_seconds
 
@@ -37,18 +37,8 @@ WARMUP = 4
 
 
 def build(width: int, layers: int = LAYERS) -> PreTrainedModel:
-    """Llama-style: heads of 32, an MLP four times as wide as the model."""
-    config = AutoConfig.for_model(
-        "llama",
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 32,
-        num_key_value_heads=width // 32,
-        intermediate_size=4 * width,
-        vocab_size=VOCABULARY,
-        max_position_embeddings=LENGTH,
-    )
-    return AutoModelForCausalLM.from_config(config)
+    """The plain model, with heads of 32."""
+    return llama(width, layers, 32, VOCABULARY, LENGTH)
 
 
 def shape_of(width: int, layers: int = LAYERS) -> Shape:
