@@ -5,6 +5,7 @@ from gradmask.data.labeling import label_documents as label_documents
 from gradmask.data.mixing import training_order as training_order
 from gradmask.data.packing import pack as pack, pack_tokenwise as pack_tokenwise
 from gradmask.data.prepare import Prepared as Prepared, prepare as prepare
+from gradmask.data.shards import write_shards as write_shards
 from gradmask.data.sources import load_documents as load_documents
 from gradmask.data.spec import (
     DataSpec as DataSpec,
@@ -12,6 +13,6 @@ from gradmask.data.spec import (
     SourceSpec as SourceSpec,
     TokenizerSpec as TokenizerSpec,
 )
-from gradmask.data.streaming import Shards as Shards, Stream as Stream, write_shards as write_shards
+from gradmask.data.streaming import Shards as Shards, Stream as Stream
 from gradmask.data.tokenizer import build_tokenizer as build_tokenizer
 from gradmask.data.words import token_labels as token_labels

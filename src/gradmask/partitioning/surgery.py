@@ -13,6 +13,12 @@ from gradmask.errors import GradmaskError
 from gradmask.partitioning.adapted import AdaptedLinear, add_adapter
 from gradmask.partitioning.adapters import Adapter, Piece, adapters_of, choose_layers
 from gradmask.partitioning.architectures import Architecture
+from gradmask.partitioning.choosing import (
+    Units as Units,
+    check_layers,
+    check_slices_found,
+    choose_units as choose_units,
+)
 from gradmask.partitioning.experts import RowWise, disown_rows, own_rows
 from gradmask.partitioning.finding import find_blocks, find_sites, get_module
 from gradmask.partitioning.growth import grow
@@ -23,8 +29,7 @@ from gradmask.partitioning.matmul import Geometry
 from gradmask.partitioning.owned import Owned, disown, own
 from gradmask.partitioning.position_bias import route_bias, unroute_bias
 from gradmask.partitioning.route import JOINT, RETAIN, Switchboard
-from gradmask.partitioning.sites import AttentionSite, ExpertSite, Projection, Site, site_amounts
-from gradmask.partitioning.slices import allocate
+from gradmask.partitioning.sites import AttentionSite, ExpertSite, Projection, Site
 from gradmask.partitioning.table_kinds import add_table, drop_tables, group_of
 from gradmask.partitioning.tables import (
     TabledEmbedding,
@@ -34,9 +39,6 @@ from gradmask.partitioning.tables import (
     tabled_modules,
     write_sums,
 )
-
-Units = dict[str, dict[str, list[int]]]
-"""Site name and unit (``model.layers.0/heads``) -> group -> indices of its units."""
 
 
 @dataclass
@@ -67,7 +69,7 @@ def cut(
         GradmaskError: see `allocate`, `find_sites`, `choose_layers` and `gradmask.partitioning.kinds.match`.
     """
     sites = find_sites(model, architecture)
-    _check_layers(slices, sites)
+    check_layers(slices, sites)
     kinds = kinds_of(model, sites)
     shared = match(joint, kinds)
     shared |= _tied_twins(model, shared)
@@ -80,7 +82,7 @@ def cut(
         added = grow(model, architecture, slices)
         sites = find_sites(model, architecture) if added else sites
         units = {f"{site.name}/{site.unit}": choose_units(site, slices, added) for site in sites}
-    _check_slices_found(slices, units)
+    check_slices_found(slices, units)
     board = Switchboard((RETAIN, JOINT, *slices))
     record = Cut(architecture, dict(slices), tuple(joint), units, board)
     with torch.no_grad():
@@ -104,54 +106,6 @@ def _freeze(model: PreTrainedModel) -> None:
     for name, group in find_owners(model).items():
         if group == RETAIN:
             parameters[name].requires_grad_(False)
-
-
-def choose_units(site: Site, slices: Mapping[str, Piece], added: Units) -> dict[str, list[int]]:
-    """The units of one site that each group gets; groups that get none are left out. ``added``: those made for them."""
-    fresh = added.get(f"{site.name}/{site.unit}", {})
-    amounts = {g: fresh.get(g, []) if slices[g].new else a for g, a in site_amounts(site, slices).items()}
-    step = 1
-    if isinstance(site, AttentionSite) and site.repeats > 1:
-        whole = [g for g in slices if not slices[g].query_only]
-        step = site.repeats if whole else 1
-        _check_whole_groups(site, slices, amounts)
-    chosen = allocate(site.name, site.unit, site.total, amounts, step)  # type: ignore[arg-type]
-    return {group: indices for group, indices in chosen.items() if indices}
-
-
-def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Piece], amounts: Mapping[str, object]) -> None:
-    for group, amount in amounts.items():
-        if slices[group].query_only or not amount:
-            continue
-        if site.kv_heads == 1:
-            raise GradmaskError(
-                f"{site.name} has one key-value head for all its query heads, so group {group!r} cannot have a whole "
-                "key-value group: take query heads alone with Slice(query_only=True)"
-            )
-        if not isinstance(amount, Sequence):
-            continue
-        heads = {i % site.heads for i in amount}
-        torn = [h for h in heads if not all(h // site.repeats * site.repeats + i in heads for i in range(site.repeats))]
-        if torn:
-            raise GradmaskError(
-                f"{site.name}: heads {sorted(torn)} of group {group!r} share their keys and values with heads outside "
-                f"it (groups of {site.repeats}): name whole groups, or take query heads alone with Slice(query_only=True)"
-            )
-
-
-def _check_layers(slices: Mapping[str, Piece], sites: Sequence[Site]) -> None:
-    count = max(site.layer for site in sites) + 1
-    for group, piece in slices.items():
-        wrong = [layer for layer in piece.layers or () if not 0 <= layer < count]
-        if wrong:
-            raise GradmaskError(f"group {group!r} names layers {wrong}, but the model has layers 0 to {count - 1}")
-
-
-def _check_slices_found(slices: Mapping[str, Piece], units: Units) -> None:
-    for group, piece in slices.items():
-        for unit in ("heads", "neurons", "experts"):
-            if getattr(piece, unit) and not any(group in c for name, c in units.items() if name.endswith("/" + unit)):
-                raise GradmaskError(f"group {group!r} asks for {unit}, and this architecture declares none to give")
 
 
 def _tied_twins(model: PreTrainedModel, chosen: set[str]) -> set[str]:
