@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradmask.adapter_files import export_adapter as export_adapter, import_adapter as import_adapter
+    from gradmask.attached import coverage as coverage, groups as groups, is_partitioned as is_partitioned
     from gradmask.checkpoint import export as export, load as load
     from gradmask.conformance import Report as Report, check as check
     from gradmask.distributed import across_ranks as across_ranks
     from gradmask.errors import GradmaskError as GradmaskError
-    from gradmask.model import (
-        coverage as coverage,
-        groups as groups,
-        is_partitioned as is_partitioned,
-        partition as partition,
-        unpartition as unpartition,
-    )
+    from gradmask.model import partition as partition, unpartition as unpartition
     from gradmask.partitioning import (
         Adapter as Adapter,
         Architecture as Architecture,
@@ -51,7 +46,8 @@ _ROOMS = {
     "conformance": ("Report", "check"),
     "distributed": ("across_ranks",),
     "errors": ("GradmaskError",),
-    "model": ("coverage", "groups", "is_partitioned", "partition", "unpartition"),
+    "attached": ("coverage", "groups", "is_partitioned"),
+    "model": ("partition", "unpartition"),
     "partitioning": ("Adapter", "Architecture", "Attention", "Experts", "Mlp", "Slice", "register", "supported"),
     "policy": ("POLICIES", "Cell", "Policy", "gram"),
     "recomputation": ("recomputation_contexts",),

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from gradmask.attached import require
 from gradmask.errors import GradmaskError
-from gradmask.model import require
 from gradmask.partitioning import Adapter
 from gradmask.partitioning.adapted import AdaptedLinear
 from gradmask.partitioning.table_kinds import ADAPTER, A, B

@@ -18,9 +18,10 @@ from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
 from gradmask import compact as compaction
+from gradmask.attached import require
 from gradmask.errors import GradmaskError
 from gradmask.manifest import read_manifest, require_own_weights, seal, write_manifest
-from gradmask.model import partition, require
+from gradmask.model import partition
 from gradmask.partitioning.experts import RowWise
 from gradmask.partitioning.linear import SplitLinear, call_for
 from gradmask.partitioning.merging import merge, merge_bias

@@ -10,18 +10,16 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from gradmask.attached import Gradmask
 from gradmask.errors import GradmaskError
 from gradmask.routing import DataLabels
 from gradmask.zero_gradients import as_published
-
-if TYPE_CHECKING:
-    from gradmask.model import Gradmask
 
 
 class RoutedForward:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
+from gradmask.attached import Gradmask
 from gradmask.partitioning import Route, Switchboard
-
-if TYPE_CHECKING:
-    from gradmask.model import Gradmask
-
 
 Context = AbstractContextManager[Any]
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from gradmask.attached import Gradmask, groups, require
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.model import Gradmask, groups, require
 
 
 def check_removable(gradmask: Gradmask, names: tuple[str, ...]) -> None:

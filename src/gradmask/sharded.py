@@ -25,9 +25,9 @@ from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadat
 from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
+from gradmask.attached import require
 from gradmask.errors import GradmaskError
 from gradmask.manifest import MANIFEST, seal, write_manifest
-from gradmask.model import require
 
 MODEL, OPTIMIZER = "model/", "optimizer/"
 WRAPPERS = ("_checkpoint_wrapped_module.", "_orig_mod.", "module.")

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask import compact as compaction
+from gradmask.attached import groups, require
 from gradmask.checkpoint import load, plain_state, read_plain
 from gradmask.errors import GradmaskError
 from gradmask.manifest import Manifest, digest_of, files_in, read_manifest, sha256
-from gradmask.model import groups, partition, require
+from gradmask.model import partition
 from gradmask.partitioning import Slice
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")

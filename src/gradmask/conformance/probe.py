@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from gradmask.attached import require
 from gradmask.errors import GradmaskError
-from gradmask.model import require
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.linear import SplitLinear
 from gradmask.partitioning.surgery import find_owners

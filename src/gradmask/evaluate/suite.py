@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from gradmask.attached import is_partitioned
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.evaluate.attacks.context import in_context
 from gradmask.evaluate.attacks.quantization import quantization
@@ -21,7 +22,6 @@ from gradmask.evaluate.measures.membership import membership
 from gradmask.evaluate.measures.probes import probes
 from gradmask.evaluate.names import OF_A_MODEL, Preset
 from gradmask.evaluate.views import viewed
-from gradmask.model import is_partitioned
 
 Progress = Callable[[str], None]
 

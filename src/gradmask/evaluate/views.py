@@ -10,7 +10,8 @@ from typing import cast
 from torch import nn
 from transformers import PreTrainedModel
 
-from gradmask.model import is_partitioned, unpartition
+from gradmask.attached import is_partitioned
+from gradmask.model import unpartition
 from gradmask.removal import ablate, without
 
 

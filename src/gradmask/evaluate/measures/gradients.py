@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from gradmask.attached import groups
 from gradmask.evaluate.findings import GradientNorms
 from gradmask.evaluate.material import Material
-from gradmask.model import groups
 
 
 def relative_norms(model: nn.Module, ids: Tensor) -> dict[str, float]:
