@@ -187,6 +187,10 @@ def test_the_best_removal_comes_first(found: Comparison) -> None:
 
 def test_the_verdict_says_what_was_compared(found: Comparison) -> None:
     said = " ".join(verdict(found))
+    full = found.settings["main"].rivals["gradmask/full"].differences
+    word = {role: "better" if full[role].mean < 0 else "worse" for role in ("forget", "retain")}
+    assert f"is {abs(full['forget'].mean):.3f} nats {word['forget']} than no filter on what is removed" in said
+    assert f"{abs(full['retain'].mean):.3f} nats {word['retain']} on what is kept" in said
     assert said.startswith("Over 2 seeds, removal closes 92 % [92, 92] of the gap")
     assert "None of 2 rivals is better both" in said
     # to 4.41, nine tenths of 4.5 to 4.4: the twin .9 steps, NPO 8.4 from 5.25, gradmask not within 16

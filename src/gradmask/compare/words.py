@@ -126,6 +126,11 @@ def verdict(found: Comparison) -> list[str]:
         said.append(
             f"On what is kept, the removed model's loss is {nats(abs(retain.mean))} nats {side} than no filter's."
         )
+    if (full := main.rivals.get("gradmask/full")) is not None and {"forget", "retain"} <= full.differences.keys():
+        forget, kept = (_against(full.differences[role]) for role in ("forget", "retain"))
+        said.append(
+            f"The full model, before removal, is {forget} than no filter on what is removed, {kept} on what is kept."
+        )
     others = [r for r in removed_rivals(main) if r.arm not in ("gradmask", "perfect_filter") and r.gap_closed]
     if (plain := main.rivals.get("filter")) is not None:
         said.append(f"Filtering by the same labels closes {share(plain.gap_closed)}.")
@@ -142,6 +147,10 @@ def verdict(found: Comparison) -> list[str]:
             f"filter takes; after the best unlearning ({best.title}), {number(best.most_ratio, 2)}."
         )
     return said
+
+
+def _against(difference: Estimate) -> str:
+    return f"{nats(abs(difference.mean))} nats {'better' if difference.mean < 0 else 'worse'}"
 
 
 def _dominates(rival: Rival, ours: Rival) -> bool:
