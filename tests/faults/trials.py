@@ -285,22 +285,32 @@ def prepared_data_damaged(scene: Scene, luck: random.Random, reference: Referenc
 
 def torn_checkpoint(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
     """The newest checkpoint is damaged while the run is stopped: it is skipped, with a message."""
-    scene.do("train", before=at_write(scene.folder, int(0.75 * reference.writes["train"]), die))
-    for arm in ("gradmask", "no_filter"):
-        found = newest(scene.run_folder / "arms" / arm).path
-        if found is not None:
-            victim = luck.choice([p for p in sorted(found.iterdir()) if p.is_file() and p.name != "complete.json"])
-            how = luck.choice(["cut", "flip", "gone"])
-            content = victim.read_bytes()
-            if how == "gone":
-                victim.unlink()
-            elif how == "cut":
-                victim.write_bytes(content[: len(content) // 2])
-            else:
-                victim.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    writes = int(0.75 * reference.writes["train"])
+    for _ in range(20):
+        scene.do("train", before=at_write(scene.folder, writes, die))
+        if there := _begun(scene):
+            break
+        writes = max(1, reference.writes["train"] // 20)
+    for found in there:
+        victim = luck.choice([p for p in sorted(found.iterdir()) if p.is_file() and p.name != "complete.json"])
+        how = luck.choice(["cut", "flip", "gone"])
+        content = victim.read_bytes()
+        if how == "gone":
+            victim.unlink()
+        elif how == "cut":
+            victim.write_bytes(content[: len(content) // 2])
+        else:
+            victim.write_bytes(bytes([content[0] ^ 1]) + content[1:])
     ended = scene.do("train")
-    told = "is torn and skipped" in ended.said or not any(scene.run_folder.glob("arms/*/checkpoint-*"))
+    told = "is torn and skipped" in ended.said
     return ended if told else Ended(ended.code, "", ended.seconds)
+
+
+def _begun(scene: Scene) -> list[Path]:
+    """The newest checkpoint of each arm that is not finished; no other is read again."""
+    arms = [scene.run_folder / "arms" / arm for arm in ("gradmask", "no_filter")]
+    found = [newest(arm).path for arm in arms if not (arm / "model").exists()]
+    return [path for path in found if path is not None]
 
 
 def worker_dies(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
