@@ -100,6 +100,11 @@ def test_a_model_without_logits_is_refused() -> None:
     assert not gm.is_partitioned(base)
 
 
+def test_a_weight_of_nothing_is_refused() -> None:
+    with pytest.raises(gm.GradmaskError, match="rehearsal_weight=4 weighs what is rehearsed, but rehearsal is 0"):
+        replace(SGTM, rehearsal_weight=4.0)
+
+
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_weight_is_a_number_above_zero(weight: float) -> None:
     with pytest.raises(gm.GradmaskError, match="rehearsal_weight is a number above 0"):

@@ -73,6 +73,10 @@ class Policy:
         Cell(runs=self.run_one_other, learns=self.rehearsal)
         if not 0.0 < self.rehearsal_weight < math.inf:
             raise GradmaskError(f"rehearsal_weight is a number above 0, got {self.rehearsal_weight!r}")
+        if self.rehearsal_weight != 1.0 and not self.rehearsal:
+            raise GradmaskError(
+                f"rehearsal_weight={self.rehearsal_weight:g} weighs what is rehearsed, but rehearsal is 0: give a share, such as 0.1"
+            )
 
     def cell(self, row: str, column: str) -> Cell:
         """The cell of a row and a column."""
