@@ -75,7 +75,8 @@ class Policy:
             raise GradmaskError(f"rehearsal_weight is a number above 0, got {self.rehearsal_weight!r}")
         if self.rehearsal_weight != 1.0 and not self.rehearsal:
             raise GradmaskError(
-                f"rehearsal_weight={self.rehearsal_weight:g} weighs what is rehearsed, but rehearsal is 0: give a share, such as 0.1"
+                f"rehearsal_weight={self.rehearsal_weight:g} weighs what is rehearsed, but rehearsal is 0: give a share, "
+                "such as 0.1"
             )
 
     def cell(self, row: str, column: str) -> Cell:
