@@ -9,7 +9,6 @@ at a time: the plain one first and last, and every case is told as a ratio to th
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from transformers import PreTrainedModel
 
 import gradmask as gm
 from benchmarks.common import llama, machine, write
+from benchmarks.training import trained
 
 VOCABULARY, BATCH, LENGTH, WARMUP = 32_000, 8, 1024, 3
 
@@ -43,32 +43,17 @@ def labels() -> dict[str, Any]:
     }
 
 
-def trained(model: Any, precision: str, **inputs: Any) -> Callable[[], None]:
-    """One optimizer step, waited for."""
-    ids = torch.randint(VOCABULARY, (BATCH, LENGTH), generator=torch.Generator().manual_seed(0)).to("cuda")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.1, fused=True)
-
-    def step() -> None:
-        cast = torch.autocast("cuda", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
-        with cast:
-            loss = model(input_ids=ids, labels=ids, use_cache=False, **inputs).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        torch.cuda.synchronize()
-
-    return step
-
-
 def timed(step: Callable[[], None], rounds: int) -> tuple[float, float, float, int]:
     """(median, min, max) seconds of a step, and the most bytes that were held."""
     for _ in range(WARMUP):
         step()
+    torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()
         step()
+        torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds), min(seconds), max(seconds), torch.cuda.max_memory_allocated()
 
@@ -76,11 +61,13 @@ def timed(step: Callable[[], None], rounds: int) -> tuple[float, float, float, i
 def compare(width: int, layers: int, precision: str, rounds: int, compiled: bool) -> list[dict[str, Any]]:
     """Rows: the plain step before and after all others, and every label against it."""
 
+    ids = torch.randint(VOCABULARY, (BATCH, LENGTH), generator=torch.Generator().manual_seed(0)).to("cuda")
+
     def case(**inputs: Any) -> tuple[float, float, float, int]:
         model: Any = build(width, layers)
         if inputs:
             gm.partition(model, {"forget": gm.Slice(heads=1, neurons=width // 8)})
-        found = timed(trained(torch.compile(model) if compiled else model, precision, **inputs), rounds)
+        found = timed(trained(torch.compile(model) if compiled else model, ids, precision, **inputs), rounds)
         del model
         torch._dynamo.reset()
         torch.cuda.empty_cache()

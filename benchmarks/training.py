@@ -65,7 +65,7 @@ def trained(model: Any, ids: torch.Tensor, precision: str, **inputs: Any) -> Cal
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.1, fused=True)
 
     def step() -> None:
-        cast = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+        cast = torch.autocast(ids.device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
         with cast:
             loss = model(input_ids=ids, labels=ids, use_cache=False, **inputs).loss
         loss.backward()

@@ -6,15 +6,12 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, DatasetDict, disable_progress_bars, enable_progress_bars, load_from_disk
-from datasets.utils.logging import is_progress_bar_enabled
+from datasets import Dataset, DatasetDict, load_from_disk
 
 from gradmask.data.arms import arm_dataset
 from gradmask.data.arrow import column, columns_of, picked, with_column
@@ -25,6 +22,7 @@ from gradmask.data.sources import load_documents
 from gradmask.data.spec import DataSpec
 from gradmask.data.tokenizer import build_tokenizer, load_tokenizer
 from gradmask.errors import GradmaskError
+from gradmask.quiet import without_data_bars
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def prepare(spec: DataSpec, folder: str | Path) -> Prepared:
     """
     target = Path(folder)
     fingerprint = fingerprint_of(spec)
-    with _quiet():
+    with without_data_bars():
         found = _load(spec, target, fingerprint)
         if found is None:
             _make(spec, target, fingerprint)
@@ -172,15 +170,3 @@ def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared | None:
         label_rates=label_rates(counts, groups),
         fingerprint=fingerprint,
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Datasets' own progress bars would break into ours."""
-    shown = is_progress_bar_enabled()
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            enable_progress_bars()

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gradmask.data import Prepared
 from gradmask.evaluate.names import OF_A_MODEL
+from gradmask.evidence.amounts import suite_of
 from gradmask.evidence.comparison import ladder_of
 from gradmask.evidence.evaluating import evaluate_run
 from gradmask.evidence.examination import Examination, jobs, weight
@@ -94,20 +96,18 @@ def do(task: Task, display: Display, stopper: Stopper) -> None:
     if task.kind == "rung":
         ladder_of(task.recipe, folder, prepared, display.message).trained(float(task.what), stopper)
     elif task.kind == "measure":
-        _measure(run, task.what)
+        _measure(run, prepared, task.what)
     elif task.kind in ("train", "unlearn") and not folder.arm(task.what).finished:
         (train_arm if task.kind == "train" else unlearn_arm)(run, prepared, task.what)
 
 
-def _measure(run: Run, arm: str) -> None:
+def _measure(run: Run, prepared: Prepared, arm: str) -> None:
     """Every measure of one arm, kept in the run's folder."""
-    recipe = run.recipe
-    look = Examination(recipe, run.folder, run.prepared(), Pace(run.display.message, [1.0]))
-    todo = jobs([arm], [m for m in OF_A_MODEL if m in recipe.evaluate.measures])
-    look.pace = Pace(
-        run.display.message, [6.0 * recipe.evaluate.sequences, *(weight(job, look.settings) for job in todo)]
-    )
+    spec, settings = run.recipe.evaluate, suite_of(run.recipe.evaluate, run.recipe.train.seed)
+    todo = jobs([arm], [m for m in OF_A_MODEL if m in spec.measures])
+    pace = Pace(run.display.message, [6.0 * spec.sequences, *(weight(job, settings) for job in todo)])
+    look = Examination(run.recipe, run.folder, prepared, pace)
     look.losses(arm)
-    look.pace.end()
+    pace.end()
     for job in todo:
         look.examine(job)

@@ -17,7 +17,7 @@ from gradmask.partitioning.choosing import (
     Units as Units,
     check_layers,
     check_slices_found,
-    choose_units as choose_units,
+    choose_units,
 )
 from gradmask.partitioning.experts import RowWise, disown_rows, own_rows
 from gradmask.partitioning.finding import find_blocks, find_sites, get_module
