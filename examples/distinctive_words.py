@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from gradmask.data.words import count_words, distinctiveness, positions, vocabulary
-from gradmask.evaluate.losses import sequences_of, token_losses
-from gradmask.train.folder import RunFolder
-from gradmask.train.run import Run
-from gradmask.train.trained import trained_model
+from gradmask.lab.measures.losses import sequences_of, token_losses
+from gradmask.lab.run.folder import RunFolder
+from gradmask.lab.run.trained import trained_model
+from gradmask.lab.run.training import Run
 
 
 def main(run: str, ratios: tuple[float, ...] = (1.2, 1.5, 2.0, 3.0, 4.0)) -> dict[float, tuple[float, float]]:

@@ -15,34 +15,21 @@ import gradmask
 SOURCE = Path(gradmask.__file__).parent
 
 TIERS = [
-    {"errors", "files", "quiet"},
-    {"step", "partitioning", "data"},
-    {"policy", "compact"},
-    {"routing"},
-    {"selflabeling"},
-    {"manifest"},
-    {"zero_gradients", "fused_head", "rehearsal"},
-    {"distributed"},
-    {"attached"},
-    {"recomputation"},
-    {"forward"},
+    {"errors", "files", "quiet", "version"},
+    {"step", "data", "partitioning"},
+    {"routing", "distributed"},
     {"model"},
-    {"removal", "sharded"},
-    {"checkpoint", "adapter_files"},
-    {"verification"},
+    {"checkpoints"},
     {"conformance"},
     {"gradmask"},
-    {"evaluate"},
-    {"baselines"},
-    {"recipe"},
-    {"train", "report"},
-    {"evidence"},
-    {"parallel"},
-    {"compare"},
+    {"lab.measures", "lab.unlearning"},
+    {"lab.recipe"},
+    {"lab.run", "lab.report"},
+    {"lab.compare"},
     {"cli"},
 ]
-"""Lowest first. A room (a folder or a file of the package) imports from tiers below its own; ``gradmask`` is the package's
-own ``__init__``, the public names of all that stands below it."""
+"""Lowest first. A room imports from tiers below its own; ``gradmask`` is the package's own ``__init__``, the public names of
+all that stands below it."""
 
 TIER = {room: i for i, rooms in enumerate(TIERS) for room in rooms}
 
@@ -61,21 +48,31 @@ def imports(module: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def room_of(name: str, source: Path) -> str | None:
-    """The room that a dotted name lies in; None for other packages and for the version, which is no room's secret."""
+    """The room that a dotted name lies in: a folder or file of the package, or of ``lab``. None for other packages."""
     first, _, rest = name.partition(".")
-    if first != "gradmask" or rest == "__version__":
+    if first != "gradmask":
         return None
-    room = rest.split(".")[0]
-    is_room = room and ((source / room).is_dir() or (source / f"{room}.py").exists())
-    return room if is_room else "gradmask"
+    parts = rest.split(".")
+    room = ".".join(parts[:2]) if parts[0] == "lab" else parts[0]
+    place = source.joinpath(*room.split("."))
+    return room if room and (place.is_dir() or place.with_suffix(".py").exists()) else "gradmask"
+
+
+def room_of_file(path: Path) -> str:
+    """The room of a source file, by its path in the package."""
+    parts = path.with_suffix("").parts
+    if parts[0] == "lab":
+        return ".".join(parts[:2])
+    return "gradmask" if parts == ("__init__",) else parts[0]
 
 
 def problems(source: Path) -> list[str]:
     """What breaks the order, in words."""
     found = []
     for path in sorted(source.rglob("*.py")):
-        parts = path.relative_to(source).with_suffix("").parts
-        room = "gradmask" if parts == ("__init__",) else parts[0]
+        room = room_of_file(path.relative_to(source))
+        if room == "lab.__init__":
+            continue
         if room not in TIER:
             found.append(f"{path.relative_to(source)}: give the room {room!r} a place in tests/test_imports.py")
             continue
@@ -96,24 +93,34 @@ def test_imports_point_downwards() -> None:
 @pytest.mark.parametrize(
     ("file", "text", "found"),
     [
-        ("policy.py", "from gradmask.routing import Router", ["policy.py:1: policy may not import gradmask.routing.Router"]),
-        ("policy.py", "def f():\n    import gradmask.routing", ["policy.py:2: policy may not import gradmask.routing"]),
-        ("policy.py", "from gradmask import routing", ["policy.py:1: policy may not import gradmask.routing"]),
-        ("routing.py", "import gradmask as gm", ["routing.py:1: routing may not import gradmask"]),
-        ("routing.py", "from gradmask import partition", ["routing.py:1: routing may not import gradmask.partition"]),
-        ("train/run.py", "from gradmask.report import page", ["train/run.py:1: train may not import gradmask.report.page"]),
-        ("train/run.py", "from . import recipe", ["train/run.py:1: write the whole name instead of '..recipe'"]),
+        ("routing/a.py", "from gradmask.model import b", ["routing/a.py:1: routing may not import gradmask.model.b"]),
+        ("routing/a.py", "def f():\n    import gradmask.model", ["routing/a.py:2: routing may not import gradmask.model"]),
+        ("routing/a.py", "from gradmask import model", ["routing/a.py:1: routing may not import gradmask.model"]),
+        ("routing/a.py", "import gradmask as gm", ["routing/a.py:1: routing may not import gradmask"]),
+        ("routing/a.py", "from gradmask import partition", ["routing/a.py:1: routing may not import gradmask.partition"]),
+        ("lab/run/a.py", "from gradmask.lab.report import b", ["lab/run/a.py:1: lab.run may not import gradmask.lab.report.b"]),
+        ("lab/run/a.py", "from . import recipe", ["lab/run/a.py:1: write the whole name instead of '..recipe'"]),
         ("stray.py", "", ["stray.py: give the room 'stray' a place"]),
-        ("routing.py", "import torch\nfrom gradmask.policy import Policy\nfrom gradmask import __version__", []),
-        ("routing.py", "if TYPE_CHECKING:\n    from gradmask.model import Gradmask", []),
-        ("train/run.py", "import gradmask as gm\nfrom gradmask.recipe.spec import Recipe", []),
+        ("lab/stray.py", "", ["lab/stray.py: give the room 'lab.stray' a place"]),
+        ("routing/a.py", "import torch\nfrom gradmask.step import b\nfrom gradmask.version import __version__", []),
+        ("routing/a.py", "if TYPE_CHECKING:\n    from gradmask.model import b", []),
+        ("lab/run/a.py", "import gradmask as gm\nfrom gradmask.lab.recipe.b import Recipe", []),
         ("__init__.py", "from gradmask.step import masked_gradient_step", []),
     ],
 )  # fmt: skip
 def test_the_order_can_be_broken(tmp_path: Path, file: str, text: str, found: list[str]) -> None:
-    for name in ("policy.py", "routing.py", "model.py", "step.py", "train/recipe.py", "report/page.py", file):
+    rooms = (
+        "routing/b.py",
+        "model/b.py",
+        "step.py",
+        "version.py",
+        "lab/run/b.py",
+        "lab/recipe/b.py",
+        "lab/report/b.py",
+    )
+    for name in (*rooms, file):
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text if name == file else "")
     told = problems(tmp_path)
     assert len(told) == len(found)
@@ -133,7 +140,7 @@ def test_the_command_line_starts_light(module: str) -> None:
 
 
 def test_what_is_heavy_is_noticed() -> None:
-    assert run(f"import sys, gradmask.model; print({HEAVY})").startswith("['torch'")
+    assert run(f"import sys, gradmask.model.partitioned; print({HEAVY})").startswith("['torch'")
 
 
 def test_every_public_name_is_there() -> None:

@@ -8,14 +8,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gradmask.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from gradmask.adapter_files import export_adapter as export_adapter, import_adapter as import_adapter
-    from gradmask.attached import coverage as coverage, groups as groups, is_partitioned as is_partitioned
-    from gradmask.checkpoint import export as export, load as load
+    from gradmask.checkpoints.peft_format import export_adapter as export_adapter, import_adapter as import_adapter
+    from gradmask.checkpoints.plain import export as export, load as load
+    from gradmask.checkpoints.sharded import (
+        describe_model as describe_model,
+        load_sharded as load_sharded,
+        save_sharded as save_sharded,
+    )
+    from gradmask.checkpoints.verification import Verification as Verification, verify as verify
     from gradmask.conformance import Report as Report, check as check
     from gradmask.distributed import across_ranks as across_ranks
     from gradmask.errors import GradmaskError as GradmaskError
-    from gradmask.model import partition as partition, unpartition as unpartition
+    from gradmask.model.attached import coverage as coverage, groups as groups, is_partitioned as is_partitioned
+    from gradmask.model.partitioned import partition as partition, unpartition as unpartition
+    from gradmask.model.recomputation import recomputation_contexts as recomputation_contexts
+    from gradmask.model.removal import ablate as ablate, strength as strength, without as without
     from gradmask.partitioning import (
         Adapter as Adapter,
         Architecture as Architecture,
@@ -26,36 +36,26 @@ if TYPE_CHECKING:
         register as register,
         supported as supported,
     )
-    from gradmask.policy import POLICIES as POLICIES, Cell as Cell, Policy as Policy, gram as gram
-    from gradmask.recomputation import recomputation_contexts as recomputation_contexts
-    from gradmask.removal import ablate as ablate, strength as strength, without as without
-    from gradmask.selflabeling import SelfLabeling as SelfLabeling
-    from gradmask.sharded import (
-        describe_model as describe_model,
-        load_sharded as load_sharded,
-        save_sharded as save_sharded,
-    )
+    from gradmask.routing.policy import POLICIES as POLICIES, Cell as Cell, Policy as Policy, gram as gram
+    from gradmask.routing.selflabeling import SelfLabeling as SelfLabeling
     from gradmask.step import masked_gradient_step as masked_gradient_step
-    from gradmask.verification import Verification as Verification, verify as verify
-
-__version__ = "0.1.0"
 
 _ROOMS = {
-    "adapter_files": ("export_adapter", "import_adapter"),
-    "checkpoint": ("export", "load"),
+    "checkpoints.peft_format": ("export_adapter", "import_adapter"),
+    "checkpoints.plain": ("export", "load"),
     "conformance": ("Report", "check"),
     "distributed": ("across_ranks",),
     "errors": ("GradmaskError",),
-    "attached": ("coverage", "groups", "is_partitioned"),
-    "model": ("partition", "unpartition"),
+    "model.attached": ("coverage", "groups", "is_partitioned"),
+    "model.partitioned": ("partition", "unpartition"),
     "partitioning": ("Adapter", "Architecture", "Attention", "Experts", "Mlp", "Slice", "register", "supported"),
-    "policy": ("POLICIES", "Cell", "Policy", "gram"),
-    "recomputation": ("recomputation_contexts",),
-    "removal": ("ablate", "strength", "without"),
-    "selflabeling": ("SelfLabeling",),
-    "sharded": ("describe_model", "load_sharded", "save_sharded"),
+    "routing.policy": ("POLICIES", "Cell", "Policy", "gram"),
+    "model.recomputation": ("recomputation_contexts",),
+    "model.removal": ("ablate", "strength", "without"),
+    "routing.selflabeling": ("SelfLabeling",),
+    "checkpoints.sharded": ("describe_model", "load_sharded", "save_sharded"),
     "step": ("masked_gradient_step",),
-    "verification": ("Verification", "verify"),
+    "checkpoints.verification": ("Verification", "verify"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.train.tiny_run import tiny_data
+from tests.lab.run.tiny_run import tiny_data
 
 from gradmask.cli import main
 from gradmask.cli.evaluate import options
-from gradmask.evaluate.names import MEASURES, QUICK
+from gradmask.lab.measures.names import MEASURES, QUICK
 
 SMALL = [
     word

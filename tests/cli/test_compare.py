@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.train.tiny_run import tiny_data
+from tests.lab.run.tiny_run import tiny_data
 
 from gradmask.cli import main
-from gradmask.compare.results import read_comparison
+from gradmask.lab.compare.results import read_comparison
 
 ARMS = ["gradmask", "no_filter", "filter_strict", "perfect_filter", "inexact", "gram", "simnpo"]
 

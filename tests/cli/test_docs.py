@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from gradmask.cli.app import app
 from gradmask.data.spec import DataSpec, LabelSpec, SourceSpec, TokenizerSpec
-from gradmask.recipe.loading import load_recipe, make_recipe
-from gradmask.recipe.spec import (
+from gradmask.lab.recipe.loading import load_recipe, make_recipe
+from gradmask.lab.recipe.spec import (
     AdapterSpec,
     CompareSpec,
     EvaluateSpec,
@@ -25,7 +25,7 @@ from gradmask.recipe.spec import (
     SelfLabelingSpec,
     TrainSpec,
 )
-from gradmask.recipe.yamls import parse_yaml
+from gradmask.lab.recipe.yamls import parse_yaml
 
 ROOT = Path(__file__).parents[2]
 RECIPES, CLI = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("recipes.md", "cli.md"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tests.train.tiny_run import tiny_data
+from tests.lab.run.tiny_run import tiny_data
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import gradmask as gm

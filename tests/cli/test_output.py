@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 from rich.console import Console
-from tests.train.tiny_run import tiny_data
+from tests.lab.run.tiny_run import tiny_data
 
 from gradmask.cli import main
 from gradmask.cli.output import telling
-from gradmask.train.display import RichDisplay
+from gradmask.lab.run.display import RichDisplay
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_signal_while_training(
 def test_a_signal_at_any_other_time(
     recipe: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gradmask.recipe.loading.load_recipe", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("gradmask.lab.recipe.loading.load_recipe", lambda *_: signal.raise_signal(signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
     assert main(["train", recipe]) == 143
     assert capfd.readouterr().err == "interrupted by SIGTERM\n"

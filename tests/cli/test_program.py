@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.train.tiny_run import tiny_data
+from tests.lab.run.tiny_run import tiny_data
 
 from gradmask.cli import app, main
 from gradmask.errors import GradmaskError
-from gradmask.train.failures import Interrupted, RunError
+from gradmask.lab.run.failures import Interrupted, RunError
 
 COMMANDS = ("demo", "train", "evaluate", "attack", "export", "report")
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.test_verification import PIECES, trained
+from tests.checkpoints.test_verification import PIECES, trained
 
 import gradmask as gm
 from gradmask.cli import main

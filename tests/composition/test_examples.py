@@ -6,9 +6,9 @@ import runpy
 from pathlib import Path
 
 import pytest
-from tests.train.tiny_run import tiny_recipe
+from tests.lab.run.tiny_run import tiny_recipe
 
-from gradmask.train.run import train
+from gradmask.lab.run.training import train
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LAUNCHED = {"ddp_loop", "fsdp2_loop"}  # by torchrun: tests/distributed/test_examples.py

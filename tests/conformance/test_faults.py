@@ -12,11 +12,12 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 
 import gradmask as gm
-from gradmask import recomputation
 from gradmask.conformance import removing
-from gradmask.partitioning import Switchboard, linear
+from gradmask.model.partitioned import recomputation
+from gradmask.partitioning import Switchboard
 from gradmask.partitioning.architectures import registry
-from gradmask.partitioning.owned import disown
+from gradmask.partitioning.kernel import linear
+from gradmask.partitioning.owned.modules import disown
 from tiny import tiny
 
 SLICE = gm.Slice(heads=2, neurons=8)

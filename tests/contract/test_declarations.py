@@ -15,9 +15,9 @@ from contract.cases import BY_NAME, CASES, HEADS, Case, batch, build, logits, to
 from contract.oracle import check, everything_in_double, example_gradients
 from gradmask.partitioning import architecture_of
 from gradmask.partitioning.architectures import registry
-from gradmask.partitioning.architectures.infer import infer
-from gradmask.partitioning.finding import find_sites
-from gradmask.partitioning.sites import AttentionSite, MlpSite
+from gradmask.partitioning.architectures.finding import find_sites
+from gradmask.partitioning.architectures.inference import infer
+from gradmask.partitioning.architectures.sites import AttentionSite, MlpSite
 
 LLAMA = BY_NAME["llama"]
 

@@ -23,8 +23,8 @@ from contract.test_outputs import (
 )
 from gradmask.partitioning import architecture_of
 from gradmask.partitioning.architectures import registry
-from gradmask.partitioning.finding import find_sites
-from gradmask.partitioning.sites import AttentionSite, MlpSite
+from gradmask.partitioning.architectures.finding import find_sites
+from gradmask.partitioning.architectures.sites import AttentionSite, MlpSite
 
 DOC = Path(__file__).parents[2] / "docs" / "architectures.md"
 TABLE = re.compile(r"(<!-- table -->\n).*?(<!-- end of table -->)", re.DOTALL)

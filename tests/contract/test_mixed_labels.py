@@ -13,7 +13,7 @@ from contract.cases import BATCH, BY_NAME, CASES, HEADS, Case, batch, build_for,
 from contract.oracle import check, everything_in_double, example_gradients
 from contract.token_oracle import token_gradients
 from contract.variants import GROUPS, VARIANTS, labels_of, partitioned, slices
-from gradmask.routing import NOBODY
+from gradmask.routing.router import NOBODY
 from tiny import integers
 
 

@@ -15,7 +15,7 @@ from contract.atlas import survey
 from contract.cases import CASES, Case, batch, build, logits
 from contract.oracle import plain_without
 from contract.variants import TIED, VARIANTS, joint, labels_of, partitioned, silent, slices
-from gradmask.partitioning.linear import SplitLinear
+from gradmask.partitioning.kernel.linear import SplitLinear
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_variant = pytest.mark.parametrize("variant", VARIANTS)

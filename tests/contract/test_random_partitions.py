@@ -12,7 +12,7 @@ import gradmask as gm
 from contract.cases import BATCH, BY_NAME, HEADS, KV_HEADS, LAYERS, LENGTH, NEURONS, batch, build, total_loss
 from contract.oracle import check, everything_in_double, example_gradients
 from contract.token_oracle import token_gradients
-from gradmask.routing import NOBODY
+from gradmask.routing.router import NOBODY
 
 CASE = BY_NAME["llama"]
 REPEATS = HEADS // KV_HEADS

@@ -23,8 +23,8 @@ from contract.atlas import TABLE, Atlas, survey
 from contract.cases import Case, batch, total_loss
 from contract.oracle import Gradients, Ledger, tables_on
 from contract.variants import labels_of, silent, taught
-from gradmask.partitioning.experts import RowWise
-from gradmask.partitioning.linear import SplitLinear
+from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.owned.experts import RowWise
 
 PROBE = (2, 11)
 """Sizes that no other dimension has, so that a module's output shows where it holds the batch and the sequence."""

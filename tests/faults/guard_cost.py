@@ -11,7 +11,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import gradmask as gm
-from gradmask.train.guards import GroupGuard
+from gradmask.lab.run.guards import GroupGuard
 
 WIDTH, LAYERS, BATCH, TOKENS, WORDS = 256, 4, 8, 128, 4096
 

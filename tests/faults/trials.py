@@ -28,10 +28,10 @@ from tests.faults.children import (
     run,
     watched,
 )
-from tests.train.tiny_run import tiny_data
+from tests.lab.run.tiny_run import tiny_data
 
 import gradmask as gm
-from gradmask.train.checkpoints import newest
+from gradmask.lab.run.checkpoints import newest
 
 PHASES = ("train", "evaluate", "export")
 

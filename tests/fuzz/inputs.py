@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from tests.lab.run.tiny_run import tiny_data
 from tests.tiny import tiny
-from tests.train.tiny_run import tiny_data
 
 import gradmask as gm
 

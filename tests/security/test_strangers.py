@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tests.test_verification import PIECES, trained
-from tests.train.tiny_run import tiny_data, tiny_recipe
+from tests.checkpoints.test_verification import PIECES, trained
+from tests.lab.run.tiny_run import tiny_data, tiny_recipe
 
 import gradmask as gm
-from gradmask.checkpoint import read_plain
+from gradmask.checkpoints.plain import read_plain
 from gradmask.cli import main
 from gradmask.errors import GradmaskError
-from gradmask.manifest import MANIFEST, seal
-from gradmask.recipe.loading import load_recipe
-from gradmask.train.run import train
-from gradmask.train.trained import plain_model
+from gradmask.lab.recipe.loading import load_recipe
+from gradmask.lab.run.trained import plain_model
+from gradmask.lab.run.training import train
+from gradmask.model.manifest import MANIFEST, seal
 
 
 class Evil:

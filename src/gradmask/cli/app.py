@@ -17,8 +17,8 @@ import gradmask
 from gradmask.cli import attack, check, compare, demo, evaluate, export, report, train, verify
 from gradmask.cli.output import say
 from gradmask.errors import GradmaskError
-from gradmask.train.failures import Interrupted, RunError
-from gradmask.train.stopping import Stopper
+from gradmask.lab.run.failures import Interrupted, RunError
+from gradmask.lab.run.stopping import Stopper
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 

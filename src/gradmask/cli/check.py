@@ -37,8 +37,8 @@ def run(
     something fails.
     """
     import gradmask as gm
+    from gradmask.lab.run.export import checkpoint_of
     from gradmask.quiet import quiet
-    from gradmask.train.export import checkpoint_of
 
     checkpoint = checkpoint_of(source)
     with quiet():
@@ -57,7 +57,7 @@ def _tokens(checkpoint: Path, text: Path) -> Tensor:
     """Two rows of a file's first tokens ``[2, at most 64]``."""
     from transformers import AutoTokenizer
 
-    from gradmask.train.export import tokenizer_folder
+    from gradmask.lab.run.export import tokenizer_folder
 
     place = tokenizer_folder(checkpoint)
     if place is None:

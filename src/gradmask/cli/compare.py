@@ -14,8 +14,8 @@ from rich.table import Table
 from gradmask.cli.output import AsJson, Changes, Jobs, print_json, result_console, say, telling, work_console
 
 if TYPE_CHECKING:
-    from gradmask.compare.results import Comparison
-    from gradmask.recipe.spec import Recipe
+    from gradmask.lab.compare.results import Comparison
+    from gradmask.lab.recipe.spec import Recipe
 
 NAME = "compare"
 EXAMPLES = """
@@ -51,7 +51,7 @@ def run(
     The same command goes on where it was stopped; what is finished is not repeated. Each run is an ordinary run in a
     folder of its own, for gradmask evaluate, attack, report and export.
     """
-    from gradmask.recipe.loading import load_recipe
+    from gradmask.lab.recipe.loading import load_recipe
 
     loaded = load_recipe(recipe, changes or ())
     if dry_run:
@@ -76,12 +76,12 @@ def _command(recipe: Path, changes: Sequence[str]) -> str:
 
 def _compare(recipe: Recipe, only: Sequence[str], jobs: int, command: str) -> tuple[Comparison, Path] | None:
     """Do the runs; what they say together and its page, as far as there is something to compare with."""
-    from gradmask.compare.page import write_page
-    from gradmask.compare.running import Progress, run_units
-    from gradmask.compare.table import any_main, comparison
-    from gradmask.compare.units import folder_of
-    from gradmask.train.display import RichDisplay
-    from gradmask.train.stopping import Stopper
+    from gradmask.lab.compare.page import write_page
+    from gradmask.lab.compare.running import Progress, run_units
+    from gradmask.lab.compare.table import any_main, comparison
+    from gradmask.lab.compare.units import folder_of
+    from gradmask.lab.run.display import RichDisplay
+    from gradmask.lab.run.stopping import Stopper
 
     console = work_console()
     display = RichDisplay(console)
@@ -97,7 +97,7 @@ def _compare(recipe: Recipe, only: Sequence[str], jobs: int, command: str) -> tu
 
 
 def _plan(recipe: Recipe, only: Sequence[str], as_json: bool) -> None:
-    from gradmask.compare.plan import make_plan
+    from gradmask.lab.compare.plan import make_plan
 
     rows, seconds = make_plan(recipe, only)
     if as_json:
@@ -115,7 +115,7 @@ def _time(seconds: float) -> str:
 
 
 def _print(found: Comparison) -> None:
-    from gradmask.compare.words import BRIEF, table_of, verdict
+    from gradmask.lab.compare.words import BRIEF, table_of, verdict
 
     console = result_console()
     for name, setting in found.settings.items():

@@ -30,7 +30,7 @@ def run(
     """
     from gradmask.cli.summary import print_results
     from gradmask.cli.work import evaluate_folder, train_recipe
-    from gradmask.recipe.loading import demo_recipe
+    from gradmask.lab.recipe.loading import demo_recipe
 
     folder = train_recipe(demo_recipe([f"output={out}", *(changes or ())]), restart)
     say("evaluating")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gradmask.cli.output import AsJson, Changes
-from gradmask.evaluate.names import MEASURES, QUICK
+from gradmask.lab.measures.names import MEASURES, QUICK
 
 NAME = "evaluate"
 EXAMPLES = """

@@ -34,8 +34,8 @@ def run(
 ) -> None:
     """Write a plain Hugging Face checkpoint that needs no gradmask to load, with its tokenizer."""
     import gradmask as gm
+    from gradmask.lab.run.export import checkpoint_of, copy_tokenizer
     from gradmask.quiet import quiet
-    from gradmask.train.export import checkpoint_of, copy_tokenizer
 
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise GradmaskError(f"{out} exists and is not empty: choose another folder, or replace it with --overwrite")

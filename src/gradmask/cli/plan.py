@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from gradmask.train.plan import Plan
+    from gradmask.lab.run.plan import Plan
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -58,6 +58,6 @@ def _time(seconds: float) -> str:
 
 
 def _size(count: float) -> str:
-    from gradmask.train.callbacks import size
+    from gradmask.lab.run.callbacks import size
 
     return size(count)

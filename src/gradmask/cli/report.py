@@ -21,9 +21,9 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Write figures and one self-contained HTML page from a run's results.json."""
-    from gradmask.evaluate.results import read_results
-    from gradmask.report.html import write_report
-    from gradmask.train.folder import RunFolder
+    from gradmask.lab.measures.results import read_results
+    from gradmask.lab.report.html import write_report
+    from gradmask.lab.run.folder import RunFolder
 
     place = RunFolder(folder)
     page = write_report(read_results(place.results), place.report)

@@ -10,7 +10,7 @@ from rich.table import Table
 from gradmask.cli.output import print_json, result_console
 
 if TYPE_CHECKING:
-    from gradmask.evaluate.results import Results
+    from gradmask.lab.measures.results import Results
 
 
 def print_results(results: Results, page: Path, as_json: bool) -> None:
@@ -18,7 +18,7 @@ def print_results(results: Results, page: Path, as_json: bool) -> None:
     if as_json:
         print_json({**results.model_dump(mode="json"), "report": str(page)})
         return
-    from gradmask.report.words import verdict
+    from gradmask.lab.report.words import verdict
 
     console = result_console()
     console.print(table_of(results))
@@ -29,8 +29,8 @@ def print_results(results: Results, page: Path, as_json: bool) -> None:
 
 def table_of(results: Results) -> Table:
     """A line per model, a column per domain (or per role, where there are many); calibrated losses where there are."""
-    from gradmask.report.series import roles_of, shown_loss
-    from gradmask.train.display import MANY, brief
+    from gradmask.lab.report.series import roles_of, shown_loss
+    from gradmask.lab.run.display import MANY, brief
 
     roles = roles_of(results)
     columns = [f"{domain} ({role})" for domain, role in roles.items()]

@@ -34,12 +34,12 @@ def run(
 
     The same command goes on where a run was stopped; finished arms are not trained again.
     """
-    from gradmask.recipe.loading import load_recipe
+    from gradmask.lab.recipe.loading import load_recipe
 
     loaded = load_recipe(recipe, changes or ())
     if dry_run:
         from gradmask.cli.plan import print_plan
-        from gradmask.train.plan import make_plan
+        from gradmask.lab.run.plan import make_plan
 
         plan = make_plan(loaded, restart)
         print_json(plan.to_dict()) if as_json else print_plan(plan, result_console())

@@ -43,8 +43,8 @@ def run(
     The exit code is 1 where something is wrong.
     """
     import gradmask as gm
+    from gradmask.lab.run.export import checkpoint_of
     from gradmask.quiet import quiet
-    from gradmask.train.export import checkpoint_of
 
     with quiet():
         found = gm.verify(path, tuple(without or ()), None if against is None else checkpoint_of(against))

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from gradmask.attached import require
 from gradmask.conformance.coverage import check_coverage
 from gradmask.conformance.freezing import check_freezing, check_passing
 from gradmask.conformance.loop import Step, check_optimizer, check_step
@@ -21,6 +20,7 @@ from gradmask.conformance.removing import check_export, check_removal
 from gradmask.conformance.report import Finding, Report
 from gradmask.conformance.sandbox import kept, untouched
 from gradmask.conformance.silence import check_silence
+from gradmask.model.attached import require
 
 CHECKS = (check_coverage, check_freezing, check_passing, check_silence, check_mixing, check_removal, check_export)
 

@@ -10,8 +10,8 @@ from torch import nn
 from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding
 from gradmask.partitioning import JOINT, KINDS, Architecture, adapters_of
-from gradmask.partitioning.finding import find_blocks
-from gradmask.partitioning.linear import SplitLinear
+from gradmask.partitioning.architectures.finding import find_blocks
+from gradmask.partitioning.kernel.linear import SplitLinear
 
 TOLERATED = 0.1
 """Share of a block's weights that may lie outside every declared layer (a mixture's router, say) before it is a fault."""

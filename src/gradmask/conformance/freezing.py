@@ -10,7 +10,7 @@ from torch import Tensor
 from gradmask.conformance.probe import Probe, objective
 from gradmask.conformance.report import Finding
 from gradmask.partitioning import JOINT, RETAIN
-from gradmask.partitioning.linear import SplitLinear
+from gradmask.partitioning.kernel.linear import SplitLinear
 
 
 def never_learns(probe: Probe, label: str, group: str) -> bool:

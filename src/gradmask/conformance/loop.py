@@ -13,7 +13,7 @@ from gradmask.conformance.freezing import always_learns, never_learns
 from gradmask.conformance.probe import Probe, objective
 from gradmask.conformance.report import Finding, quoted
 from gradmask.partitioning import RETAIN
-from gradmask.routing import UNLABELED
+from gradmask.routing.router import UNLABELED
 
 Step = Callable[[list[dict[str, Any]]], Any]
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from gradmask.attached import require
 from gradmask.errors import GradmaskError
+from gradmask.model.attached import require
 from gradmask.partitioning import JOINT, RETAIN
-from gradmask.partitioning.linear import SplitLinear
-from gradmask.partitioning.surgery import find_owners
-from gradmask.policy import Cell
-from gradmask.routing import UNLABELED
+from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.surgery.cutting import find_owners
+from gradmask.routing.policy import Cell
+from gradmask.routing.router import UNLABELED
 
 LENGTH = 8
 HUGE = 1e3

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from gradmask.checkpoint import plain_state
+from gradmask.checkpoints.plain import plain_state
 from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding, quoted
 from gradmask.conformance.sandbox import changed, kept
+from gradmask.model.removal import ablate, strength, without
 from gradmask.partitioning import JOINT, RETAIN
-from gradmask.removal import ablate, strength, without
 
 
 def check_removal(probe: Probe) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradmask.attached import require
+from gradmask.model.attached import require
 
 
 @contextmanager

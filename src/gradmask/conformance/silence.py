@@ -11,7 +11,7 @@ from torch import Tensor
 from gradmask.conformance.probe import HUGE, Probe
 from gradmask.conformance.report import Finding, quoted
 from gradmask.conformance.sandbox import changed
-from gradmask.removal import without
+from gradmask.model.removal import without
 
 Run = Callable[[], Tensor]
 

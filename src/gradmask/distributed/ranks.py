@@ -28,8 +28,8 @@ from gradmask.distributed.agreement import agree
 from gradmask.distributed.engine import Engine, ddp_engine, fsdp2_engine, own_engine, units_of
 from gradmask.errors import GradmaskError
 from gradmask.partitioning import Route, Switchboard, owners
-from gradmask.partitioning.route import both
-from gradmask.zero_gradients import RequireGradient, attach_zeros
+from gradmask.partitioning.kernel.route import both
+from gradmask.partitioning.kernel.zero_gradients import RequireGradient, attach_zeros
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup

@@ -1,6 +1,5 @@
 """Partition: named groups of parameters, cut out of any declared transformer."""
 
-from gradmask.partitioning.adapters import Adapter as Adapter, Piece as Piece, adapters_of as adapters_of
 from gradmask.partitioning.architectures import (
     Architecture as Architecture,
     Attention as Attention,
@@ -12,9 +11,10 @@ from gradmask.partitioning.architectures import (
     register as register,
     supported as supported,
 )
-from gradmask.partitioning.architectures.infer import infer as infer
-from gradmask.partitioning.kinds import KINDS as KINDS
-from gradmask.partitioning.route import (
+from gradmask.partitioning.architectures.inference import infer as infer
+from gradmask.partitioning.groups.adapters import Adapter as Adapter, Piece as Piece, adapters_of as adapters_of
+from gradmask.partitioning.groups.slices import Slice as Slice
+from gradmask.partitioning.kernel.route import (
     JOINT as JOINT,
     RETAIN as RETAIN,
     Flag as Flag,
@@ -22,5 +22,5 @@ from gradmask.partitioning.route import (
     Switchboard as Switchboard,
     TokenMask as TokenMask,
 )
-from gradmask.partitioning.slices import Slice as Slice
-from gradmask.partitioning.surgery import Cut as Cut, Units as Units, cut as cut, mend as mend, owners as owners
+from gradmask.partitioning.surgery.cutting import Cut as Cut, Units as Units, cut as cut, mend as mend, owners as owners
+from gradmask.partitioning.surgery.kinds import KINDS as KINDS

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.sites import AttentionSite, MlpSite, Projection
+from gradmask.partitioning.architectures.sites import AttentionSite, MlpSite, Projection
 
 Part = tuple[nn.Parameter, int, list[int]]
 """Positions along one dimension of a parameter."""

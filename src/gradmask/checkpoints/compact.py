@@ -1,0 +1,108 @@
+"""Making a model smaller by its removed units, where its architecture can say so in its config."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from gradmask.errors import GradmaskError
+from gradmask.partitioning import Architecture, Attention, Cut
+from gradmask.partitioning.architectures.finding import find_blocks, get_module
+from gradmask.partitioning.kernel.linear import SplitLinear
+
+
+def compact(
+    model: PreTrainedModel, record: Cut, gone: Sequence[str], state: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], Any]:
+    """Drop the units of the groups in ``gone`` from a plain state dict and from the config.
+
+    Raises:
+        GradmaskError: blocks would end up with different sizes, or the config cannot express the smaller ones.
+    """
+    small = dict(state)
+    for path, module in model.named_modules():
+        if isinstance(module, SplitLinear):
+            geometry = module.geometry
+            kept = sorted(p for g, ps in geometry.units.positions.items() if g not in gone for p in ps)
+            index = torch.tensor(kept, device=state[f"{path}.weight"].device)
+            small[f"{path}.weight"] = state[f"{path}.weight"].index_select(geometry.dim, index)
+            if geometry.split == "out" and f"{path}.bias" in small:
+                small[f"{path}.bias"] = state[f"{path}.bias"].index_select(0, index)
+    config = _smaller_config(model, record, gone)
+    _check_fits(model, config, small)
+    return small, config
+
+
+def _smaller_config(model: PreTrainedModel, record: Cut, gone: Sequence[str]) -> Any:
+    architecture, config = record.architecture, copy.deepcopy(model.config)
+    text = config.get_text_config()
+    heads, neurons = (_dropped(record, unit, gone) for unit in ("heads", "neurons"))
+    try:
+        if neurons:
+            _drop_neurons(model, architecture, text, neurons)
+        if heads:
+            _drop_heads(architecture.attention[0], text, heads)
+    except AttributeError as error:
+        raise GradmaskError(
+            f"the config of {type(model).__name__} fixes that size ({error}): use compact=False"
+        ) from None
+    if heads and any(attention.mixes_heads for attention in architecture.attention):
+        raise GradmaskError("a norm over all heads would average over fewer of them: use compact=False")
+    if heads and any(record.slices[group].query_only for group in gone if record.slices[group].heads):
+        raise GradmaskError(
+            "a compact export cannot drop query heads without their keys and values (query_only=True): the rest would "
+            "read other keys. Use compact=False"
+        )
+    return config
+
+
+def _drop_heads(attention: Attention, config: Any, count: int) -> None:
+    heads = int(getattr(config, attention.heads))
+    kv = int((getattr(config, attention.kv_heads, None) if attention.kv_heads else None) or heads)
+    setattr(config, attention.head_dim, getattr(config, attention.head_dim, None) or config.hidden_size // heads)
+    setattr(config, attention.heads, heads - count)
+    if attention.kv_heads:
+        setattr(config, attention.kv_heads, kv - count * kv // heads)
+
+
+def _drop_neurons(model: PreTrainedModel, architecture: Architecture, config: Any, count: int) -> None:
+    for _, block in find_blocks(model, architecture):
+        for mlp in architecture.mlp:
+            output = get_module(block, mlp.output)
+            if isinstance(output, SplitLinear) and all(get_module(block, path) is not None for path in mlp.inputs):
+                setattr(config, mlp.neurons, output.in_features - count)
+
+
+def _dropped(record: Cut, unit: str, gone: Sequence[str]) -> int:
+    sites = [chosen for name, chosen in record.units.items() if name.endswith(f"/{unit}")]
+    counts = {sum(len(chosen.get(group, ())) for group in gone) for chosen in sites}
+    if len(counts) > 1:
+        raise GradmaskError(
+            f"a compact export needs the same number of {unit} removed in every block, but blocks lose "
+            f"{sorted(counts)}: export with compact=False"
+        )
+    return counts.pop() if counts else 0
+
+
+def _check_fits(model: PreTrainedModel, config: Any, state: dict[str, Tensor]) -> None:
+    cls = type(model).gradmask_plain  # type: ignore[attr-defined]
+    try:
+        config.validate()
+        with torch.device("meta"):
+            expected = {key: value.shape for key, value in cls(copy.deepcopy(config)).state_dict().items()}
+    except Exception as error:  # the validators of configs raise errors of many types
+        raise GradmaskError(
+            f"{cls.__name__} cannot be built with the smaller sizes ({error}): use compact=False"
+        ) from None
+    wrong = [key for key, value in state.items() if expected.get(key) != value.shape]
+    if wrong:
+        key = wrong[0]
+        raise GradmaskError(
+            f"{cls.__name__} cannot express the smaller layers in its config ({key} would be {list(state[key].shape)}, "
+            f"its config makes it {list(expected.get(key, ()))}): export with compact=False"
+        )

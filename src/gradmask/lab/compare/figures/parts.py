@@ -1,0 +1,20 @@
+"""What the figures of a comparison have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradmask.lab.compare.results import Rival
+from gradmask.lab.compare.statistics import Estimate
+
+
+def key_of(rival: Rival) -> str:
+    """What a rival's look belongs to: an arm, or one of its models."""
+    return f"{rival.arm}/{rival.view}" if rival.arm == "gradmask" else rival.arm
+
+
+def flat(name: str, value: Estimate | None) -> dict[str, Any]:
+    """A mean and its interval as three cells."""
+    if value is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}

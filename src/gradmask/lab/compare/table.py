@@ -1,0 +1,166 @@
+"""From the results of single runs to what they say over seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gradmask.errors import GradmaskError
+from gradmask.lab.compare.results import Compared, Comparison, Rival
+from gradmask.lab.compare.running import results_of
+from gradmask.lab.compare.series import BySeed, Series, forget_tokens
+from gradmask.lab.compare.units import MAIN, Setting, Unit, folder_of, recipe_of, units_of
+from gradmask.lab.measures.environment import machine, versions
+from gradmask.lab.measures.findings import Rung
+from gradmask.lab.measures.headline import role_loss
+from gradmask.lab.measures.results import ArmResult, Results
+from gradmask.lab.recipe.arms import ARMS, BASELINE, TWIN
+from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.run.measuring.across_arms import series_name
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The finished runs: setting -> seed -> results; ``arms``: those asked for of each setting, of which a run may have more."""
+
+    settings: dict[str, Setting]
+    runs: dict[str, BySeed]
+    arms: dict[str, Sequence[str]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def calibrated(self) -> bool:
+        every = [
+            m for by in self.runs.values() for r in by.values() for a in r.arms.values() for m in a.models.values()
+        ]
+        return all(d.calibrated_loss is not None for m in every for d in m.values())
+
+
+def collect(recipe: Recipe) -> Collected:
+    """Whatever is finished, of the whole comparison.
+
+    Raises:
+        GradmaskError: nothing is.
+    """
+    found = Collected({}, {})
+    for unit in units_of(recipe):
+        results = results_of(recipe_of(recipe, unit))
+        if results is None:
+            found.missing.append(unit.name)
+        else:
+            found.settings[unit.setting.name], found.arms[unit.setting.name] = unit.setting, unit.arms
+            found.runs.setdefault(unit.setting.name, {})[unit.seed] = results
+    if MAIN not in found.runs:
+        raise GradmaskError(
+            f"no run with the recipe's own labels is finished in {folder_of(recipe)}: run gradmask compare to its end"
+        )
+    return found
+
+
+def any_main(recipe: Recipe) -> bool:
+    """Whether a run with the recipe's own labels is finished."""
+    return any(results_of(recipe_of(recipe, u)) is not None for u in units_of(recipe) if u.setting.name == MAIN)
+
+
+def comparison(recipe: Recipe, command: str) -> Comparison:
+    """Every setting and every rival, over the seeds that are finished; see `collect` for errors."""
+    found = collect(recipe)
+    ladder = _ladders(found)
+    settings = {name: _compared(recipe, found, name, ladder) for name in found.runs}
+    return Comparison(
+        name=recipe.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        versions=versions(),
+        machine=machine(),
+        recipe=recipe.model_dump(mode="json"),
+        calibrated=found.calibrated,
+        settings=settings,
+        missing=found.missing,
+        flags=[f"{unit}: {flag}" for unit, run in _runs(found) for flag in run.findings.flags],
+        notes=_notes(found),
+    )
+
+
+def _runs(found: Collected) -> list[tuple[str, Results]]:
+    return [(f"{name}/seed-{seed}", run) for name, by in found.runs.items() for seed, run in sorted(by.items())]
+
+
+def _notes(found: Collected) -> list[str]:
+    said = {f"{name}: {note}" for name, by in found.runs.items() for r in by.values() for note in r.findings.notes}
+    return sorted(said)
+
+
+def _compared(recipe: Recipe, found: Collected, name: str, ladders: Mapping[int, list[Rung]]) -> Compared:
+    runs, how = found.runs[name], found.calibrated
+    labels = recipe.data.labels.model_copy(update=dict(found.settings[name].changes))
+    rivals: dict[str, Rival] = {}
+    for arm, view in _series(runs.values(), found.arms[name]):
+        one = Series(arm, view, how, runs, found.runs[MAIN], ladders)
+        rivals[series_name(arm, view, next(iter(runs.values())).arms)] = one.rival(_tuned(recipe, found, name, arm))
+    return Compared(
+        kind=found.settings[name].kind,
+        changes=dict(found.settings[name].changes),
+        undiscovered=labels.undiscovered,
+        false_positives=labels.false_positives,
+        seeds=sorted(runs),
+        rivals=rivals,
+    )
+
+
+def _series(runs: Iterable[Results], arms: Sequence[str]) -> list[tuple[str, str]]:
+    """(arm, view) of these arms, of all that every seed has, in the order of `ARMS`."""
+    shared = [{(arm, view) for arm in arms if arm in run.arms for view in run.arms[arm].models} for run in runs]
+    order = list(ARMS)
+    return sorted(set.intersection(*shared), key=lambda item: (order.index(item[0]), item[1]))
+
+
+def _ladders(found: Collected) -> dict[int, list[Rung]]:
+    """Seed -> forget loss of plain models by their forget tokens: the twin, every filter of every setting, and no filter.
+
+    Where the runs have a ladder of their own (``compare.measures`` with leakage, and ``evaluate.ladder``), its rungs too.
+    """
+    ladders: dict[int, list[Rung]] = {}
+    for name, by in found.runs.items():
+        for seed, run in by.items():
+            tokens = {"filter": forget_tokens(run, missed=True)}
+            if name == MAIN:
+                tokens |= {TWIN: 0, BASELINE: forget_tokens(run, missed=False)}
+            if found.settings[name].kind == "topics" or found.settings[name].changes.get("false_positives"):
+                continue  # other text is missing there too, or the forget text is another
+            for arm, n in tokens.items():
+                if arm in run.arms and (loss := _forget(run.arms[arm], found.calibrated)) is not None:
+                    ladders.setdefault(seed, []).append(Rung(tokens=n, loss=loss))
+            if name == MAIN and run.findings.leakage is not None:
+                known = {rung.tokens for rung in ladders.get(seed, ())}
+                more = [rung for rung in run.findings.leakage.ladder if rung.tokens not in known]
+                ladders.setdefault(seed, []).extend(more)
+    return ladders
+
+
+def _forget(arm: ArmResult, calibrated: bool) -> float | None:
+    return role_loss(arm.models["full"], "forget", calibrated)
+
+
+def _tuned(recipe: Recipe, found: Collected, name: str, arm: str) -> dict[int, dict[str, Any]]:
+    """Seed -> chosen settings, of arms that were tuned."""
+    chosen = {}
+    for seed in found.runs[name]:
+        unit = Unit(found.settings[name], seed, ())
+        path = Path(recipe_of(recipe, unit).output) / "arms" / arm / "tuning.json"
+        if ARMS[arm].unlearns and path.is_file():
+            chosen[seed] = json.loads(path.read_text(encoding="utf-8"))
+    return chosen
+
+
+def removed_rivals(compared: Compared) -> Sequence[Rival]:
+    """The models that are to be without the capability, the one that comes closest to a perfect filter first."""
+    found = [
+        r for r in compared.rivals.values() if r.arm != BASELINE and (not ARMS[r.arm].routed or r.view == "removed")
+    ]
+    return sorted(found, key=lambda r: abs(1 - r.gap_closed.mean) if r.gap_closed else math.inf)

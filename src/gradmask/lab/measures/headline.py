@@ -1,0 +1,93 @@
+"""The numbers of the first line: how far removal went, and what it cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from gradmask.lab.measures.results import ArmResult, DomainResult, Headline, Point
+
+SMALLEST_GAP = 0.02
+"""Nats below which the distance between no filter and a perfect filter is no gap, however small its error."""
+TOO_FAR = 1.1
+"""A share of the gap beyond which the removed model is worse than one that never saw the domain: a sign of damage."""
+
+
+def role_loss(domains: Mapping[str, DomainResult], role: str, calibrated: bool) -> float | None:
+    """The mean loss over the domains of a role, in nats; None where there is none."""
+    found = [d.calibrated_loss if calibrated else d.loss for d in domains.values() if d.role == role]
+    known = [x for x in found if x is not None]
+    return sum(known) / len(known) if known and len(known) == len(found) else None
+
+
+def role_at(point: Point, model: str, roles: Mapping[str, str], role: str) -> float | None:
+    """The mean loss of a role's domains at a point of a training curve."""
+    losses = [loss for domain, loss in point.losses.get(model, {}).items() if roles.get(domain) == role]
+    return sum(losses) / len(losses) if losses else None
+
+
+def role_error(domains: Mapping[str, DomainResult], role: str) -> float:
+    """The standard error of `role_loss`, as far as it is known."""
+    found = [d.error or 0.0 for d in domains.values() if d.role == role]
+    return math.hypot(*found) / max(1, len(found))
+
+
+def headline(arms: Mapping[str, ArmResult]) -> Headline:
+    """Compare the arms, all on calibrated losses where every model has them, else all on plain ones.
+
+    *Gap closed* is (removed − no filter) / (perfect filter − no filter) of the forget loss: 0 is a model trained on
+    everything, 1 one that never saw the domain. Differences are against no filter, in nats; lower is better.
+    """
+    every = [d for arm in arms.values() for model in arm.models.values() for d in model.values()]
+    calibrated = bool(every) and all(d.calibrated_loss is not None for d in every)
+
+    def loss(arm: str, model: str, role: str) -> float | None:
+        found = arms[arm].models.get(model) if arm in arms else None
+        return role_loss(found, role, calibrated) if found else None
+
+    def against_no_filter(arm: str, model: str, role: str) -> float | None:
+        here, there = loss(arm, model, role), loss("no_filter", "full", role)
+        return None if here is None or there is None else here - there
+
+    remark = _no_gap(arms, loss("no_filter", "full", "forget"), loss("perfect_filter", "full", "forget"))
+    gap = None if remark else against_no_filter("perfect_filter", "full", "forget")
+    closed = _share(against_no_filter("gradmask", "removed", "forget"), gap)
+    return Headline(
+        gap_closed=closed,
+        filter_gap_closed=_share(against_no_filter("filter", "full", "forget"), gap),
+        retain_difference=against_no_filter("gradmask", "removed", "retain"),
+        filter_retain_difference=against_no_filter("filter", "full", "retain"),
+        adjacent_difference=against_no_filter("gradmask", "removed", "adjacent"),
+        filter_adjacent_difference=against_no_filter("filter", "full", "adjacent"),
+        full_forget_difference=against_no_filter("gradmask", "full", "forget"),
+        calibrated=calibrated,
+        remarks=[line for line in (remark, _too_far(closed)) if line],
+    )
+
+
+def _no_gap(arms: Mapping[str, ArmResult], nothing: float | None, perfect: float | None) -> str | None:
+    """Why no share of the gap can be given, where the baselines are too alike to measure against."""
+    if nothing is None or perfect is None:
+        return None
+    errors = [role_error(arms[name].models["full"], "forget") for name in ("no_filter", "perfect_filter")]
+    needed = max(SMALLEST_GAP, 2 * math.hypot(*errors))
+    if perfect - nothing >= needed:
+        return None
+    return (
+        f"There is no gap to close: the perfect filter's forget loss ({perfect:.3f} nats) must lie at least "
+        f"{needed:.3f} above that of no filter ({nothing:.3f}). Train longer, measure on more held-out text "
+        "(evaluate.sequences), or take domains that differ more."
+    )
+
+
+def _too_far(closed: float | None) -> str | None:
+    if closed is None or closed <= TOO_FAR:
+        return None
+    return (
+        f"The removed model is further from the forget domain ({100 * closed:.0f} % of the gap) than a model that "
+        "never saw it. That is a sign of damage, not of better removal: look at its samples."
+    )
+
+
+def _share(value: float | None, gap: float | None) -> float | None:
+    return None if value is None or gap is None else value / gap

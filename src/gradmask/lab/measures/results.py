@@ -1,0 +1,134 @@
+"""The schema of ``results.json``: everything that the report shows, and nothing that it must recompute.
+
+`docs/results_schema.md` describes it for readers of the file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from gradmask.errors import GradmaskError
+from gradmask.files import write_whole
+from gradmask.lab.measures.findings import STRICT, Findings, ModelFindings
+
+Role = Literal["forget", "adjacent", "retain"]
+SCHEMA_VERSION = 1
+
+
+class _Strict(BaseModel):
+    model_config = STRICT
+
+
+class DomainResult(_Strict):
+    """One model on one domain's held-out text. Losses in nats per token; errors are standard errors over sequences.
+
+    ``calibrated_loss`` is None where the run was not calibrated, an error where there was a single sequence.
+    ``histogram`` is the share of tokens per bin of the uncalibrated loss; see `Results.histogram_edges`.
+    """
+
+    role: Role
+    loss: float
+    error: float | None
+    perplexity: float
+    calibrated_loss: float | None
+    calibrated_error: float | None = None
+    bits_per_byte: float | None = None
+    tokens: int
+    histogram: list[float] = []
+
+
+class Sample(_Strict):
+    """A prompt from held-out text, and how each model of the arm goes on."""
+
+    domain: str
+    prompt: str
+    continuations: dict[str, str]
+
+
+class Point(_Strict):
+    """Losses during training: model (``full``, ``removed``) -> domain -> nats, not calibrated."""
+
+    step: int
+    tokens: int
+    losses: dict[str, dict[str, float]]
+
+
+class ArmResult(_Strict):
+    """One training run. ``models``: ``full`` and, where a group can be removed, ``removed`` -> domain -> result."""
+
+    title: str
+    policy: str | None = None
+    parameters: dict[str, int]
+    steps: int
+    tokens: int
+    seconds: float
+    models: dict[str, dict[str, DomainResult]]
+    curve: list[Point] = []
+    samples: list[Sample] = []
+    findings: dict[str, ModelFindings] = {}
+    """View -> what the measures found of it."""
+
+
+class Headline(_Strict):
+    """The numbers of the first line; None where the arms for them were not trained. See `headline`."""
+
+    gap_closed: float | None = None
+    filter_gap_closed: float | None = None
+    retain_difference: float | None = None
+    filter_retain_difference: float | None = None
+    adjacent_difference: float | None = None
+    filter_adjacent_difference: float | None = None
+    full_forget_difference: float | None = None
+    calibrated: bool
+    remarks: list[str] = []
+
+
+class Results(_Strict):
+    """A whole run."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    created: str
+    command: str
+    versions: dict[str, str]
+    machine: dict[str, str] = {}
+    recipe: dict[str, Any]
+    labels: list[dict[str, Any]] = []
+    histogram_edges: list[float] = []
+    arms: dict[str, ArmResult]
+    headline: Headline
+    findings: Findings = Findings()
+
+
+def write_results(path: Path, results: Results) -> None:
+    """Write ``results.json`` whole or not at all."""
+    write_whole(path, results.model_dump_json(indent=1) + "\n")
+
+
+def read_results(path: Path) -> Results:
+    """Read and check ``results.json``.
+
+    Raises:
+        GradmaskError: there is none, it is cut short, of another version, or not what gradmask writes.
+    """
+    if not path.is_file():
+        raise GradmaskError(f"there is no {path}: evaluate the run first (gradmask evaluate {path.parent})")
+    again = f"Make it again: gradmask evaluate {path.parent}"
+    try:
+        raw = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise GradmaskError(f"{path} is not whole JSON ({error}). {again}") from None
+    found = raw.get("schema_version") if isinstance(raw, dict) else None
+    if found != SCHEMA_VERSION:
+        raise GradmaskError(
+            f"{path} has schema_version {found!r}, this version of gradmask reads {SCHEMA_VERSION}. {again}"
+        )
+    try:
+        return Results.model_validate(raw)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors()[:5]]
+        raise GradmaskError(f"{path} does not fit its schema: {'; '.join(problems)}. {again}") from None

@@ -1,0 +1,167 @@
+"""Measuring one arm: losses, calibrated losses, distributions and samples of its full and its removed model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from torch import Tensor, nn
+
+from gradmask.errors import GradmaskError
+from gradmask.lab.measures.calibration import CalibrationSettings, calibrate
+from gradmask.lab.measures.losses import (
+    byte_count,
+    calibrated_token_losses,
+    histogram,
+    sequences_of,
+    summarize,
+    token_losses,
+)
+from gradmask.lab.measures.results import DomainResult, Role, Sample
+from gradmask.lab.measures.samples import continuations, prompts
+from gradmask.lab.measures.views import viewed as viewed, views as views
+
+HISTOGRAM_EDGES = np.linspace(0.0, 16.0, 65)
+PROMPT_TOKENS = 24
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured, and on how much: ``sequences`` per domain, as many again for calibration where there are.
+
+    ``samples`` prompts per domain go on for ``sample_tokens`` tokens, at ``temperature`` (0: greedy).
+    """
+
+    sequences: int = 200
+    batch_size: int = 32
+    calibration: CalibrationSettings | None = field(default_factory=CalibrationSettings)
+    samples: int = 2
+    sample_tokens: int = 48
+    temperature: float = 0.8
+
+
+def measure(
+    model: nn.Module,
+    test: Mapping[str, Any],
+    roles: Mapping[str, str],
+    measures: Measures | None = None,
+    progress: Progress | None = None,
+    tokenizer: Any = None,
+) -> dict[str, dict[str, DomainResult]]:
+    """Every view of ``model`` on every domain: view -> domain -> result.
+
+    Args:
+        model: a partitioned or a plain causal language model.
+        test: domain -> packed held-out `datasets.Dataset`; its first sequences are reported, the next calibrate.
+        roles: domain -> ``forget``, ``adjacent`` or ``retain``.
+        measures: see `Measures`.
+        progress: told what is being done, one short line at a time.
+        tokenizer: where given, losses are told in bits per byte too.
+
+    Raises:
+        GradmaskError: a domain without role or with too few sequences, or a loss that is no number.
+    """
+    measures = measures or Measures()
+    unknown = sorted(set(test) - set(roles))
+    if unknown:
+        raise GradmaskError(f"domains without a role: {', '.join(unknown)}. Roles are given for: {', '.join(roles)}")
+    report, calibration = split(test, measures)
+    sizes = {domain: byte_count(tokenizer, ids) for domain, ids in report.items()} if tokenizer is not None else {}
+    found: dict[str, dict[str, DomainResult]] = {}
+    for view in views(model):
+        with viewed(model, view):
+            bias = None
+            if measures.calibration is not None:
+                _tell(progress, f"calibrating the {view} model")
+                bias = calibrate(model, calibration, roles, measures.calibration, measures.batch_size).bias
+            found[view] = {}
+            for domain, ids in report.items():
+                _tell(progress, f"{view} model on {domain}")
+                plain, calibrated = _losses(model, ids, bias, measures.batch_size)
+                _require_finite(plain, view, domain)
+                found[view][domain] = _result(plain, calibrated, roles[domain], sizes.get(domain))
+    return found
+
+
+def split(test: Mapping[str, Any], measures: Measures) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Held-out ids per domain that are reported on, and others that calibrate (none without calibration)."""
+    report, calibration = {}, {}
+    for domain, dataset in test.items():
+        name = f"the held-out set of {domain!r}"
+        if measures.calibration is None:
+            report[domain] = sequences_of(dataset, measures.sequences, name=name)
+            continue
+        take = min(measures.sequences, max(1, len(dataset) // 2))
+        report[domain] = sequences_of(dataset, take, name=name)
+        calibration[domain] = sequences_of(dataset, measures.sequences, start=take, name=name)
+    return report, calibration
+
+
+def _losses(model: nn.Module, ids: Tensor, bias: Tensor | None, batch_size: int) -> tuple[Tensor, Tensor | None]:
+    if bias is None:
+        return token_losses(model, ids, batch_size), None
+    return calibrated_token_losses(model, ids, bias, batch_size)
+
+
+def _require_finite(losses: Tensor, view: str, domain: str) -> None:
+    if not math.isfinite(float(losses.sum())):
+        raise GradmaskError(
+            f"the loss of the {view} model on {domain!r} is no number: its weights have diverged. Train it again with "
+            "a lower learning rate, or evaluate an earlier checkpoint"
+        )
+
+
+def _result(losses: Tensor, calibrated: Tensor | None, role: str, size: int | None) -> DomainResult:
+    plain = summarize(losses)
+    moved = None if calibrated is None else summarize(calibrated)
+    return DomainResult(
+        role=cast(Role, role),
+        loss=plain.nats,
+        error=plain.error,
+        perplexity=plain.perplexity,
+        calibrated_loss=moved.nats if moved else None,
+        calibrated_error=moved.error if moved else None,
+        bits_per_byte=plain.bits_per_byte(size) if size else None,
+        tokens=plain.tokens,
+        histogram=histogram(losses, HISTOGRAM_EDGES),
+    )
+
+
+def quick_losses(
+    model: nn.Module, test: Mapping[str, Any], sequences: int, batch_size: int = 32
+) -> dict[str, dict[str, float]]:
+    """View -> domain -> loss in nats, on a few sequences: a point of the training curve."""
+    found: dict[str, dict[str, float]] = {}
+    for view in views(model):
+        with viewed(model, view):
+            found[view] = {
+                domain: summarize(token_losses(model, sequences_of(data, sequences), batch_size)).nats
+                for domain, data in test.items()
+            }
+    return found
+
+
+def sample(model: Any, tokenizer: Any, test: Mapping[str, Any], measures: Measures, seed: int = 0) -> list[Sample]:
+    """The same prompts, beginnings of held-out documents of each domain, gone on with by every view of the model."""
+    found: list[Sample] = []
+    length = min(PROMPT_TOKENS, (getattr(model.config, "max_position_embeddings", None) or 2 * PROMPT_TOKENS) // 2)
+    for domain, dataset in test.items() if measures.samples else ():
+        end = -1 if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+        starts = prompts(sequences_of(dataset), measures.samples, length, end)
+        said = {}
+        for view in views(model):
+            with viewed(model, view):
+                said[view] = continuations(model, tokenizer, starts, measures.sample_tokens, measures.temperature, seed)
+        for i, prompt in enumerate(tokenizer.batch_decode(starts, skip_special_tokens=True)):
+            found.append(Sample(domain=domain, prompt=prompt, continuations={v: texts[i] for v, texts in said.items()}))
+    return found
+
+
+def _tell(progress: Progress | None, line: str) -> None:
+    if progress is not None:
+        progress(line)

@@ -1,0 +1,70 @@
+"""Tasks of lm-evaluation-harness (WMDP, MMLU, own ones), an optional extra, on a view of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from torch import nn
+
+from gradmask.errors import GradmaskError
+from gradmask.lab.measures.views import plain_copy
+
+
+def require_harness() -> None:
+    """Raise a `GradmaskError` unless lm-evaluation-harness is installed."""
+    if find_spec("lm_eval") is None:
+        raise GradmaskError("tasks need lm-evaluation-harness, which is not installed: pip install 'gradmask[lm-eval]'")
+
+
+def evaluate_tasks(
+    model: nn.Module,
+    tokenizer: Any,
+    tasks: Sequence[str],
+    view: str = "full",
+    path: str = "",
+    limit: int | None = None,
+    batch_size: int = 8,
+) -> dict[str, dict[str, float]]:
+    """Task -> metric -> value, standard errors among the metrics (``acc``, ``acc_stderr``, ...).
+
+    Args:
+        model: partitioned or plain; it is not changed.
+        tokenizer: of the model.
+        tasks: names that the harness or ``path`` knows.
+        view: of a partitioned model.
+        path: a folder with own task files.
+        limit: examples per task; None: all.
+        batch_size: of the harness.
+
+    Raises:
+        GradmaskError: the harness is not installed, or knows no such task.
+    """
+    require_harness()
+    from lm_eval import simple_evaluate  # type: ignore[import-not-found]
+    from lm_eval.models.huggingface import HFLM  # type: ignore[import-not-found]
+    from lm_eval.tasks import TaskManager  # type: ignore[import-not-found]
+
+    manager = TaskManager(include_path=path or None)
+    unknown = [task for task in tasks if not manager.match_tasks([task])]
+    if unknown:
+        raise GradmaskError(
+            f"lm-evaluation-harness knows no task {', '.join(unknown)}: see lm_eval ls tasks, or give the folder of your "
+            "own with evaluate.tasks_path"
+        )
+    known: Any = HFLM
+    harnessed = known(pretrained=plain_copy(model, view), tokenizer=tokenizer, batch_size=batch_size)
+    found: Any = simple_evaluate(
+        model=harnessed, tasks=list(tasks), task_manager=manager, limit=limit, bootstrap_iters=0, log_samples=False
+    )
+    return {task: _numbers(values) for task, values in found["results"].items()}
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    """``acc,none`` -> ``acc``; what is no number is left out."""
+    return {
+        key.partition(",")[0]: float(value)
+        for key, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    }

@@ -1,0 +1,41 @@
+"""The models that one trained arm gives: the full one, and the one with its removable groups taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import cast
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from gradmask.model.attached import is_partitioned
+from gradmask.model.partitioned import unpartition
+from gradmask.model.removal import ablate, without
+
+
+def views(model: nn.Module) -> tuple[str, ...]:
+    """The models that one arm gives: ``full``, and ``removed`` where groups can be removed."""
+    return ("full", "removed") if is_partitioned(model) else ("full",)
+
+
+@contextmanager
+def viewed(model: nn.Module, view: str) -> Iterator[nn.Module]:
+    """Run ``model`` as one of its `views`."""
+    if view == "removed":
+        with without(model):
+            yield model
+    else:
+        yield model
+
+
+def plain_copy(model: nn.Module, view: str = "removed") -> PreTrainedModel:
+    """What somebody who is handed a view holds: a plain model of his own, in which removed weights are zero.
+
+    A plain model is copied as it is, whatever the view. ``model`` is not changed.
+    """
+    own = cast(PreTrainedModel, deepcopy(model))
+    if not is_partitioned(own):
+        return own
+    return unpartition(cast(PreTrainedModel, ablate(own)) if view == "removed" else own)

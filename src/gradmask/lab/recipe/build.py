@@ -1,0 +1,92 @@
+"""From a recipe to a model, cut into its groups."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, set_seed
+
+import gradmask as gm
+from gradmask.errors import GradmaskError
+from gradmask.lab.recipe.spec import GroupSpec, PartitionSpec, Recipe
+from gradmask.routing.policy import resolve_policy
+
+FILLED_IN = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
+
+
+def new_model(recipe: Recipe, tokenizer: Any) -> PreTrainedModel:
+    """The whole model before training: the same weights for every arm, by the recipe's seed.
+
+    Raises:
+        GradmaskError: a pretrained model that cannot be opened, or whose vocabulary is smaller than the tokenizer's.
+    """
+    set_seed(recipe.train.seed)
+    if recipe.model.pretrained is not None:
+        model = _pretrained(recipe.model.pretrained)
+        rows = cast(nn.Embedding, model.get_input_embeddings()).num_embeddings
+        if rows < len(tokenizer):
+            raise GradmaskError(
+                f"{recipe.model.pretrained} has {rows} embeddings, but the tokenizer has {len(tokenizer)} tokens: "
+                f"give the model's own with data.tokenizer.path={recipe.model.pretrained}"
+            )
+        return model
+    assert recipe.model.config is not None
+    return AutoModelForCausalLM.from_config(config_of(recipe.model.config, _token_ids(tokenizer)))
+
+
+def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -> PreTrainedModel:
+    """`gradmask.partition` as a recipe says it."""
+    pieces = {name: _piece(group) for name, group in partition.groups.items()}
+    own = partition.self_labeling
+    labeling = gm.SelfLabeling(**own.model_dump(exclude={"labeled_first"})) if own else False
+    policy = resolve_policy(partition.policy)
+    if partition.rehearsal is not None:
+        policy = replace(policy, rehearsal=partition.rehearsal)
+    if partition.rehearsal_weight is not None:
+        policy = replace(policy, rehearsal_weight=partition.rehearsal_weight)
+    return gm.partition(
+        model, pieces, partition.joint, policy, seed, labeling, exact=partition.exact, base=partition.base
+    )
+
+
+def _piece(group: GroupSpec) -> gm.Slice | gm.Adapter:
+    if group.adapter is not None:
+        return gm.Adapter(**group.adapter.model_dump())
+    return gm.Slice(**group.model_dump(exclude={"adapter"}))
+
+
+def config_of(given: dict[str, Any], filled_in: dict[str, int | None]) -> PreTrainedConfig:
+    """The configuration of a new model, with what the tokenizer knows filled in."""
+    values = {key: value for key, value in given.items() if key != "model_type"}
+    return AutoConfig.for_model(given["model_type"], **{**filled_in, **values})
+
+
+def _token_ids(tokenizer: Any) -> dict[str, int | None]:
+    return {"vocab_size": len(tokenizer), **{name: getattr(tokenizer, name, None) for name in FILLED_IN[1:]}}
+
+
+def pretrained_config(name: str) -> PreTrainedConfig:
+    """The configuration of a pretrained model; a `GradmaskError` where it cannot be opened."""
+    try:
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise GradmaskError(f"{name} cannot be opened: {last_line(error)}") from None
+
+
+def _pretrained(name: str) -> PreTrainedModel:
+    pretrained_config(name)
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise GradmaskError(f"{name} cannot be opened: {last_line(error)}") from None
+
+
+def last_line(error: BaseException) -> str:
+    """What an error says at its end, where long ones say what matters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,257 @@
+"""The recipe: one validated description of a whole run, from data to report."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from gradmask.data.spec import DataSpec, Share
+from gradmask.lab.measures.findings import Method, Mix
+from gradmask.lab.measures.names import QUICK, Measure, Preset
+
+ArmName = Literal[
+    "gradmask",
+    "no_filter",
+    "filter",
+    "filter_strict",
+    "perfect_filter",
+    "inexact",
+    "sgtm",
+    "sgtm_joint",
+    "gram",
+    "gradient_routing",
+    "activation_masking",
+    "memorization_sinks",
+    "rmu",
+    "gradient_ascent",
+    "gradient_difference",
+    "npo",
+    "simnpo",
+    "task_vector",
+    "last_layers",
+]
+"""What the arms are is told by `gradmask.lab.recipe.arms.ARMS`."""
+DEFAULT_ARMS: tuple[ArmName, ...] = ("gradmask", "no_filter", "filter", "perfect_filter")
+
+COMPARED: tuple[ArmName, ...] = get_args(ArmName)
+
+AMOUNT = "a count (0 or more), a share between 0 and 1, or a list of distinct indices"
+
+
+def _amount(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"needed: {AMOUNT}")
+    if isinstance(value, int) and value >= 0:
+        return value
+    if isinstance(value, float) and 0.0 <= value < 1.0:
+        return value
+    if isinstance(value, list) and all(type(i) is int for i in value) and len(set(value)) == len(value):
+        return value
+    raise ValueError(f"needed: {AMOUNT}")
+
+
+Amount = Annotated[int | float | list[int], BeforeValidator(_amount)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelSpec(_Part):
+    """The model: a new one from a configuration, or one trained before. Exactly one of the two."""
+
+    config: dict[str, Any] | None = Field(
+        None, description="`model_type` and fields of its Hugging Face configuration; the vocabulary size is filled in"
+    )
+    pretrained: str | None = Field(None, description="a Hugging Face name or a folder")
+
+
+class AdapterSpec(_Part):
+    """A low-rank adapter of a pretrained model; see `gradmask.Adapter`."""
+
+    rank: int = Field(16, ge=1, description="of every adapted layer")
+    alpha: float | None = Field(None, gt=0, allow_inf_nan=False, description="scale times rank; null: the rank")
+    targets: list[str] | None = Field(
+        None, min_length=1, description="kinds (attention, mlp, projections), names or patterns of layers; null: all"
+    )
+    layers: list[int] | None = Field(None, description="block indices; null is every block")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of the adapters' inputs that is dropped in training")
+    embeddings: bool | int | list[int] = Field(
+        False, description="own embedding and head tables: all, a rank, or token ids"
+    )
+
+
+class GroupSpec(_Part):
+    """How much of each layer a removable group gets; see `gradmask.Slice`. Or its adapter, and nothing else."""
+
+    heads: Amount = Field(0, description="of every attention: a count, a share, or indices")
+    neurons: Amount = Field(0, description="of every MLP: a count, a share, or indices")
+    experts: Amount = Field(0, description="of every mixture of experts: a count, a share, or indices")
+    layers: list[int] | None = Field(None, description="block indices; null is every block")
+    embeddings: bool | int | list[int] = Field(
+        False, description="own embedding and head tables: all, a rank, or token ids"
+    )
+    query_only: bool = Field(False, description="with grouped-query attention, take query heads alone")
+    new: bool = Field(False, description="add the heads and neurons to the model instead of carving them out")
+    adapter: AdapterSpec | None = Field(None, description="a low-rank adapter instead of a slice")
+
+
+class SelfLabelingSpec(_Part):
+    """Routing unlabeled examples by their loss with and without each group; see `gradmask.SelfLabeling`."""
+
+    after: int = Field(60, ge=0, description="training passes before the first example is relabeled")
+    references: int = Field(2, ge=1, description="labeled examples per label that are measured at a time")
+    every: int = Field(4, ge=1, description="training passes from one such measurement to the next")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of the running means")
+    threshold: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="beyond it an example is the group's; 0 is the mean of the rest, 1 that of the group",
+    )
+    retain_below: float | None = Field(0.25, gt=0, lt=1, description="below it an example is retain; null: never")
+    labeled_first: bool = Field(True, description="until `after`, train on labeled examples; unlabeled ones come later")
+
+
+def _switch(value: Any) -> Any:
+    """``true`` is every default, ``false`` is none."""
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
+class PartitionSpec(_Part):
+    """Which groups the network is cut into, and by which table they learn."""
+
+    groups: dict[Identifier, GroupSpec] = Field({"forget": GroupSpec(heads=1 / 32, neurons=1 / 16)}, min_length=1)
+    base: Literal["learning", "frozen"] = Field("learning", description="frozen: the retain group learns from nothing")
+    joint: list[str] = Field([], description="kinds or patterns of parameters that every label updates")
+    policy: str = Field("sgtm", description="a built-in table's name")
+    rehearsal: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of the retain examples that teach a random group instead; null: the policy's",
+    )
+    rehearsal_weight: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="what a rehearsed example's loss counts; null: the policy's"
+    )
+    distinctive_words: float | None = Field(
+        None,
+        gt=1,
+        allow_inf_nan=False,
+        description="of labeled examples, only tokens of words so many times as frequent there as in retain text are the "
+        "group's, the others unlabeled; null: all are the group's",
+    )
+    exact: bool = Field(True, description="false: the published dynamics, zero gradients under one optimizer")
+    self_labeling: Annotated[SelfLabelingSpec | None, BeforeValidator(_switch)] = Field(
+        SelfLabelingSpec(), description="true, or its settings; false: unlabeled examples stay unlabeled"
+    )
+
+
+class TrainSpec(_Part):
+    """How every arm is trained. Each gets the same number of tokens: exactly one of steps, epochs, tokens."""
+
+    steps: int | None = Field(None, ge=1, description="optimizer steps")
+    epochs: float | None = Field(None, gt=0, description="passes over the whole training data")
+    tokens: int | None = Field(None, ge=1, description="training tokens")
+    batch_size: int = Field(32, ge=1, description="sequences per optimizer step, over all processes")
+    gradient_accumulation: int = Field(1, ge=1, description="parts that a batch is computed in")
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    group_learning_rates: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {}, description="group -> factor on the learning rate"
+    )
+    warmup: float = Field(0.05, ge=0, description="steps, or a share of them where below 1")
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    weight_decay: float = Field(0.1, ge=0, allow_inf_nan=False)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.95), strict=False
+    )
+    max_grad_norm: float = Field(1.0, ge=0, description="0: no clipping")
+    seed: int = Field(0, ge=0, lt=2**32, description="of the weights and of everything random while training")
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
+    gradient_checkpointing: bool = False
+    workers: int = Field(0, ge=0, description="processes that load data")
+    log_every: int = Field(10, ge=1, description="steps between two lines in log.jsonl")
+    eval_every: int | None = Field(None, ge=1, description="steps between two points of the curve; null: ten points")
+    checkpoint_every: int | None = Field(None, ge=1, description="steps between checkpoints; null: as eval_every")
+    keep: int = Field(2, ge=1, description="checkpoints kept per arm")
+    report_to: list[str] = Field([], description="trackers that Trainer knows: tensorboard, wandb, trackio, ...")
+
+
+class RelearningSpec(_Part):
+    """The relearning attack's grid: every method with every mix and every learning rate. What is null is the preset's."""
+
+    methods: list[Method] | None = Field(None, min_length=1, description="full, lora")
+    mixes: list[Mix] | None = Field(None, min_length=1, description="even (half forget, half retain), forget, adjacent")
+    learning_rates: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(
+        None, min_length=1, description="of full fine-tuning; LoRA's are 5 times as high"
+    )
+    steps: int | None = Field(None, ge=1, description="optimizer steps of each attack")
+    batch_size: int | None = Field(None, ge=1, description="sequences per step")
+    points: int | None = Field(None, ge=1, description="how often losses are measured on the way")
+    sequences: int | None = Field(None, ge=1, description="held-out sequences per domain that they are measured on")
+    rank: int | None = Field(None, ge=1, description="of LoRA's adapters")
+    give_up: float | None = Field(
+        None, gt=0, le=1, description="share of the steps after which attacks clearly behind the best are given up"
+    )
+
+
+class EvaluateSpec(_Part):
+    """What is measured, and on how much."""
+
+    sequences: int = Field(200, ge=1, description="held-out sequences per domain")
+    during: int = Field(32, ge=1, description="held-out sequences per domain at points of the training curve")
+    batch_size: int = Field(32, ge=1)
+    calibration_steps: int = Field(300, ge=0, description="0: losses are not calibrated")
+    alpha: float = Field(100.0, ge=0, description="weight of the retain loss in calibration")
+    beta: float = Field(0.0, ge=0, description="weight of the adjacent loss in calibration")
+    samples: int = Field(2, ge=0, description="generated samples per domain")
+    sample_tokens: int = Field(48, ge=1, description="tokens per sample")
+    measures: list[Measure] = Field(list(QUICK), description="what is measured beside losses and samples")
+    preset: Preset = Field("smallest", description="how much of each measure")
+    relearning: RelearningSpec = Field(RelearningSpec(), description="changes to the preset's relearning attack")
+    ladder: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [], description="leakage: plain models trained on these shares of the forget text beside the baselines"
+    )
+    ladder_cache: str = Field("", description="where those models are kept for all runs; by default beside the run")
+    sizes: list[str] = Field([], description="compute ratio: folders of evaluated runs of other sizes")
+    tasks: list[str] = Field([], description="tasks of lm-evaluation-harness")
+    tasks_path: str = Field("", description="a folder with own task files")
+    tasks_limit: int | None = Field(None, ge=1, description="examples per task; null: all")
+
+
+class NoiseSpec(_Part):
+    """Studies of the labels: the same comparison with worse and better ones. Each is left out where it is empty."""
+
+    undiscovered: list[Share] = Field([], description="shares of forget documents that stay unlabeled")
+    true_positives: list[Share] = Field([], description="with false_positives: every pair of the two, for a heat map")
+    false_positives: list[Share] = Field([], description="shares of other documents that are labeled forget by mistake")
+    topics: bool = Field(False, description="the classifier misses whole topics (topic_field) instead of documents")
+    arms: list[ArmName] = Field(["gradmask", "filter"], min_length=1, description="what is trained on such labels")
+    seeds: list[Seed] = Field([0], min_length=1)
+
+
+class CompareSpec(_Part):
+    """What ``gradmask compare`` trains and measures: every arm, once per seed."""
+
+    arms: list[ArmName] = Field(list(COMPARED), min_length=1, description="all of them by default")
+    seeds: list[Seed] = Field([0, 1, 2], min_length=1, description="of weights, order and label noise")
+    measures: list[Measure] = Field(["compute", "relearning"], description="beside losses")
+    noise: NoiseSpec = NoiseSpec()
+
+
+class Recipe(_Part):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="letters, digits, `.`, `_`, `-`")
+    output: str = Field("", description="the run's folder; by default runs/NAME")
+    data: DataSpec
+    model: ModelSpec
+    partition: PartitionSpec = PartitionSpec()
+    train: TrainSpec
+    arms: list[ArmName] = Field(list(DEFAULT_ARMS), min_length=1, description="what is trained: gradmask and baselines")
+    evaluate: EvaluateSpec = EvaluateSpec()
+    compare: CompareSpec = CompareSpec()

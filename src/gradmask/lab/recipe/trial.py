@@ -1,0 +1,95 @@
+"""What only a try tells of a recipe: whether its model can be built and cut, and what this machine can do."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
+
+import gradmask as gm
+from gradmask.data.spec import DataSpec
+from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.lab.recipe.build import config_of, cut_model, last_line, pretrained_config
+from gradmask.lab.recipe.problems import Problem
+from gradmask.lab.recipe.spec import ModelSpec, PartitionSpec, TrainSpec
+from gradmask.quiet import quiet
+
+
+@quiet()
+def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | None) -> list[Problem]:
+    """Build the model without weights and partition it; what would go wrong later is found now."""
+    if model.config is not None and (problems := _config_problems(model.config)):
+        return problems
+    key = "model.config" if model.config is not None else "model.pretrained"
+    try:
+        config = config_of(model.config, {}) if model.config is not None else pretrained_config(str(model.pretrained))
+        with torch.device("meta"):
+            built = AutoModelForCausalLM.from_config(config)
+    except GradmaskError as error:
+        return [Problem(key, str(error))]
+    except Exception as error:  # transformers and its validators raise errors of many types for one cause: the config
+        return [Problem(key, f"no causal language model can be built from this: {last_line(error)}")]
+    problems = _length_problems(config, data)
+    try:
+        cut_model(built, partition)
+    except GradmaskError as error:
+        problems.append(Problem("partition", str(error)))
+    return problems
+
+
+def machine_problems(train: TrainSpec) -> list[Problem]:
+    """What this machine, or what is installed on it, cannot do."""
+    problems = []
+    if train.precision == "fp16" and not torch.cuda.is_available():
+        problems.append(Problem("train.precision", "given 'fp16', which needs a CUDA device: take bf16 or fp32"))
+    installed = get_available_reporting_integrations()
+    for name in train.report_to:
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+            hint = did_you_mean(name, INTEGRATION_TO_CALLBACK)
+            problems.append(Problem("train.report_to", f"no such tracker: {name!r}.{hint} Known: {known}"))
+        elif name not in installed:
+            problems.append(Problem("train.report_to", f"{name!r} is not installed: pip install {name}"))
+    return problems
+
+
+def _config_problems(config: dict[str, Any]) -> list[Problem]:
+    kind = config["model_type"]
+    supported = [name for name in gm.supported() if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES]
+    if kind not in supported:
+        needed = f"needed: a supported causal language model.{did_you_mean(kind, supported)}"
+        return [Problem("model.config.model_type", f"given {kind!r}, {needed} Supported: {', '.join(supported)}")]
+    if kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder"):
+        needed = f"needed: true, since a {kind} model otherwise sees the tokens that it is to predict"
+        return [Problem("model.config.is_decoder", f"given {config.get('is_decoder')}, {needed}")]
+    cls = CONFIG_MAPPING[kind]
+    known = (
+        {field.name for field in fields(cls)} | set(cls.attribute_map) | {"model_type", "rope_theta", "rope_scaling"}
+    )
+    return [
+        Problem(f"model.config.{key}", f"a {kind} configuration has no such field.{did_you_mean(str(key), known)}")
+        for key in config
+        if key not in known
+    ] + [
+        Problem(f"model.config.{key}", f"given {value}, needed: a probability from 0 to 1")
+        for key, value in config.items()
+        if ("drop" in str(key)) and isinstance(value, int | float) and not 0 <= value <= 1
+    ]
+
+
+def _length_problems(config: PreTrainedConfig, data: DataSpec | None) -> list[Problem]:
+    longest = getattr(config, "max_position_embeddings", None)
+    if data is None or longest is None or data.sequence_length <= longest:
+        return []
+    return [
+        Problem(
+            "data.sequence_length", f"given {data.sequence_length}, needed: at most the model's {longest} positions"
+        )
+    ]

@@ -1,0 +1,46 @@
+"""What an arm trains on: how many steps, which examples in which order, with which labels."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from datasets import Dataset
+
+from gradmask.data import Prepared, token_labels, training_order
+from gradmask.data.arrow import with_column
+from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
+from gradmask.lab.recipe.spec import Recipe
+
+
+def total_steps(recipe: Recipe, prepared: Prepared) -> int:
+    """Optimizer steps of every arm; an epoch is one pass over *all* training sequences, whatever the arm leaves out."""
+    train = recipe.train
+    if train.steps is not None:
+        return train.steps
+    if train.epochs is not None:
+        return math.ceil(train.epochs * len(prepared.train) / train.batch_size)
+    assert train.tokens is not None
+    return math.ceil(train.tokens / (train.batch_size * recipe.data.sequence_length))
+
+
+def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
+    """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``.
+
+    Labels are per example, or per token where the arm tells a group's words apart; see `gradmask.data.words`.
+    """
+    examples: Any = prepared.arm(ARMS[name].data).select_columns(["input_ids", "data_labels"]).with_format("numpy")
+    train, labels = recipe.train, examples["data_labels"][:]
+    order = training_order(labels, steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name))
+    if is_routed(name) and (ratio := partition_of(recipe, name).distinctive_words) is not None:
+        told = token_labels(examples["input_ids"][:], labels, prepared.tokenizer, ratio)
+        examples = with_column(examples, "data_labels", list(told)).with_format("numpy")
+    return examples.select(order)
+
+
+def labeled_first(recipe: Recipe, name: str) -> int:
+    """Steps of an arm that see labeled examples alone: until it can label the others itself."""
+    own = partition_of(recipe, name).self_labeling if is_routed(name) else None
+    if own is None or not own.labeled_first or recipe.data.mix != "mixed":
+        return 0
+    return -(-own.after // recipe.train.gradient_accumulation)

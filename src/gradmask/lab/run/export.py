@@ -1,0 +1,46 @@
+"""From a run's folder to the checkpoint that is exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from gradmask.errors import GradmaskError
+from gradmask.lab.run.folder import RunFolder
+from gradmask.model.manifest import MANIFEST, read_manifest, seal
+
+
+def checkpoint_of(source: Path) -> Path:
+    """The partitioned checkpoint that ``source`` is or holds.
+
+    Raises:
+        GradmaskError: it is neither a checkpoint nor a run whose gradmask arm is trained.
+    """
+    if (source / MANIFEST).is_file():
+        return source
+    run = RunFolder(source)
+    if run.recipe_file.is_file():
+        arm = run.arm("gradmask")
+        if arm.finished:
+            return arm.model
+        raise GradmaskError(f"the gradmask arm of {source} is not trained yet: run gradmask train again")
+    if not source.is_dir():
+        raise GradmaskError(f"there is no folder {source}: give a run, or a checkpoint with gradmask.json")
+    raise GradmaskError(f"{source} is no run (no recipe.yaml) and no partitioned checkpoint (no gradmask.json)")
+
+
+def tokenizer_folder(checkpoint: Path) -> Path | None:
+    """Where the checkpoint's tokenizer is: beside its weights, or with its run's trained model."""
+    places = (checkpoint, checkpoint.parent / "model")
+    return next((place for place in places if (place / "tokenizer_config.json").is_file()), None)
+
+
+def copy_tokenizer(checkpoint: Path, target: Path) -> None:
+    """Put the checkpoint's tokenizer, where there is one, beside the export."""
+    place = tokenizer_folder(checkpoint)
+    if place is not None:
+        tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        tokenizer.save_pretrained(target)
+    seal(target, read_manifest(checkpoint).data)

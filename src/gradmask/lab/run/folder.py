@@ -1,0 +1,208 @@
+"""A run's folder: what stands where, who holds it, and whether a recipe fits what is already there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from gradmask.errors import GradmaskError
+from gradmask.files import write_whole
+from gradmask.lab.recipe.loading import make_recipe
+from gradmask.lab.recipe.problems import shown
+from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.recipe.yamls import read_mapping
+
+MAY_CHANGE = (
+    "name",
+    "output",
+    "arms",
+    "evaluate",
+    "compare",
+    "train.checkpoint_every",
+    "train.keep",
+    "train.report_to",
+)
+"""What may differ when a run goes on: nothing here changes a finished arm's weights."""
+
+
+@dataclass(frozen=True)
+class ArmFolder:
+    """One arm of a run."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training ended; the final model is moved to its place in one step, at the very end."""
+        return self.model.is_dir()
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> RunFolder:
+        """The folder that the recipe names."""
+        return cls(Path(recipe.output).expanduser())
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    def arm(self, name: str) -> ArmFolder:
+        return ArmFolder(self.path / "arms" / name)
+
+    def recipe(self) -> Recipe:
+        """The resolved recipe of the run.
+
+        Raises:
+            GradmaskError: the folder holds no run.
+        """
+        if not self.recipe_file.is_file():
+            raise GradmaskError(
+                f"{self.path} holds no run (no recipe.yaml): give a folder that gradmask train made, such as runs/NAME"
+            )
+        return make_recipe(read_mapping(self.recipe_file), str(self.recipe_file), trial=False)
+
+    @property
+    def begun(self) -> bool:
+        """Whether training began here."""
+        return any(self.path.glob("arms/*/*"))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep other processes from training in it. The lock ends with the process.
+
+        Raises:
+            GradmaskError: another process holds it, or it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise GradmaskError(
+                f"another process is working in {self.path}: wait for it, or choose another output"
+            ) from None
+        except OSError as error:
+            raise GradmaskError(f"{self.path} cannot be written: {error.strerror}. Choose another output") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def adopt(self, recipe: Recipe, restart: bool = False) -> None:
+        """Take the recipe as the run's, or refuse where a different one has begun here.
+
+        Args:
+            recipe: of the run that is about to go on.
+            restart: delete what an earlier run left.
+
+        Raises:
+            GradmaskError: the recipe changed; the message lists what, and how to go on.
+        """
+        if restart and self.recipe_file.is_file():
+            self._clear()
+        self.check(recipe)
+        write_whole(self.recipe_file, as_yaml(recipe))
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse a recipe by which the run that began here cannot go on; see `adopt`."""
+        if not self.begun:
+            return
+        if not self.recipe_file.is_file():
+            raise GradmaskError(f"{self.path} holds arms of a run but no recipe.yaml: choose another output")
+        if changed := changes(self.recipe(), recipe):
+            raise GradmaskError(
+                f"{self.path} holds a run of another recipe:\n"
+                + "\n".join(f"  {line}" for line in changed)
+                + "\nGive another output, go on with the old recipe, or start over with --restart"
+            )
+
+    def check_data(self, recipe: Recipe, fingerprint: str) -> None:
+        """Refuse data that is not what the run here began with.
+
+        Args:
+            recipe: of the run.
+            fingerprint: of the data as the recipe's sources give it now.
+
+        Raises:
+            GradmaskError: a file that the data came from has changed or is gone.
+        """
+        recorded = self.data / "fingerprint.txt"
+        if self.begun and recorded.is_file() and recorded.read_text(encoding="utf-8").strip() != fingerprint:
+            paths = ", ".join(source.path for source in recipe.data.sources if source.path)
+            raise GradmaskError(
+                f"the data of the run in {self.path} is no longer what it began with: look at {paths}. Put back what "
+                "was there, give another output, or start over with --restart"
+            )
+
+    def _clear(self) -> None:
+        for path in (self.path / "arms", self.report):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in (self.recipe_file, self.results):
+            path.unlink(missing_ok=True)
+
+
+def as_yaml(recipe: Recipe) -> str:
+    """The resolved recipe as YAML."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def changes(old: Recipe, new: Recipe) -> list[str]:
+    """What differs between two recipes and may not, a line each."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    return [
+        f"{key}: was {shown(before.get(key))}, now {shown(after.get(key))}"
+        for key in keys
+        if not any(key == free or key.startswith(f"{free}.") for free in MAY_CHANGE)
+    ]
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            value = dict(enumerate(value))
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def write_json(target: Path, data: Any) -> None:
+    """Write JSON whole or not at all."""
+    write_whole(target, json.dumps(data, indent=1) + "\n")

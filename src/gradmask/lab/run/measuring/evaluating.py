@@ -1,0 +1,171 @@
+"""Measuring the finished arms of a run: from its folder to ``results.json``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from gradmask.data import Prepared
+from gradmask.errors import GradmaskError
+from gradmask.lab.measures.environment import machine, versions
+from gradmask.lab.measures.headline import headline
+from gradmask.lab.measures.names import ATTACKS, COMPARING, Measure
+from gradmask.lab.measures.results import ArmResult, Results, read_results, write_results
+from gradmask.lab.measures.run import HISTOGRAM_EDGES
+from gradmask.lab.measures.tasks import evaluate_tasks, require_harness
+from gradmask.lab.measures.views import views
+from gradmask.lab.recipe.loading import make_recipe
+from gradmask.lab.recipe.spec import EvaluateSpec, Recipe
+from gradmask.lab.recipe.yamls import read_mapping
+from gradmask.lab.run.folder import RunFolder
+from gradmask.lab.run.measuring.across_arms import compare, series_name
+from gradmask.lab.run.measuring.amounts import suite_of
+from gradmask.lab.run.measuring.examination import Examination, jobs, weight
+from gradmask.lab.run.measuring.losses import LOSSES as LOSSES
+from gradmask.lab.run.measuring.pace import Pace
+from gradmask.lab.run.trained import trained_model as trained_model
+from gradmask.lab.run.training import Run
+from gradmask.quiet import quiet
+
+Tell = Callable[[str], None]
+
+
+@quiet()
+def evaluate_run(folder: RunFolder, progress: Tell = lambda line: None, changes: Sequence[str] = ()) -> Results:
+    """Measure every finished arm on held-out data and write ``results.json``.
+
+    Findings are kept in the run's folder: what was measured before in the same way is not measured again, and stays in the
+    results though it is not asked for.
+
+    Args:
+        folder: of a run that `gradmask.lab.run.training.train` made.
+        progress: told what is being done, one short line at a time.
+        changes: ``evaluate.key=value`` changes to the run's recipe.
+
+    Raises:
+        GradmaskError: no run, or no finished arm; a change of another key; a measure that lacks its text.
+    """
+    recipe = changed_recipe(folder, changes)
+    again = f"gradmask evaluate {shlex.quote(str(folder.path))}"
+    again += "".join(f" --set {shlex.quote(change)}" for change in changes)
+    return _measured(recipe, folder, progress, recipe.evaluate.measures, {}, f"{_training(folder)} && {again}")
+
+
+@quiet()
+def attack_run(folder: RunFolder, progress: Tell = lambda line: None, changes: Sequence[str] = ()) -> Results:
+    """Run the attacks alone, and write them into ``results.json`` beside what was measured before.
+
+    Losses and samples are those of the last evaluation where it measured them in the same way. Arguments and errors
+    are those of `evaluate_run`.
+    """
+    recipe = changed_recipe(folder, changes)
+    known: Mapping[str, ArmResult] = {}
+    if folder.results.is_file():
+        before = read_results(folder.results)
+        same = all(before.recipe.get("evaluate", {}).get(key) == getattr(recipe.evaluate, key) for key in LOSSES)
+        known = before.arms if same else {}
+    again = f"gradmask attack {shlex.quote(str(folder.path))}"
+    again += "".join(f" --set {shlex.quote(change)}" for change in changes)
+    asked = [*ATTACKS, *(name for name in COMPARING if name in recipe.evaluate.measures)]
+    return _measured(recipe, folder, progress, asked, known, f"{_training(folder)} && {again}")
+
+
+def changed_recipe(folder: RunFolder, changes: Sequence[str]) -> Recipe:
+    """The run's recipe with changes to its ``evaluate`` section.
+
+    Raises:
+        GradmaskError: a change of another key; and see `make_recipe`.
+    """
+    recipe = folder.recipe()
+    for change in changes:
+        if not change.startswith("evaluate."):
+            raise GradmaskError(
+                f"--set {change}: the run is trained; only keys of evaluate can still be changed, such as "
+                "evaluate.preset=standard"
+            )
+    return make_recipe(read_mapping(folder.recipe_file), str(folder.recipe_file), changes, False) if changes else recipe
+
+
+def _training(folder: RunFolder) -> str:
+    return f"gradmask train {folder.recipe_file}"
+
+
+def _measured(
+    recipe: Recipe,
+    folder: RunFolder,
+    progress: Tell,
+    measures: Sequence[Measure],
+    known: Mapping[str, ArmResult],
+    command: str,
+) -> Results:
+    done: list[str] = [name for name in recipe.arms if folder.arm(name).finished]
+    if not done:
+        raise GradmaskError(
+            f"{folder.path} has no finished arm yet: run gradmask train with its recipe.yaml to the end"
+        )
+    if recipe.evaluate.tasks:
+        require_harness()
+    prepared = Run(recipe, folder).prepared()
+    arms, tasks = _arms(recipe, folder, prepared, done, measures, known, progress)
+    progress("comparing the arms")
+    findings = compare(recipe, folder, prepared, arms, measures, progress)
+    results = Results(
+        name=recipe.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        versions=versions(),
+        machine=machine(),
+        recipe=recipe.model_dump(mode="json"),
+        labels=prepared.label_table,
+        histogram_edges=[float(edge) for edge in HISTOGRAM_EDGES],
+        arms=arms,
+        headline=headline(arms),
+        findings=findings.model_copy(update={"tasks": tasks}),
+    )
+    write_results(folder.results, results)
+    return results
+
+
+def _arms(
+    recipe: Recipe,
+    folder: RunFolder,
+    prepared: Prepared,
+    done: Sequence[str],
+    measures: Sequence[Measure],
+    known: Mapping[str, ArmResult],
+    progress: Tell,
+) -> tuple[dict[str, ArmResult], dict[str, dict[str, dict[str, float]]]]:
+    """Losses and samples of every arm, then its measures and tasks."""
+    todo = jobs(done, measures)
+    settings = suite_of(recipe.evaluate, recipe.train.seed)
+    new = [name for name in done if name not in known]
+    pace = Pace(progress, [6.0 * recipe.evaluate.sequences] * len(new) + [weight(job, settings) for job in todo])
+    look = Examination(recipe, folder, prepared, pace)
+    arms = {name: known[name] for name in done if name in known}
+    for name in new:
+        arms[name] = look.losses(name)
+        pace.end()
+    for i, job in enumerate(todo, len(new)):
+        if look.kept(job) is not None:
+            pace.skip(i)
+    for job in todo:
+        look.examine(job)
+    found = look.findings(done)
+    arms = {name: arms[name].model_copy(update={"findings": found.get(name, {})}) for name in done}
+    return arms, _tasks(recipe.evaluate, look, arms)
+
+
+def _tasks(
+    spec: EvaluateSpec, look: Examination, arms: Mapping[str, ArmResult]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Series -> task -> metric -> value."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name in arms if spec.tasks else ():
+        model = look.model(name)
+        for view in views(model):
+            look.pace.line(f"{name}, {view} model: tasks {', '.join(spec.tasks)}")
+            found[series_name(name, view, arms)] = evaluate_tasks(
+                model, look.prepared.tokenizer, spec.tasks, view, spec.tasks_path, spec.tasks_limit, spec.batch_size
+            )
+    return found

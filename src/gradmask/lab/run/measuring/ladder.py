@@ -1,0 +1,125 @@
+"""The ladder of plain models for leakage: all that is kept, and a share of the forget text; trained once for all runs.
+
+A rung depends on the data, the model and the training recipe alone, so that it is kept in a folder of its own under their
+fingerprint and shared by every run that has them in common, whatever its labels or its policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from filelock import FileLock
+
+from gradmask.data import prepare
+from gradmask.data.arrow import column, picked
+from gradmask.data.fingerprint import fingerprint_of
+from gradmask.data.spec import DataSpec
+from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.run.display import Display
+from gradmask.lab.run.folder import ArmFolder, RunFolder
+from gradmask.lab.run.stopping import Stopper
+from gradmask.lab.run.training import Run, train_arm
+
+LOOKING = {"group_learning_rates", "log_every", "eval_every", "checkpoint_every", "keep", "report_to", "workers"}
+"""Keys of ``train`` that change nothing of a plain model."""
+ARM = "no_filter"
+"""The arm as which a rung is trained: everything that it is given, without labels."""
+
+
+def rung_data(train: Dataset, share: float, seed: int) -> Dataset:
+    """All that truly is kept, and a random ``share`` of the true forget sequences; smaller shares are parts of larger ones."""
+    forget = column(train, "group") > 0
+    there = np.random.default_rng(seed).permutation(np.flatnonzero(forget))
+    keep = ~forget
+    keep[there[: round(share * len(there))]] = True
+    return picked(train, keep)
+
+
+def forget_tokens(train: Dataset, unlabeled: bool = False) -> int:
+    """Tokens of true forget sequences; of those alone that are not labeled so, where asked."""
+    forget = column(train, "group") > 0
+    if unlabeled:
+        forget &= column(train, "data_labels") <= 0
+    length = len(train[0]["input_ids"]) if len(train) else 0
+    return int(forget.sum()) * length
+
+
+def unlabeled_spec(spec: DataSpec) -> DataSpec:
+    """The same data with its true labels alone: what runs with different labels have in common."""
+    labels = spec.labels.model_copy(
+        update={"undiscovered": 0.0, "false_positives": 0.0, "retain_labeled": 0.0, "seed": 0}
+    )
+    return spec.model_copy(update={"labels": labels})
+
+
+class Ladder:
+    """The rungs of a recipe.
+
+    Args:
+        recipe: of the run that is measured.
+        steps: optimizer steps of its arms, and so of every rung.
+        cache: the folder of all ladders.
+        tell: told what is being done.
+    """
+
+    def __init__(self, recipe: Recipe, steps: int, cache: Path, tell: Callable[[str], None]) -> None:
+        train = recipe.train.model_copy(update={"steps": steps, "epochs": None, "tokens": None, "report_to": []})
+        data = unlabeled_spec(recipe.data)
+        self.recipe = recipe.model_copy(update={"train": train, "arms": [ARM], "data": data})
+        self.cache, self.tell = cache, tell
+
+    def trained(self, share: float, stopper: Stopper | None = None) -> tuple[ArmFolder, int]:
+        """A rung's folder and its forget tokens; trained where it is not yet, an interrupted one goes on.
+
+        Raises:
+            GradmaskError: another process trains it.
+            Interrupted: see `gradmask.lab.run.training.train`.
+        """
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.cache / ".lock"):  # the data is shared by all seeds, and by all processes that train them
+            prepared = prepare(self.recipe.data, self.cache / f"data-{fingerprint_of(self.recipe.data)[:16]}")
+        part = replace(prepared, train=rung_data(prepared.train, share, self.recipe.data.seed))
+        folder = RunFolder(self.cache / f"rung-{self.fingerprint(share)}")
+        recipe = self.recipe.model_copy(update={"output": str(folder.path)})
+        own = Stopper(self.tell)
+        with folder.held(), own.installed() if stopper is None else nullcontext(stopper) as stopper:
+            if not folder.arm(ARM).finished:
+                self.tell(f"training a plain model on {100 * share:g} % of the forget text")
+                train_arm(Run(recipe, folder, _Told(self.tell), stopper), part, ARM)
+        return folder.arm(ARM), forget_tokens(part.train)
+
+    def fingerprint(self, share: float) -> str:
+        """Of what a rung depends on: neither labels nor policy, nor how often its training is looked at."""
+        parts: dict[str, Any] = {
+            "data": fingerprint_of(self.recipe.data),
+            "model": self.recipe.model.model_dump(mode="json"),
+            "train": self.recipe.train.model_dump(mode="json", exclude=LOOKING),
+            "share": share,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
+
+
+class _Told(Display):
+    """Steps as lines."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.tell, self.steps = tell, 0
+
+    @contextmanager
+    def arm(self, name: str, steps: int, done: int) -> Iterator[None]:
+        self.steps = steps
+        yield
+
+    def step(self, step: int) -> None:
+        self.tell(f"ladder: step {step} of {self.steps}")
+
+    def message(self, text: str) -> None:
+        self.tell(text)

@@ -1,0 +1,82 @@
+"""Losses, curve and samples of one arm, kept in the run's folder under what they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from transformers import PreTrainedModel
+
+from gradmask.data import Prepared
+from gradmask.files import write_whole
+from gradmask.lab.measures.results import ArmResult
+from gradmask.lab.measures.run import measure, sample
+from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
+from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.run.folder import RunFolder
+from gradmask.lab.run.log import RunLog
+from gradmask.lab.run.measuring.amounts import measures_of
+from gradmask.lab.run.trained import curve, parameters_of
+
+LOSSES = ("sequences", "batch_size", "calibration_steps", "alpha", "beta", "samples", "sample_tokens")
+"""Keys of ``evaluate`` that losses and samples depend on."""
+
+Tell = Callable[[str], None]
+
+
+def arm_losses(
+    recipe: Recipe,
+    folder: RunFolder,
+    prepared: Prepared,
+    name: str,
+    weights: Sequence[str],
+    load: Callable[[], PreTrainedModel],
+    tell: Tell,
+) -> ArmResult:
+    """Measure an arm, unless the same was measured before.
+
+    Args:
+        recipe: of the run.
+        folder: of the run.
+        prepared: its data.
+        name: of the arm.
+        weights: the hashes of its weights.
+        load: gives its model.
+        tell: told what is being done.
+    """
+    file = folder.path / "evidence" / f"{name}-losses.json"
+    settings = {key: getattr(recipe.evaluate, key) for key in LOSSES} | {"seed": recipe.train.seed}
+    parts = {"arm": name, "settings": settings, "data": prepared.fingerprint, "weights": list(weights)}
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if data["key"] == key:
+            return ArmResult.model_validate(data["found"])
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        pass  # not there, or damaged: it is measured
+    found = _measured(recipe, folder, prepared, name, load(), tell)
+    write_whole(file, json.dumps({"key": key, "found": found.model_dump(mode="json")}, indent=1) + "\n")
+    return found
+
+
+def _measured(recipe: Recipe, folder: RunFolder, prepared: Prepared, name: str, model: Any, tell: Tell) -> ArmResult:
+    measures, title = measures_of(recipe.evaluate), ARMS[name].title
+    models = measure(
+        model, prepared.test, prepared.roles, measures, lambda line: tell(f"{title}: {line}"), prepared.tokenizer
+    )
+    tell(f"{title}: samples")
+    lines = list(RunLog(folder.arm(name).log).lines())
+    return ArmResult(
+        title=title,
+        policy=partition_of(recipe, name).policy if is_routed(name) else None,
+        parameters=parameters_of(model),
+        steps=max(line["step"] for line in lines),
+        tokens=max(line["tokens"] for line in lines),
+        seconds=max(line["seconds"] for line in lines),
+        models=models,
+        curve=curve(lines),
+        samples=sample(model, prepared.tokenizer, prepared.test, measures, recipe.train.seed),
+    )

@@ -1,0 +1,113 @@
+"""A `transformers.Trainer` as a recipe says it: no subclass, since the model itself takes ``data_labels``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+import gradmask as gm
+from gradmask.lab.recipe.spec import TrainSpec
+
+
+def make_trainer(
+    model: nn.Module,
+    train: TrainSpec,
+    steps: int,
+    dataset: Any,
+    folder: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Trainer:
+    """A trainer over examples that are already in the order of training.
+
+    Args:
+        model: partitioned or plain.
+        train: the recipe's part.
+        steps: optimizer steps.
+        dataset: at least ``steps * batch_size`` examples with ``input_ids`` and ``data_labels``.
+        folder: where checkpoints go.
+        callbacks: beside Trainer's own.
+    """
+    groups = parameter_groups(model, train)
+    settings = {"params": groups, "betas": train.betas, "eps": 1e-8, "fused": True}
+    trainer = Trainer(
+        model=model,
+        args=training_arguments(train, steps, folder),
+        train_dataset=dataset,
+        data_collator=collate,
+        callbacks=list(callbacks),
+        optimizer_cls_and_kwargs=(torch.optim.AdamW, settings),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def training_arguments(train: TrainSpec, steps: int, folder: Path) -> TrainingArguments:
+    """The recipe's part in Trainer's words: one process, one device.
+
+    Saving is decided by `gradmask.lab.run.callbacks.CheckpointCallback`.
+    """
+    checkpointing: dict[str, Any] = {_checkpointing(): train.gradient_checkpointing}
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=train.batch_size // train.gradient_accumulation,
+        gradient_accumulation_steps=train.gradient_accumulation,
+        learning_rate=train.learning_rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(train.schedule, train.schedule),
+        warmup_steps=train.warmup,
+        max_grad_norm=train.max_grad_norm,
+        seed=train.seed,
+        bf16=train.precision == "bf16",
+        fp16=train.precision == "fp16",
+        torch_compile=train.compile,
+        **checkpointing,
+        dataloader_num_workers=train.workers,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        train_sampling_strategy="sequential",
+        logging_steps=train.log_every,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        report_to=list(train.report_to) or "none",
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # more would mean DataParallel, under which labels cannot be routed
+    return arguments
+
+
+def _checkpointing() -> str:
+    """What `TrainingArguments` call it: the older name is deprecated where there is a newer one."""
+    names = {field.name for field in fields(TrainingArguments)}
+    return "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
+
+
+def parameter_groups(model: nn.Module, train: TrainSpec) -> list[dict[str, Any]]:
+    """Optimizer groups: each parameter group of the model with its learning rate, with and without weight decay.
+
+    As usual, biases, norms and other vectors do not decay.
+    """
+    owned = gm.groups(model) if gm.is_partitioned(model) else {"retain": dict(model.named_parameters())}
+    made: list[dict[str, Any]] = []
+    for name, members in owned.items():
+        rate = train.learning_rate * (train.group_learning_rates.get(name, 1.0) if gm.is_partitioned(model) else 1.0)
+        chosen = [p for p in members.values() if p.requires_grad]
+        for decays in (True, False):
+            params = [p for p in chosen if (p.dim() > 1) == decays]
+            if params:
+                made.append({"params": params, "lr": rate, "weight_decay": train.weight_decay * decays})
+    return made
+
+
+def collate(examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+    """A batch of packed sequences: ``input_ids`` and ``labels`` ``[batch, sequence]``, ``data_labels`` ``[batch]``."""
+    batch = {key: torch.from_numpy(np.stack([example[key] for example in examples])).long() for key in examples[0]}
+    batch.setdefault("labels", batch["input_ids"].clone())
+    return batch

@@ -1,0 +1,27 @@
+"""SimNPO: negative preference optimization without a reference model (Fan et al., arXiv 2410.07163, eq. 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from gradmask.lab.unlearning.method import Method, cross_entropy, sequence_log_probability
+
+
+@dataclass(frozen=True)
+class SimNPO(Method):
+    """−(2/β) E log σ(−(β/|y|) log π − γ) on forget text, + weight · ℓ(retain)."""
+
+    name: ClassVar[str] = "simnpo"
+    beta: float = 2.5
+    gamma: float = 0.0
+    retain_weight: float = 1.0
+
+    def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:
+        mean = sequence_log_probability(model, forget) / (forget.shape[1] - 1)
+        loss = -(2 / self.beta) * F.logsigmoid(-self.beta * mean - self.gamma).mean()
+        return loss + self.retain_weight * cross_entropy(model, retain) if self.retain_weight else loss

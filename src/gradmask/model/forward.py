@@ -1,0 +1,134 @@
+"""The forward pass of a partitioned model: from ``data_labels`` to a route, then the plain forward pass under it.
+
+Routes are composed outside of compiled graphs (`torch.compiler.disable`), so that `torch.compile` sees the plain
+forward pass only, and one graph for each kind of route.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from gradmask.errors import GradmaskError
+from gradmask.model.attached import Gradmask
+from gradmask.partitioning.kernel.zero_gradients import as_published
+from gradmask.routing.router import DataLabels
+
+
+class RoutedForward:
+    """The ``forward`` of a partitioned model.
+
+    On an instance it takes ``data_labels`` besides the plain arguments. On the class it is the plain function, so that
+    code which inspects the class (`transformers.utils.find_labels`) does not take data labels for targets.
+    """
+
+    def __init__(self, plain: Callable[..., Any]) -> None:
+        self.plain = plain
+        self.routed = _routed(plain)
+
+    def __get__(self, model: PreTrainedModel | None, owner: type | None = None) -> Callable[..., Any]:
+        return self.plain if model is None else MethodType(self.routed, model)
+
+
+def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
+    def forward(self: PreTrainedModel, *args: Any, data_labels: DataLabels | None = None, **kwargs: Any) -> Any:
+        if data_labels is not None and self.gradmask.labeler is not None and self.training:  # type: ignore[union-attr]
+            data_labels = _self_label(self, plain, data_labels, kwargs)
+        with _routing(self, data_labels, args, kwargs):
+            output = plain(self, *args, **kwargs)
+            return self.gradmask.ranks.finish(self, self.gradmask.board.route, output)  # type: ignore[union-attr]
+
+    signature = inspect.signature(plain)
+    extra = inspect.Parameter("data_labels", inspect.Parameter.KEYWORD_ONLY, default=None)
+    listed = list(signature.parameters.values())
+    at = len(listed) - (listed[-1].kind is inspect.Parameter.VAR_KEYWORD)
+    forward.__signature__ = signature.replace(parameters=[*listed[:at], extra, *listed[at:]])  # type: ignore[attr-defined]
+    forward.__doc__ = plain.__doc__
+    return torch.compiler.disable(forward, recursive=False, reason="routes are composed outside the compiled graphs")
+
+
+@torch.compiler.disable
+def _routing(
+    model: PreTrainedModel, data_labels: DataLabels | None, args: Sequence[Any], kwargs: dict[str, Any]
+) -> AbstractContextManager[None]:
+    gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
+    if getattr(model, "_is_replica", False):
+        raise GradmaskError(
+            "torch.nn.DataParallel runs copies of the model in threads that would overwrite each other's data labels: "
+            "start one process per device instead (torchrun, accelerate launch), or show one device to this process"
+        )
+    gradmask.reached = True
+    batch = 1
+    if data_labels is not None:
+        batch = _batch_size(args, kwargs)
+        _check_labels_per_token(model, data_labels)
+        _spare_padding(model, kwargs)
+    engine = gradmask.ranks.engine(model, gradmask.board)
+    gradmask.router.share = engine.share if engine else (0, 1)
+    route = gradmask.router.route(data_labels, batch, model.training)
+    if not gradmask.exact:
+        route = as_published(route, gradmask.board)
+    return gradmask.board.using(gradmask.ranks.settle(model, gradmask.board, route, engine))
+
+
+@torch.compiler.disable
+def _self_label(
+    model: PreTrainedModel, plain: Callable[..., Any], data_labels: DataLabels, kwargs: dict[str, Any]
+) -> DataLabels:
+    """Route unlabeled examples by what the model itself says of them (see `gradmask.routing.selflabeling`)."""
+    gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
+    engine = gradmask.ranks.engine(model, gradmask.board)
+    if engine and engine.name == "fsdp2":
+        raise GradmaskError(
+            "self-labeling runs the model once more on some examples of this rank, which FSDP2 would need all ranks to do at "
+            "once: use DDP, or gm.partition(..., self_labeling=False)"
+        )
+    inputs = {k: kwargs[k] for k in ("input_ids", "attention_mask", "labels") if isinstance(kwargs.get(k), Tensor)}
+    if "labels" not in inputs or "input_ids" not in inputs:
+        raise GradmaskError("self-labeling needs input_ids and labels, by name, in every training pass")
+    batch = inputs["input_ids"].shape[0]
+    labels = gradmask.router.encode(data_labels, batch)
+    if isinstance(labels, int):
+        labels = torch.full((batch,), labels, device=inputs["input_ids"].device)
+    assert gradmask.labeler is not None
+    model.eval()
+    try:
+        return gradmask.labeler.relabel(
+            labels,
+            inputs,
+            gradmask.router,
+            lambda rows: plain(model, **{k: v for k, v in rows.items() if k != "labels"}, use_cache=False).logits,
+        )
+    finally:
+        model.train()
+
+
+def _batch_size(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    named = (kwargs.get(name) for name in ("input_ids", "inputs_embeds", "decoder_input_ids"))
+    for value in (*named, *args, *kwargs.values()):
+        if isinstance(value, Tensor) and value.dim():
+            return value.shape[0]
+    raise GradmaskError("data_labels was given, but no input tensor from which the batch size can be read")
+
+
+def _check_labels_per_token(model: PreTrainedModel, data_labels: DataLabels) -> None:
+    if isinstance(data_labels, Tensor) and data_labels.dim() == 2 and model.config.is_encoder_decoder:
+        raise GradmaskError(
+            f"data_labels has shape {list(data_labels.shape)}, but {type(model).__name__} reads two sequences, and labels "
+            "per token would have to say which: give one label per example ([batch])"
+        )
+
+
+def _spare_padding(model: PreTrainedModel, kwargs: dict[str, Any]) -> None:
+    """Padding teaches nobody: drop it from the targets, so that no gradient starts there."""
+    mask = kwargs.get("decoder_attention_mask" if model.config.is_encoder_decoder else "attention_mask")
+    targets = kwargs.get("labels")
+    if isinstance(mask, Tensor) and isinstance(targets, Tensor) and mask.shape == targets.shape:
+        kwargs["labels"] = targets.masked_fill(mask == 0, -100)

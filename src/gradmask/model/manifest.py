@@ -1,0 +1,234 @@
+"""``gradmask.json``: what a checkpoint says about its groups, besides its plain weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gradmask.errors import GradmaskError
+from gradmask.files import write_whole
+from gradmask.partitioning import Adapter, Architecture, Cut, Piece, Slice, is_built_in
+from gradmask.routing.policy import Cell, Policy
+from gradmask.routing.router import Router
+from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
+from gradmask.version import __version__
+
+MANIFEST = "gradmask.json"
+CHECKPOINT_SEAL = "complete.json"
+"""What `gradmask train` writes last into a checkpoint."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class GroupEntry(_Strict):
+    """A removable group's `Slice`."""
+
+    heads: int | float | list[int] = 0
+    neurons: int | float | list[int] = 0
+    experts: int | float | list[int] = 0
+    layers: list[int] | None = None
+    embeddings: bool | int | list[int] = False
+    query_only: bool = False
+    new: bool = False
+
+    def slice(self) -> Slice:
+        return Slice(**self.model_dump())
+
+
+class AdapterEntry(_Strict):
+    """A removable group's `Adapter`."""
+
+    rank: int
+    alpha: int | float | None
+    targets: list[str] | None
+    layers: list[int] | None
+    dropout: float
+    embeddings: bool | int | list[int] = False
+
+    def slice(self) -> Adapter:
+        return Adapter(**self.model_dump())
+
+
+class PolicyEntry(_Strict):
+    """A policy's whole table, so that a changed or a user's own policy loads as it was."""
+
+    name: str
+    rows: dict[str, dict[str, tuple[float, float, float]]]
+    joint: list[str] = []
+    run_one_other: float = 0.0
+    rehearsal: float = 0.0
+    rehearsal_weight: float = 1.0
+
+    @classmethod
+    def of(cls, policy: Policy) -> PolicyEntry:
+        rows = {r: {c: (x.runs, x.learns, x.passes) for c, x in cells.items()} for r, cells in policy.rows.items()}
+        return cls(
+            name=policy.name,
+            rows=rows,
+            joint=list(policy.joint),
+            run_one_other=policy.run_one_other,
+            rehearsal=policy.rehearsal,
+            rehearsal_weight=policy.rehearsal_weight,
+        )
+
+    def policy(self) -> Policy:
+        rows = {r: {c: Cell(*x) for c, x in cells.items()} for r, cells in self.rows.items()}
+        return Policy(self.name, rows, tuple(self.joint), self.run_one_other, self.rehearsal, self.rehearsal_weight)
+
+
+class SelfLabelingEntry(_Strict):
+    """Self-labeling's settings and running state."""
+
+    after: int
+    references: int
+    every: int
+    momentum: float
+    threshold: float
+    retain_below: float | None
+    passes: int
+    means: dict[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, labeler: SelfLabeler) -> SelfLabelingEntry:
+        means = {group: (rest, own) for group, (rest, own) in labeler.means.items()}
+        return cls(**vars(labeler.settings), passes=labeler.passes, means=means)
+
+    def labeler(self) -> SelfLabeler:
+        settings = SelfLabeling(**{f.name: getattr(self, f.name) for f in fields(SelfLabeling)})
+        return SelfLabeler(settings, self.passes, {group: list(pair) for group, pair in self.means.items()})
+
+
+class Manifest(_Strict):
+    """What ``gradmask.json`` holds beside a checkpoint."""
+
+    format: Literal[1] = 1
+    kind: Literal["partitioned", "export"] = "partitioned"
+    gradmask_version: str
+    labels: dict[str, int]
+    groups: dict[str, GroupEntry | AdapterEntry]
+    architecture: Architecture | None = Field(default=None, description="where it is not a built-in one")
+    units: dict[str, dict[str, list[int]]] = Field(description="site/unit -> group -> indices")
+    joint: list[str]
+    policy: PolicyEntry
+    self_labeling: SelfLabelingEntry | None = None
+    removed: list[str] = []
+    strength: dict[str, float] = {}
+    exact: bool = True
+    base: Literal["learning", "frozen"] = "learning"
+    seed: int = 0
+    draws: int = 0
+    compact: bool = False
+    shapes: dict[str, list[int]] = Field(default={}, description="of a compact export's smaller layers")
+    data: str | None = Field(default=None, description="the fingerprint of the data that it was trained on")
+    files: dict[str, str] = Field(default={}, description="file -> SHA-256, of all beside this one")
+    digest: str = Field(default="", description="SHA-256 of all of the above")
+
+
+def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | None, removed: Iterable[str]) -> Manifest:
+    """The manifest of a partitioned model."""
+    return Manifest(
+        gradmask_version=__version__,
+        labels=router.ids,
+        groups={name: _entry(piece) for name, piece in cut.slices.items()},
+        architecture=None if is_built_in(cut.architecture) else cut.architecture,
+        units=cut.units,
+        joint=list(cut.joint),
+        policy=PolicyEntry.of(policy),
+        self_labeling=SelfLabelingEntry.of(labeler) if labeler else None,
+        removed=sorted(removed),
+        strength=cut.board.strength,
+        base="frozen" if cut.frozen else "learning",
+        seed=router.seed,
+        draws=router.draws,
+    )
+
+
+def _entry(piece: Piece) -> GroupEntry | AdapterEntry:
+    return (AdapterEntry if isinstance(piece, Adapter) else GroupEntry)(**_plain(piece))
+
+
+def _plain(piece: Piece) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, (tuple, range)) else v for k, v in vars(piece).items()}
+
+
+def seal(folder: Path, data: str | None = None) -> None:
+    """Write down the hashes of a folder's files, now that it is complete; a folder without a manifest is left alone.
+
+    Args:
+        folder: of a checkpoint.
+        data: the fingerprint of the data that it was trained on; by default what the manifest says already.
+    """
+    if not (folder / MANIFEST).is_file():
+        return
+    manifest = read_manifest(folder)
+    files = {name: sha256(folder / name) for name in files_in(folder)}
+    sealed = manifest.model_copy(update={"files": files, "data": data or manifest.data})
+    write_manifest(folder, sealed.model_copy(update={"digest": digest_of(sealed)}))
+
+
+def require_own_weights(folder: Path) -> None:
+    """Refuse an index that takes weights from somewhere else than the folder itself.
+
+    Raises:
+        GradmaskError: it names a file that is no plain name.
+    """
+    for path in sorted(folder.glob("*.index.json")):
+        try:
+            files = {str(file) for file in json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()}
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+            raise GradmaskError(f"{path} is no index of weights ({type(error).__name__})") from None
+        for file in sorted(files):
+            if "/" in file or "\\" in file or file in ("", "..", "."):
+                raise GradmaskError(
+                    f"{path} takes weights from {file!r}, outside of its folder: do not trust this checkpoint"
+                )
+
+
+def files_in(folder: Path) -> list[str]:
+    """Every file beside the manifest and the seal of a training checkpoint, with ``/`` between folders."""
+    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(name for name in names if name not in (MANIFEST, CHECKPOINT_SEAL))
+
+
+def digest_of(manifest: Manifest) -> str:
+    """The SHA-256 of everything in the manifest but its digest."""
+    said = manifest.model_dump(mode="json", exclude={"digest"})
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``gradmask.json`` whole or not at all."""
+    write_whole(folder / MANIFEST, json.dumps(manifest.model_dump(), indent=1) + "\n")
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """Read and check ``gradmask.json``.
+
+    Raises:
+        GradmaskError: there is none, or it is not what gradmask writes.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise GradmaskError(
+            f"{folder} has no {MANIFEST}: it is not a checkpoint of a partitioned model. A plain checkpoint opens with "
+            "AutoModelForCausalLM.from_pretrained; partition it with gm.partition"
+        )
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
+        raise GradmaskError(f"{path} is damaged or from another version: {problems}") from None

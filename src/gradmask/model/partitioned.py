@@ -1,0 +1,200 @@
+"""A partitioned model: the same Hugging Face model, whose forward pass takes ``data_labels``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import PreTrainedModel
+
+from gradmask.errors import GradmaskError
+from gradmask.model.attached import Gradmask, coverage, is_partitioned, require
+from gradmask.model.forward import RoutedForward
+from gradmask.model.manifest import seal, write_manifest
+from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
+from gradmask.model.trl_head import keep_labels
+from gradmask.partitioning import (
+    JOINT,
+    RETAIN,
+    Adapter,
+    Architecture,
+    Piece,
+    Slice,
+    Units,
+    adapters_of,
+    architecture_of,
+    checked,
+    cut,
+    infer,
+    mend,
+)
+from gradmask.routing.policy import Policy, resolve_policy
+from gradmask.routing.rehearsal import check_weight, stop_weighing, weigh
+from gradmask.routing.router import UNLABELED, Router, label_ids
+from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
+
+logger = logging.getLogger(__name__)
+RESERVED = (RETAIN, JOINT, UNLABELED)
+
+
+class Partitioned:
+    """Mixed into a partitioned model's class by `partition`."""
+
+    gradmask: Gradmask
+
+    @partial(torch.compiler.disable, recursive=False)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.gradmask.reached = False
+        output = super().__call__(*args, **kwargs)  # type: ignore[misc]
+        if kwargs.get("data_labels") is not None and not self.gradmask.reached:
+            raise GradmaskError(
+                f"data_labels was given, but something replaced this {type(self).__name__}'s forward by a function "
+                "that ignores it: replace forward before gm.partition, or do not replace it"
+            )
+        return output
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, keep_labels(self, value) if name == "forward" else value)
+
+    def _set_gradient_checkpointing(self, *args: Any, **kwargs: Any) -> None:
+        """See `gradmask.model.recomputation`."""
+        if "gradient_checkpointing_func" in kwargs:
+            checkpoint = kwargs["gradient_checkpointing_func"]
+            kwargs["gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, self.gradmask.board)
+        super()._set_gradient_checkpointing(*args, **kwargs)  # type: ignore[misc]
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Write the plain checkpoint, merged, and ``gradmask.json`` beside it."""
+        super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+        if kwargs.get("is_main_process", True):
+            write_manifest(Path(save_directory), self.gradmask.manifest())
+            seal(Path(save_directory))
+
+    def generate(self, *args: Any, **kwargs: Any) -> Any:
+        """Plain generation; weights are merged once for the whole call."""
+        with self.gradmask.board.merging_once(), torch.no_grad():
+            return super().generate(*args, **kwargs)  # type: ignore[misc]
+
+
+def partition(
+    model: PreTrainedModel,
+    groups: Mapping[str, Piece] | None = None,
+    joint: Sequence[str] = (),
+    policy: str | Policy = "sgtm",
+    seed: int = 0,
+    self_labeling: SelfLabeling | bool = False,
+    *,
+    architecture: Architecture | Literal["infer"] | None = None,
+    exact: bool = True,
+    units: Units | None = None,
+    base: Literal["learning", "frozen"] = "learning",
+) -> PreTrainedModel:
+    """Partition a Hugging Face model into groups of parameters, in place; its outputs stay as they were.
+
+    Args:
+        model: any supported architecture (`gradmask.supported`), new or pretrained.
+        groups: removable group -> its `Slice` or `Adapter`; by default one group ``forget`` with 1/32 of the heads and 1/16 of the
+            neurons (at least one of each).
+        joint: kinds (``embeddings``, ``head``, ``norms``, ``attention``, ``mlp``, ``projections``, ``biases``) or glob
+            patterns of parameter names that every label updates and that are never removed.
+        policy: a built-in policy's name, or a `Policy`.
+        seed: of the policy's random draws.
+        self_labeling: route unlabeled examples by their loss with and without each group (`SelfLabeling`; True is its
+            default). For causal language models with labels per example.
+        architecture: where the model keeps its heads and neurons, instead of what is registered for its type; or
+            ``"infer"``: find them by shape, proven on the model itself in a few short passes (`infer`).
+        exact: False gives zero gradients, instead of none, to what must not learn, so that momentum and weight decay
+            move it as in the published code; only for comparison with it (`gradmask.partitioning.kernel.zero_gradients`).
+        units: the exact units of every site, as a checkpoint records them; by default the slices say.
+        base: ``"frozen"``: the retain group learns from nothing, as LoRA users expect; ``"learning"``: from what the policy
+            says.
+
+    Returns:
+        ``model`` itself, whose forward pass now takes ``data_labels``.
+
+    Raises:
+        GradmaskError: an unknown architecture, a group larger than a layer, a name that matches nothing, a model that is
+            partitioned already. Nothing has been changed then.
+    """
+    if is_partitioned(model):
+        raise GradmaskError("the model is partitioned already; undo that first with gm.unpartition(model)")
+    if not isinstance(model, PreTrainedModel):
+        raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
+    slices = dict(groups) if groups is not None else {"forget": Slice(heads=1 / 32, neurons=1 / 16)}
+    _check_groups(slices)
+    if base not in ("learning", "frozen"):
+        raise GradmaskError(f"base={base!r}: give 'learning' or 'frozen'")
+    table = resolve_policy(policy)
+    _check_adapters_fit(slices, table)
+    check_weight(model, table)
+    shared = [*joint, *(p for p in table.joint if p not in joint)]
+    record = cut(model, _architecture(model, architecture), slices, shared, units, freeze=base == "frozen")
+    record.joint = tuple(joint)
+    router = Router(table, record.board, tuple(slices), seed)
+    model.gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)  # type: ignore[assignment]
+    model.config.data_labels = label_ids(tuple(slices))
+    cls = type(model)
+    namespace = {"forward": RoutedForward(cls.forward), "gradmask_plain": cls, "__module__": cls.__module__}
+    model.__class__ = type(cls.__name__, (Partitioned, cls), namespace)
+    wrap_checkpointing(model, record.board)
+    weigh(model, router)
+    logger.info("%s", coverage(model))
+    return model
+
+
+def unpartition(model: PreTrainedModel) -> PreTrainedModel:
+    """Undo `partition` in place: the plain model again, with everything that it learned, bit for bit."""
+    gradmask = require(model)
+    gradmask.ranks.leave()
+    mend(model, gradmask.cut)
+    model.__class__ = type(model).gradmask_plain  # type: ignore[attr-defined]
+    del model.gradmask
+    del model.config.data_labels  # type: ignore[missing-attribute]
+    unwrap_checkpointing(model)
+    stop_weighing(model)
+    return model
+
+
+def _architecture(model: PreTrainedModel, given: Architecture | str | None) -> Architecture:
+    if given is None:
+        return architecture_of(model)
+    if given != "infer":
+        return checked(given)  # type: ignore[arg-type]
+    found = infer(model)
+    logger.warning("found by shape in %s: %s", type(model).__name__, found)
+    return found
+
+
+def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:
+    if isinstance(setting, SelfLabeling):
+        return SelfLabeler(setting)
+    return SelfLabeler(SelfLabeling()) if setting else None
+
+
+def _check_adapters_fit(slices: Mapping[str, Piece], policy: Policy) -> None:
+    """An adapter adds to what retain computes, so retain has no units that could be silent or detached."""
+    adapters = adapters_of(slices)
+    for row, cells in policy.rows.items() if adapters else ():
+        for column, cell in cells.items():
+            if cell.passes < 1.0 or (column in (RETAIN, JOINT) and cell.runs < 1.0):
+                raise GradmaskError(
+                    f"policy {policy.name!r} silences or detaches {column!r} on {row!r} data, which group "
+                    f"{next(iter(adapters))!r}, an adapter, cannot follow: it adds to the weights of the base, and runs with "
+                    "them. Take another policy, or slices"
+                )
+
+
+def _check_groups(slices: Mapping[str, Piece]) -> None:
+    if not slices:
+        raise GradmaskError("groups is empty: name at least one removable group, e.g. {'forget': gm.Slice(neurons=64)}")
+    for name, piece in slices.items():
+        if not name.isidentifier() or name in RESERVED:
+            raise GradmaskError(
+                f"{name!r} cannot name a removable group: use letters, digits and _, and none of {', '.join(RESERVED)}"
+            )
+        if not isinstance(piece, (Slice, Adapter)):
+            raise GradmaskError(f"group {name!r} needs a gm.Slice or a gm.Adapter, got {type(piece).__name__}")

@@ -1,0 +1,78 @@
+"""Taking a group out of a model: for a while, for good, or by degrees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.model.attached import Gradmask, groups, require
+
+
+def check_removable(gradmask: Gradmask, names: tuple[str, ...]) -> None:
+    """Raise a `GradmaskError` unless every name is a removable group of the model."""
+    for name in names:
+        if name not in gradmask.removable:
+            raise GradmaskError(
+                f"{name!r} is not a removable group of this model.{did_you_mean(name, gradmask.removable)} "
+                f"Removable: {', '.join(gradmask.removable)}"
+            )
+
+
+@contextmanager
+def without(model: nn.Module, *names: str) -> Iterator[nn.Module]:
+    """Run ``model`` as if the named groups had been removed; nothing is changed. With no name: all removable groups.
+
+    Raises:
+        GradmaskError: a name that is not a removable group.
+    """
+    gradmask = require(model)
+    check_removable(gradmask, names)
+    board = gradmask.board
+    before = board.silenced
+    board.silenced = before | set(names or gradmask.removable)
+    board.refresh()
+    try:
+        yield model
+    finally:
+        board.silenced = before
+        board.refresh()
+
+
+@torch.no_grad()
+def ablate(model: nn.Module, *names: str) -> nn.Module:
+    """Remove the named groups for good: their parameters become zero, and they never run again.
+
+    With no name: all removable groups.
+
+    Raises:
+        GradmaskError: a name that is not a removable group.
+    """
+    gradmask = require(model)
+    check_removable(gradmask, names)
+    owned = groups(model)
+    for name in names or gradmask.removable:
+        for parameter in owned[name].values():
+            parameter.zero_()
+            parameter.grad = None
+    gradmask.mark_removed(names or gradmask.removable)
+    return model
+
+
+def strength(model: nn.Module, **strengths: float) -> nn.Module:
+    """Scale what groups contribute, from 0 (as removed) to 1 (as trained): ``gm.strength(model, forget=0.3)``.
+
+    Raises:
+        GradmaskError: a name that is not a removable group, or a strength outside 0 to 1.
+    """
+    gradmask = require(model)
+    check_removable(gradmask, tuple(strengths))
+    for name, value in strengths.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+            raise GradmaskError(f"strength of {name!r} must be a number from 0 to 1, got {value!r}")
+    gradmask.board.strength.update({name: float(value) for name, value in strengths.items()})
+    gradmask.board.refresh()
+    return model

@@ -1,0 +1,191 @@
+"""Finding the places that a declaration names in a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from gradmask.errors import GradmaskError
+from gradmask.partitioning.architectures import Architecture, Attention, Mlp
+from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, MlpSite, Projection, Site
+
+
+def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]:
+    """Every attention and MLP that ``architecture`` declares, in the order of the blocks.
+
+    Raises:
+        GradmaskError: a declared path matches nothing in any block, or a projection has a shape that the config denies.
+    """
+    sites: list[Site] = []
+    specs = (*architecture.attention, *architecture.mlp)
+    unmatched = {spec.output for spec in specs if not spec.optional}
+    unmatched |= {spec.module for spec in architecture.experts if not spec.optional}
+    for layer, (name, block) in enumerate(find_blocks(model, architecture)):
+        found: list[Site] = [
+            make_site(model, architecture, name, layer, block, spec) for spec in _present(name, block, specs)
+        ]
+        unmatched -= {site.projections[-1].name.removeprefix(f"{name}.") for site in found}  # type: ignore[missing-attribute]
+        sites += _distinct(found)
+        experts = _expert_sites(name, layer, block, architecture)
+        unmatched -= {f"{path}" for path, _ in experts}
+        sites += [site for _, site in experts]
+    if unmatched:
+        raise GradmaskError(
+            f"the declaration for {model.config.model_type!r} names {sorted(unmatched)}, which no block of "
+            f"{type(model).__name__} has: the library may have renamed them; correct it with gm.register(...)"
+        )
+    return sites
+
+
+def _expert_sites(name: str, layer: int, block: nn.Module, architecture: Architecture) -> list[tuple[str, ExpertSite]]:
+    found = []
+    for spec in architecture.experts:
+        experts, router = get_module(block, spec.module), get_module(block, spec.router)
+        if experts is None:
+            continue
+        total = experts._parameters[spec.writes].shape[0] if experts._parameters.get(spec.writes) is not None else 0  # type: ignore[missing-attribute]
+        weight = router._parameters.get("weight") if router is not None else None
+        if router is None or weight is None or weight.shape[0] != total:
+            raise GradmaskError(
+                f"{name}.{spec.module} holds {total} experts, but {name}.{spec.router} has no weight with a row for each"
+            )
+        modules = ((f"{name}.{spec.module}", experts), (f"{name}.{spec.router}", router))
+        found.append((spec.module, ExpertSite(name, layer, total, modules, spec.writes)))
+    return found
+
+
+def find_blocks(model: PreTrainedModel, architecture: Architecture) -> Iterator[tuple[str, nn.Module]]:
+    """Every block with its name in ``model``.
+
+    Raises:
+        GradmaskError: there is no list of modules where the declaration expects one.
+    """
+    prefix = base_prefix(model)
+    for path in architecture.blocks:
+        blocks = get_module(model, prefix + path)
+        if not isinstance(blocks, nn.ModuleList) or not len(blocks):
+            raise GradmaskError(
+                f"{type(model).__name__} has no list of blocks at {prefix + path!r}, where the declaration for "
+                f"{model.config.model_type!r} expects it"
+            )
+        for i, block in enumerate(blocks):
+            yield f"{prefix}{path}.{i}", block
+
+
+def base_prefix(model: PreTrainedModel) -> str:
+    """The name of the base model inside ``model``, with a trailing dot, or an empty string."""
+    prefix = getattr(model, "base_model_prefix", "")
+    return f"{prefix}." if prefix and hasattr(model, prefix) else ""
+
+
+def get_module(module: nn.Module, path: str) -> nn.Module | None:
+    """The submodule at ``path``, or None."""
+    for part in path.split("."):
+        found = getattr(module, part, None)
+        if not isinstance(found, nn.Module):
+            return None
+        module = found
+    return module
+
+
+def _present(name: str, block: nn.Module, specs: Sequence[Attention | Mlp]) -> Iterator[Attention | Mlp]:
+    """The declarations whose modules this block has; half of one is an error."""
+    for output in dict.fromkeys(spec.output for spec in specs):
+        if get_module(block, output) is None:
+            continue
+        rivals = [spec for spec in specs if spec.output == output]
+        complete = [spec for spec in rivals if all(get_module(block, path) is not None for path in spec.paths)]
+        if not complete:
+            missing = sorted({p for spec in rivals for p in spec.paths if get_module(block, p) is None})
+            raise GradmaskError(f"{name} has {output!r} but lacks {missing}, which its declaration names with it")
+        yield complete[0]
+
+
+def make_site(
+    model: PreTrainedModel, architecture: Architecture, name: str, layer: int, block: nn.Module, spec: Attention | Mlp
+) -> AttentionSite | MlpSite:
+    """One declared attention or MLP of a block.
+
+    Raises:
+        GradmaskError: a module is no linear layer, or its shape is not what the declaration and the config say.
+    """
+    packings = spec.inputs if isinstance(spec, Attention) else dict.fromkeys(spec.inputs, "q")
+    inputs = tuple(_projection(block, name, path, "out", p, architecture) for path, p in packings.items())
+    output = _projection(block, name, spec.output, "in", "q", architecture)
+    if isinstance(spec, Attention):
+        return _attention_site(model, name, layer, spec, inputs, output)
+    for projection in inputs:
+        if projection.size != spec.fused * output.size:
+            raise GradmaskError(
+                f"{projection.name} has {projection.size} output rows, but {output.name} reads {output.size} units "
+                f"with {spec.fused} row(s) each"
+            )
+    return MlpSite(name, layer, output.size, spec.fused, (*inputs, output))
+
+
+def _attention_site(
+    model: PreTrainedModel,
+    name: str,
+    layer: int,
+    spec: Attention,
+    inputs: tuple[Projection, ...],
+    output: Projection,
+) -> AttentionSite:
+    config = model.config.get_text_config()
+    heads = getattr(config, spec.heads, None)
+    if not isinstance(heads, int) or output.size % heads:
+        raise GradmaskError(
+            f"{output.name} reads {output.size} columns, not a multiple of its heads: the config says "
+            f"{spec.heads}={heads!r}"
+        )
+    head_dim = output.size // heads
+    kv_heads = getattr(config, spec.kv_heads, None) if spec.kv_heads else _kv_heads(inputs, heads, head_dim)
+    site = AttentionSite(name, layer, heads, int(kv_heads or heads), head_dim, spec.mixes_heads, (*inputs, output))
+    for projection in inputs:
+        if projection.size != site.rows(projection.packing) or heads % site.kv_heads:
+            raise GradmaskError(
+                f"{projection.name} has {projection.size} output rows; its packing {projection.packing!r} with {heads} "
+                f"heads, {site.kv_heads} key-value heads of {head_dim} needs {site.rows(projection.packing)}"
+            )
+    return site
+
+
+def _kv_heads(inputs: Sequence[Projection], heads: int, head_dim: int) -> int:
+    """Key-value heads, from the shape of a key projection or of a fused one; 0 where there is neither."""
+    for projection in inputs:
+        rows = projection.size // head_dim
+        if projection.packing != "q":
+            return rows if projection.packing in ("k", "v") else (rows - heads) // 2
+    return 0
+
+
+def _distinct(sites: list[Site]) -> list[Site]:
+    """Where a block has several sites of a kind (self- and cross-attention), name each by its module too."""
+    counts = Counter(site.unit for site in sites)
+    named = [site.projections[-1].name.rpartition(".")[0] for site in sites]  # type: ignore[missing-attribute]
+    return [replace(s, name=n) if counts[s.unit] > 1 else s for s, n in zip(sites, named, strict=True)]
+
+
+def _projection(
+    block: nn.Module, block_name: str, path: str, split: str, packing: str, architecture: Architecture
+) -> Projection:
+    module = get_module(block, path)
+    name = f"{block_name}.{path}"
+    if not isinstance(module, (nn.Linear, Conv1D)):
+        raise GradmaskError(
+            f"{name} is {type(module).__name__}, and a group can only be cut out of a torch.nn.Linear or a Conv1D"
+        )
+    bias_apart = type(module).__name__ == architecture.bias_apart
+    if type(module).forward not in (nn.Linear.forward, Conv1D.forward) and not bias_apart:
+        raise GradmaskError(
+            f"{name} is {type(module).__name__}, a linear layer with a forward pass of its own (quantized, or an "
+            "adapter's), which gradmask would replace by a plain product: partition the plain model"
+        )
+    out_size, in_size = module.weight.shape[:: -1 if isinstance(module, Conv1D) else 1]
+    size = out_size if split == "out" else in_size
+    return Projection(name, module, split, size, packing, bias_apart)

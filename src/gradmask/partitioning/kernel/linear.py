@@ -1,0 +1,204 @@
+"""A linear layer that holds one parameter per group.
+
+*Out-split*: a group owns output rows (query, key, value, gate, up). *In-split*: a group owns input columns (output
+and down projections); whatever it does not run for adds nothing to the layer's output.
+
+In memory the parts are ordinary parameters, ``weight_<group>`` and ``bias_<group>``. In a state dict they are merged
+under the plain layer's own names, so that a checkpoint is a plain one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from gradmask.errors import GradmaskError
+from gradmask.partitioning.kernel.layout import Layout, sharded_like
+from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
+from gradmask.partitioning.kernel.merging import Call, Geometry, merge, merge_bias, used_weight
+from gradmask.partitioning.kernel.route import Flag, Route, Switchboard, TokenMask, both
+from gradmask.partitioning.kernel.storage import lay_side_by_side
+
+
+def compute_dtype(x: Tensor) -> torch.dtype:
+    """The dtype that a linear layer computes in: autocast's where it is on, else the input's."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def call_for(geometry: Geometry, route: Route, gate_outputs: bool = False) -> Call:
+    """Resolve a route for one layer."""
+    units = geometry.units.groups
+    runs = {unit: route.run(unit) for unit in units}
+    aligned = geometry.parts is geometry.units
+    learns = tuple(
+        both(route.learn(g), runs[g]) if aligned and runs[g] is not True else route.learn(g)
+        for g in geometry.parts.groups
+    )
+    bias_learns = tuple(route.learn(g) for g in geometry.bias.groups) if geometry.bias else ()
+    gating = geometry.split == "in" or gate_outputs
+    return Call(
+        geometry,
+        learns,
+        bias_learns,
+        silent=tuple(u for u, flag in runs.items() if flag is False),
+        scales=tuple((u, route.scale(u)) for u in units if geometry.split == "in" and route.scale(u) != 1.0),
+        gates=tuple((u, flag) for u, flag in runs.items() if gating and isinstance(flag, TokenMask)),
+        blocks=tuple(_blocks(geometry, route)),
+    )
+
+
+def _blocks(geometry: Geometry, route: Route) -> list[tuple[str, Flag]]:
+    if geometry.split == "out":
+        return []
+    return [(unit, route.let_pass(unit)) for unit in geometry.units.groups if route.let_pass(unit) is not True]
+
+
+class SplitLinear(nn.Module):
+    """Replaces an `nn.Linear` or a Transformers `Conv1D`, bit for bit, until a group is told not to run or learn.
+
+    Args:
+        weight: the plain layer's weight, ``[out, in]`` or ``[in, out]`` where ``geometry.transposed``.
+        bias: its bias ``[out]``, or None.
+        geometry: how the weight is cut.
+        board: where the layer reads the current route.
+        gate_outputs: also zero the outputs of a group that does not run (needed where a later operation mixes heads,
+            such as a norm over all of them).
+    """
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, geometry: Geometry, board: Switchboard, gate_outputs: bool = False
+    ) -> None:
+        super().__init__()
+        self.geometry, self.board, self.gate_outputs = geometry, board, gate_outputs
+        trainable, joined = weight.requires_grad, geometry.order is not None
+        whole = weight.detach().clone(memory_format=torch.contiguous_format) if joined else weight.detach()
+        for group in geometry.parts.groups:
+            part = geometry.parts.take(whole.data, group, geometry.dim)
+            self.register_parameter(f"weight_{group}", nn.Parameter(part if joined else part.clone(), trainable))
+        for group in geometry.bias.groups if geometry.bias else ():
+            assert geometry.bias is not None
+            assert bias is not None
+            part = geometry.bias.take(bias.detach(), group, 0)
+            self.register_parameter(f"bias_{group}", nn.Parameter(part.clone(), bias.requires_grad))
+        out_dim = int(geometry.transposed)
+        self.out_features, self.in_features = weight.shape[out_dim], weight.shape[1 - out_dim]
+
+    def _join(self) -> None:
+        order = self.geometry.order
+        if order:
+            lay_side_by_side([self.weights[i] for i in order])  # type: ignore[bad-argument-type]
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Self:
+        super()._apply(*args, **kwargs)  # moves or casts each part
+        self._join()
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._join()
+
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        return tuple(self._parameters[f"weight_{g}"] for g in self.geometry.parts.groups)  # type: ignore[misc]
+
+    @property
+    def biases(self) -> tuple[Tensor, ...]:
+        layout = self.geometry.bias
+        return tuple(self._parameters[f"bias_{g}"] for g in layout.groups) if layout else ()  # type: ignore[misc]
+
+    @property
+    def weight(self) -> Tensor:
+        """The merged weight, in the plain layer's own orientation."""
+        return merge(self._plain_call, self.weights, self.weights[0].dtype)
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The merged bias."""
+        return merge_bias(self._plain_call, self.biases, self.biases[0].dtype) if self.biases else None
+
+    @property
+    def _plain_call(self) -> Call:
+        return Call(self.geometry, (True,) * len(self.weights), (True,) * len(self.biases))
+
+    def forward(self, x: Tensor) -> Tensor:
+        call = call_for(self.geometry, self.board.route, self.gate_outputs)
+        x = x.to(compute_dtype(x))
+        if torch.is_grad_enabled() or call.gates:
+            return RoutedMatmul.apply(x, call, *self.weights, *self.biases)
+        weight, bias = self._merged(call, x.dtype)
+        return product(x, weight, bias, self.geometry.transposed, self.geometry.bias_apart)
+
+    def _merged(self, call: Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        cache = self.board.merged_cache
+        if cache is not None and id(self) in cache:
+            return cache[id(self)]
+        weight = merge(call, self.weights, dtype) if call.silent else used_weight(call, self.weights, dtype)
+        merged = weight, merge_bias(call, self.biases, dtype)
+        if cache is not None:
+            cache[id(self)] = merged
+        return merged
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        for name, value, parts in (("weight", self.weight, self.weights), ("bias", self.bias, self.biases)):
+            if value is not None:
+                value = sharded_like(value, parts[0])
+                destination[prefix + name] = value if keep_vars else value.detach()
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        layouts = {"weight": (self.geometry.parts, self.geometry.dim), "bias": (self.geometry.bias, 0)}
+        for name, (layout, dim) in layouts.items():
+            key = prefix + name
+            if layout is None:
+                continue
+            if key not in state_dict:
+                missing_keys.append(key)
+                continue
+            value = state_dict[key]
+            expected = (self.weight if name == "weight" else self.bias).shape  # type: ignore[union-attr]
+            if value.shape != expected:
+                error_msgs.append(f"size mismatch for {key}: checkpoint {list(value.shape)}, model {list(expected)}")
+                continue
+            self._load_parts(name, layout, dim, value, bool(local_metadata.get("assign_to_params_buffers")))
+        known = {prefix + "weight", prefix + "bias"}
+        unexpected_keys.extend(k for k in state_dict if strict and k.startswith(prefix) and k not in known)
+
+    @torch.no_grad()
+    def _load_parts(self, name: str, layout: Layout, dim: int, value: Tensor, assign: bool) -> None:
+        for group in layout.groups:
+            part, parameter = layout.take(value, group, dim), self._parameters[f"{name}_{group}"]
+            assert parameter is not None
+            if assign:
+                self._parameters[f"{name}_{group}"] = nn.Parameter(part.clone(), parameter.requires_grad)
+            else:
+                parameter.copy_(part)
+        if assign:
+            self._join()
+
+    def extra_repr(self) -> str:
+        layout = self.geometry.parts
+        shares = ", ".join(f"{group}={layout.count(group)}" for group in layout.groups)
+        side = "rows" if self.geometry.split == "out" else "columns"
+        return f"in_features={self.in_features}, out_features={self.out_features}, {side}: {shares}"
+
+
+def plain_linear(like: nn.Module, split: SplitLinear) -> nn.Module:
+    """Fill the plain layer ``like`` with what ``split`` learned; the reverse of splitting."""
+    target_weight, target_bias = like._parameters["weight"], like._parameters.get("bias")
+    if target_weight is None or tuple(target_weight.shape) != tuple(split.weight.shape):
+        raise GradmaskError("the plain layer kept at partition time no longer fits the split layer")
+    like._parameters["weight"] = nn.Parameter(split.weight.detach().clone(), split.weights[0].requires_grad)
+    if target_bias is not None and split.bias is not None:
+        like._parameters["bias"] = nn.Parameter(split.bias.detach().clone(), split.biases[0].requires_grad)
+    return like

@@ -1,0 +1,156 @@
+"""How a cut weight is used as a whole: what a call asks of it, and putting its parts together.
+
+Where parts lie side by side in memory (`gradmask.partitioning.kernel.storage`) the whole is read there; otherwise they are merged.
+Shapes: a weight is ``[out, in]``, or ``[in, out]`` where ``transposed`` (the Conv1D of GPT-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gradmask.partitioning.kernel.layout import Layout, Run
+from gradmask.partitioning.kernel.route import Flag, TokenMask
+from gradmask.partitioning.kernel.storage import side_by_side
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a weight is cut: which of its sides, who owns each position (parts), who computes there (units)."""
+
+    split: Literal["out", "in"]
+    transposed: bool
+    parts: Layout
+    units: Layout
+    bias: Layout | None
+    bias_apart: bool = False
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the stored weight that is cut."""
+        return int((self.split == "in") != self.transposed)
+
+    @cached_property
+    def order(self) -> tuple[int, ...] | None:
+        """The parts in the order of the whole, where it is them one after another along dimension 0."""
+        groups, runs = self.parts.groups, self.parts.runs
+        if self.dim or len(runs) != len(groups):
+            return None
+        return tuple(groups.index(run.group) for run in runs)
+
+
+Span = tuple[int, int]
+"""Neighbouring positions: the first, and how many."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call of a routed layer does, resolved from the route."""
+
+    geometry: Geometry
+    learns: tuple[Flag, ...]
+    bias_learns: tuple[Flag, ...]
+    silent: tuple[str, ...] = ()
+    scales: tuple[tuple[str, float], ...] = ()
+    gates: tuple[tuple[str, TokenMask], ...] = ()
+    blocks: tuple[tuple[str, Flag], ...] = ()
+
+    @cached_property
+    def awake(self) -> Span | None:
+        """The positions that are not silent, where silence leaves one stretch of them; None without silence."""
+        units = self.geometry.units
+        awake = [run for run in units.runs if run.group not in self.silent]
+        if not self.silent or not awake:
+            return None
+        span = hull(awake)
+        return span if span[1] == sum(run.length for run in awake) else None
+
+
+def hull(runs: Sequence[Run]) -> Span:
+    """The shortest stretch that holds ``runs``."""
+    start = min(run.start for run in runs)
+    return start, max(run.start + run.length for run in runs) - start
+
+
+def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """The weight as this call uses it: parts side by side, silent units zero, scaled units scaled."""
+    geometry = call.geometry
+    if dtype != weights[0].dtype and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
+        whole = _merge_cast(geometry, weights, dtype)
+    else:
+        parts = {g: w.to(dtype) for g, w in zip(geometry.parts.groups, weights, strict=True)}
+        whole = geometry.parts.assemble(parts, geometry.dim)
+    if call.silent or call.scales:
+        whole = whole.clone() if whole is weights[0] else whole
+        for unit in call.silent:
+            units_of(geometry, whole, unit).zero_()
+        for unit, scale in call.scales:
+            units_of(geometry, whole, unit).mul_(scale)
+    return whole
+
+
+def _merge_cast(geometry: Geometry, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """Each part cast on its way to its place, in one pass."""
+    layout, dim = geometry.parts, geometry.dim
+    parts = dict(zip(layout.groups, weights, strict=True))
+    shape = list(weights[0].shape)
+    shape[dim] = layout.size
+    whole = torch.empty(shape, dtype=dtype, device=weights[0].device)
+    for run in layout.runs:
+        whole.narrow(dim, run.start, run.length).copy_(parts[run.group].narrow(dim, run.offset, run.length))
+    return whole
+
+
+def used_weight(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """`merge`, not copied where it need not be. Rows of silent outputs are not zero: `_hush` silences what they make."""
+    geometry = call.geometry
+    if torch.compiler.is_compiling() or (geometry.split == "in" and (call.silent or call.scales)):
+        return merge(call, weights, dtype)
+    if geometry.order and not torch.is_grad_enabled():
+        whole = side_by_side([weights[i] for i in geometry.order])
+        if whole is not None:
+            return whole.to(dtype)
+    return merge(Call(geometry, call.learns, ()), weights, dtype)
+
+
+def merge_bias(call: Call, biases: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
+    """The bias as this call uses it; entries of silent output rows are zero."""
+    layout = call.geometry.bias
+    if layout is None:
+        return None
+    whole = layout.assemble(dict(zip(layout.groups, biases, strict=True)), 0).to(dtype)
+    if call.silent and call.geometry.split == "out":
+        whole = whole.clone() if whole is biases[0] else whole
+        for unit in call.silent:
+            for run in call.geometry.units.runs_of(unit):
+                whole.narrow(0, run.start, run.length).zero_()
+    return whole
+
+
+class _Units:
+    """In-place arithmetic on the positions of one unit group, run by run."""
+
+    def __init__(self, views: list[Tensor]) -> None:
+        self.views = views
+
+    def zero_(self) -> None:
+        for view in self.views:
+            view.zero_()
+
+    def mul_(self, scale: float) -> None:
+        for view in self.views:
+            view.mul_(scale)
+
+    def mask_rows_(self, keep: Tensor) -> None:
+        for view in self.views:
+            view.masked_fill_(~keep.unsqueeze(-1), 0)
+
+
+def units_of(geometry: Geometry, whole: Tensor, unit: str, dim: int | None = None) -> _Units:
+    dim = geometry.dim if dim is None else dim
+    return _Units([whole.narrow(dim, run.start, run.length) for run in geometry.units.runs_of(unit)])

@@ -1,0 +1,1 @@
+"""Modules that one group owns whole, and what groups add to them: tables, adapters, experts."""

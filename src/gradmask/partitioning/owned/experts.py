@@ -1,0 +1,173 @@
+"""Mixtures of experts: modules that work token by token, with parameters that hold one entry per expert.
+
+Such a module (the fused experts, or their router) is run once for each *class* of tokens: those for which the same groups
+run and learn. Together the classes cost what one run costs, since every token is in exactly one. A group's experts and
+router rows are parameters of their own, ``<name>_<group>``; in a state dict they are merged under the plain name.
+
+A group that does not run is zeros here, too: its experts can still be chosen by a router, and then add nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gradmask.partitioning.kernel.layout import Layout, sharded_like
+from gradmask.partitioning.kernel.route import Flag, Switchboard, TokenMask
+from gradmask.partitioning.owned.modules import Owned, disown, own
+
+
+class _Class(NamedTuple):
+    """Rows of the flattened activation (None: all) and, for each group, whether it runs and whether it learns."""
+
+    rows: Tensor | None
+    runs: dict[str, bool]
+    learns: dict[str, bool]
+
+
+class RowWise(Owned):
+    """A module whose outputs for a token depend on that token's inputs alone, all of them flattened to ``[N, ...]``."""
+
+    gradmask_plain: type[nn.Module]
+    gradmask_layouts: dict[str, Layout]
+    gradmask_writes: str | None
+
+    def read_parameter(self, name: str) -> Tensor | None:
+        """Outside a forward pass, or without a class of tokens: the merged parameter."""
+        override = self.__dict__.get("_gradmask_reading")
+        if override is not None and name in override:
+            return override[name]
+        if name not in self.gradmask_layouts:
+            return self._parameters[name]
+        everything = dict.fromkeys(self._groups(), True)
+        return self._value(name, _Class(None, everything, everything))
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        flat = x.reshape(-1, x.shape[-1])
+        classes = self._classes(tuple(x.shape[:-1]), len(flat), x.device)
+        if len(classes) == 1:
+            return self._run(classes[0], (x, *args), kwargs)
+        outs = [self._run(c, tuple(_rows(a, c.rows, len(flat)) for a in (flat, *args)), kwargs) for c in classes]
+        order = torch.cat([c.rows for c in classes if c.rows is not None]).argsort()
+        if isinstance(outs[0], tuple):
+            return tuple(torch.cat(pieces)[order] for pieces in zip(*outs, strict=True))
+        return torch.cat(outs)[order]
+
+    def _run(self, chosen: _Class, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        names = [*self.gradmask_layouts, *(n for n in self.gradmask_owners if n in self._parameters)]
+        with self.reading({name: self._value(name, chosen) for name in names}):
+            return self.gradmask_plain.forward(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    def _groups(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.gradmask_owners.values()))
+
+    def _classes(self, lead: tuple[int, ...], count: int, device: torch.device) -> list[_Class]:
+        route, groups = self.gradmask_board.route, self._groups()
+        runs: dict[str, Flag] = {g: route.run(g) for g in groups}
+        learns: dict[str, Flag] = {g: route.learn(g) for g in groups}
+        masks = [f for f in (*runs.values(), *learns.values()) if isinstance(f, TokenMask)]
+        if not masks:
+            return [_Class(None, {g: bool(f) for g, f in runs.items()}, {g: bool(f) for g, f in learns.items()})]
+        flags = [*runs.values(), *learns.values()]
+        rows = [
+            self.rows(f, lead) if isinstance(f, TokenMask) else torch.full((count,), f, device=device) for f in flags
+        ]
+        table = torch.stack(rows, 1)
+        kinds, which = torch.unique(table, dim=0, return_inverse=True)
+        return [
+            _Class(
+                (which == i).nonzero().squeeze(1),
+                dict(zip(groups, kind[: len(groups)], strict=True)),
+                dict(zip(groups, kind[len(groups) :], strict=True)),
+            )
+            for i, kind in enumerate(kinds.tolist())
+        ]
+
+    def _value(self, name: str, chosen: _Class) -> Tensor | None:
+        layout = self.gradmask_layouts.get(name)
+        if layout is None:
+            parameter, owner = self._parameters[name], self.gradmask_owners[name]
+            return parameter if parameter is None or chosen.learns[owner] else parameter.detach()
+        return layout.assemble({group: self._part(name, group, chosen) for group in layout.groups}, 0)
+
+    def _part(self, name: str, group: str, chosen: _Class) -> Tensor:
+        part = self._parameters[f"{name}_{group}"]
+        assert part is not None
+        if not chosen.runs[group]:
+            return torch.zeros_like(part)
+        scale = self.gradmask_board.route.scale(group)
+        part = part if chosen.learns[group] else part.detach()
+        return part * scale if scale != 1.0 and name == self.gradmask_writes else part
+
+    def as_route_says(self, name: str) -> Tensor:
+        """The merged parameter as calls without data labels use it: silenced groups zero, strengths applied."""
+        route = self.gradmask_board.route
+        runs = {g: route.run(g) is not False for g in self._groups()}
+        value = self._value(name, _Class(None, runs, dict.fromkeys(self._groups(), False)))
+        assert value is not None
+        return value
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[misc]
+        for name, layout in self.gradmask_layouts.items():
+            parts = {group: destination.pop(f"{prefix}{name}_{group}") for group in layout.groups}
+            destination[prefix + name] = sharded_like(layout.assemble(parts, 0), parts[layout.groups[0]])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        for name, layout in self.gradmask_layouts.items():
+            whole = state_dict.pop(prefix + name, None)
+            if whole is not None:
+                for group in layout.groups:
+                    state_dict[f"{prefix}{name}_{group}"] = layout.take(whole, group, 0)
+        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[misc]
+
+
+def _rows(value: Any, rows: Tensor | None, count: int) -> Any:
+    tokens = isinstance(value, Tensor) and value.dim() and value.shape[0] == count
+    return value[rows] if tokens and rows is not None else value
+
+
+def own_rows(
+    module: nn.Module,
+    owners: Mapping[str, str],
+    board: Switchboard,
+    layouts: Mapping[str, Layout],
+    writes: str | None = None,
+) -> None:
+    """Make ``module`` row-wise, in place.
+
+    Args:
+        module: fused experts or a router; its parameters' first dimension counts experts.
+        owners: the group of every parameter that is not cut.
+        board: where it reads the current route.
+        layouts: parameter name -> which experts belong to which group, for those that are cut.
+        writes: the parameter through which experts write to the residual stream; a group's strength scales it.
+    """
+    names, all_owners = tuple(module._parameters), {n: o for n, o in owners.items() if n not in layouts}
+    for name, layout in layouts.items():
+        whole = module._parameters[name]
+        assert whole is not None
+        for group in layout.groups:
+            part = nn.Parameter(layout.take(whole.detach(), group, 0).clone(), whole.requires_grad)
+            module.register_parameter(f"{name}_{group}", part)
+            all_owners[f"{name}_{group}"] = group
+        del module._parameters[name]
+    module.gradmask_layouts, module.gradmask_writes = dict(layouts), writes  # type: ignore[assignment]
+    own(module, all_owners, board, RowWise, names=names)
+
+
+def disown_rows(module: nn.Module) -> None:
+    """Undo `own_rows`: the plain parameters again, merged, in their old order."""
+    layouts: dict[str, Layout] = module.gradmask_layouts  # type: ignore[assignment]
+    for name, layout in layouts.items():
+        parts = {group: module._parameters.pop(f"{name}_{group}") for group in layout.groups}
+        trainable = any(p.requires_grad for p in parts.values() if p is not None)
+        module._parameters[name] = nn.Parameter(layout.assemble(parts, 0).detach().clone(), trainable)  # type: ignore[arg-type]
+    order = type(module).gradmask_names  # type: ignore[attr-defined]
+    for name in order:
+        module._parameters[name] = module._parameters.pop(name)
+    del module.gradmask_layouts, module.gradmask_writes
+    disown(module)

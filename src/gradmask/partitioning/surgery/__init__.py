@@ -1,0 +1,1 @@
+"""Cutting a model into groups, and putting it together again."""

@@ -1,0 +1,68 @@
+"""Kinds of parameters, by which `joint=[...]` names many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, Site
+
+KINDS = ("embeddings", "head", "norms", "attention", "mlp", "projections", "biases")
+
+
+def kinds_of(model: PreTrainedModel, sites: Sequence[Site]) -> dict[str, set[str]]:
+    """Every parameter's kinds, by its name in the plain model (tied names included).
+
+    ``embeddings``: every lookup table (tokens, positions, types); ``head``: the output embeddings; ``attention`` and
+    ``mlp``: the sliced layers, of which ``projections`` are those that write to the residual stream.
+    """
+    kinds: dict[str, set[str]] = {}
+    head = model.get_output_embeddings()
+    for path, module in model.named_modules():
+        for name in module._parameters:
+            found = kinds.setdefault(f"{path}.{name}" if path else name, set())
+            if isinstance(module, nn.Embedding):
+                found.add("embeddings")
+            if module is head:
+                found.add("head")
+            if "norm" in type(module).__name__.lower():
+                found.add("norms")
+            if name == "bias":
+                found.add("biases")
+    for site in sites:
+        if isinstance(site, ExpertSite):
+            for path, module in site.modules:
+                for name in module._parameters:
+                    kinds[f"{path}.{name}"].add("mlp")
+            continue
+        for projection in site.projections:
+            for name in projection.module._parameters:
+                found = kinds[f"{projection.name}.{name}"]
+                found.add("attention" if isinstance(site, AttentionSite) else "mlp")
+                found |= {"projections"} if projection.split == "in" else set()
+    return kinds
+
+
+def match(patterns: Iterable[str], kinds: dict[str, set[str]], what: str = "joint") -> set[str]:
+    """The names of the parameters that ``patterns`` (kinds, or glob patterns of names) choose.
+
+    Raises:
+        GradmaskError: a pattern matches nothing.
+    """
+    chosen: set[str] = set()
+    for pattern in patterns:
+        if pattern in KINDS:
+            found = {name for name, of in kinds.items() if pattern in of}
+        else:
+            found = {name for name in kinds if fnmatchcase(name, pattern)}
+        if not found:
+            raise GradmaskError(
+                f"{what}: {pattern!r} matches no parameter of this model.{did_you_mean(pattern, [*KINDS, *kinds])} "
+                f"Give a kind ({', '.join(KINDS)}) or a glob pattern such as '*.layers.0.*'"
+            )
+        chosen |= found
+    return chosen

@@ -1,0 +1,1 @@
+"""From data labels to routes: policy tables, rehearsal, self-labeling."""

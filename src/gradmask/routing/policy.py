@@ -1,0 +1,172 @@
+"""Policies: tables that say, for each data label, which groups run, which learn, and which pass gradient back.
+
+A table has three rows, for a batch that is labeled with a removable group, with ``retain``, or ``unlabeled``; and four
+columns: the ``retain`` group, the ``joint`` group, the ``own`` group (the one that the label names) and every ``other``
+removable group. A cell is never (0), always (1), or a probability, drawn per example.
+
+Sources of the built-in tables: the seed (`equation_only`); Shilov et al., arXiv 2512.05648, sections 2 and 4 and appendix
+(`sgtm` and its variants, `activation_masking`); Cloud et al., arXiv 2410.04332 (`gradient_routing`); arXiv 2607.08077
+(`gram`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gradmask.errors import GradmaskError, did_you_mean
+
+ROWS = ("group", "retain", "unlabeled")
+COLUMNS = ("retain", "joint", "own", "other")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How likely one group is to run, to learn and to pass gradient back, for one label. Each from 0 to 1."""
+
+    runs: float = 1.0
+    learns: float = 1.0
+    passes: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "learns", "passes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+                raise GradmaskError(f"a cell's {name!r} is a probability from 0 to 1, got {value!r}")
+
+
+ALWAYS = Cell()
+RUNS = Cell(learns=0.0)
+NEVER = Cell(runs=0.0, learns=0.0)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A named table.
+
+    Args:
+        name: how it is called in recipes and reports.
+        rows: row name -> column name -> `Cell`; a missing cell is *always*.
+        joint: kinds or patterns of parameters that the policy makes joint, besides the user's.
+        run_one_other: on a ``retain`` example, the probability that one removable group, drawn at random, runs too.
+        rehearsal: the probability that a ``retain`` example is routed as an example of one removable group, drawn at
+            random: the group learns to leave alone what is not its own, which the full model needs, and nothing else does.
+        rehearsal_weight: what a rehearsed example's loss counts, for what learns from it; ``1 / rehearsal`` makes the share
+            stand for all (see `gradmask.routing.rehearsal`).
+    """
+
+    name: str
+    rows: Mapping[str, Mapping[str, Cell]] = field(default_factory=dict)
+    joint: tuple[str, ...] = ()
+    run_one_other: float = 0.0
+    rehearsal: float = 0.0
+    rehearsal_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        for row, cells in self.rows.items():
+            if row not in ROWS:
+                raise GradmaskError(f"policy {self.name!r}: unknown row {row!r}; one of {', '.join(ROWS)}")
+            for column in cells:
+                if column not in COLUMNS:
+                    raise GradmaskError(f"policy {self.name!r}: unknown column {column!r}; one of {', '.join(COLUMNS)}")
+        Cell(runs=self.run_one_other, learns=self.rehearsal)
+        if not 0.0 < self.rehearsal_weight < math.inf:
+            raise GradmaskError(f"rehearsal_weight is a number above 0, got {self.rehearsal_weight!r}")
+        if self.rehearsal_weight != 1.0 and not self.rehearsal:
+            raise GradmaskError(
+                f"rehearsal_weight={self.rehearsal_weight:g} weighs what is rehearsed, but rehearsal is 0: give a share, "
+                "such as 0.1"
+            )
+
+    def cell(self, row: str, column: str) -> Cell:
+        """The cell of a row and a column."""
+        return self.rows.get(row, {}).get(column, ALWAYS)
+
+    @property
+    def random(self) -> bool:
+        """Whether any cell is a probability strictly between never and always."""
+        values = [v for row in self.rows.values() for c in row.values() for v in (c.runs, c.learns, c.passes)]
+        return any(0.0 < v < 1.0 for v in [*values, self.run_one_other, self.rehearsal])
+
+    def __str__(self) -> str:
+        lines = [f"{'label':<12}" + "".join(f"{column:<24}" for column in COLUMNS)]
+        for row in ROWS:
+            cells = "".join(f"{_describe(self.cell(row, column)):<24}" for column in COLUMNS)
+            lines.append(f"{row:<12}{cells}".rstrip())
+        notes = [f"joint by policy: {', '.join(self.joint)}"] if self.joint else []
+        if self.run_one_other:
+            notes.append(f"on retain, one random removable group runs with probability {self.run_one_other:g}")
+        if self.rehearsal:
+            weight = f", and counts {self.rehearsal_weight:g} times" if self.rehearsal_weight != 1.0 else ""
+            notes.append(f"retain is routed as one random removable group with probability {self.rehearsal:g}{weight}")
+        return "\n".join([f"policy {self.name}", *lines, *notes])
+
+
+def _describe(cell: Cell) -> str:
+    words = {"runs": cell.runs, "learns": cell.learns, "passes": cell.passes}
+    if cell == ALWAYS:
+        return "runs, learns"
+    if cell.runs == 0.0 and cell.learns == 0.0:
+        return "-"
+    said = [w if p == 1.0 else f"{w} p={p:g}" for w, p in words.items() if p > 0.0 and w != "passes"]
+    if cell.passes < 1.0:
+        said.append("detached" if cell.passes == 0.0 else f"passes p={cell.passes:g}")
+    return ", ".join(said)
+
+
+_REMOVABLE_OFF = {"own": NEVER, "other": NEVER}
+_ON_GROUP = {"retain": RUNS, "own": ALWAYS, "other": NEVER}
+
+SGTM = Policy("sgtm", {"group": _ON_GROUP, "retain": _REMOVABLE_OFF})
+
+POLICIES: dict[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        SGTM,
+        Policy("sgtm_joint_projection", SGTM.rows, joint=("projections",)),
+        Policy("sgtm_joint_attention", SGTM.rows, joint=("attention",)),
+        Policy(
+            "gradient_routing",
+            {"group": {"retain": Cell(1.0, 0.0, 0.0), "own": ALWAYS, "other": NEVER}, "retain": _REMOVABLE_OFF},
+            joint=("projections",),
+        ),
+        Policy(
+            "activation_masking",
+            {"group": {"retain": NEVER, "own": ALWAYS, "other": NEVER}, "retain": _REMOVABLE_OFF},
+            joint=("projections",),
+        ),
+        Policy("equation_only", {"group": {"retain": RUNS, "other": RUNS}, "retain": {"own": RUNS, "other": RUNS}}),
+        Policy("none"),
+    )
+}
+
+
+def gram(auxiliary_spread: float = 0.1, core_robustness: float = 0.1) -> Policy:
+    """GRAM's table (arXiv 2607.08077).
+
+    Args:
+        auxiliary_spread: probability that the retain group learns from a group's example (their p_as).
+        core_robustness: probability that one random removable group runs on a retain example (their p_cr).
+    """
+    on_group = {"retain": Cell(1.0, auxiliary_spread), "own": ALWAYS, "other": NEVER}
+    return Policy("gram", {"group": on_group, "retain": _REMOVABLE_OFF}, run_one_other=core_robustness)
+
+
+POLICIES["gram"] = gram()
+
+
+def resolve_policy(policy: str | Policy) -> Policy:
+    """A policy by name, or the given one.
+
+    Raises:
+        GradmaskError: no built-in policy has that name.
+    """
+    if isinstance(policy, Policy):
+        return policy
+    if policy not in POLICIES:
+        raise GradmaskError(
+            f"unknown policy {policy!r}.{did_you_mean(str(policy), POLICIES)} Built in: {', '.join(sorted(POLICIES))}; "
+            "or give a gm.Policy"
+        )
+    return POLICIES[policy]

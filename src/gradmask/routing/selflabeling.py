@@ -1,0 +1,147 @@
+"""Self-labeling: an unlabeled example's loss with and without a group says how much it belongs to the group.
+
+The *advantage* of group g on an example is its loss without g minus its loss with everything, in nats per token: the log of
+a likelihood ratio. Labeled examples show what is usual for g (position 1) and for the rest (position 0). An unlabeled
+example beyond `threshold` is routed as g; one that is below `retain_below` for every group is routed as ``retain``; what is
+between stays unlabeled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gradmask.errors import GradmaskError
+from gradmask.routing.router import Router
+
+Logits = Callable[[dict[str, Tensor]], Tensor]
+
+
+@dataclass(frozen=True)
+class SelfLabeling:
+    """How unlabeled examples are routed.
+
+    Args:
+        after: training passes before the first example is relabeled; the groups must differ by then.
+        references: labeled examples per label whose advantage is measured at a time.
+        every: training passes from one measurement of labeled examples to the next; they begin half-way to ``after``.
+        momentum: of the running means of the labeled examples' advantages.
+        threshold: where between the mean of the rest (0) and the mean of the group (1) an example counts as the group's.
+        retain_below: where an example counts as ``retain``; None: nowhere.
+    """
+
+    after: int = 60
+    references: int = 2
+    every: int = 4
+    momentum: float = 0.9
+    threshold: float = 0.5
+    retain_below: float | None = 0.25
+
+    def __post_init__(self) -> None:
+        counts = self.after >= 0 and self.references >= 1 and self.every >= 1
+        if not counts or not 0 <= self.momentum < 1 or not 0 < self.threshold < 1:
+            raise GradmaskError(
+                "self-labeling needs after >= 0, references >= 1, every >= 1, 0 <= momentum < 1, 0 < threshold < 1: "
+                f"{self}"
+            )
+        if self.retain_below is not None and not 0 < self.retain_below <= self.threshold:
+            raise GradmaskError(
+                f"self-labeling needs retain_below above 0 and at most the threshold, or None: got {self.retain_below!r} "
+                f"with a threshold of {self.threshold!r}"
+            )
+
+
+@dataclass
+class SelfLabeler:
+    """The running state of self-labeling; small enough to travel in ``gradmask.json``."""
+
+    settings: SelfLabeling
+    passes: int = 0
+    means: dict[str, list[float]] = field(default_factory=dict)
+    """group -> [mean advantage on examples labeled otherwise, mean advantage on its own]"""
+
+    def relabel(self, labels: Tensor, inputs: dict[str, Tensor], router: Router, logits: Logits) -> Tensor:
+        """The labels, where some unlabeled examples carry the id of a group or of ``retain``.
+
+        An example with labels per token is unlabeled where all of it is, and otherwise has the largest id in it.
+
+        Args:
+            labels: ids ``[batch]`` or ``[batch, sequence]``.
+            inputs: the batch's tensors, ``labels`` (targets ``[batch, sequence]``) among them.
+            router: for the ids and the switchboard.
+            logits: runs the plain forward pass on chosen rows of the inputs, ``[n, sequence, vocabulary]``.
+        """
+        if labels.dim() == 2:
+            whole = labels.amax(1)
+            free = (whole[:, None] == -1) & (labels == -1)
+            return torch.where(free, self.relabel(whole, inputs, router, logits)[:, None], labels)
+        self.passes += 1
+        ready = self.passes > self.settings.after and len(self.means) == len(router.removable)
+        unlabeled = (labels == -1).nonzero().squeeze(1) if ready else labels.new_empty(0)
+        measured = range(len(router.removable) + 1) if self._measures_now() else ()
+        chosen = torch.cat([unlabeled, *(self._references(labels, i) for i in measured)])
+        if not len(chosen):
+            return labels
+        rows = {name: value[chosen] for name, value in inputs.items()}
+        gains = advantages(rows, router, logits)
+        for group, gain in gains.items():
+            self._observe(group, gain[len(unlabeled) :], labels[chosen[len(unlabeled) :]] == router.ids[group])
+        return self._decide(labels, unlabeled, {g: gain[: len(unlabeled)] for g, gain in gains.items()}, router)
+
+    def _measures_now(self) -> bool:
+        return self.passes > self.settings.after // 2 and self.passes % self.settings.every == 0
+
+    def _references(self, labels: Tensor, label: int) -> Tensor:
+        """A few examples with this label, other ones in every pass."""
+        found = (labels == label).nonzero().squeeze(1)
+        return found.roll(-self.passes // self.settings.every)[: self.settings.references] if len(found) else found
+
+    def _observe(self, group: str, gain: Tensor, own: Tensor) -> None:
+        if not bool(own.any()) or bool(own.all()):
+            return
+        new = [float(gain[~own].mean()), float(gain[own].mean())]
+        old, keep = self.means.get(group, new), self.settings.momentum
+        self.means[group] = [keep * a + (1 - keep) * b for a, b in zip(old, new, strict=True)]
+
+    def _decide(self, labels: Tensor, unlabeled: Tensor, gains: dict[str, Tensor], router: Router) -> Tensor:
+        if not len(unlabeled):
+            return labels
+        groups = list(gains)
+        excess = torch.stack([self._position(g, gains[g]) for g in groups])
+        best, which = excess.max(0)
+        ids = torch.tensor([router.ids[g] for g in groups], device=labels.device)
+        settings, labels = self.settings, labels.clone()
+        found = torch.where(best > settings.threshold, ids[which], labels[unlabeled])
+        if settings.retain_below is not None:
+            found = found.masked_fill(best < settings.retain_below, 0)
+        labels[unlabeled] = found
+        return labels
+
+    def _position(self, group: str, gain: Tensor) -> Tensor:
+        """0 at the mean of the rest, 1 at the mean of the group; nothing is decided while the means do not differ."""
+        rest, own = self.means[group]
+        return (gain - rest) / (own - rest) if own > rest else torch.full_like(gain, self.settings.threshold)
+
+
+@torch.no_grad()
+def advantages(rows: dict[str, Tensor], router: Router, logits: Logits) -> dict[str, Tensor]:
+    """Each group's advantage on each example, in nats per token ``[n]``."""
+    board = router.board
+    with board.using(board.compose({}, {}, {})):
+        full = example_losses(logits(rows), rows["labels"])
+    found = {}
+    for group in router.removable:
+        with board.using(board.compose({group: False}, {}, {})):
+            found[group] = example_losses(logits(rows), rows["labels"]) - full
+    return found
+
+
+def example_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean next-token loss of each example, in nats ``[n]``; targets of -100 do not count."""
+    losses = F.cross_entropy(logits[:, :-1].transpose(1, 2).float(), targets[:, 1:], reduction="none")
+    counted = (targets[:, 1:] != -100).sum(1).clamp_min(1)
+    return losses.sum(1) / counted

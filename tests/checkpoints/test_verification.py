@@ -1,0 +1,208 @@
+"""A checkpoint is verified: one changed byte is found, and a removal that is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+from safetensors.torch import load_file, save_file
+from tests.tiny import tiny
+
+import gradmask as gm
+from gradmask.checkpoints.verification import traces
+from gradmask.errors import GradmaskError
+from gradmask.model.manifest import MANIFEST, seal
+
+PIECES: dict[str, Any] = {
+    "slices": gm.Slice(heads=2, neurons=8),
+    "tables": gm.Slice(heads=2, neurons=8, embeddings=True),
+    "tokens": gm.Slice(neurons=8, embeddings=[3, 4, 5]),
+    "adapter": gm.Adapter(rank=2, embeddings=2),
+}
+
+
+def trained(piece: Any, kind: str = "llama") -> Any:
+    """A partitioned model in which no weight of the group is zero, and every one is recognisable."""
+    model = gm.partition(tiny(kind), {"forget": piece})
+    with torch.no_grad():
+        for i, parameter in enumerate(gm.groups(model)["forget"].values()):
+            count = parameter.numel()
+            parameter.copy_((torch.arange(1, count + 1) * 1e-3 + 7 * (i + 1)).view_as(parameter))
+    return model
+
+
+@pytest.fixture(params=PIECES, ids=str)
+def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
+    """(the full checkpoint, the export without the group)."""
+    model = trained(PIECES[request.param])
+    model.save_pretrained(tmp_path / "full")
+    return tmp_path / "full", gm.export(model, tmp_path / "plain", without=["forget"])
+
+
+def test_what_was_written_is_verified(saved: tuple[Path, Path]) -> None:
+    full, plain = saved
+    found = gm.verify(plain, without=["forget"], against=full)
+    assert found.ok, str(found)
+    assert found.removed == ["forget"]
+    assert any("bit for bit" in line for line in found.holds)
+    assert any("runs of weights" in line for line in found.holds)
+    assert gm.verify(full).ok
+
+
+def test_every_kind_of_file_is_covered(saved: tuple[Path, Path]) -> None:
+    for folder in saved:
+        files = json.loads((folder / MANIFEST).read_text())["files"]
+        assert set(files) == {p.name for p in folder.iterdir()} - {MANIFEST}
+        assert "model.safetensors" in files
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_one_changed_byte_is_found(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("byte") / "plain"
+    gm.export(trained(PIECES["slices"]), folder, without=["forget"])
+    path = data.draw(st.sampled_from(sorted(folder.iterdir())))
+    content = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(bytes(content))
+    try:
+        found = gm.verify(folder)
+    except GradmaskError as error:
+        assert path.name == MANIFEST
+        assert "damaged" in str(error)  # noqa: PT017
+    else:
+        assert not found.ok or _says_the_same(path, folder)
+
+
+def _says_the_same(path: Path, folder: Path) -> bool:
+    """White space in the manifest may change: it says what it said."""
+    return path.name == MANIFEST and gm.verify(folder).digest != "" and json.loads(path.read_text())["kind"] == "export"
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda f: (f / "config.json").unlink(), "config.json is missing"),
+        (lambda f: (f / "extra.json").write_text("{}"), "extra.json was added"),
+        (lambda f: (f / "optimizer.pt").write_bytes(b"x"), "optimizer.pt may be a pickle"),
+        (lambda f: (f / "config.json").rename(f / "conf.json"), "config.json is missing"),
+        (lambda f: _edit(f, kind="partitioned"), "its digest does not fit"),
+        (lambda f: _edit(f, removed=[]), "its digest does not fit"),
+        (lambda f: _edit(f, files={}), "carries no hashes"),
+    ],
+)
+def test_harm_is_named(tmp_path: Path, harm: Any, said: str) -> None:
+    folder = gm.export(trained(PIECES["slices"]), tmp_path / "plain", without=["forget"])
+    harm(folder)
+    found = gm.verify(folder)
+    assert not found.ok
+    assert any(said in problem for problem in found.problems), found
+    assert "WRONG" in str(found)
+
+
+def _edit(folder: Path, **changes: Any) -> None:
+    path = folder / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_removal_that_is_none_is_found(tmp_path: Path) -> None:
+    """The slice is never zeroed, but the manifest, hashes and all, claims it: what a careless or dishonest port would ship."""
+    model = trained(PIECES["slices"])
+    folder = gm.export(model, tmp_path / "full")
+    _edit(folder, removed=["forget"])
+    seal(folder)
+    found = gm.verify(folder, without=["forget"])
+    assert any("weights of the removed group 'forget' are not zero" in p for p in found.problems)
+
+
+def test_one_weight_that_is_left_is_found(tmp_path: Path) -> None:
+    model = trained(PIECES["slices"])
+    folder = gm.export(model, tmp_path / "plain", without=["forget"])
+    tensors, name = load_file(folder / "model.safetensors"), "model.layers.1.mlp.down_proj.weight"
+    column = int((tensors[name] == 0).all(0).nonzero()[0])
+    tensors[name][3, column] = 1e-30
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    seal(folder)
+    found = gm.verify(folder)
+    assert found.problems == [
+        "1 weights of the removed group 'forget' are not zero, for example in model.layers.1.mlp.down_proj.weight.forget"
+    ] or ("1 weights of the removed group 'forget' are not zero" in found.problems[0])
+
+
+def test_a_claim_that_is_not_made_is_told(tmp_path: Path) -> None:
+    folder = gm.export(trained(PIECES["slices"]), tmp_path / "full")
+    found = gm.verify(folder, without=["forget"])
+    assert found.problems == ["it does not claim to be without 'forget': removed is nothing"]
+
+
+def test_an_export_of_another_model_is_found(saved: tuple[Path, Path], tmp_path: Path) -> None:
+    _, plain = saved
+    other = trained(PIECES["slices"])
+    with torch.no_grad():
+        other.get_input_embeddings().weight.add_(1.0)
+    other.save_pretrained(tmp_path / "other")
+    assert not gm.verify(plain, against=tmp_path / "other").ok
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "generation_config.json", "notes/optimizer.json"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_removed_weights_in_any_file_are_found(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    model = trained(PIECES["slices"])
+    model.save_pretrained(tmp_path / "full")
+    folder = gm.export(model, tmp_path / "plain", without=["forget"])
+    parameter = next(iter(gm.groups(model)["forget"].values()))
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"abc" + parameter.detach().to(dtype).contiguous().view(torch.uint8).numpy().tobytes())
+    seal(folder)
+    found = gm.verify(folder, against=tmp_path / "full")
+    assert found.problems == [f"weights of 'forget' were found in {name}"]
+
+
+def test_a_compact_export_is_verified(tmp_path: Path) -> None:
+    model = trained(PIECES["slices"])
+    model.save_pretrained(tmp_path / "full")
+    folder = gm.export(model, tmp_path / "small", without=["forget"], compact=True)
+    found = gm.verify(folder, without=["forget"], against=tmp_path / "full")
+    assert found.ok, str(found)
+    assert any("smaller by the units" in line for line in found.holds)
+
+
+def test_an_ablated_checkpoint_is_verified(tmp_path: Path) -> None:
+    model = gm.ablate(trained(PIECES["tables"]), "forget")
+    model.save_pretrained(tmp_path / "full")
+    found = gm.verify(tmp_path / "full", without=["forget"])
+    assert found.ok, str(found)
+    assert any("are zero" in line for line in found.holds)
+
+
+def test_traces_are_runs_of_the_weights() -> None:
+    weight = torch.nn.Parameter(torch.randn(6, 20))
+    found = list(traces([weight]))
+    content = weight.detach().numpy().tobytes()
+    assert any(needle in content for needle in found)
+    assert {len(needle) for needle in found} == {8 * 4, 8 * 2}
+    assert list(traces([torch.nn.Parameter(torch.zeros(6, 20)), torch.nn.Parameter(torch.ones(3))])) == []
+
+
+def test_what_is_no_checkpoint_is_told(tmp_path: Path) -> None:
+    with pytest.raises(GradmaskError, match="there is no folder"):
+        gm.verify(tmp_path / "nothing")
+    with pytest.raises(GradmaskError, match="has no gradmask.json"):
+        gm.verify(tmp_path)
+
+
+def test_an_old_manifest_still_loads(tmp_path: Path) -> None:
+    trained(PIECES["slices"]).save_pretrained(tmp_path / "full")
+    data = json.loads((tmp_path / "full" / MANIFEST).read_text())
+    for key in ("files", "digest", "data", "compact", "shapes"):
+        data.pop(key)
+    (tmp_path / "full" / MANIFEST).write_text(json.dumps(data))
+    assert gm.is_partitioned(gm.load(tmp_path / "full"))
+    shutil.rmtree(tmp_path / "full")

@@ -1,0 +1,37 @@
+"""Two invented domains that a tiny model can learn in a moment: tokens that count up, each in its own range."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from gradmask.lab.measures.attacks.finetune import draws, finetune
+from gradmask.lab.measures.material import Material
+from tiny import tiny
+
+RANGES = {"en": (3, 23), "es": (23, 43), "pt": (43, 63)}
+ROLES = {"en": "retain", "es": "forget"}
+
+
+def counting(domain: str, sequences: int = 16, length: int = 16, seed: int = 0) -> Tensor:
+    """Sequences ``[n, length]`` that count up by 1, from somewhere in the domain's range and round it."""
+    low, high = RANGES[domain]
+    starts = torch.randint(high - low, (sequences, 1), generator=torch.Generator().manual_seed(seed))
+    return low + (starts + torch.arange(length)) % (high - low)
+
+
+def material(adjacent: bool = False, sequences: int = 16) -> Material:
+    """Counting in every domain."""
+    roles = {**ROLES, "pt": "adjacent"} if adjacent else ROLES
+    parts = [{d: counting(d, sequences, seed=10 * i) for d in roles} for i in range(3)]
+    return Material(parts[0], parts[1], parts[2], roles)
+
+
+def knower(*domains: str, steps: int = 60) -> PreTrainedModel:
+    """A tiny model that learned to count in these domains."""
+    model = tiny()
+    torch.manual_seed(0)
+    pools = [counting(domain, 40, seed=5) for domain in domains]
+    finetune(model, draws(pools, 16, 0), steps, 1e-2, lambda step: True, frozenset())
+    return model.eval()

@@ -1,0 +1,44 @@
+"""The way back under attack, against curves worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+
+from gradmask.lab.measures.findings import Attack, RecoveryPoint, Relearning
+from gradmask.lab.measures.measures.recovery import envelope, steps_back
+
+
+def attack(rate: float, *curve: tuple[int, float]) -> Attack:
+    points = [RecoveryPoint(step=s, tokens=s, losses={"forget": x}) for s, x in curve]
+    return Attack(method="full", data="forget", learning_rate=rate, curve=points)
+
+
+def relearned(*attacks: Attack) -> Relearning:
+    return Relearning(target=5.0, steps=20, batch_size=8, tokens_per_step=128, attacks=list(attacks))
+
+
+def test_the_best_attack_so_far_counts() -> None:
+    fast = attack(1e-3, (0, 9.0), (2, 6.0), (4, 6.4))
+    slow = attack(1e-4, (0, 9.0), (4, 7.0), (8, 5.0))
+    # at 6 nobody has looked; after 4 the fast one was stopped, and what it had is not lost
+    assert envelope(relearned(fast, slow)) == [(0.0, 9.0), (2.0, 6.0), (4.0, 6.0), (8.0, 5.0)]
+    assert envelope(relearned(slow, fast)) == envelope(relearned(fast, slow))
+
+
+def test_steps_to_most_of_the_way() -> None:
+    curve = [(0.0, 9.0), (2.0, 6.0), (4.0, 6.0), (8.0, 5.0)]
+    assert steps_back(curve, start=9.0, target=5.0, share=0.5) == pytest.approx(4 / 3)
+    assert steps_back(curve, start=9.0, target=5.0) == pytest.approx(4 + 4 * (6.0 - 5.4))
+    assert steps_back(curve, start=9.0, target=4.0) is None
+    assert steps_back([(0.0, 5.3), (4.0, 5.2)], start=9.0, target=5.0) == 0.0, "never far away"
+
+
+@given(st.lists(st.lists(st.floats(0, 10), min_size=1, max_size=5), min_size=1, max_size=3))
+def test_the_envelope_falls_and_is_below_every_attack(losses: list[list[float]]) -> None:
+    attacks = [attack(10.0**-i, *enumerate(curve)) for i, curve in enumerate(losses)]
+    found = envelope(relearned(*attacks))
+    levels = dict(found)
+    assert [x for _, x in found] == sorted((x for _, x in found), reverse=True)
+    assert all(levels[s] <= x + 1e-12 for curve in losses for s, x in enumerate(curve))
+    assert min(levels.values()) == pytest.approx(min(min(curve) for curve in losses))

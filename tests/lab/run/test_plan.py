@@ -1,0 +1,96 @@
+"""The plan: everything checked, nothing trained."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.lab.run.tiny_run import tiny_recipe
+
+from gradmask.data import prepare
+from gradmask.errors import GradmaskError
+from gradmask.lab.run import plan as planning
+from gradmask.lab.run.examples import total_steps
+from gradmask.lab.run.plan import make_plan
+from gradmask.lab.run.training import train
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_the_plan_says_what_a_run_does(tmp_path: Path) -> None:
+    recipe = tiny_recipe(tmp_path)
+    plan = make_plan(recipe)
+    assert plan.steps == 6
+    assert plan.tokens_per_step == 8 * 16
+    assert plan.parameters["joint"] == 0
+    assert min(plan.parameters["forget"], plan.parameters["retain"]) > 0
+    assert plan.fits
+    assert min(plan.seconds.values()) > 0
+    assert not (tmp_path / "run/arms").exists()
+    assert not (tmp_path / "run/recipe.yaml").exists()
+
+
+def test_every_arm_sees_the_same_number_of_tokens(tmp_path: Path) -> None:
+    plan = make_plan(tiny_recipe(tmp_path))
+    assert {sum(counts.values()) for counts in plan.tokens.values()} == {6 * 8 * 16}
+    assert set(plan.tokens) == {"gradmask", "no_filter", "filter", "perfect_filter"}
+    assert set(plan.tokens["gradmask"]) == {"unlabeled", "retain", "forget"}
+    assert set(plan.tokens["filter"]) == {"unlabeled"}
+
+
+def test_labels_per_token_are_counted_as_tokens(tmp_path: Path) -> None:
+    plan = make_plan(tiny_recipe(tmp_path, "partition.distinctive_words=1.5"))
+    assert {sum(counts.values()) for counts in plan.tokens.values()} == {6 * 8 * 16}
+    assert set(plan.tokens["gradmask"]) == {"unlabeled", "retain", "forget"}
+    whole = make_plan(tiny_recipe(tmp_path))
+    assert 0 < plan.tokens["gradmask"]["forget"] < whole.tokens["gradmask"]["forget"]
+
+
+def test_trial_steps_are_of_the_usual_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of those that labeled examples alone make: labeling the others costs time."""
+    seen: list[np.ndarray] = []
+    tried = planning._try
+
+    def watched(model, recipe, prepared, dataset, steps):  # type: ignore[no-untyped-def]
+        seen.append(np.asarray(dataset["data_labels"][:]))
+        return tried(model, recipe, prepared, dataset, steps)
+
+    monkeypatch.setattr(planning, "_try", watched)
+    make_plan(tiny_recipe(tmp_path, "arms=[gradmask]", "train.steps=40", "partition.self_labeling={after: 20}"))
+    assert len(seen[0]) == 20 * 8
+    assert (seen[0][: planning.TRIAL_STEPS * 8] < 0).any()
+
+
+def test_what_is_done_already_is_not_planned_again(tmp_path: Path) -> None:
+    train(tiny_recipe(tmp_path, "arms=[no_filter]"))
+    plan = make_plan(tiny_recipe(tmp_path, "arms=[no_filter, filter]"))
+    assert plan.done == {"no_filter": 6, "filter": 0}
+    assert plan.seconds["no_filter"] == 0 < plan.seconds["filter"]
+
+
+def test_a_full_disk_is_found_by_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning.shutil, "disk_usage", lambda path: Usage(1, 1, 1000))
+    plan = make_plan(tiny_recipe(tmp_path, "arms=[no_filter]"))
+    assert not plan.fits
+    assert plan.to_dict()["fits"] is False
+
+
+def test_bad_data_is_found_by_the_plan(tmp_path: Path) -> None:
+    with pytest.raises(GradmaskError, match=r"'fr', which no document has"):
+        make_plan(tiny_recipe(tmp_path, "data.labels.forget={forget: [fr]}"))
+    recipe = tiny_recipe(tmp_path)
+    (tmp_path / "corpus.jsonl").unlink()
+    with pytest.raises(GradmaskError, match="there is no file"):
+        make_plan(recipe)
+
+
+@pytest.mark.parametrize(
+    ("budget", "steps"), [("steps=5", 5), ("tokens=1000", 8), ("epochs=2.0", None)], ids=["steps", "tokens", "epochs"]
+)
+def test_budgets_become_steps(tmp_path: Path, budget: str, steps: int | None) -> None:
+    recipe = tiny_recipe(tmp_path, "train.steps=null", f"train.{budget}")
+    prepared = prepare(recipe.data, tmp_path / "data")
+    expected = steps or -(-2 * len(prepared.train) // recipe.train.batch_size)
+    assert total_steps(recipe, prepared) == expected

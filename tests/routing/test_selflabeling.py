@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+import gradmask as gm
+from gradmask.routing.selflabeling import SelfLabeler, example_losses
+from tiny import VOCABULARY, integers, tiny, tokens
+
+
+def corpus(label: str, batch: int, seed: int) -> torch.Tensor:
+    """Two 'languages' of disjoint tokens in arithmetic sequences."""
+    low, high = (3, VOCABULARY // 2) if label == "retain" else (VOCABULARY // 2, VOCABULARY)
+    start = integers(low, high, (batch, 1), seed)
+    return low + (start - low + torch.arange(12) * (2 if label == "retain" else 3)) % (high - low)
+
+
+def trained(settings: gm.SelfLabeling, steps: int = 60) -> PreTrainedModel:
+    model = gm.partition(
+        tiny().train(), {"forget": gm.Slice(heads=2, neurons=16, embeddings=True)}, self_labeling=settings
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for seed in range(steps):
+        ids = torch.cat([corpus("retain", 4, seed), corpus("forget", 4, seed)])
+        model(input_ids=ids, labels=ids, data_labels=["retain"] * 4 + ["forget"] * 4).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model
+
+
+def test_the_loss_of_an_example_is_the_models_own() -> None:
+    model, ids = tiny().eval(), tokens()
+    with torch.no_grad():
+        torch.testing.assert_close(example_losses(model(ids).logits, ids).mean(), model(ids, labels=ids).loss)
+
+
+def test_unlabeled_examples_are_routed_to_the_group_that_they_belong_to() -> None:
+    model = trained(gm.SelfLabeling(after=10))
+    ids = torch.cat(
+        [corpus("retain", 8, 100), corpus("forget", 8, 101), corpus("forget", 1, 102), corpus("retain", 1, 103)]
+    )
+    given = torch.tensor([-1] * 16 + [1, 0])
+    seen: list[torch.Tensor] = []
+    labeler: SelfLabeler = model.gradmask.labeler  # type: ignore[union-attr,assignment]
+    relabel = labeler.relabel
+    labeler.relabel = lambda *args: seen.append(relabel(*args)) or seen[-1]  # type: ignore[method-assign,func-returns-value]
+    model(input_ids=ids, labels=ids, data_labels=given).loss.backward()
+    assert seen[0].tolist() == [0] * 8 + [1] * 9 + [0]
+    assert given.tolist() == [-1] * 16 + [1, 0]
+    frozen = gm.groups(model)["retain"]["lm_head.weight"]
+    assert frozen.grad is not None
+
+
+def test_with_labels_per_token_an_example_is_unlabeled_where_all_of_it_is() -> None:
+    model = trained(gm.SelfLabeling(after=10))
+    kinds = [corpus("retain", 2, 100), corpus("forget", 2, 101), corpus("forget", 1, 102), corpus("retain", 1, 103)]
+    ids = torch.cat([*kinds, corpus("forget", 1, 104)])
+    half = [1] * 6 + [0] * 6
+    padded = [-1] * 9 + [-100] * 3
+    given = torch.tensor([[-1] * 12] * 3 + [padded, half, [0] * 12, [-1] * 6 + [1] * 6])
+    labeler: SelfLabeler = model.gradmask.labeler  # type: ignore[union-attr,assignment]
+    found: list[torch.Tensor] = []
+    relabel = labeler.relabel
+    labeler.relabel = lambda *args: found.append(relabel(*args)) or found[-1]  # type: ignore[method-assign,func-returns-value]
+    model(input_ids=ids, labels=ids, data_labels=given).loss.backward()
+    expected = [[0] * 12] * 2 + [[1] * 12, [1] * 9 + [-100] * 3, half, [0] * 12, [-1] * 6 + [1] * 6]
+    assert found[-1].tolist() == expected
+    assert labeler.passes == 61
+
+
+@pytest.mark.parametrize(
+    ("retain_below", "expected"), [(None, [-1, -1, -1, 1]), (0.25, [0, -1, -1, 1]), (0.5, [0, 0, -1, 1])]
+)
+def test_clear_cases_are_routed_and_the_middle_stays_unlabeled(retain_below: float | None, expected: list[int]) -> None:
+    model = gm.partition(tiny(), {"forget": gm.Slice(heads=1)}, self_labeling=True)
+    labeler = SelfLabeler(gm.SelfLabeling(retain_below=retain_below), means={"forget": [1.0, 3.0]})
+    gains = {"forget": torch.tensor([1.2, 1.6, 2.0, 2.4])}  # positions .1, .3, .5, .7
+    given = torch.full((4,), -1)
+    router = model.gradmask.router  # type: ignore[union-attr]
+    assert labeler._decide(given, torch.arange(4), gains, router).tolist() == expected  # type: ignore[arg-type]
+    labeler.means["forget"] = [3.0, 3.0]
+    assert labeler._decide(given, torch.arange(4), gains, router).tolist() == [-1] * 4  # type: ignore[arg-type]
+
+
+def test_before_its_time_nothing_is_relabeled_and_evaluation_is_left_alone() -> None:
+    model = trained(gm.SelfLabeling(after=30), steps=20)
+    labeler: SelfLabeler = model.gradmask.labeler  # type: ignore[union-attr,assignment]
+    assert labeler.passes == 20
+    assert labeler.means["forget"][1] > labeler.means["forget"][0]
+    model.eval()(tokens(), labels=tokens(), data_labels="unlabeled")
+    assert labeler.passes == 20
+
+
+def test_the_random_stream_is_not_touched_and_training_mode_is_kept() -> None:
+    model = trained(gm.SelfLabeling(after=0), steps=3)
+    before = torch.get_rng_state()
+    ids = tokens(4)
+    model(input_ids=ids, labels=ids, data_labels=["forget", "retain", "unlabeled", "unlabeled"])
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(module.training for module in model.modules())
+
+
+def test_its_state_travels_with_a_checkpoint(tmp_path: Path) -> None:
+    model = trained(gm.SelfLabeling(after=5, momentum=0.5), steps=10)
+    model.save_pretrained(tmp_path)
+    assert gm.load(tmp_path).gradmask.labeler == model.gradmask.labeler  # type: ignore[union-attr]
+
+
+def test_what_it_needs_is_said() -> None:
+    model, ids = trained(gm.SelfLabeling(), steps=1), tokens(2)
+    with pytest.raises(gm.GradmaskError, match="needs input_ids and labels"):
+        model(input_ids=ids, data_labels="forget")
+    with pytest.raises(gm.GradmaskError, match="threshold < 1"):
+        gm.SelfLabeling(threshold=1.5)
+    with pytest.raises(gm.GradmaskError, match="retain_below above 0 and at most the threshold, or None: got 0.7"):
+        gm.SelfLabeling(retain_below=0.7)
