@@ -21,7 +21,7 @@ TIERS = [
     {"model"},
     {"checkpoints"},
     {"conformance"},
-    {"gradmask"},
+    {"gradmask", "lab.progress"},
     {"lab.measures", "lab.unlearning"},
     {"lab.recipe"},
     {"lab.run", "lab.report"},

@@ -13,7 +13,7 @@ from torch.optim import AdamW, Optimizer
 
 import gradmask as gm
 from gradmask.conformance import removing
-from gradmask.model.partitioned import recomputation
+from gradmask.model import recomputation
 from gradmask.partitioning import Switchboard
 from gradmask.partitioning.architectures import registry
 from gradmask.partitioning.kernel import linear
