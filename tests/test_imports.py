@@ -90,6 +90,33 @@ def test_imports_point_downwards() -> None:
     assert problems(SOURCE) == []
 
 
+OF_A_USER = ("gradmask", "gradmask.data")
+"""What the lab may import names from, besides the ground and itself: what a user may, and no module inside."""
+
+
+def reaches_past(source: Path) -> list[str]:
+    """Imports of the lab and of the command line that reach past the public names of the library, in words."""
+    found = []
+    for path in sorted([*(source / "lab").rglob("*.py"), *(source / "cli").rglob("*.py")]):
+        for line, name in imports(ast.parse(path.read_text(encoding="utf-8"))):
+            home = name.rpartition(".")[0] or name
+            known = home in OF_A_USER or name.split(".")[1:2] in [["lab"], ["cli"], *([room] for room in TIERS[0])]
+            if name.startswith("gradmask.") and not known:
+                found.append(f"{path.relative_to(source)}:{line}: use a public name instead of {name}")
+    return found
+
+
+def test_the_lab_uses_the_library_as_a_user_does(tmp_path: Path) -> None:
+    assert reaches_past(SOURCE) == []
+    (tmp_path / "lab").mkdir()
+    lines = ["import gradmask as gm", "from gradmask.data import prepare", "from gradmask.data.arrow import column"]
+    (tmp_path / "lab/a.py").write_text("\n".join([*lines, "from gradmask.model.manifest import seal"]))
+    assert [line.partition(":")[0] + line[len("lab/a.py") :][:2] for line in reaches_past(tmp_path)] == [
+        "lab/a.py:3",
+        "lab/a.py:4",
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "text", "found"),
     [

@@ -12,7 +12,7 @@ from gradmask.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from gradmask.checkpoints.peft_format import export_adapter as export_adapter, import_adapter as import_adapter
-    from gradmask.checkpoints.plain import export as export, load as load
+    from gradmask.checkpoints.plain import export as export, load as load, read_plain as read_plain
     from gradmask.checkpoints.sharded import (
         describe_model as describe_model,
         load_sharded as load_sharded,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gradmask.distributed import across_ranks as across_ranks
     from gradmask.errors import GradmaskError as GradmaskError
     from gradmask.model.attached import coverage as coverage, groups as groups, is_partitioned as is_partitioned
+    from gradmask.model.manifest import MANIFEST as MANIFEST, read_manifest as read_manifest, seal as seal
     from gradmask.model.partitioned import partition as partition, unpartition as unpartition
     from gradmask.model.recomputation import recomputation_contexts as recomputation_contexts
     from gradmask.model.removal import ablate as ablate, strength as strength, without as without
@@ -33,23 +34,43 @@ if TYPE_CHECKING:
         Experts as Experts,
         Mlp as Mlp,
         Slice as Slice,
+        blocks as blocks,
         register as register,
+        sites as sites,
         supported as supported,
     )
-    from gradmask.routing.policy import POLICIES as POLICIES, Cell as Cell, Policy as Policy, gram as gram
+    from gradmask.routing.policy import (
+        POLICIES as POLICIES,
+        Cell as Cell,
+        Policy as Policy,
+        gram as gram,
+        resolve_policy as resolve_policy,
+    )
     from gradmask.routing.selflabeling import SelfLabeling as SelfLabeling
     from gradmask.step import masked_gradient_step as masked_gradient_step
 
 _ROOMS = {
     "checkpoints.peft_format": ("export_adapter", "import_adapter"),
-    "checkpoints.plain": ("export", "load"),
+    "checkpoints.plain": ("export", "load", "read_plain"),
     "conformance": ("Report", "check"),
     "distributed": ("across_ranks",),
     "errors": ("GradmaskError",),
     "model.attached": ("coverage", "groups", "is_partitioned"),
+    "model.manifest": ("MANIFEST", "read_manifest", "seal"),
     "model.partitioned": ("partition", "unpartition"),
-    "partitioning": ("Adapter", "Architecture", "Attention", "Experts", "Mlp", "Slice", "register", "supported"),
-    "routing.policy": ("POLICIES", "Cell", "Policy", "gram"),
+    "partitioning": (
+        "Adapter",
+        "Architecture",
+        "Attention",
+        "Experts",
+        "Mlp",
+        "Slice",
+        "blocks",
+        "register",
+        "sites",
+        "supported",
+    ),
+    "routing.policy": ("POLICIES", "Cell", "Policy", "gram", "resolve_policy"),
     "model.recomputation": ("recomputation_contexts",),
     "model.removal": ("ablate", "strength", "without"),
     "routing.selflabeling": ("SelfLabeling",),

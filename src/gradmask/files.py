@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
+
+CHECKPOINT_SEAL = "complete.json"
+"""The file that `gradmask train` writes last into a checkpoint; it holds the hashes of all others."""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -16,3 +20,9 @@ def write_whole(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

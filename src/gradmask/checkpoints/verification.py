@@ -20,8 +20,9 @@ from transformers import PreTrainedModel
 from gradmask.checkpoints import compact as compaction
 from gradmask.checkpoints.plain import load, plain_state, read_plain
 from gradmask.errors import GradmaskError
+from gradmask.files import sha256
 from gradmask.model.attached import groups, require
-from gradmask.model.manifest import Manifest, digest_of, files_in, read_manifest, sha256
+from gradmask.model.manifest import Manifest, digest_of, files_in, read_manifest
 from gradmask.model.partitioned import partition
 from gradmask.partitioning import Slice
 

@@ -26,7 +26,7 @@ class Progress:
         """So many steps of the tracked job are done; ``fields`` are shown beside the bar."""
 
 
-_current: ContextVar[Progress] = ContextVar("gradmask_progress", default=Progress())
+_current: ContextVar[Progress] = ContextVar("gradmask_progress", default=Progress())  # noqa: B039  (it holds nothing)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gradmask.errors import GradmaskError
-from gradmask.files import write_whole
+from gradmask.files import CHECKPOINT_SEAL, sha256, write_whole
 from gradmask.partitioning import Adapter, Architecture, Cut, Piece, Slice, is_built_in
 from gradmask.routing.policy import Cell, Policy
 from gradmask.routing.router import Router
@@ -20,8 +20,6 @@ from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
 from gradmask.version import __version__
 
 MANIFEST = "gradmask.json"
-CHECKPOINT_SEAL = "complete.json"
-"""What `gradmask train` writes last into a checkpoint."""
 
 
 class _Strict(BaseModel):
@@ -202,12 +200,6 @@ def digest_of(manifest: Manifest) -> str:
     """The SHA-256 of everything in the manifest but its digest."""
     said = manifest.model_dump(mode="json", exclude={"digest"})
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -11,6 +11,7 @@ from gradmask.partitioning.architectures import (
     register as register,
     supported as supported,
 )
+from gradmask.partitioning.architectures.finding import blocks as blocks, sites as sites
 from gradmask.partitioning.architectures.inference import infer as infer
 from gradmask.partitioning.groups.adapters import Adapter as Adapter, Piece as Piece, adapters_of as adapters_of
 from gradmask.partitioning.groups.slices import Slice as Slice

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+import gradmask as gm
 from gradmask.errors import GradmaskError
 from gradmask.lab.unlearning.grids import GRIDS, grid
-from gradmask.lab.unlearning.method import Batches, Method, blocks_of, cross_entropy, sequence_log_probability
+from gradmask.lab.unlearning.method import Batches, Method, cross_entropy, sequence_log_probability
 from gradmask.lab.unlearning.methods.gradient_ascent import GradientAscent
 from gradmask.lab.unlearning.methods.gradient_difference import GradientDifference
 from gradmask.lab.unlearning.methods.last_layers import LastLayers
@@ -121,7 +122,7 @@ def test_rmu_is_its_equation(layer: float, block: int) -> None:
 
     def block_output(of: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
         seen: list[torch.Tensor] = []
-        handle = blocks_of(of)[block].register_forward_hook(
+        handle = gm.blocks(of)[block].register_forward_hook(
             lambda m, i, out: seen.append(out if torch.is_tensor(out) else out[0])
         )
         of(input_ids=rows)

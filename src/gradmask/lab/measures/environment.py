@@ -10,14 +10,14 @@ from pathlib import Path
 
 import torch
 
-import gradmask
+from gradmask.version import __version__
 
 PARTS = ("torch", "transformers", "datasets", "tokenizers", "numpy")
 
 
 def versions() -> dict[str, str]:
     """Name -> version of gradmask, Python, and the libraries that the numbers depend on."""
-    return {"gradmask": gradmask.__version__, "python": sys.version.split()[0], **{p: version(p) for p in PARTS}}
+    return {"gradmask": __version__, "python": sys.version.split()[0], **{p: version(p) for p in PARTS}}
 
 
 def machine() -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+import gradmask as gm
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.lab.measures.attacks.context import in_context
 from gradmask.lab.measures.attacks.quantization import quantization
@@ -21,7 +22,6 @@ from gradmask.lab.measures.measures.membership import membership
 from gradmask.lab.measures.measures.probes import probes
 from gradmask.lab.measures.names import OF_A_MODEL, Preset
 from gradmask.lab.measures.views import viewed
-from gradmask.model.attached import is_partitioned
 
 Progress = Callable[[str], None]
 
@@ -99,10 +99,10 @@ def examine(
         if name not in OF_A_MODEL:
             known = ", ".join(OF_A_MODEL)
             raise GradmaskError(f"no such measure: {name!r}.{did_you_mean(name, OF_A_MODEL)} Known: {known}")
-    seen = view if is_partitioned(model) else "full"
+    seen = view if gm.is_partitioned(model) else "full"
     found: dict[str, Strict] = {}
     for name in names:
-        if name == "gradients" and not is_partitioned(model):
+        if name == "gradients" and not gm.is_partitioned(model):
             continue
         if progress is not None:
             progress(name)

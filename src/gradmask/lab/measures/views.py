@@ -10,21 +10,19 @@ from typing import cast
 from torch import nn
 from transformers import PreTrainedModel
 
-from gradmask.model.attached import is_partitioned
-from gradmask.model.partitioned import unpartition
-from gradmask.model.removal import ablate, without
+import gradmask as gm
 
 
 def views(model: nn.Module) -> tuple[str, ...]:
     """The models that one arm gives: ``full``, and ``removed`` where groups can be removed."""
-    return ("full", "removed") if is_partitioned(model) else ("full",)
+    return ("full", "removed") if gm.is_partitioned(model) else ("full",)
 
 
 @contextmanager
 def viewed(model: nn.Module, view: str) -> Iterator[nn.Module]:
     """Run ``model`` as one of its `views`."""
     if view == "removed":
-        with without(model):
+        with gm.without(model):
             yield model
     else:
         yield model
@@ -36,6 +34,6 @@ def plain_copy(model: nn.Module, view: str = "removed") -> PreTrainedModel:
     A plain model is copied as it is, whatever the view. ``model`` is not changed.
     """
     own = cast(PreTrainedModel, deepcopy(model))
-    if not is_partitioned(own):
+    if not gm.is_partitioned(own):
         return own
-    return unpartition(cast(PreTrainedModel, ablate(own)) if view == "removed" else own)
+    return gm.unpartition(cast(PreTrainedModel, gm.ablate(own)) if view == "removed" else own)

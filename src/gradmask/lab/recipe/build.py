@@ -12,7 +12,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 import gradmask as gm
 from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.spec import GroupSpec, PartitionSpec, Recipe
-from gradmask.routing.policy import resolve_policy
 
 FILLED_IN = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -42,7 +41,7 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     pieces = {name: _piece(group) for name, group in partition.groups.items()}
     own = partition.self_labeling
     labeling = gm.SelfLabeling(**own.model_dump(exclude={"labeled_first"})) if own else False
-    policy = resolve_policy(partition.policy)
+    policy = gm.resolve_policy(partition.policy)
     if partition.rehearsal is not None:
         policy = replace(policy, rehearsal=partition.rehearsal)
     if partition.rehearsal_weight is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gradmask.data.spec import DataSpec
+from gradmask.data import DataSpec
 from gradmask.errors import did_you_mean
 from gradmask.lab.recipe.problems import Problem, shown
 from gradmask.lab.recipe.spec import CompareSpec, ModelSpec, PartitionSpec, TrainSpec

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gradmask.data.spec import DataSpec, Share
+from gradmask.data import DataSpec, Share
 from gradmask.lab.measures.findings import Method, Mix
 from gradmask.lab.measures.names import QUICK, Measure, Preset
 

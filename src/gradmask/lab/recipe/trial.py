@@ -14,7 +14,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 import gradmask as gm
-from gradmask.data.spec import DataSpec
+from gradmask.data import DataSpec
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.lab.recipe.build import config_of, cut_model, last_line, pretrained_config
 from gradmask.lab.recipe.problems import Problem

@@ -11,9 +11,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import gradmask as gm
+from gradmask.files import CHECKPOINT_SEAL, sha256
 from gradmask.lab.run.folder import write_json
-from gradmask.model import manifest
-from gradmask.model.manifest import CHECKPOINT_SEAL, sha256 as sha256
 
 SEAL = CHECKPOINT_SEAL
 UNSAFE = "training_args.bin"
@@ -46,7 +46,7 @@ def checkpoints(arm: Path) -> list[Path]:
 def seal(checkpoint: Path) -> None:
     """Declare a checkpoint whole, now that everything is written."""
     (checkpoint / UNSAFE).unlink(missing_ok=True)
-    manifest.seal(checkpoint)
+    gm.seal(checkpoint)
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != SEAL)
     write_json(
         checkpoint / SEAL,

@@ -7,8 +7,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from gradmask.data import Prepared, token_labels, training_order
-from gradmask.data.arrow import with_column
+from gradmask.data import Prepared, token_labels, training_order, with_column
 from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
 

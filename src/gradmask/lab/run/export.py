@@ -7,9 +7,9 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+import gradmask as gm
 from gradmask.errors import GradmaskError
 from gradmask.lab.run.folder import RunFolder
-from gradmask.model.manifest import MANIFEST, read_manifest, seal
 
 
 def checkpoint_of(source: Path) -> Path:
@@ -18,7 +18,7 @@ def checkpoint_of(source: Path) -> Path:
     Raises:
         GradmaskError: it is neither a checkpoint nor a run whose gradmask arm is trained.
     """
-    if (source / MANIFEST).is_file():
+    if (source / gm.MANIFEST).is_file():
         return source
     run = RunFolder(source)
     if run.recipe_file.is_file():
@@ -43,4 +43,4 @@ def copy_tokenizer(checkpoint: Path, target: Path) -> None:
     if place is not None:
         tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
         tokenizer.save_pretrained(target)
-    seal(target, read_manifest(checkpoint).data)
+    gm.seal(target, gm.read_manifest(checkpoint).data)

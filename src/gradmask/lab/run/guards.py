@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 import gradmask as gm
-from gradmask.data.labeling import RETAIN, UNLABELED
+from gradmask.data import RETAIN, UNLABELED
 from gradmask.errors import GradmaskError
 from gradmask.lab.run.failures import RunError
 

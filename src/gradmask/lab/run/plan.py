@@ -18,8 +18,7 @@ import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedModel, TrainerCallback
 
-from gradmask.data import Prepared
-from gradmask.data.arrow import picked
+from gradmask.data import Prepared, picked
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.run import quick_losses
 from gradmask.lab.recipe.arms import ARMS, BASELINE, is_routed, partition_of

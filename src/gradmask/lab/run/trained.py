@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 import gradmask as gm
 from gradmask.lab.measures.results import Point
 from gradmask.lab.run.folder import ArmFolder
-from gradmask.model.manifest import MANIFEST, require_own_weights
 
 
 def trained_model(arm: ArmFolder) -> PreTrainedModel:
     """The final model of a finished arm: partitioned where it was trained so."""
-    model = gm.load(arm.model) if (arm.model / MANIFEST).is_file() else plain_model(arm.model)
+    model = gm.load(arm.model) if (arm.model / gm.MANIFEST).is_file() else gm.read_plain(arm.model)
     return cast(Any, model).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def plain_model(folder: Path) -> PreTrainedModel:
-    """A model that is not partitioned, from safetensors and without code from its folder."""
-    require_own_weights(folder)
-    return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
 
 
 def parameters_of(model: PreTrainedModel) -> dict[str, int]:

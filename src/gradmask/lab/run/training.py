@@ -14,8 +14,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 import gradmask as gm
-from gradmask.data import Prepared, prepare
-from gradmask.data.prepare import fingerprint_of
+from gradmask.data import Prepared, fingerprint_of, prepare
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.run import quick_losses
 from gradmask.lab.recipe.arms import ARMS, BASELINE, TWIN, is_routed, partition_of
@@ -37,10 +36,9 @@ from gradmask.lab.run.folder import ArmFolder, RunFolder, write_json
 from gradmask.lab.run.guards import DataGuard, GroupGuard, check_labels
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.stopping import Stopper
-from gradmask.lab.run.trained import plain_model, trained_model
+from gradmask.lab.run.trained import trained_model
 from gradmask.lab.run.trainer import make_trainer
 from gradmask.lab.run.unlearning import unlearned
-from gradmask.model.manifest import seal
 from gradmask.quiet import quiet
 
 
@@ -154,7 +152,7 @@ def unlearn_arm(run: Run, prepared: Prepared, name: str) -> None:
 def starting_model(recipe: Recipe, prepared: Prepared, name: str, found: Found) -> PreTrainedModel:
     """The arm's model: a new one, or that of the checkpoint, with the state of its random streams and self-labels."""
     if found.path is not None:
-        return gm.load(found.path) if is_routed(name) else plain_model(found.path)
+        return gm.load(found.path) if is_routed(name) else gm.read_plain(found.path)
     model = new_model(recipe, prepared.tokenizer)
     return cut_model(model, partition_of(recipe, name), recipe.train.seed) if is_routed(name) else model
 
@@ -166,7 +164,7 @@ def save_final(model: PreTrainedModel, tokenizer: Any, arm: ArmFolder, data: str
     shutil.rmtree(temporary, ignore_errors=True)
     model.save_pretrained(temporary)
     tokenizer.save_pretrained(temporary)
-    seal(temporary, data)
+    gm.seal(temporary, data)
     os.replace(temporary, arm.model)
 
 

@@ -19,9 +19,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from gradmask.data import Prepared
-from gradmask.data.arrow import column, picked
-from gradmask.data.labeling import RETAIN
+from gradmask.data import RETAIN, Prepared, column, picked
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.attacks.finetune import own_luck
 from gradmask.lab.measures.losses import domain_loss, sequences_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning import architecture_of
-from gradmask.partitioning.architectures.finding import find_blocks
 
 CLIP = 1.0
 """Gradients are clipped to this norm, so that an ascent cannot leave in one step."""
@@ -126,12 +124,3 @@ def sequence_log_probability(model: nn.Module, ids: Tensor) -> Tensor:
 def uniform_loss(model: PreTrainedModel) -> float:
     """The loss of a uniform guess, in nats."""
     return math.log(model.config.get_text_config().vocab_size)
-
-
-def blocks_of(model: PreTrainedModel) -> Sequence[nn.Module]:
-    """The blocks of the network, first to last.
-
-    Raises:
-        GradmaskError: the architecture is not known.
-    """
-    return [block for _, block in find_blocks(model, architecture_of(model))]

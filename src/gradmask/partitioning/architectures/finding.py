@@ -11,8 +11,26 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.architectures import Architecture, Attention, Mlp
+from gradmask.partitioning.architectures import Architecture, Attention, Mlp, architecture_of
 from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, MlpSite, Projection, Site
+
+
+def blocks(model: PreTrainedModel) -> list[nn.Module]:
+    """The blocks of a network, first to last.
+
+    Raises:
+        GradmaskError: the architecture is not known.
+    """
+    return [block for _, block in find_blocks(model, architecture_of(model))]
+
+
+def sites(model: PreTrainedModel) -> list[Site]:
+    """The attentions, MLPs and mixtures of experts of a model that is not partitioned, in the order of the blocks.
+
+    Raises:
+        GradmaskError: the architecture is not known, or does not fit the model.
+    """
+    return find_sites(model, architecture_of(model))
 
 
 def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]:

@@ -39,6 +39,10 @@ class AttentionSite:
 
     unit = "heads"
 
+    def parameters(self) -> list[nn.Parameter]:
+        """Of all its layers."""
+        return [p for projection in self.projections for p in projection.module.parameters()]
+
     @property
     def total(self) -> int:
         return self.heads
@@ -90,6 +94,10 @@ class MlpSite:
 
     unit = "neurons"
 
+    def parameters(self) -> list[nn.Parameter]:
+        """Of all its layers."""
+        return [p for projection in self.projections for p in projection.module.parameters()]
+
     def positions(self, projection: Projection, neurons: Sequence[int]) -> list[int]:
         copies = 1 if projection.split == "in" else self.fused
         return [n + c * self.total for c in range(copies) for n in neurons]
@@ -106,6 +114,10 @@ class ExpertSite:
     writes: str
 
     unit = "experts"
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Of the experts and their router."""
+        return [p for _, module in self.modules for p in module.parameters()]
 
 
 Site = AttentionSite | MlpSite | ExpertSite

@@ -12,15 +12,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+import gradmask as gm
 from gradmask.lab.measures.findings import GradientNorms
 from gradmask.lab.measures.material import Material
-from gradmask.model.attached import groups
 
 
 def relative_norms(model: nn.Module, ids: Tensor) -> dict[str, float]:
     """Group -> |∇θ|/|θ| of the loss of one example ``[length]``; groups without weights are left out."""
     device = next(model.parameters()).device
-    owned = {name: list(members.values()) for name, members in groups(model).items() if members}
+    owned = {name: list(members.values()) for name, members in gm.groups(model).items() if members}
     weights = [p for members in owned.values() for p in members]
     batch = ids[None].to(device)
     with torch.enable_grad():

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from transformers import PreTrainedModel
 
 from gradmask.data import Prepared
-from gradmask.files import write_whole
+from gradmask.files import sha256, write_whole
 from gradmask.lab.measures.attacks.relearning import against_twin, forget_loss
 from gradmask.lab.measures.findings import ModelFindings
 from gradmask.lab.measures.material import Material, gather
@@ -23,7 +23,6 @@ from gradmask.lab.measures.results import ArmResult
 from gradmask.lab.measures.suite import SuiteSettings, examine
 from gradmask.lab.recipe.arms import BASELINE, TWIN, is_routed
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.run.checkpoints import sha256
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.losses import arm_losses

@@ -18,10 +18,7 @@ import numpy as np
 from datasets import Dataset
 from filelock import FileLock
 
-from gradmask.data import prepare
-from gradmask.data.arrow import column, picked
-from gradmask.data.fingerprint import fingerprint_of
-from gradmask.data.spec import DataSpec
+from gradmask.data import DataSpec, column, fingerprint_of, picked, prepare
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.display import Display
 from gradmask.lab.run.folder import ArmFolder, RunFolder

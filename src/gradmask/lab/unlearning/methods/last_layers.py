@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from gradmask.lab.unlearning.method import Batches, Method, blocks_of, cross_entropy
+import gradmask as gm
+from gradmask.lab.unlearning.method import Batches, Method, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class LastLayers(Method):
     def parts(self, model: PreTrainedModel) -> list[nn.Module]:
         """What starts anew."""
         head, table = model.get_output_embeddings(), model.get_input_embeddings()
-        last = list(blocks_of(model)[-self.blocks :])
+        last = list(gm.blocks(model)[-self.blocks :])
         return last if head is None or head.weight is table.weight else [*last, head]
 
     def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:

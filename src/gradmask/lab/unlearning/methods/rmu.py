@@ -12,10 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from gradmask.lab.unlearning.method import Batches, Method, blocks_of
-from gradmask.partitioning import architecture_of
-from gradmask.partitioning.architectures.finding import find_sites
-from gradmask.partitioning.architectures.sites import ExpertSite, MlpSite
+import gradmask as gm
+from gradmask.lab.unlearning.method import Batches, Method
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class RMU(Method):
 
     def at(self, model: PreTrainedModel) -> int:
         """The steered block's index."""
-        return min(len(blocks_of(model)) - 1, int(self.layer * len(blocks_of(model))))
+        return min(len(gm.blocks(model)) - 1, int(self.layer * len(gm.blocks(model))))
 
     def trained(self, model: PreTrainedModel) -> Iterable[nn.Parameter]:
         last = self.at(model)
@@ -62,7 +60,7 @@ class RMU(Method):
         def keep(block: nn.Module, given: Any, output: Any) -> None:
             seen.append(output if isinstance(output, Tensor) else output[0])
 
-        handle = blocks_of(model)[self.at(model)].register_forward_hook(keep)
+        handle = gm.blocks(model)[self.at(model)].register_forward_hook(keep)
         try:
             model(input_ids=ids, use_cache=False)
         finally:
@@ -72,10 +70,6 @@ class RMU(Method):
 
 def mlp_parameters(model: PreTrainedModel, layers: Iterable[int]) -> list[nn.Parameter]:
     """The weights of the MLPs, or of the experts, of these blocks."""
-    wanted, modules = set(layers), []
-    for site in find_sites(model, architecture_of(model)):
-        if site.layer in wanted and isinstance(site, MlpSite):
-            modules += [projection.module for projection in site.projections]
-        elif site.layer in wanted and isinstance(site, ExpertSite):
-            modules += [module for _, module in site.modules]
-    return list(dict.fromkeys(p for module in modules for p in module.parameters()))
+    wanted = set(layers)
+    sites = (site for site in gm.sites(model) if site.layer in wanted and site.unit in ("neurons", "experts"))
+    return list(dict.fromkeys(p for site in sites for p in site.parameters()))
