@@ -25,7 +25,7 @@ def test_every_block_of_a_page_runs(page: str) -> None:
 
 def test_the_page_quotes_the_report_as_it_is() -> None:
     """Every sentence that the page says a fault is reported with is asserted by the fault's test."""
-    page = (DOCS / "conformance.md").read_text(encoding="utf-8")
+    page = (DOCS / "conformance.md").read_text(encoding="utf-8").replace(r"\*", "*")  # as rendered
     faults = (Path(__file__).parent / "test_faults.py").read_text(encoding="utf-8")
     quotes = re.findall("“(.+?)”", page.split("## What it catches")[1])
     assert len(quotes) >= 13

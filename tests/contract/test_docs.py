@@ -27,7 +27,7 @@ from gradmask.partitioning.architectures.finding import find_sites
 from gradmask.partitioning.architectures.sites import AttentionSite, MlpSite
 
 DOC = Path(__file__).parents[2] / "docs" / "architectures.md"
-TABLE = re.compile(r"(<!-- table -->\n).*?(<!-- end of table -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- table -->\n\n).*?(\n<!-- end of table -->)", re.DOTALL)
 COLUMNS = ("architecture", "model type", "task", "attention", "feed-forward", "slice of", "labels", "compact")
 TASKS = {"causal": "decoder", "masked": "encoder", "seq2seq": "encoder-decoder"}
 
@@ -43,7 +43,7 @@ def test_the_table_is_up_to_date() -> None:
 
 
 def table() -> str:
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *(row(case) for case in CASES)]
+    lines = [COLUMNS, ("--",) * len(COLUMNS), *(row(case) for case in CASES)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 

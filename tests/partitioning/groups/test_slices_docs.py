@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "slices.md"
+PAGE = Path(__file__).parents[3] / "docs" / "slices.md"
 
 
 def test_every_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
