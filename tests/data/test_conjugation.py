@@ -22,11 +22,11 @@ from gradmask.data.stories.lexicon import adjectives_of, spanish_feminine
     ],
 )
 def test_english_verbs(entry: str, forms: str) -> None:
-    assert list(vars(english_verb(entry)).values()) == forms.split()
+    assert list(vars(english_verb(*entry.split(":"))).values()) == forms.split()
 
 
 def test_only_the_first_word_of_a_phrasal_verb_bends() -> None:
-    verb = english_verb("wake_up:woke_up:woken_up")
+    verb = english_verb("wake up", "woke up", "woken up")
     assert vars(verb) == {
         "base": "wake up",
         "past": "woke up",
@@ -64,7 +64,7 @@ def test_spanish_plurals_and_feminines() -> None:
     assert {word: spanish_plural(word) for word in plurals} == plurals
     feminine = {"rojo": "roja", "trabajador": "trabajadora", "amable": "amable", "marrón": "marrón", "útil": "útil"}
     assert {word: spanish_feminine(word) for word in feminine} == feminine
-    grumpy = next(adjective for adjective in adjectives_of("OF_PEOPLE") if adjective.en == "grumpy")
+    grumpy = next(adjective for adjective in adjectives_of("people") if adjective.en == "grumpy")
     assert [grumpy.spanish(feminine=False), grumpy.spanish(feminine=True)] == ["gruñón", "gruñona"]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -77,10 +78,16 @@ def test_the_fingerprint_sees_datasets_tokenizers_and_the_story_generator(
         (tmp_path / name / "x.json").write_text("2")
         seen.add(fingerprint_of(one))
     assert len(seen) == 3
+    copy = tmp_path / "stories"
+    shutil.copytree(Path(stories.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     before = fingerprint_of(spec())
-    monkeypatch.setattr(stories, "__file__", str(tmp_path / "__init__.py"))
-    (tmp_path / "__init__.py").write_text("# other words")
-    assert fingerprint_of(spec()) != before
+    monkeypatch.setattr(stories, "__file__", str(copy / "__init__.py"))
+    assert fingerprint_of(spec()) == before
+    for name in ("grammar.py", "vocabulary/nouns.toml", "scenes/endings.toml"):
+        with (copy / name).open("a") as file:
+            file.write("# changed\n")
+        seen.add(fingerprint_of(spec()))
+    assert len(seen - {before}) == 6
 
 
 def test_an_interrupted_preparation_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What prepared data was made from, as one hash."""
+"""One hash of everything that prepared data is made from."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from gradmask.data.reading import files_of
 from gradmask.data.spec import DataSpec
 from gradmask.errors import GradmaskError
 
-#: Another number whenever the same spec and files give other sequences.
 FORMAT = 3
+"""Increased whenever the same spec and files give other sequences."""
+STORIES = (".py", ".toml")
+"""Files that the built-in stories are made of: grammar, and vocabulary with sentence templates."""
 
 
 def fingerprint_of(spec: DataSpec) -> str:
-    """A hash of the spec and of the contents of its files, of local datasets and tokenizers, and of the story generator.
+    """A hash of the spec and of the contents of its files, local datasets and tokenizers, and of the story generator.
 
-    A dataset or a tokenizer on a hub stands for its name.
+    A dataset or tokenizer on a hub is hashed by its name only.
 
     Raises:
         GradmaskError: a file cannot be read.
@@ -40,4 +42,4 @@ def _inputs(spec: DataSpec) -> Iterator[Path]:
     for path in named:
         yield from (file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file())
     if any(source.kind == "stories" for source in spec.sources):
-        yield from sorted(Path(stories.__file__).parent.rglob("*.py"))
+        yield from (file for file in sorted(Path(stories.__file__).parent.rglob("*")) if file.suffix in STORIES)

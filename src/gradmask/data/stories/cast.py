@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from gradmask.data.stories.lexicon import Adjective, Noun, adjectives_of, nouns_of, people
-from gradmask.data.stories.names import MEN, TOWNS, WOMEN
+from gradmask.data.stories.lexicon import Adjective, Noun, adjectives_of, names_of, nouns_of, people
 
 _PRONOUNS = {
     "he": ("he", "she"),
@@ -49,28 +48,28 @@ class Cast:
         return self.people[key].feminine if key in self.people else self.entities[key].noun.feminine
 
 
-#: Letter -> tables of its noun and its adjective.
 KINDS = {
-    "t": ("THINGS", "OF_THINGS"),
-    "u": ("THINGS", "OF_THINGS"),
-    "t2": ("THINGS", "OF_THINGS"),
-    "b": ("CONTAINERS", "OF_THINGS"),
-    "g": ("CLOTHES", "OF_CLOTHES"),
-    "c": ("FOODS", "OF_FOODS"),
-    "c2": ("FOODS", "OF_FOODS"),
-    "n": ("ANIMALS", "OF_ANIMALS"),
-    "n2": ("ANIMALS", "OF_ANIMALS"),
-    "v": ("BIRDS", "OF_ANIMALS"),
-    "k": ("PLANTS", "OF_PLANTS"),
-    "l": ("PLACES", "OF_PLACES"),
-    "m": ("PLACES", "OF_PLACES"),
-    "j": ("PARTS", "OF_PLACES"),
-    "q": ("ABSTRACTS", "OF_IDEAS"),
-    "q2": ("ABSTRACTS", "OF_IDEAS"),
-    "r": ("RELATIVES", "OF_PEOPLE"),
-    "p": ("PEOPLE", "OF_PEOPLE"),
-    "p2": ("PEOPLE", "OF_PEOPLE"),
+    "t": ("things", "things"),
+    "u": ("things", "things"),
+    "t2": ("things", "things"),
+    "b": ("containers", "things"),
+    "g": ("clothes", "clothes"),
+    "c": ("foods", "foods"),
+    "c2": ("foods", "foods"),
+    "n": ("animals", "animals"),
+    "n2": ("animals", "animals"),
+    "v": ("birds", "animals"),
+    "k": ("plants", "plants"),
+    "l": ("places", "places"),
+    "m": ("places", "places"),
+    "j": ("parts", "places"),
+    "q": ("abstracts", "ideas"),
+    "q2": ("abstracts", "ideas"),
+    "r": ("relatives", "people"),
+    "p": ("people", "people"),
+    "p2": ("people", "people"),
 }
+"""Letter -> the tables of its noun and of its adjective. In the order in which they are drawn: another order, other stories."""
 
 
 def draw_cast(random: Random) -> Cast:
@@ -82,17 +81,17 @@ def draw_cast(random: Random) -> Cast:
     used: set[str] = set()
     for key, (nouns, adjectives) in KINDS.items():
         choices = (
-            nouns_of(nouns) if nouns != "PEOPLE" else people(hero.feminine if key == "p" else random.random() < 0.5)
+            nouns_of(nouns) if nouns != "people" else people(hero.feminine if key == "p" else random.random() < 0.5)
         )
         noun = random.choice(choices)
         while noun.es in used or noun.en in used:
             noun = random.choice(choices)
         used |= {noun.es, noun.en}
         entities[key] = Entity(noun, random.choice(adjectives_of(adjectives)))
-    first, second = random.sample(TOWNS, 2)
+    first, second = random.sample(names_of("towns"), 2)
     return Cast({"h": hero, "f": friend}, entities, {"w": first, "w2": second})
 
 
 def _named(random: Random) -> Named:
     feminine = random.random() < 0.5
-    return Named(random.choice(WOMEN if feminine else MEN), feminine)
+    return Named(random.choice(names_of("women" if feminine else "men")), feminine)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
-from gradmask.data.stories import verbs
+from gradmask.data.stories.tables import vocabulary
 
 VOWELS = "aeiou"
 _PLAIN = str.maketrans("áéíóú", "aeiou")
@@ -39,8 +38,8 @@ class SpanishVerb:
 
 def _bent(base: str, bend: Callable[[str], str]) -> str:
     """``base`` with its first word bent: *wake up*, *woke up*."""
-    head, _, rest = base.partition("_")
-    return f"{bend(head)} {rest}".strip().replace("_", " ")
+    head, _, rest = base.partition(" ")
+    return f"{bend(head)} {rest}".strip()
 
 
 def english_past(base: str) -> str:
@@ -76,26 +75,13 @@ def english_ing(base: str, past: str) -> str:
     return _bent(base, bend)
 
 
-def english_verb(entry: str) -> EnglishVerb:
-    """From ``base[:past[:participle]]``."""
-    base, past, participle = [*entry.split(":"), "", ""][:3]
-    past = past.replace("_", " ") or english_past(base)
-    return EnglishVerb(
-        base.replace("_", " "),
-        past,
-        participle.replace("_", " ") or past,
-        english_ing(base, past),
-        english_present(base),
-    )
+def english_verb(base: str, past: str | None = None, participle: str | None = None) -> EnglishVerb:
+    """All forms of a verb. By default the past is regular, and the participle is the past."""
+    past = past or english_past(base)
+    return EnglishVerb(base, past, participle or past, english_ing(base, past), english_present(base))
 
 
-@cache
-def _irregular() -> dict[str, list[str]]:
-    table: str = verbs.IRREGULAR
-    rows = [entry.split() for entry in table.split(";") if entry.strip()]
-    return {infinitive: forms for infinitive, *forms in rows}
-
-
+FORMS = ("preterite", "imperfect", "gerund", "participle", "present")
 _REGULAR = {
     "ar": ("ó", "aba", "ando", "ado", "a"),
     "er": ("ió", "ía", "iendo", "ido", "e"),
@@ -107,11 +93,11 @@ def spanish_verb(infinitive: str) -> SpanishVerb:
     """From the infinitive; one in ``-se`` is reflexive."""
     reflexive = infinitive.endswith("se")
     plain = infinitive[:-2] if reflexive else infinitive
-    forms = [*(plain[:-2] + x for x in _REGULAR[plain[-2:].translate(_PLAIN)]), plain + "á"]
-    for i, form in enumerate(_irregular().get(plain, [])):
-        if form != ".":
-            forms[i] = form
-    preterite, imperfect, gerund, participle, present, future = forms
+    endings = zip(FORMS, _REGULAR[plain[-2:].translate(_PLAIN)], strict=True)
+    forms = {form: plain[:-2] + ending for form, ending in endings} | {"future": plain + "á"}
+    preterite, imperfect, gerund, participle, present, future = (
+        forms | vocabulary("spanish_irregular").get(plain, {})
+    ).values()
     if reflexive:
         gerund = gerund[:-4] + {"ando": "ándose", "endo": "éndose"}[gerund[-4:]]
     se, me = ("se ", "me ") if reflexive else ("", "")

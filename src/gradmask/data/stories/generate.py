@@ -1,4 +1,4 @@
-"""Telling a story: a cast, a plot in acts, one template for each scene."""
+"""Generating a story: a cast, a plot in acts, one template for each scene."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from random import Random
 from gradmask.data.draws import uniform
 from gradmask.data.stories.cast import draw_cast
 from gradmask.data.stories.grammar import render
-from gradmask.data.stories.scenes import templates
+from gradmask.data.stories.tables import templates
 from gradmask.errors import GradmaskError
 
 LANGUAGES = ("en", "es")
 
-#: Scenes to choose from, at least and at most how many: act by act.
 ACTS = (
     (("opening",), 1, 1),
     (("setting", "feeling"), 0, 1),
@@ -29,30 +28,38 @@ ACTS = (
     (("feeling", "meal"), 0, 1),
     (("ending",), 1, 1),
 )
+"""Act by act: the scenes to choose from, and the smallest and largest number of them."""
 
 
 def generate(count: int, language: str, seed: int = 0, start: int = 0) -> list[str]:
-    """``count`` stories, from number ``start`` on. Story ``i`` depends on ``seed``, ``language`` and ``i`` alone.
+    """Generate stories ``start`` to ``start + count - 1``. Story ``i`` depends only on ``seed``, ``language`` and ``i``.
+
+    Args:
+        count: how many.
+        language: ``en`` or ``es``.
+        seed: of every draw.
+        start: the number of the first story.
 
     Raises:
-        GradmaskError: another language than ``en`` and ``es``.
+        GradmaskError: the language is neither ``en`` nor ``es``.
     """
     if language not in LANGUAGES:
-        raise GradmaskError(f"there are stories in 'en' and 'es', not in {language!r}")
-    return [_tell(Random(uniform("story", seed, language, i)), language) for i in range(start, start + count)]
+        raise GradmaskError(f"the built-in stories are in 'en' and 'es', not in {language!r}")
+    # One generator a story, seeded by its number: a story does not change with how many are generated before it.
+    return [_story(Random(uniform("story", seed, language, i)), language) for i in range(start, start + count)]
 
 
-def _tell(random: Random, language: str) -> str:
+def _story(random: Random, language: str) -> str:
     cast = draw_cast(random)
-    told: list[str] = []
+    sentences: list[str] = []
     used: set[str] = set()
     for scenes, least, most in ACTS:
         for _ in range(random.randint(least, most)):
             template = random.choice(templates(random.choice(scenes), language))
             if template not in used:
                 used.add(template)
-                told.append(render(template, language, cast, random))
-    return _paragraphs(told, random)
+                sentences.append(render(template, language, cast, random))
+    return _paragraphs(sentences, random)
 
 
 def _paragraphs(sentences: list[str], random: Random) -> str:

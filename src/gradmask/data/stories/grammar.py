@@ -8,11 +8,11 @@ slot                what it becomes
 ``{the:t}``         with the definite article; ``{the+:t}`` with its adjective too; a capital letter is kept
 ``{of the:t}``      Spanish *del / de la*; likewise ``{to the:t}`` *al / a la* and ``{from the:t}``
 ``{n:t}``           the bare noun; ``{pl:t}`` its plural
-``{>thing}``        a verb of that kind (`VERBS`), drawn anew each time: past; ``<`` imperfect, *used to*; ``^`` past perfect;
+``{>thing}``        a verb of that table, drawn anew each time: past; ``<`` imperfect, *used to*; ``^`` past perfect;
                     ``=`` infinitive; ``~`` gerund; ``*`` present; ``!`` future; ``!!`` future of the first person
 ``{adj:t}``         another adjective of the same kind; ``{feel:h}`` a feeling, ``{trait:h}`` a trait: all agree
 ``{o:h}``           the Spanish ending *o* or *a*; ``{lo:t}`` the Spanish pronoun *lo* or *la*
-``{num}`` …         ``num``, ``hour``, ``year``, and the phrases of `phrases`: ``day``, ``time``, ``adv``, ``weather``, …
+``{num}`` …         ``num``, ``hour``, ``year``, and the tables of ``phrases.toml``: ``day``, ``time``, ``adv``, …
 =================== ==============================================================================================
 """
 
@@ -27,18 +27,6 @@ from gradmask.data.stories.conjugation import STRESSED_A, english_a
 from gradmask.data.stories.lexicon import Verb, adjectives_of, phrases_of, verbs_of
 
 _SLOT = re.compile(r"\{([^}]*)\}")
-VERBS = {
-    "thing": "ON_THING",
-    "food": "ON_FOOD",
-    "place": "ON_PLACE",
-    "idea": "ON_IDEA",
-    "person": "ON_PERSON",
-    "go": "TO_PLACE",
-    "alone": "ALONE",
-    "animal": "OF_ANIMAL",
-    "say": "SAYING",
-    "ask": "ASKING",
-}
 _NUMBERS = {"num": (2, 99), "hour": (2, 12), "year": (1750, 2020), "big": (100, 9999)}
 #: *y* becomes *e* before an i, *o* becomes *u* before an o.
 _AND = re.compile(r"\b([yY])(?= [hH]?[iIíÍ](?![aeoáéó]))")
@@ -70,7 +58,7 @@ def _slot(slot: str, language: str, cast: Cast, random: Random) -> str:
     if not colon:
         return _plain(slot, language, cast, random)
     if kind in ("adj", "feel", "trait"):
-        table = {"feel": "OF_FEELING", "trait": "OF_PEOPLE"}.get(kind) or KINDS[key][1]
+        table = {"feel": "feelings", "trait": "people"}.get(kind) or KINDS[key][1]
         chosen = random.choice(adjectives_of(table))
         return chosen.en if language == "en" else chosen.spanish(cast.feminine(key))
     if kind in ("o", "lo"):
@@ -90,12 +78,12 @@ def _plain(slot: str, language: str, cast: Cast, random: Random) -> str:
         return cast.towns[slot]
     if slot in _NUMBERS:
         return str(random.randint(*_NUMBERS[slot]))
-    return random.choice(phrases_of(slot))[language == "es"]
+    return random.choice(phrases_of(slot))[language]
 
 
 def _verb(slot: str, language: str, random: Random) -> str:
     kind = slot.lstrip("><^=~*!")
-    verb = random.choice(verbs_of(VERBS[kind]))
+    verb = random.choice(verbs_of(kind))
     return _conjugated(verb, slot.removesuffix(kind), language == "es")
 
 
@@ -119,7 +107,7 @@ def _english(kind: str, entity: Entity) -> str:
     if kind == "n":
         return noun
     if kind == "pl":
-        return entity.noun.ens
+        return entity.noun.en_plural
     if kind.startswith("a"):
         return english_a(noun if kind == "a-" else f"{adjective} {noun}")
     return f"the {adjective} {noun}" if kind.endswith("+") else f"the {noun}"
@@ -138,7 +126,7 @@ def _spanish(kind: str, entity: Entity) -> str:
     if kind == "n":
         return noun
     if kind == "pl":
-        return entity.noun.ess
+        return entity.noun.es_plural
     described = f"{noun} {entity.adjective.spanish(feminine)}"
     article = feminine and noun not in STRESSED_A
     if kind.startswith("a"):

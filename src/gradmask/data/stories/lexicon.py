@@ -1,12 +1,12 @@
-"""The vocabulary, parsed once: every entry holds its forms in both languages."""
+"""The vocabulary with all its forms: each entry of the tables, in both languages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
 
-from gradmask.data.stories import adjectives, living, nouns, phrases, places, verbs
 from gradmask.data.stories.conjugation import EnglishVerb, SpanishVerb, english_verb, spanish_plural, spanish_verb
+from gradmask.data.stories.tables import vocabulary
 
 
 @dataclass(frozen=True)
@@ -14,15 +14,15 @@ class Noun:
     """A noun with its plural in each language, and its Spanish gender."""
 
     en: str
-    ens: str
+    en_plural: str
     es: str
-    ess: str
+    es_plural: str
     feminine: bool
 
 
 @dataclass(frozen=True)
 class Adjective:
-    """An adjective; Spanish agrees."""
+    """An adjective; Spanish agrees in gender."""
 
     en: str
     es: str
@@ -47,50 +47,49 @@ def spanish_feminine(adjective: str) -> str:
     return adjective + "a" if adjective.endswith(("dor", "tor")) else adjective
 
 
-def _entries(table: str) -> list[str]:
-    return [entry.strip() for entry in table.replace("\n", " ").split(";") if entry.strip()]
-
-
-def _table(kind: str) -> list[str]:
-    return next(_entries(getattr(m, kind)) for m in (nouns, living, places, verbs, adjectives) if hasattr(m, kind))
-
-
-def _noun(english: str, spanish: str, feminine: bool, plural: str) -> Noun:
-    en, _, ens = english.replace("_", " ").partition("/")
-    return Noun(en, ens or en + "s", spanish, plural or spanish_plural(spanish), feminine)
+def _noun(entry: dict[str, str], es: str, feminine: bool) -> Noun:
+    en = entry["en"]
+    return Noun(en, entry.get("plural", en + "s"), es, entry.get("plural_es") or spanish_plural(es), feminine)
 
 
 @cache
-def nouns_of(kind: str) -> tuple[Noun, ...]:
-    """The nouns of a table, e.g. ``THINGS``."""
-    split = (entry.split(" ") for entry in _table(kind))
-    return tuple(_noun(en, es, gender[0] == "f", gender[2:]) for en, es, gender in split)
+def nouns_of(table: str) -> tuple[Noun, ...]:
+    """The nouns of a table, e.g. ``things``."""
+    return tuple(_noun(entry, entry["es"], entry["gender"] == "f") for entry in vocabulary("nouns")[table])
 
 
 @cache
 def people(feminine: bool) -> tuple[Noun, ...]:
-    """Occupations, in the Spanish gender of who has them."""
-    split = (entry.split(" ") for entry in _table("PEOPLE"))
-    return tuple(_noun(en, woman if feminine else man, feminine, "") for en, man, woman in split)
+    """Occupations, in the Spanish gender of the person."""
+    form = "feminine" if feminine else "masculine"
+    return tuple(_noun(entry, entry[form], feminine) for entry in vocabulary("nouns")["people"])
 
 
 @cache
-def adjectives_of(kind: str) -> tuple[Adjective, ...]:
-    """The adjectives of a table, e.g. ``OF_THINGS``."""
-    split = (entry.split(" ") for entry in _table(kind))
-    parted = ((en, *es.partition("/")) for en, es in split)
-    return tuple(Adjective(en, es, woman or spanish_feminine(es)) for en, es, _, woman in parted)
+def adjectives_of(table: str) -> tuple[Adjective, ...]:
+    """The adjectives that describe e.g. ``things``."""
+    return tuple(
+        Adjective(entry["en"], entry["es"], entry.get("feminine") or spanish_feminine(entry["es"]))
+        for entry in vocabulary("adjectives")[table]
+    )
 
 
 @cache
-def verbs_of(kind: str) -> tuple[Verb, ...]:
-    """The verbs of a table, e.g. ``ON_THING``."""
-    split = (entry.split(" ") for entry in _table(kind))
-    return tuple(Verb(english_verb(en), spanish_verb(es)) for en, es in split)
+def verbs_of(table: str) -> tuple[Verb, ...]:
+    """The verbs of a table, e.g. ``thing``: what one does to a thing."""
+    return tuple(
+        Verb(english_verb(entry["en"], entry.get("past"), entry.get("participle")), spanish_verb(entry["es"]))
+        for entry in vocabulary("verbs")[table]
+    )
 
 
 @cache
-def phrases_of(kind: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of phrases, e.g. of ``time``."""
-    pairs = (entry.split(" | ") for entry in _entries(phrases.PHRASES[kind]))
-    return tuple((en, es) for en, es in pairs)
+def phrases_of(table: str) -> tuple[dict[str, str], ...]:
+    """Phrases by language, e.g. of ``time``."""
+    return tuple(vocabulary("phrases")[table])
+
+
+@cache
+def names_of(table: str) -> tuple[str, ...]:
+    """The names of ``women``, ``men`` or ``towns``, the same in both languages."""
+    return tuple(vocabulary("names")[table])
