@@ -13,7 +13,6 @@ import gradmask
 SOURCE = Path(gradmask.__file__).parent
 ALLOWED = {
     ("checkpoints/sharded.py", "import pickle"): "an unpickler that knows the names of an index and no others",
-    ("lab/recipe/yamls.py", "yaml.load"): "a loader that is a SafeLoader, by hand",
 }
 FORBIDDEN_CALLS = {
     "eval", "exec", "compile", "__import__", "os.system", "os.popen", "pickle.load", "pickle.loads", "torch.load", "yaml.load",
@@ -43,6 +42,8 @@ def _wrong(node: ast.AST) -> Iterator[str]:
     called = ast.unparse(node.func)
     if called in FORBIDDEN_CALLS:
         yield called
+    if called == "YAML" and not any(k.arg == "typ" and ast.unparse(k.value) == "'safe'" for k in node.keywords):
+        yield "YAML without typ='safe'"
     trusted = [k for k in node.keywords if k.arg == "trust_remote_code"]
     if any(not (isinstance(k.value, ast.Constant) and k.value.value is False) for k in trusted):
         yield "trust_remote_code"
@@ -62,6 +63,7 @@ def test_nothing_of_a_stranger_is_run() -> None:
         ("import pickle", "import pickle"),
         ("torch.load(p)", "torch.load"),
         ("yaml.load(t)", "yaml.load"),
+        ("YAML(typ='unsafe')", "YAML without typ='safe'"),
         ("eval(x)", "eval"),
         ("AutoConfig.from_pretrained(p)", "AutoConfig.from_pretrained without trust_remote_code=False"),
         (

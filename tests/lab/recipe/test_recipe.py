@@ -12,10 +12,10 @@ from tests.lab.run.tiny_run import tiny_data
 from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.loading import demo_recipe, load_recipe, make_recipe
 from gradmask.lab.recipe.problems import RecipeError
-from gradmask.lab.recipe.yamls import parse_yaml
+from gradmask.lab.recipe.yamls import dump_yaml, parse_yaml, read_document
 from gradmask.lab.run.folder import as_yaml, changes
 
-SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parents[3] / "recipes").glob("*.yaml"))
 
 
 def wrong(data: dict[str, Any], *overrides: str, trial: bool = False) -> RecipeError:
@@ -133,19 +133,72 @@ def test_changes_are_read_as_yaml(tmp_path: Path) -> None:
 
 
 def test_yaml_without_surprises() -> None:
-    assert parse_yaml("{a: 1e-3, b: no, c: 12, d: true, e: 1.5, f: yes}", "x") == {
-        "a": 1e-3, "b": "no", "c": 12, "d": True, "e": 1.5, "f": "yes",
+    assert parse_yaml("{a: 1e-3, b: no, c: 12, d: true, e: 1.5, f: yes, g: 12:30}", "x") == {
+        "a": 1e-3, "b": "no", "c": 12, "d": True, "e": 1.5, "f": "yes", "g": "12:30",
     }  # fmt: skip
+
+
+def test_what_is_written_is_read_back_the_same_by_every_reader() -> None:
+    data = {
+        "b": ["no", "1e-3", "12:30", "null", "", "é—💥", "two\nlines\n"],
+        "a": {"rate": 1e-5, "none": None, "of": [[1], {}]},
+    }
+    text = dump_yaml(data)
+    assert parse_yaml(text, "x") == data
+    assert yaml.safe_load(text) == data
+    assert list(parse_yaml(text, "x")) == ["b", "a"]
+
+
+def test_problems_name_their_position_in_the_file(tmp_path: Path) -> None:
+    data = tiny_data(tmp_path)
+    del data["model"]
+    data["train"]["batch_size"] = 0
+    data["train"]["learnign_rate"] = 0.1
+    data["data"]["sources"][0]["kind"] = "csv"
+    path = tmp_path / "r.yaml"
+    path.write_text(dump_yaml(data))
+    lines = path.read_text().splitlines()
+
+    def at(start: str) -> str:
+        (number,) = [i for i, line in enumerate(lines, 1) if line.strip(" -").startswith(start)]
+        return f"{path}:{number}:{len(lines[number - 1]) - len(lines[number - 1].lstrip(' -')) + 1}"
+
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, ["evaluate.alpha=-1", "train.steps", "data.sources.7.kind=text"], trial=False)
+    assert {problem.path: problem.position for problem in caught.value.problems} == {
+        "--set train.steps": "",
+        "data.sources.0.kind": at("kind: csv"),
+        "data.sources.7.kind": "--set",
+        "evaluate.alpha": "--set",
+        "model": f"{path}:1:1",
+        "train.batch_size": at("batch_size:"),
+        "train.learnign_rate": at("learnign_rate:"),
+    }
+    (line,) = [line for line in str(caught.value).splitlines() if "batch_size " in line]
+    assert line.split(maxsplit=2) == [
+        at("batch_size:"),
+        "train.batch_size",
+        "given 0, needed: greater than or equal to 1",
+    ]
+
+
+def test_a_position_is_that_of_the_innermost_value_that_is_there() -> None:
+    document = read_document("a:\n  b: {c: 1}\n  d:\n  - x\n  - y: 2\n", "r.yaml")
+    positions = {"a.b.c": "2:7", "a.b.z": "2:3", "a.d.1.y": "5:5", "a.d.1": "5:5", "a.d.9": "3:3", "z": "1:1"}
+    assert {path: document.position(path) for path in positions} == {k: f"r.yaml:{v}" for k, v in positions.items()}
+    assert read_document("", "r.yaml").position("a") == "r.yaml"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: [1, 2", "line 1"),
-        ("a: 1\nb: 2\na: 3\n", "line 3, column 1: this is not valid YAML: 'a' is given twice"),
+        ("name: [1, 2", "r.yaml:1:12: not valid YAML: expected ',' or ']'"),
+        ("a: 1\nb: 2\na: 3\n", 'r.yaml:3:1: not valid YAML: the key "a" is given twice'),
         ("- 1\n- 2\n", "a recipe is a mapping of keys"),
         ("a: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
         ("", "holds None, but a recipe is a mapping"),
+        ("a: " + "[" * 5_000, "not valid YAML"),
+        ("a: &a [*a]", "more than 100,000 values, with aliases written out"),
     ],
 )
 def test_files_that_are_no_recipes(tmp_path: Path, text: str, message: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from markupsafe import Markup
 
 from gradmask.files import write_whole
@@ -13,6 +12,7 @@ from gradmask.lab.compare.figures import FIGURES
 from gradmask.lab.compare.results import Comparison
 from gradmask.lab.compare.units import MAIN
 from gradmask.lab.compare.words import markdown, tables_of, verdict
+from gradmask.lab.recipe.yamls import dump_yaml
 from gradmask.lab.report.parts import data_uri, figure_part, templates, write_figures
 from gradmask.lab.report.style import theme
 
@@ -36,7 +36,7 @@ def render(found: Comparison, drawn: dict[str, str]) -> str:
         tables=[(name, s, tables_of(s)) for name, s in _ordered(found)],
         figures=[figure_part(FIGURES[name], found, name, svg) for name, svg in drawn.items()],
         tuned=[r for r in found.settings[MAIN].rivals.values() if r.tuned],
-        recipe=yaml.safe_dump(found.recipe, sort_keys=False, allow_unicode=True),
+        recipe=dump_yaml(found.recipe),
         download=Markup(data_uri("application/json", found.model_dump_json(indent=1))),
         themes=[theme(dark=False), theme(dark=True)],
     )

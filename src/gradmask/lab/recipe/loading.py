@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gradmask.lab.recipe.checks import cross_checks
+from gradmask.lab.recipe.overrides import overridden, override
 from gradmask.lab.recipe.problems import Problem, RecipeError, from_validation
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.recipe.yamls import override, parse_yaml, read_mapping
+from gradmask.lab.recipe.yamls import Document, read_document, read_recipe_file
 
 
 def load_recipe(path: str | Path, changes: Sequence[str] = (), trial: bool = True) -> Recipe:
@@ -21,39 +23,59 @@ def load_recipe(path: str | Path, changes: Sequence[str] = (), trial: bool = Tru
     Args:
         path: a YAML file.
         changes: ``a.b.c=value`` changes, as given with ``--set``.
-        trial: also build the model without weights and partition it: a group larger than its layer is found now.
+        trial: also build the model without weights and partition it, so that a group larger than its layer is an error here.
 
     Raises:
-        RecipeError: everything that is wrong, at once.
+        RecipeError: all problems at once, each with its line and column.
         GradmaskError: no such file, or not YAML.
     """
-    return make_recipe(read_mapping(Path(path)), str(path), changes, trial)
+    return _checked(read_recipe_file(Path(path)), str(path), changes, trial)
 
 
 def demo_recipe(changes: Sequence[str] = (), trial: bool = True) -> Recipe:
     """The recipe of ``gradmask demo``, shipped inside the package."""
     text = resources.files("gradmask.lab.recipe").joinpath("demo.yaml").read_text(encoding="utf-8")
-    return make_recipe(parse_yaml(text, "demo.yaml"), "the demo's recipe", changes, trial)
+    return _checked(read_document(text, "demo.yaml"), "the demo's recipe", changes, trial)
 
 
 def make_recipe(
     data: Mapping[str, Any], source: str = "the recipe", changes: Sequence[str] = (), trial: bool = True
 ) -> Recipe:
     """Check plain data as a recipe. See `load_recipe`."""
-    given = dict(data)
+    recipe, problems = _check(dict(data), changes, trial)
+    if problems or recipe is None:
+        raise RecipeError(source, problems)
+    return _completed(recipe)
+
+
+def _checked(document: Document, source: str, changes: Sequence[str], trial: bool) -> Recipe:
+    """`make_recipe`, whose problems name their position in the document."""
+    try:
+        return make_recipe(document.data, source, changes, trial)
+    except RecipeError as error:
+        raise RecipeError(source, [_located(problem, document, changes) for problem in error.problems]) from None
+
+
+def _located(problem: Problem, document: Document, changes: Sequence[str]) -> Problem:
+    if problem.path.startswith("--set "):
+        return problem
+    position = "--set" if overridden(problem.path, changes) else document.position(problem.path)
+    return replace(problem, position=position)
+
+
+def _check(given: dict[str, Any], changes: Sequence[str], trial: bool) -> tuple[Recipe | None, list[Problem]]:
+    """The recipe, if its values are valid, and every problem."""
     problems = override(given, changes)
     recipe: Recipe | None = None
     try:
         recipe = Recipe.model_validate(given)
     except ValidationError as error:
         problems += from_validation(error, given, Recipe)
-    parts = _valid_parts(given)
-    problems += cross_checks(parts)
+    sections = _valid_sections(given)
+    problems += cross_checks(sections)
     if trial:
-        problems += _trial(parts, model=not any(p.path.startswith(("model", "partition")) for p in problems))
-    if problems or recipe is None:
-        raise RecipeError(source, problems)
-    return _completed(recipe)
+        problems += _trial(sections, model=not any(p.path.startswith(("model", "partition")) for p in problems))
+    return recipe, problems
 
 
 def _completed(recipe: Recipe) -> Recipe:
@@ -67,25 +89,25 @@ def _completed(recipe: Recipe) -> Recipe:
     )
 
 
-def _valid_parts(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys whose values are valid by themselves; defaults stand in for missing keys."""
-    parts: dict[str, Any] = {}
+def _valid_sections(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections that are valid by themselves, so that those can be checked against each other; defaults for missing ones."""
+    sections: dict[str, Any] = {}
     for name, field in Recipe.model_fields.items():
         if name not in given:
             if not field.is_required():
-                parts[name] = field.get_default(call_default_factory=True)
+                sections[name] = field.get_default(call_default_factory=True)
             continue
         try:
-            parts[name] = TypeAdapter(field.annotation).validate_python(given[name])
+            sections[name] = TypeAdapter(field.annotation).validate_python(given[name])
         except ValidationError:
             continue
-    return parts
+    return sections
 
 
-def _trial(parts: Mapping[str, Any], model: bool) -> list[Problem]:
+def _trial(sections: Mapping[str, Any], model: bool) -> list[Problem]:
     from gradmask.lab.recipe.trial import machine_problems, trial_problems
 
-    found = machine_problems(parts["train"]) if "train" in parts else []
-    if model and "model" in parts and "partition" in parts:
-        found += trial_problems(parts["model"], parts["partition"], parts.get("data"))
-    return found
+    problems = machine_problems(sections["train"]) if "train" in sections else []
+    if model and "model" in sections and "partition" in sections:
+        problems += trial_problems(sections["model"], sections["partition"], sections.get("data"))
+    return problems

@@ -1,4 +1,4 @@
-"""Saying what is wrong with a recipe: every problem at once, each on one line."""
+"""The problems of a recipe: all of them in one error, one on a line, each with its position in the file."""
 
 from __future__ import annotations
 
@@ -14,25 +14,45 @@ from gradmask.errors import GradmaskError, did_you_mean
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: where (dotted path), and what was given and needed there."""
+    """One thing that is wrong.
+
+    Args:
+        path: the dotted path of the value.
+        text: what was given, and what is needed.
+        position: ``file:line:column``, or ``--set`` for a value from the command line; empty where there is no file.
+    """
 
     path: str
     text: str
+    position: str = ""
 
 
 class RecipeError(GradmaskError):
-    """A recipe that cannot be run; ``problems`` holds everything that is wrong with it."""
+    """A recipe that cannot be run. ``problems`` lists everything that is wrong with it, sorted by path."""
 
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
         self.problems = sorted(set(problems), key=lambda problem: problem.path)
         count = len(self.problems)
-        width = min(32, max(len(problem.path) for problem in self.problems))
-        lines = [f"  {problem.path:<{width}}  {problem.text}" for problem in self.problems]
-        super().__init__("\n".join([f"{source} has {count} problem{'s' * (count != 1)}:", *lines]))
+        super().__init__("\n".join([f"{source} has {count} problem{'s' * (count != 1)}:", *_lines(self.problems)]))
+
+
+def _lines(problems: Sequence[Problem]) -> list[str]:
+    """Position, path and text in columns; no column of positions where there are none."""
+    left = max(len(problem.position) for problem in problems)
+    middle = min(32, max(len(problem.path) for problem in problems))
+    positions = [f"{problem.position:<{left}}  " if left else "" for problem in problems]
+    return [f"  {at}{problem.path:<{middle}}  {problem.text}" for at, problem in zip(positions, problems, strict=True)]
 
 
 def from_validation(error: ValidationError, given: Any, model: type[BaseModel], prefix: str = "") -> list[Problem]:
-    """Pydantic's findings in our words; alternatives of one union become one problem."""
+    """Pydantic's errors as problems; the alternatives of one union become one problem.
+
+    Args:
+        error: of validating ``given`` as ``model``.
+        given: plain data.
+        model: names the known keys.
+        prefix: a dotted path to put before every path.
+    """
     needs: dict[tuple[str, str], list[str]] = {}
     for detail in error.errors():
         keys = _data_path(detail, given)
@@ -40,28 +60,28 @@ def from_validation(error: ValidationError, given: Any, model: type[BaseModel], 
         given_text, need = _describe(detail, keys, model)
         needs.setdefault((path, given_text), []).append(need)
     return [
-        Problem(path or "recipe", given_text + " or ".join(dict.fromkeys(found)).replace(" or needed: ", " or "))
-        for (path, given_text), found in needs.items()
+        Problem(path or "recipe", given_text + " or ".join(dict.fromkeys(texts)).replace(" or needed: ", " or "))
+        for (path, given_text), texts in needs.items()
     ]
 
 
 def shown(value: Any) -> str:
-    """A value as it may stand in one line of a message."""
+    """A value, shortened to fit one line of a message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _data_path(detail: ErrorDetails, given: Any) -> list[str | int]:
-    """The part of an error's location that is a path in the data; names of union branches are left out."""
+    """The keys of an error's location that are in the data: Pydantic adds the names of union branches to them."""
     keys: list[str | int] = []
-    here = given
+    value = given
     for key in detail["loc"]:
-        if isinstance(here, Mapping) and (key in here or (detail["type"] == "missing" and key == detail["loc"][-1])):
+        if isinstance(value, Mapping) and (key in value or (detail["type"] == "missing" and key == detail["loc"][-1])):
             keys.append(key)
-            here = here.get(key)
-        elif isinstance(here, Sequence) and not isinstance(here, str) and isinstance(key, int) and key < len(here):
+            value = value.get(key)
+        elif isinstance(value, Sequence) and not isinstance(value, str) and isinstance(key, int) and key < len(value):
             keys.append(key)
-            here = here[key]
+            value = value[key]
     return keys
 
 
@@ -85,18 +105,16 @@ def _describe(detail: ErrorDetails, keys: Sequence[str | int], model: type[BaseM
 
 
 def _fields_at(model: type[BaseModel], keys: Sequence[str | int]) -> set[str]:
-    """The keys that may stand at a path."""
+    """The keys that the model knows at a path."""
     models = [model]
     for key in keys:
-        inside = [
-            annotation for m in models if key in m.model_fields for annotation in [m.model_fields[str(key)].annotation]
-        ]
-        if inside:
-            models = [m for annotation in inside for m in _models_in(annotation)]
+        annotations = [m.model_fields[str(key)].annotation for m in models if key in m.model_fields]
+        if annotations:
+            models = [m for annotation in annotations for m in _models_in(annotation)]
     return {name for m in models for name in m.model_fields}
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for argument in get_args(annotation) for found in _models_in(argument)]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

@@ -1,92 +1,116 @@
-"""Reading recipes: YAML without surprises, and ``key=value`` changes from the command line."""
+"""YAML in and out: plain data, the position of every value in its file, and text that every YAML reader agrees on."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.recipe.problems import Problem, shown
-
-_BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
-
-
-class RecipeLoader(yaml.SafeLoader):
-    """`yaml.SafeLoader` in which ``1e-3`` is a number, ``no`` is a word, and a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, (str, int, float)) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
-            seen.add(key if isinstance(key, (str, int, float)) else id(key))
-        return super().construct_mapping(node, deep)
-
-
-RecipeLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag not in (_BOOL, _FLOAT)]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-RecipeLoader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-RecipeLoader.add_implicit_resolver(
-    _FLOAT,
-    re.compile(
-        r"^[-+]?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.(?:inf|Inf|INF))$|^\.nan$"
-    ),
-    list("-+0123456789."),
-)
-
+from gradmask.lab.recipe.problems import shown
 
 LARGEST = 100_000
-"""Values that a recipe may have: a few lines of names within names can stand for billions."""
+"""Values that a recipe may have, aliases written out: a few lines of nested aliases can stand for billions of values."""
+DEEPEST = 100
+"""Levels of nesting that a recipe may have."""
 
 
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node stands for; a node within itself stands for more than there may be."""
+@dataclass(frozen=True)
+class Document:
+    """Plain data read from YAML, and where it was read from."""
+
+    data: Any
+    source: str
+    root: Node | None
+
+    def position(self, path: str) -> str:
+        """``source:line:column`` of the value at a dotted path, or of the innermost value around it that is there."""
+        if self.root is None:
+            return self.source
+        mark, node = self.root.start_mark, self.root
+        for key in path.split("."):
+            entry = _entry(node, key)
+            if entry is None:
+                break
+            mark, node = entry
+        return _place(self.source, mark)
+
+
+def _entry(node: Node, key: str) -> tuple[StreamMark, Node] | None:
+    """Where the entry of this key or index begins, and its value."""
+    if isinstance(node, SequenceNode) and key.isdecimal() and int(key) < len(node.value):
+        return node.value[int(key)].start_mark, node.value[int(key)]
+    if isinstance(node, MappingNode):
+        return next(((name.start_mark, value) for name, value in node.value if _is_named(name, key)), None)
+    return None
+
+
+def _is_named(node: Node, key: str) -> bool:
+    return isinstance(node, ScalarNode) and node.value == key
+
+
+def _place(source: str, mark: StreamMark) -> str:
+    return f"{source}:{mark.line + 1}:{mark.column + 1}"
+
+
+def read_document(text: str, source: str) -> Document:
+    """Read YAML 1.2: ``1e-3`` is a number, ``no`` a word; a key given twice or any other tag than those of plain data is an error.
+
+    Args:
+        text: one YAML document.
+        source: what messages call it, such as the path of its file.
+
+    Raises:
+        GradmaskError: not valid YAML, with the position; more than `LARGEST` values.
+    """
+    yaml = YAML(typ="safe", pure=True)  # the pure parser: the C parser reads YAML 1.1
+    yaml.max_depth = DEEPEST
+    try:
+        root = yaml.compose(text)
+        if root is None:
+            return Document(None, source, None)
+        # Counted before anything is built: aliases are cheap as nodes, and each use of one is copied later on.
+        if _size(root, {}) > LARGEST:
+            raise GradmaskError(f"{source}: more than {LARGEST:,} values, with aliases written out")
+        return Document(yaml.constructor.construct_document(root), source, root)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = _place(source, mark) if mark else source
+        raise GradmaskError(f"{place}: not valid YAML: {_cause(error)}") from None
+    except (YAMLError, ValueError) as error:
+        raise GradmaskError(f"{source}: not valid YAML: {str(error).splitlines()[0]}") from None
+
+
+def _cause(error: MarkedYAMLError) -> str:
+    text = str(error.problem or error.context)
+    if isinstance(error, DuplicateKeyError):  # its text goes on with both values, however long they are
+        return text.partition(" with value ")[0].replace("found duplicate key", "the key") + " is given twice"
+    return text
+
+
+def _size(node: Node, known: dict[int, int]) -> int:
+    """How many values a node stands for, aliases written out; more than `LARGEST` for a node that contains itself."""
     if id(node) not in known:
-        known[id(node)] = LARGEST + 1  # until it is counted
-        children = node.value if isinstance(node, yaml.CollectionNode) else ()
-        parts = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
-        known[id(node)] = min(1 + sum(_size(part, known) for part in parts), LARGEST + 1)
+        known[id(node)] = LARGEST + 1  # until it is counted: seen again within itself, it has no end
+        children = node.value if isinstance(node, CollectionNode) else ()
+        nodes = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
+        known[id(node)] = min(1 + sum(_size(part, known) for part in nodes), LARGEST + 1)
     return known[id(node)]
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """Plain data from YAML text; nothing but data can come out of it.
-
-    Raises:
-        GradmaskError: not YAML, with the line and what is wrong there.
-    """
-    try:
-        loader = RecipeLoader(text)
-        try:
-            node = loader.get_single_node()
-            if node is None:
-                return None
-            if _size(node, {}) > LARGEST:
-                raise GradmaskError(
-                    f"{source}: more than {LARGEST:,} values, once what is repeated by name is written out"
-                )
-            return loader.construct_document(node)
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise GradmaskError(f"{source}{where}: this is not valid YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise GradmaskError(f"{source}: this is not valid YAML: {str(error).splitlines()[0]}") from None
+    """The plain data of `read_document`."""
+    return read_document(text, source).data
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds.
+def read_recipe_file(path: Path) -> Document:
+    """A YAML file that holds a mapping.
 
     Raises:
         GradmaskError: no such file, not text, not YAML, not a mapping.
@@ -96,52 +120,23 @@ def read_mapping(path: Path) -> dict[str, Any]:
             f"there is no recipe {path}: give the path of a YAML file, such as recipes/novels_en_es.yaml"
         )
     try:
-        data = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        document = read_document(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
         raise GradmaskError(f"{path} is not a text file in UTF-8: {error.reason} at byte {error.start}") from None
-    if not isinstance(data, dict):
+    if not isinstance(document.data, dict):
         raise GradmaskError(
-            f"{path} holds {shown(data)}, but a recipe is a mapping of keys such as name, data, model, train"
+            f"{path} holds {shown(document.data)}, but a recipe is a mapping of keys such as name, data, model, train"
         )
-    return data
+    return document
 
 
-def override(data: dict[str, Any], changes: Sequence[str]) -> list[Problem]:
-    """Apply ``a.b.c=value`` changes in place; values are read as YAML. Returns what could not be applied."""
-    return [problem for change in changes if (problem := _apply(data, change)) is not None]
-
-
-def _apply(data: dict[str, Any], change: str) -> Problem | None:
-    path, equals, text = change.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        return Problem(f"--set {change}", "needed: key=value with a dotted key, such as train.steps=100")
-    try:
-        value = parse_yaml(text, f"--set {path}")
-    except GradmaskError as error:
-        return Problem(path.strip(), str(error))
-    here: Any = data
-    for i, key in enumerate(keys[:-1]):
-        if isinstance(here, dict) and here.get(key) is None:
-            here[key] = {}
-        inside = _inside(here, key)
-        if not isinstance(inside, (dict, list)):
-            return Problem(path, f"--set cannot go into {'.'.join(keys[: i + 1])}, which is {shown(inside)}")
-        here = inside
-    return _put(here, keys[-1], value, path)
-
-
-def _inside(here: Any, key: str) -> Any:
-    if isinstance(here, list):
-        return here[int(key)] if key.isdecimal() and int(key) < len(here) else None
-    return here[key]
-
-
-def _put(here: Any, key: str, value: Any, path: str) -> Problem | None:
-    if isinstance(here, list):
-        if not (key.isdecimal() and int(key) < len(here)):
-            return Problem(path, f"--set names item {key} of a list of {len(here)}")
-        here[int(key)] = value
-    else:
-        here[key] = value
-    return None
+def dump_yaml(data: Any) -> str:
+    """Plain data as YAML, keys in their order."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    # YAML 1.1 readers such as PyYAML take a bare no, 1e-05 or 12:30 for other types: quoted, every reader agrees.
+    yaml.version = "1.1"
+    text = io.StringIO()
+    yaml.dump(data, text)
+    return text.getvalue().removeprefix("%YAML 1.1\n---\n")

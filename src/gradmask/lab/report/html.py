@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from markupsafe import Markup
 
 from gradmask.files import write_whole
 from gradmask.lab.measures.results import Results, Sample, read_results
+from gradmask.lab.recipe.yamls import dump_yaml
 from gradmask.lab.report.figures import FIGURES
 from gradmask.lab.report.findings import Row, columns, gradient_rows, table
 from gradmask.lab.report.parts import (
@@ -63,7 +63,7 @@ def render(results: Results, drawn: Mapping[str, str]) -> str:
         found=_found(results),
         flags=flags(results),
         shown_loss=shown_loss,
-        recipe=yaml.safe_dump(results.recipe, sort_keys=False, allow_unicode=True),
+        recipe=dump_yaml(results.recipe),
         download=Markup(data_uri("application/json", results.model_dump_json(indent=1))),
         themes=[theme(dark=False), theme(dark=True)],
         nats=nats,

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from gradmask.errors import GradmaskError
 from gradmask.files import write_whole
-from gradmask.lab.recipe.loading import make_recipe
+from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.problems import shown
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.recipe.yamls import read_mapping
+from gradmask.lab.recipe.yamls import dump_yaml
 
 MAY_CHANGE = (
     "name",
@@ -93,7 +92,7 @@ class RunFolder:
             raise GradmaskError(
                 f"{self.path} holds no run (no recipe.yaml): give a folder that gradmask train made, such as runs/NAME"
             )
-        return make_recipe(read_mapping(self.recipe_file), str(self.recipe_file), trial=False)
+        return load_recipe(self.recipe_file, trial=False)
 
     @property
     def begun(self) -> bool:
@@ -177,7 +176,7 @@ class RunFolder:
 
 def as_yaml(recipe: Recipe) -> str:
     """The resolved recipe as YAML."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(recipe.model_dump(mode="json"))
 
 
 def changes(old: Recipe, new: Recipe) -> list[str]:

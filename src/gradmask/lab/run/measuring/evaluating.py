@@ -15,9 +15,8 @@ from gradmask.lab.measures.results import ArmResult, Results, read_results, writ
 from gradmask.lab.measures.run import HISTOGRAM_EDGES
 from gradmask.lab.measures.tasks import evaluate_tasks, require_harness
 from gradmask.lab.measures.views import views
-from gradmask.lab.recipe.loading import make_recipe
+from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.spec import EvaluateSpec, Recipe
-from gradmask.lab.recipe.yamls import read_mapping
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring.across_arms import compare, series_name
 from gradmask.lab.run.measuring.amounts import suite_of
@@ -75,7 +74,7 @@ def changed_recipe(folder: RunFolder, changes: Sequence[str]) -> Recipe:
     """The run's recipe with changes to its ``evaluate`` section.
 
     Raises:
-        GradmaskError: a change of another key; and see `make_recipe`.
+        GradmaskError: a change of another key; and see `load_recipe`.
     """
     recipe = folder.recipe()
     for change in changes:
@@ -84,7 +83,7 @@ def changed_recipe(folder: RunFolder, changes: Sequence[str]) -> Recipe:
                 f"--set {change}: the run is trained; only keys of evaluate can still be changed, such as "
                 "evaluate.preset=standard"
             )
-    return make_recipe(read_mapping(folder.recipe_file), str(folder.recipe_file), changes, False) if changes else recipe
+    return load_recipe(folder.recipe_file, changes, trial=False) if changes else recipe
 
 
 def _training(folder: RunFolder) -> str:
