@@ -97,5 +97,5 @@ def test_what_is_moved_is_spread_over_the_rest() -> None:
 
 
 def test_labels_per_token_have_no_order() -> None:
-    with pytest.raises(gm.GradmaskError, match="labeled examples come first where there is one label per example"):
+    with pytest.raises(gm.GradmaskError, match="labeled_first needs one label per example, got labels per token"):
         training_order([[0, 1], [1, -1]], 1, 2, labeled_first=1)

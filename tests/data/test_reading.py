@@ -89,13 +89,13 @@ def test_a_named_split_field_must_be_there_but_the_usual_one_need_not(tmp_path: 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.jsonl", b"", r"x\.jsonl is empty: take it out of data.sources"),
-        ("x.jsonl", b"\n \n", r"x\.jsonl holds no text"),
+        ("x.jsonl", b"", r"x\.jsonl is empty: remove it from data.sources"),
+        ("x.jsonl", b"\n \n", r"x\.jsonl has no text"),
         ("x.jsonl", b'{"text": null, "domain": "b"}\n', "line 1: field 'text' is null"),
         ("x.jsonl", b'{"text": "a", "domain": "b"}\n{"text": \n', r"x\.jsonl, line 2: not valid JSON"),
         ("x.jsonl", b"[1]\n", "line 1: needs a JSON object, got list"),
-        ("x.jsonl", b"[" * 100_000, "line 1: not usable JSON"),
-        ("x.jsonl", b'{"n": ' + b"9" * 5000 + b"}", "line 1: not usable JSON"),
+        ("x.jsonl", b"[" * 100_000, "line 1: JSON that cannot be parsed"),
+        ("x.jsonl", b'{"n": ' + b"9" * 5000 + b"}", "line 1: JSON that cannot be parsed"),
         ("x.jsonl", b'{"text": "\\ud800", "domain": "b"}', r"line 1: not valid Unicode \(surrogates not allowed\)"),
         ("x.jsonl", b'{"text": "a", "domain": "\\udfff"}', "line 1: not valid Unicode"),
         (
@@ -109,12 +109,12 @@ def test_a_named_split_field_must_be_there_but_the_usual_one_need_not(tmp_path: 
         ("x.jsonl", b'{"text": "a", "domain": ""}\n', "field 'domain' must name a domain, got ''"),
         ("x.jsonl", b'{"text": "a", "domain": "b", "split": "dev"}\n', "must be 'train' or 'test', got 'dev'"),
         ("x.jsonl", b'{"text": "a", "domain": "b", "split": []}\n', r"must be 'train' or 'test', got \[\]"),
-        ("x.jsonl", '{"text": "ñ"}\n'.encode("latin-1"), "line 1: not UTF-8"),
-        ("x.jsonl.xz", lzma.compress(b'{"text": "a", "domain": "b"}\n' * 9999)[:-40], "damaged or cut off after line"),
-        ("x.jsonl.xz", b"plain", "damaged or cut off after line 0"),
-        ("x.jsonl.gz", gzip.compress(b'{"text": "a", "domain": "b"}\n', mtime=0)[:-9], "damaged or cut off"),
-        ("x.jsonl.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, "damaged or cut off after line 0"),
-        ("x.jsonl.gz", b"plain", "damaged or cut off after line 0"),
+        ("x.jsonl", '{"text": "ñ"}\n'.encode("latin-1"), "line 1: not valid UTF-8"),
+        ("x.jsonl.xz", lzma.compress(b'{"text": "a", "domain": "b"}\n' * 9999)[:-40], "damaged or truncated after line"),
+        ("x.jsonl.xz", b"plain", "damaged or truncated after line 0"),
+        ("x.jsonl.gz", gzip.compress(b'{"text": "a", "domain": "b"}\n', mtime=0)[:-9], "damaged or truncated"),
+        ("x.jsonl.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, "damaged or truncated after line 0"),
+        ("x.jsonl.gz", b"plain", "damaged or truncated after line 0"),
     ],
 )
 def test_a_broken_file_is_named_with_its_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -126,7 +126,7 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path, name: str, content
 
 def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_bytes("good\n\nseñor\n".encode("latin-1"))
-    with pytest.raises(gm.GradmaskError, match=r"x\.txt, line 3: not UTF-8"):
+    with pytest.raises(gm.GradmaskError, match=r"x\.txt, line 3: not valid UTF-8"):
         rows_of(kind="text", path=str(tmp_path / "x.txt"), domain="prose")
 
 
@@ -147,7 +147,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     write(tmp_path / "news.jsonl")
     with pytest.raises(
         gm.GradmaskError,
-        match=r"there is no file .*new\.jsonl .*Did you mean 'news\.jsonl'\? Relative paths start at /",
+        match=r"there is no file .*new\.jsonl .*Did you mean 'news\.jsonl'\? Relative paths are resolved from /",
     ):
         rows_of(kind="jsonl", path=str(tmp_path / "new.jsonl"))
     with pytest.raises(gm.GradmaskError, match=r"is a folder: give a file, or a pattern such as .*/\*\.jsonl"):

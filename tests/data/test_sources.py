@@ -72,10 +72,10 @@ def test_a_limit_beyond_all_there_is_takes_all(many: str) -> None:
 
 def test_both_splits_are_needed(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", [{**row, "split": "train"} for row in ROWS])
-    with pytest.raises(gm.GradmaskError, match="no document of the split 'test': give test_share, or a split field"):
+    with pytest.raises(gm.GradmaskError, match="no documents for the split 'test': set data.test_share, or give a split field"):
         load(kind="jsonl", path=path)
     assert {row["split"] for row in load(kind="jsonl", path=path, split_field=None)} == {"train", "test"}
-    with pytest.raises(gm.GradmaskError, match="no document of the split 'train'"):
+    with pytest.raises(gm.GradmaskError, match="no documents for the split 'train'"):
         load(kind="jsonl", path=path, split_field=None, test_share=1.0)
 
 

@@ -170,13 +170,13 @@ def test_errors(folder: Path, tmp_path: Path) -> None:
             Stream(*arguments, **options)
 
     good = Shards(f"{folder}/forget/*.parquet")
-    refused("at least one source", {}, 1, 1)
-    refused("source 'a': nothing matches .*nothing-", {"a": Shards(f"{tmp_path}/nothing-*.parquet")}, 1, 1)
+    refused("at least 1 source, batch_size 1 and 1 step, got 0, 1 and 1", {}, 1, 1)
+    refused("source 'a': no file matches .*nothing-", {"a": Shards(f"{tmp_path}/nothing-*.parquet")}, 1, 1)
     refused("there is no file .*gone.parquet", {"a": Shards(f"{tmp_path}/gone.parquet")}, 1, 1)
-    refused("shares must be positive numbers, got {'a': 0.0}", {"a": Shards(good.files, 0.0)}, 1, 1)
+    refused("shares must be positive and finite, got {'a': 0.0}", {"a": Shards(good.files, 0.0)}, 1, 1)
     refused("has no column 'text'; it has input_ids, name", {"a": good}, 1, 1, columns=["text"])
     (tmp_path / "torn.parquet").write_bytes(b"PAR1 and no more")
-    refused("torn.parquet is no Parquet file, or damaged", {"a": Shards(f"{tmp_path}/torn.parquet")}, 1, 1)
+    refused("torn.parquet is damaged or not a Parquet file", {"a": Shards(f"{tmp_path}/torn.parquet")}, 1, 1)
     write_shards(({"x": i} for i in range(3)), tmp_path / "unlabeled")
     refused(
         "has no column 'data_labels'.*Shards\\(..., data_label=1\\)",
@@ -184,11 +184,11 @@ def test_errors(folder: Path, tmp_path: Path) -> None:
         1,
         1,
     )
-    with pytest.raises(GradmaskError, match="unlabeled is not empty: give a new folder"):
+    with pytest.raises(GradmaskError, match="unlabeled is not empty: give a new or empty folder"):
         write_shards([{"x": 1}], tmp_path / "unlabeled")
     with pytest.raises(GradmaskError, match="there are no rows to write"):
         write_shards([], tmp_path / "none")
-    with pytest.raises(GradmaskError, match=r"a row has the columns \['y'\], the first one has \['x'\]"):
+    with pytest.raises(GradmaskError, match=r"a row has the columns \['y'\], but the first row has \['x'\]"):
         write_shards([{"x": 1}, {"y": 1}], tmp_path / "other")
     assert not list((tmp_path / "other").iterdir())
 
@@ -202,5 +202,5 @@ def test_a_file_that_vanishes_or_is_cut_off_during_a_run(tmp_path: Path) -> None
     with pytest.raises(GradmaskError, match=r"part-00000.parquet, row group \d+, cannot be read"):
         list(data)
     file.unlink()
-    with pytest.raises(GradmaskError, match="part-00000.parquet is gone: put it back as it was"):
+    with pytest.raises(GradmaskError, match="part-00000.parquet was removed: restore it unchanged, then resume the run"):
         list(data)

@@ -45,7 +45,7 @@ def test_a_tokenizer_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         build_tokenizer(TokenizerSpec(path=str(tmp_path / "broken")), [])
     endless = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0, "?": 1}, unk_token="?")))
     endless.save_pretrained(tmp_path / "endless")
-    with pytest.raises(gm.GradmaskError, match="has no end-of-text token, by which documents are separated"):
+    with pytest.raises(gm.GradmaskError, match="has no end-of-text token, which separates documents: choose one that has"):
         build_tokenizer(TokenizerSpec(path=str(tmp_path / "endless")), [])
 
 

@@ -11,30 +11,30 @@ from hypothesis import given, strategies as st
 from gradmask.data.words import distinctiveness, token_labels, vocabulary, words
 
 
-class Pieces:
-    """A tokenizer of these pieces; ``Ġ`` is a space."""
+class Tokens:
+    """A tokenizer of these tokens; ``Ġ`` is a space."""
 
-    def __init__(self, *pieces: str) -> None:
-        self.pieces = list(pieces)
+    def __init__(self, *tokens: str) -> None:
+        self.tokens = list(tokens)
 
     def __len__(self) -> int:
-        return len(self.pieces)
+        return len(self.tokens)
 
     def convert_ids_to_tokens(self, ids: range) -> list[str]:
-        return [self.pieces[i] for i in ids]
+        return [self.tokens[i] for i in ids]
 
-    def convert_tokens_to_string(self, pieces: list[str]) -> str:
-        return "".join(pieces).replace("Ġ", " ").replace("Ċ", "\n")
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        return "".join(tokens).replace("Ġ", " ").replace("Ċ", "\n")
 
-    def encode(self, *pieces: str) -> np.ndarray:
-        return np.asarray([self.pieces.index(piece) for piece in pieces])
-
-
-TOKENIZER = Pieces("Ġthe", "Ġflu", "Ġva", "ccine", "Ġcar", "s", ".", "Ċ", "The", "�", "Ġ1", "9")
+    def encode(self, *tokens: str) -> np.ndarray:
+        return np.asarray([self.tokens.index(token) for token in tokens])
 
 
-def found(*pieces: str) -> list[str]:
-    return [word for _, _, word in words(TOKENIZER.encode(*pieces), vocabulary(TOKENIZER))]
+TOKENIZER = Tokens("Ġthe", "Ġflu", "Ġva", "ccine", "Ġcar", "s", ".", "Ċ", "The", "�", "Ġ1", "9")
+
+
+def found(*tokens: str) -> list[str]:
+    return [word for _, _, word in words(TOKENIZER.encode(*tokens), vocabulary(TOKENIZER))]
 
 
 def test_words_are_put_together_from_their_pieces() -> None:

@@ -21,12 +21,12 @@ def campaign(count: int, first: int = 0) -> int:
     with tempfile.TemporaryDirectory(prefix="gradmask-fuzz-") as folder:
         maker = Maker(Path(folder) / "good")
         for number in range(first, first + count):
-            found = attempt(maker, number, Path(folder) / "sandbox")
-            outcomes.append(found)
-            if found.problem:
-                print(f"input {number} ({found.input.kind}: {found.input.what}): {found.problem}", flush=True)
+            outcome = attempt(maker, number, Path(folder) / "sandbox")
+            outcomes.append(outcome)
+            if outcome.problem:
+                print(f"input {number} ({outcome.input.kind}: {outcome.input.what}): {outcome.problem}", flush=True)
                 print(
-                    "  " + " ".join(found.input.argv[:1]) + "\n  " + found.said[-600:].replace("\n", "\n  "), flush=True
+                    "  " + " ".join(outcome.input.argv[:1]) + "\n  " + outcome.output[-600:].replace("\n", "\n  "), flush=True
                 )
             elif number % 25 == 24:
                 print(f"{number + 1 - first} of {count}", file=sys.stderr, flush=True)

@@ -55,57 +55,57 @@ class Maker:
 
     def make(self, number: int, folder: Path) -> Input:
         """Input ``number`` in ``folder``."""
-        luck = random.Random(f"input {number}")
+        rng = random.Random(f"input {number}")
         kinds: list[Callable[[random.Random, Path], tuple[list[str], str]]] = [
             self.bad_recipe, self.bad_checkpoint, self.bad_manifest, self.bad_jsonl, self.bad_parquet,
         ]  # fmt: skip
         make = kinds[number % len(kinds)]
         folder.mkdir(parents=True)
-        argv, what = make(luck, folder)
+        argv, what = make(rng, folder)
         return Input(number, make.__name__.removeprefix("bad_"), argv, what)
 
-    def bad_recipe(self, luck: random.Random, folder: Path) -> tuple[list[str], str]:
+    def bad_recipe(self, rng: random.Random, folder: Path) -> tuple[list[str], str]:
         path, data = folder / "recipe.yaml", self._recipe(folder)
-        how = luck.choice(["value", "value", "value", "key", "drop", "bytes", "lines", "bomb", "deep", "tag", "set"])
+        how = rng.choice(["value", "value", "value", "key", "drop", "bytes", "lines", "bomb", "deep", "tag", "set"])
         if how in ("value", "key", "drop"):
-            what = mutate(luck, data, how)
+            what = mutate(rng, data, how)
             text = yaml.safe_dump(data, allow_unicode=False)
         else:
             text, what = yaml.safe_dump(data), how
         if how == "bytes":
-            path.write_bytes(flipped(luck, text.encode()))
+            path.write_bytes(flipped(rng, text.encode()))
         elif how == "lines":
             lines = text.splitlines()
-            luck.shuffle(lines)
-            path.write_text("\n".join(lines[: luck.randrange(len(lines))]))
+            rng.shuffle(lines)
+            path.write_text("\n".join(lines[: rng.randrange(len(lines))]))
         elif how == "bomb":
             names = "abcdefghi"
             bomb = [f"{n}: &{n} [{', '.join(['*' + m] * 9)}]" for m, n in itertools.pairwise(names)]
             path.write_text("\n".join(["a: &a [x, x, x]", *bomb, text, "arms: *i"]))
         elif how == "deep":
-            path.write_text("data: " + "[" * 5_000 + "]" * luck.choice([0, 5_000]))
+            path.write_text("data: " + "[" * 5_000 + "]" * rng.choice([0, 5_000]))
         elif how == "tag":
             path.write_text(text + "x: !!python/object/apply:os.system ['touch escaped']\n")
         else:
             path.write_text(text)
         argv = ["train", str(path), "--dry-run"]
         if how == "set":
-            key = luck.choice(
+            key = rng.choice(
                 ["train.steps", "data.sources.0.path", "x", "partition.groups", "", "a..b", "data.sources.9.kind"]
             )
-            argv += ["--set", f"{key}{luck.choice(['=', '', '=='])}{luck.choice(JUNK)!r}".replace("\x00", "")]
+            argv += ["--set", f"{key}{rng.choice(['=', '', '=='])}{rng.choice(JUNK)!r}".replace("\x00", "")]
         return argv, what
 
-    def bad_checkpoint(self, luck: random.Random, folder: Path) -> tuple[list[str], str]:
-        name = luck.choice(["full", "plain", "adapted"])
+    def bad_checkpoint(self, rng: random.Random, folder: Path) -> tuple[list[str], str]:
+        name = rng.choice(["full", "plain", "adapted"])
         target = folder / "checkpoint"
         shutil.copytree(self.good / name, target)
-        victim = luck.choice([p for p in sorted(target.iterdir()) if p.name != "gradmask.json"])
-        how = luck.choice(["flip", "cut", "gone", "empty", "json", "folder", "tensors", "index", "link"])
+        victim = rng.choice([p for p in sorted(target.iterdir()) if p.name != "gradmask.json"])
+        how = rng.choice(["flip", "cut", "gone", "empty", "json", "folder", "tensors", "index", "link"])
         if how == "flip":
-            victim.write_bytes(flipped(luck, victim.read_bytes()))
+            victim.write_bytes(flipped(rng, victim.read_bytes()))
         elif how == "cut":
-            victim.write_bytes(victim.read_bytes()[: luck.randrange(victim.stat().st_size)])
+            victim.write_bytes(victim.read_bytes()[: rng.randrange(victim.stat().st_size)])
         elif how == "empty":
             victim.write_bytes(b"")
         elif how in ("gone", "folder", "link"):
@@ -113,69 +113,69 @@ class Maker:
             if how == "folder":
                 victim.mkdir()
             elif how == "link":
-                victim.symlink_to(luck.choice(["/etc/passwd", "nowhere", victim.name]))
+                victim.symlink_to(rng.choice(["/etc/passwd", "nowhere", victim.name]))
         elif how == "json":
-            self._mutate_json(luck, target / "config.json")
+            self._mutate_json(rng, target / "config.json")
         elif how == "tensors":
-            self._mutate_tensors(luck, target / "model.safetensors")
+            self._mutate_tensors(rng, target / "model.safetensors")
         else:
             (target / "model.safetensors").unlink()
             index = {"metadata": {}, "weight_map": {"model.embed_tokens.weight": "../../../etc/passwd"}}
             (target / "model.safetensors.index.json").write_text(json.dumps(index))
-        return self._command(luck, target, folder), f"{name}, {how} {victim.name}"
+        return self._command(rng, target, folder), f"{name}, {how} {victim.name}"
 
-    def bad_manifest(self, luck: random.Random, folder: Path) -> tuple[list[str], str]:
+    def bad_manifest(self, rng: random.Random, folder: Path) -> tuple[list[str], str]:
         target = folder / "checkpoint"
-        shutil.copytree(self.good / luck.choice(["full", "plain", "adapted"]), target)
+        shutil.copytree(self.good / rng.choice(["full", "plain", "adapted"]), target)
         path = target / "gradmask.json"
-        how = luck.choice(["json", "json", "json", "flip", "cut", "text"])
+        how = rng.choice(["json", "json", "json", "flip", "cut", "text"])
         if how == "json":
-            what = self._mutate_json(luck, path)
+            what = self._mutate_json(rng, path)
         else:
             content = path.read_bytes()
             what = how
             texts = [b"", b"null", b"[]", b'"x"', b"{", b"\xff\xfe", b"[" * 100_000, b"1e999"]
             path.write_bytes(
-                flipped(luck, content) if how == "flip"
-                else content[: luck.randrange(len(content))] if how == "cut"
-                else luck.choice(texts)
+                flipped(rng, content) if how == "flip"
+                else content[: rng.randrange(len(content))] if how == "cut"
+                else rng.choice(texts)
             )  # fmt: skip
-        return self._command(luck, target, folder), what
+        return self._command(rng, target, folder), what
 
-    def bad_jsonl(self, luck: random.Random, folder: Path) -> tuple[list[str], str]:
+    def bad_jsonl(self, rng: random.Random, folder: Path) -> tuple[list[str], str]:
         path, rows = folder / "corpus.jsonl", [dict(row) for row in self.rows]
-        how = luck.choice(["value", "value", "drop", "bytes", "cut", "text", "few", "gz", "surrogate", "long"])
+        how = rng.choice(["value", "value", "drop", "bytes", "cut", "text", "few", "gz", "surrogate", "long"])
         if how in ("value", "drop", "surrogate"):
-            row = luck.choice(rows)
-            key = luck.choice(list(row))
+            row = rng.choice(rows)
+            key = rng.choice(list(row))
             if how == "drop":
                 del row[key]
             else:
-                row[key] = luck.choice(JUNK) if how == "value" else "\ud83d x"
+                row[key] = rng.choice(JUNK) if how == "value" else "\ud83d x"
         text = "\n".join(json.dumps(row) for row in rows)
         if how == "few":
-            text = "\n".join(text.splitlines()[: luck.randrange(4)])
+            text = "\n".join(text.splitlines()[: rng.randrange(4)])
         elif how == "text":
-            text = luck.choice(
+            text = rng.choice(
                 ["", "\n\n", "[]", "null", "{", "[" * 100_000, '{"text": 1e999}', "1" * 10_000, '{"text": "a"}']
             )
         elif how == "long":
             text += "\n" + json.dumps({"text": "x" * 200_000, "domain": "es", "split": "train"})
         content = text.encode("utf-8", "surrogatepass")
         if how == "bytes":
-            content = flipped(luck, content)
+            content = flipped(rng, content)
         elif how == "cut":
-            content = content[: luck.randrange(len(content))]
+            content = content[: rng.randrange(len(content))]
         elif how == "gz":
-            path = folder / luck.choice(["corpus.jsonl.gz", "corpus.jsonl.xz"])
+            path = folder / rng.choice(["corpus.jsonl.gz", "corpus.jsonl.xz"])
         path.write_bytes(content)
         return self._train_on(folder, {"kind": "jsonl", "path": str(path)}), how
 
-    def bad_parquet(self, luck: random.Random, folder: Path) -> tuple[list[str], str]:
+    def bad_parquet(self, rng: random.Random, folder: Path) -> tuple[list[str], str]:
         path = folder / "corpus.parquet"
         columns: dict[str, Any] = {key: [row[key] for row in self.rows] for key in self.rows[0]}
-        how = luck.choice(["bytes", "bytes", "cut", "type", "drop", "null", "empty", "text", "nested", "binary"])
-        key = luck.choice(list(columns))
+        how = rng.choice(["bytes", "bytes", "cut", "type", "drop", "null", "empty", "text", "nested", "binary"])
+        key = rng.choice(list(columns))
         if how == "type":
             columns[key] = list(range(len(self.rows)))
         elif how == "drop":
@@ -190,9 +190,9 @@ class Maker:
             columns[key] = [str(value).encode() + b"\xff" for value in columns[key]]
         pq.write_table(pa.table(columns), path)
         if how == "bytes":
-            path.write_bytes(flipped(luck, path.read_bytes(), 8))
+            path.write_bytes(flipped(rng, path.read_bytes(), 8))
         elif how == "cut":
-            path.write_bytes(path.read_bytes()[: luck.randrange(path.stat().st_size)])
+            path.write_bytes(path.read_bytes()[: rng.randrange(path.stat().st_size)])
         elif how == "text":
             path.write_text("not parquet")
         return self._train_on(folder, {"kind": "parquet", "path": str(path)}), how
@@ -206,8 +206,8 @@ class Maker:
         (folder / "recipe.yaml").write_text(yaml.safe_dump(data))
         return ["train", str(folder / "recipe.yaml"), "--dry-run"]
 
-    def _command(self, luck: random.Random, target: Path, folder: Path) -> list[str]:
-        return luck.choice(
+    def _command(self, rng: random.Random, target: Path, folder: Path) -> list[str]:
+        return rng.choice(
             [
                 ["verify", str(target)],
                 ["verify", str(target), "--against", str(self.good / "full")],
@@ -216,16 +216,16 @@ class Maker:
             ]
         )
 
-    def _mutate_json(self, luck: random.Random, path: Path) -> str:
+    def _mutate_json(self, rng: random.Random, path: Path) -> str:
         data = json.loads(path.read_text())
-        what = mutate(luck, data, luck.choice(["value", "value", "key", "drop"]))
+        what = mutate(rng, data, rng.choice(["value", "value", "key", "drop"]))
         path.write_text(json.dumps(data))
         return f"{path.name}: {what}"
 
-    def _mutate_tensors(self, luck: random.Random, path: Path) -> None:
+    def _mutate_tensors(self, rng: random.Random, path: Path) -> None:
         tensors = load_file(path)
-        key = luck.choice(sorted(tensors))
-        how = luck.randrange(4)
+        key = rng.choice(sorted(tensors))
+        how = rng.randrange(4)
         if how == 0:
             del tensors[key]
         elif how == 1:
@@ -237,18 +237,18 @@ class Maker:
         save_file(tensors, path, metadata={"format": "pt"})
 
 
-def flipped(luck: random.Random, content: bytes, times: int = 1) -> bytes:
+def flipped(rng: random.Random, content: bytes, times: int = 1) -> bytes:
     """With a few bytes changed."""
     changed = bytearray(content)
     for _ in range(times):
-        changed[luck.randrange(len(changed))] = luck.randrange(256)
+        changed[rng.randrange(len(changed))] = rng.randrange(256)
     return bytes(changed)
 
 
-def mutate(luck: random.Random, data: Any, how: str) -> str:
+def mutate(rng: random.Random, data: Any, how: str) -> str:
     """Change one place of plain data: a value for junk, a key for another, or drop it. Returns what was done."""
     places = list(_places(data, ()))
-    path = luck.choice(places)
+    path = rng.choice(places)
     holder = data
     for step in path[:-1]:
         holder = holder[step]
@@ -256,9 +256,9 @@ def mutate(luck: random.Random, data: Any, how: str) -> str:
     if how == "drop":
         del holder[last]
     elif how == "key" and isinstance(holder, dict):
-        holder[f"{last}{luck.choice(['x', '../', ' ', '_'])}"] = holder.pop(last)
+        holder[f"{last}{rng.choice(['x', '../', ' ', '_'])}"] = holder.pop(last)
     else:
-        holder[last] = luck.choice(JUNK)
+        holder[last] = rng.choice(JUNK)
     return f"{how} at {'.'.join(map(str, path))}"
 
 

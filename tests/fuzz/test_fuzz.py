@@ -1,4 +1,4 @@
-"""A part of the campaign, and that it can find something."""
+"""A part of the campaign, and that misbehaviour is noticed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
 
 @pytest.mark.parametrize("number", range(1000, 1040))
 def test_malformed_input_is_refused_in_words(maker: Maker, number: int, tmp_path: Path) -> None:
-    found = attempt(maker, number, tmp_path)
-    assert not found.problem, f"{found.input}: {found.problem}\n{found.said}"
+    outcome = attempt(maker, number, tmp_path)
+    assert not outcome.problem, f"{outcome.input}: {outcome.problem}\n{outcome.output}"
 
 
 def test_what_is_not_malformed_is_accepted(maker: Maker, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Outcome:
     input: Input
     code: int | None
     seconds: float
-    said: str
+    output: str
     problem: str
 
 
@@ -72,21 +72,21 @@ def attempt(maker: Maker, number: int, sandbox: Path) -> Outcome:
         hung = True
     finally:
         os.chdir(home)
-    said = out.getvalue() + err.getvalue()
+    output = out.getvalue() + err.getvalue()
     outside = {p for p in files_under(sandbox) - before if not p.startswith(f"input-{number}/out")}
-    return Outcome(given, code, time.monotonic() - began, said, _problem(code, hung, said, outside))
+    return Outcome(given, code, time.monotonic() - began, output, _problem(code, hung, output, outside))
 
 
-def _problem(code: int | None, hung: bool, said: str, outside: set[str]) -> str:
+def _problem(code: int | None, hung: bool, output: str, outside: set[str]) -> str:
     if hung:
         return f"did not end within {SECONDS} s"
     if code not in (0, 1, 2):
         return f"exit code {code}"
-    if "Traceback" in said:
+    if "Traceback" in output:
         return "a traceback"
-    if surprise := [line for line in said.splitlines() if line.startswith("unexpected ")]:
+    if surprise := [line for line in output.splitlines() if line.startswith("unexpected ")]:
         return f"an unexpected error: {surprise[0]}"
-    if code and not said.strip():
+    if code and not output.strip():
         return "failed without a word"
     if outside:
         return f"wrote outside of its output folder: {sorted(outside)[:3]}"

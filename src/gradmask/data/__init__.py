@@ -1,18 +1,37 @@
-"""Data: sources, the built-in stories, labels and their noise, packing, order."""
+"""Data: sources, the built-in stories, labels and their noise, packing, order.
+
+From a spec to sequences, as a recipe's ``data`` section does it:
+    `prepare`, `Prepared`, `fingerprint_of`; `DataSpec`, `SourceSpec`, `LabelSpec`, `TokenizerSpec`, `Fraction`.
+
+The steps of `prepare`, one by one:
+    `load_documents`, `label_documents` (with `RETAIN`, `UNLABELED` and group ids from 1), `build_tokenizer`, `pack` and
+    `Packed`, or `pack_tokenwise`.
+
+Training:
+    `ARMS`, the training sets to compare; `training_order`, the order of examples; `token_labels`, labels per token.
+
+Data larger than memory:
+    `write_shards`, `Shards`, `Stream`.
+
+Columns of a ``datasets.Dataset``:
+    `column`, `with_column`, `select_rows`.
+
+The stories alone: `gradmask.data.stories.generate`.
+"""
 
 from gradmask.data.arms import ARMS as ARMS
-from gradmask.data.arrow import column as column, picked as picked, with_column as with_column
+from gradmask.data.arrow import column as column, select_rows as select_rows, with_column as with_column
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
 from gradmask.data.labeling import RETAIN as RETAIN, UNLABELED as UNLABELED, label_documents as label_documents
 from gradmask.data.mixing import training_order as training_order
-from gradmask.data.packing import pack as pack, pack_tokenwise as pack_tokenwise
+from gradmask.data.packing import Packed as Packed, pack as pack, pack_tokenwise as pack_tokenwise
 from gradmask.data.prepare import Prepared as Prepared, prepare as prepare
 from gradmask.data.shards import write_shards as write_shards
 from gradmask.data.sources import load_documents as load_documents
 from gradmask.data.spec import (
     DataSpec as DataSpec,
+    Fraction as Fraction,
     LabelSpec as LabelSpec,
-    Share as Share,
     SourceSpec as SourceSpec,
     TokenizerSpec as TokenizerSpec,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from datasets import Dataset
 
-from gradmask.data.arrow import column, picked, with_column
+from gradmask.data.arrow import column, select_rows, with_column
 from gradmask.data.labeling import RETAIN, UNLABELED
 from gradmask.errors import GradmaskError, did_you_mean
 
@@ -41,4 +41,4 @@ def arm_dataset(train: Dataset, name: str) -> Dataset:
         removed = column(train, "data_labels" if name == "filter" else "group") > 0
     if removed.all():
         raise GradmaskError(f"the arm {name!r} has no training data left: {ARMS[name]}")
-    return picked(unlabeled, ~removed)
+    return select_rows(unlabeled, ~removed)

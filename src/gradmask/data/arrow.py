@@ -1,4 +1,4 @@
-"""Datasets made batch by batch, in memory or in an Arrow file that is mapped and not read; and their columns."""
+"""Datasets built batch by batch, in memory or as a memory-mapped Arrow file; and access to their columns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pyarrow as pa
 from datasets import Dataset
 
 ROWS = 1000
-"""Handled at a time."""
+"""In a batch."""
 
 
 def to_dataset(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path | None = None) -> Dataset:
-    """A dataset of these batches; with a ``path`` they go to that file one after the other, and memory stays flat."""
+    """A dataset of these batches. With a ``path`` they are streamed to that file, so memory does not grow with the data."""
     if path is None:
         return Dataset(pa.Table.from_batches(batches, schema))
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
@@ -25,27 +25,27 @@ def to_dataset(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path 
 
 
 def batches_of(dataset: Dataset, rows: int = ROWS) -> Iterator[dict[str, list[Any]]]:
-    """Plain values, column by column, ``rows`` rows at a time."""
+    """Batches of ``rows`` rows as column -> plain values."""
     return cast(Any, dataset.with_format(None)).iter(rows)
 
 
 def columns_of(dataset: Dataset, names: Sequence[str]) -> Iterator[tuple]:
-    """The values of these columns, row after row."""
+    """The values of these columns, row by row."""
     for batch in batches_of(cast(Dataset, dataset.select_columns(list(names)))):
         yield from zip(*(batch[name] for name in names), strict=True)
 
 
 def column(dataset: Dataset, name: str) -> np.ndarray:
-    """A whole column."""
+    """A whole column as an array."""
     return np.asarray(dataset[name][:])
 
 
 def with_column(dataset: Dataset, name: str, values: Sequence[Any] | np.ndarray) -> Dataset:
-    """With this column in place of what was called so."""
-    kept: Any = dataset.remove_columns(name) if name in dataset.column_names else dataset
-    return kept.add_column(name, values)
+    """The dataset with this column added, or replaced if it has one of that name."""
+    others: Any = dataset.remove_columns(name) if name in dataset.column_names else dataset
+    return others.add_column(name, values)
 
 
-def picked(dataset: Dataset, rows: np.ndarray) -> Dataset:
-    """These rows, by index or by truth; nothing is copied."""
+def select_rows(dataset: Dataset, rows: np.ndarray) -> Dataset:
+    """The rows at these indices or, with a mask ``[rows]``, where it is true. Nothing is copied."""
     return cast(Dataset, dataset.select(np.flatnonzero(rows) if rows.dtype == bool else rows))

@@ -1,8 +1,7 @@
-"""The order of training examples: a function of the seed alone, so that a run can go on at any step.
+"""The order of training examples: a function of the seed, so that a run can resume at any step.
 
-The order of a run is given to a trainer as a dataset, ``dataset.select(training_order(...))``, that is read from front to
-back: whatever a trainer does to go on after step ``s``, skipping ``s`` batches is right. The batch of a step is the same
-however long the run is, and on any number of ranks that share it.
+A trainer receives the order as a dataset, ``dataset.select(training_order(...))``, and reads it from front to back. To resume
+after step ``s``, it skips ``s`` batches. The batch of a step does not depend on the length of the run or the number of ranks.
 """
 
 from __future__ import annotations
@@ -25,48 +24,47 @@ def training_order(
 ) -> np.ndarray:
     """Indices ``[steps * batch_size]`` of the examples, batch after batch, epoch after epoch.
 
-    ``mixed``: every epoch is one shuffle of all examples, the same whatever their labels are, so that runs which differ in
-    labels only see the same batches; within a batch they are sorted by label, so that a routed layer takes the tokens of a
-    label as one slice. ``homogeneous``: each batch holds one label; labels come as often as their share of the examples says.
+    ``mixed``: every epoch is one shuffle of all examples that does not depend on the labels, so that runs that differ only in
+    labels see the same batches. Within a batch, examples are sorted by label. ``homogeneous``: each batch holds one label,
+    drawn with the label's frequency among the examples.
 
-    ``labeled_first``: the unlabeled examples of the first so many batches change places with labeled ones from later in the
-    first epoch (or in the run, where that is shorter), drawn at random. The run sees the same examples, the labeled ones
-    sooner; where the labeled ones do not suffice, unlabeled ones stay. The order then belongs to runs of one length.
+    ``labeled_first``: the unlabeled examples of that many first batches are swapped with randomly drawn labeled ones from later
+    in the first epoch (or in the run, if it is shorter). The run sees the same examples, labeled ones earlier. If there are too
+    few labeled ones, unlabeled ones stay. The order then depends on the length of the run.
 
     Args:
         labels: data labels ``[examples]``; with labels per token, ``[examples, sequence]``, batches are not sorted.
-        steps: batches.
+        steps: number of batches.
         batch_size: examples in each.
         seed: of the shuffles.
         mix: see above.
-        labeled_first: batches that hold labeled examples alone.
+        labeled_first: number of first batches that hold only labeled examples.
 
     Raises:
-        GradmaskError: no examples; one label per batch, or labeled examples first, where labels are per token.
+        GradmaskError: no examples; labels per token together with ``homogeneous`` or ``labeled_first``.
     """
-    known = np.asarray(labels)
-    if not len(known):
+    label_of = np.asarray(labels)
+    if not len(label_of):
         raise GradmaskError("there are no training examples to put in order")
     if mix == "homogeneous":
-        if known.ndim > 1:
+        if label_of.ndim > 1:
             raise GradmaskError("batches of one label need one label per example, got labels per token: use mix: mixed")
-        return _homogeneous(known, steps, batch_size, seed)
-    order = _epochs(np.arange(len(known)), steps * batch_size, seed, 0)
-    if known.ndim > 1:
+        return _homogeneous(label_of, steps, batch_size, seed)
+    order = _epochs(np.arange(len(label_of)), steps * batch_size, seed, 0)
+    if label_of.ndim > 1:
         if labeled_first:
-            raise GradmaskError(
-                "labeled examples come first where there is one label per example, got labels per token"
-            )
+            raise GradmaskError("labeled_first needs one label per example, got labels per token: use labeled_first=0")
         return order
-    order = _labeled_first(order, known, labeled_first * batch_size, seed).reshape(steps, batch_size)
-    ranks = np.argsort(known[order], axis=1, kind="stable")
+    order = _labeled_first(order, label_of, labeled_first * batch_size, seed).reshape(steps, batch_size)
+    # Sorted by label, the tokens of a label are neighbours in memory: routed layers take them as a view, without a copy.
+    ranks = np.argsort(label_of[order], axis=1, kind="stable")
     return np.take_along_axis(order, ranks, axis=1).reshape(-1)
 
 
 def _labeled_first(order: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """``order`` with labeled examples in its first ``count`` places, as far as the first epoch has them."""
-    there = labels[order[: len(labels)]] >= 0
-    early, late = np.flatnonzero(~there[:count]), count + np.flatnonzero(there[count:])
+    """``order`` with labeled examples in its first ``count`` places, as far as the first epoch has enough of them."""
+    labeled = labels[order[: len(labels)]] >= 0
+    early, late = np.flatnonzero(~labeled[:count]), count + np.flatnonzero(labeled[count:])
     late = np.random.default_rng([seed, 1]).permutation(late)[: len(early)]
     early, order = early[: len(late)], order.copy()
     order[early], order[late] = order[late], order[early]
@@ -74,7 +72,7 @@ def _labeled_first(order: np.ndarray, labels: np.ndarray, count: int, seed: int)
 
 
 def _epochs(items: np.ndarray, count: int, seed: int, stream: int) -> np.ndarray:
-    """``count`` items, shuffled anew in every pass over them."""
+    """``count`` items; each pass over them has its own shuffle, so a pass can be drawn without the ones before it."""
     passes = -(-count // len(items))
     shuffled = [np.random.default_rng([seed, stream, epoch]).permutation(items) for epoch in range(passes)]
     return np.concatenate(shuffled)[:count] if shuffled else items[:0]

@@ -1,4 +1,4 @@
-"""From a spec to training and held-out sequences, once: the result is kept in a folder under its fingerprint."""
+"""From a spec to training and held-out sequences, prepared once and cached in a folder by fingerprint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict, load_from_disk
 
 from gradmask.data.arms import arm_dataset
-from gradmask.data.arrow import column, columns_of, picked, with_column
+from gradmask.data.arrow import column, columns_of, select_rows, with_column
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
 from gradmask.data.labeling import label_documents, label_rates, label_table, require_domain, roles_of
 from gradmask.data.packing import Key, Packed, pack
@@ -29,11 +29,16 @@ from gradmask.quiet import without_data_bars
 class Prepared:
     """Everything that training and evaluation need of the data.
 
-    ``train``: packed sequences with ``input_ids``, ``data_labels`` (noisy), and the truth: ``domain``, ``role``, ``group``.
-    ``test``: domain -> packed held-out sequences, their ``data_labels`` true. ``roles``: domain -> role. ``groups``: removable
-    groups in the order of their ids. ``label_table``: training tokens by domain and label. ``label_counts``: training documents
-    and tokens by domain and label, with the tokens that are in no sequence. ``label_rates``: how good the labels are, see
-    `label_rates`.
+    Args:
+        tokenizer: a Transformers tokenizer.
+        train: packed sequences with ``input_ids``, ``data_labels`` (noisy) and the truth: ``domain``, ``role``, ``group``.
+        test: domain -> packed held-out sequences, with true ``data_labels``.
+        roles: domain -> ``forget``, ``adjacent`` or ``retain``.
+        groups: removable groups in the order of their ids, from 1.
+        label_table: training tokens by domain and label.
+        label_counts: training documents, tokens and dropped tokens by domain and label.
+        label_rates: group -> true and false positive rates of its labels.
+        fingerprint: see `fingerprint_of`.
     """
 
     tokenizer: Any
@@ -51,14 +56,18 @@ class Prepared:
         return arm_dataset(self.train, name)
 
     def files(self) -> list[Path]:
-        """Files that the sequences are read from, again and again."""
+        """The files that the sequences are memory-mapped from."""
         return sorted({Path(f["filename"]) for part in (self.train, *self.test.values()) for f in part.cache_files})
 
 
 def prepare(spec: DataSpec, folder: str | Path) -> Prepared:
-    """Prepare the data of ``spec`` in ``folder``, or take what was prepared there from the same spec and inputs.
+    """Prepare the data of ``spec`` in ``folder``, or load it if it was prepared there from the same spec and inputs.
 
-    What was prepared from something else, or is damaged, is made anew; the folder changes in one step.
+    Data of another fingerprint, or damaged data, is prepared again. The folder is replaced in one step.
+
+    Args:
+        spec: sources, labels, tokenizer and packing.
+        folder: where the prepared data is kept.
 
     Raises:
         GradmaskError: see `load_documents`, `label_documents`, `build_tokenizer`, `pack`; a domain with too little text.
@@ -66,13 +75,15 @@ def prepare(spec: DataSpec, folder: str | Path) -> Prepared:
     target = Path(folder)
     fingerprint = fingerprint_of(spec)
     with without_data_bars():
-        found = _load(spec, target, fingerprint)
-        if found is None:
+        prepared = _load(spec, target, fingerprint)
+        if prepared is None:
             _make(spec, target, fingerprint)
-            found = _load(spec, target, fingerprint)
-    if found is None:
-        raise GradmaskError(f"what was just prepared in {target} cannot be read back: does something else write there?")
-    return found
+            prepared = _load(spec, target, fingerprint)
+    if prepared is None:
+        raise GradmaskError(
+            f"the data just prepared in {target} cannot be read back: does another process write to this folder?"
+        )
+    return prepared
 
 
 def _make(spec: DataSpec, target: Path, fingerprint: str) -> None:
@@ -90,53 +101,54 @@ def _make(spec: DataSpec, target: Path, fingerprint: str) -> None:
 
 
 def _write(spec: DataSpec, folder: Path, work: Path) -> None:
-    """Everything that is kept goes to ``folder``; documents and sequences on their way, to ``work``."""
+    """Write what is kept to ``folder``, and intermediate documents and sequences to ``work``."""
     documents = label_documents(
         load_documents(spec.sources, spec.test_share, spec.seed, work / "documents.arrow"), spec.labels
     )
-    parts = _splits(documents)
+    splits = _splits(documents)
     tokenizer = build_tokenizer(
-        spec.tokenizer, (text for (text,) in columns_of(parts["train"], ["text"])), folder / "tokenizer"
+        spec.tokenizer, (text for (text,) in columns_of(splits["train"], ["text"])), folder / "tokenizer"
     )
     packed = {
-        split: pack(part, tokenizer, spec.sequence_length, work / f"{split}.arrow") for split, part in parts.items()
+        name: pack(split, tokenizer, spec.sequence_length, work / f"{name}.arrow") for name, split in splits.items()
     }
     _require_every_domain(documents, packed, spec.sequence_length)
-    packed["train"] = _at_most(packed["train"], spec)
-    sequences: dict[Any, Dataset] = {split: part.sequences for split, part in packed.items()}
+    packed["train"] = _limited(packed["train"], spec)
+    sequences: dict[Any, Dataset] = {name: split.sequences for name, split in packed.items()}
     DatasetDict(sequences).save_to_disk(folder / "packed")
     (folder / "counts.json").write_text(json.dumps(packed["train"].counts), encoding="utf-8")
 
 
 def _splits(documents: Dataset) -> dict[str, Dataset]:
-    """Held-out text is told by its true label, never by its noisy one."""
+    """Training documents with noisy labels, held-out ones with true labels: evaluation must not depend on the noise."""
     split = column(documents, "split")
     truth = with_column(documents, "data_labels", column(documents, "group"))
-    return {"train": picked(documents, split == "train"), "test": picked(truth, split == "test")}
+    return {"train": select_rows(documents, split == "train"), "test": select_rows(truth, split == "test")}
 
 
 def _require_every_domain(documents: Dataset, packed: dict[str, Packed], length: int) -> None:
-    for split, part in packed.items():
-        for domain in sorted(set(documents.unique("domain")) - set(part.sequences.unique("domain"))):
+    for name, split in packed.items():
+        for domain in sorted(set(documents.unique("domain")) - set(split.sequences.unique("domain"))):
             raise GradmaskError(
-                f"the domain {domain!r} has too little {split} text for one sequence of {length} tokens: "
+                f"the domain {domain!r} has too little {name} text for one sequence of {length} tokens: "
                 "give more text or shorter sequences"
             )
 
 
-def _at_most(train: Packed, spec: DataSpec) -> Packed:
-    """A random part of the sequences of each domain that has more tokens than ``max_tokens``."""
+def _limited(train: Packed, spec: DataSpec) -> Packed:
+    """A random subset of the sequences of each domain that exceeds ``max_tokens``."""
     limits, sequences, length = spec.max_tokens, train.sequences, spec.sequence_length
     if limits is None:
         return train
-    found = sorted(sequences.unique("domain"))
+    known = sorted(sequences.unique("domain"))
     domains = column(sequences, "domain")
     keep = np.ones(len(sequences), dtype=bool)
-    for domain, limit in (limits if isinstance(limits, dict) else dict.fromkeys(found, limits)).items():
-        require_domain(domain, found, "data.max_tokens")
-        there = np.random.default_rng([spec.seed, *domain.encode()]).permutation(np.flatnonzero(domains == domain))
-        keep[there[limit // length :]] = False
-    kept = picked(sequences, keep)
+    for domain, limit in (limits if isinstance(limits, dict) else dict.fromkeys(known, limits)).items():
+        require_domain(domain, known, "data.max_tokens")
+        # Seeded by the domain's name: a limit on one domain does not change what is kept of another.
+        shuffled = np.random.default_rng([spec.seed, *domain.encode()]).permutation(np.flatnonzero(domains == domain))
+        keep[shuffled[limit // length :]] = False
+    kept = select_rows(sequences, keep)
     tokens = {key: length * n for key, n in Counter(columns_of(kept, list(Key._fields))).items()}
     counts = [{**row, "dropped": row["tokens"] - tokens.get(_key(row), 0)} for row in train.counts]
     return Packed(kept, counts)
@@ -147,7 +159,7 @@ def _key(row: dict[str, Any]) -> tuple:
 
 
 def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared | None:
-    """What stands in the folder, or None where that is nothing, made from something else, or damaged."""
+    """The data in the folder, or None if there is none, or it has another fingerprint or is damaged."""
     try:
         if (folder / "fingerprint.txt").read_text(encoding="utf-8").strip() != fingerprint:
             return None
@@ -155,14 +167,14 @@ def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared | None:
         train, test = packed["train"], packed["test"]
         counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
         tokenizer = load_tokenizer(folder / "tokenizer")
-    except Exception:  # in whatever way it is damaged, it can be made anew
+    except Exception:  # any kind of damage: it is prepared again
         return None
     domains = column(test, "domain")
     groups = list(spec.labels.groups)
     return Prepared(
         tokenizer=tokenizer,
         train=train,
-        test={str(domain): picked(test, domains == domain) for domain in np.unique(domains)},
+        test={str(domain): select_rows(test, domains == domain) for domain in np.unique(domains)},
         roles=roles_of(test.unique("domain"), spec.labels),
         groups=groups,
         label_table=label_table(train, groups, spec.sequence_length),

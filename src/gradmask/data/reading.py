@@ -1,14 +1,14 @@
-"""Reading the documents of one source, one after the other: no more than a batch of rows is held in memory."""
+"""Reading the documents of one source as a stream: at most a batch of rows is held in memory."""
 
 from __future__ import annotations
 
 import glob
 import gzip
+import itertools
 import json
 import lzma
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,14 +20,15 @@ from gradmask.errors import GradmaskError, did_you_mean
 SPLITS = ("train", "test")
 
 STORIES_MEGABYTES = 1.0
-"""Of training text per language, where a recipe does not say; a fifth of the training text is held out beside it."""
+"""Training text per language by default; the held-out text is a fifth of the training text."""
 _HELD_OUT_FROM = 1 << 40
+"""Number of the first held-out story: no training set is large enough to reach it."""
 
 
 class Document(NamedTuple):
-    """One text with its domain; ``split`` is None where the source does not say; ``size`` in bytes of UTF-8.
+    """One text with its domain. ``split`` is None if the source has none; ``size`` is in bytes of UTF-8.
 
-    ``topic`` is empty where the source names no field of topics.
+    ``topic`` is empty if the source has no topic field.
     """
 
     text: str
@@ -38,7 +39,7 @@ class Document(NamedTuple):
 
 
 def read(source: SourceSpec, seed: int = 0) -> Iterator[Document]:
-    """The documents of a source in their order, limits not yet applied but to stories, which have no end.
+    """The documents of a source in order. Limits are not applied yet, except to stories, which have no end otherwise.
 
     Raises:
         GradmaskError: a file that is missing, empty or damaged, a field that is missing or of another type; the message
@@ -52,7 +53,7 @@ def read(source: SourceSpec, seed: int = 0) -> Iterator[Document]:
 
 
 def files_of(source: SourceSpec) -> list[Path]:
-    """The files that a source names, in the order of their names; a pattern that matches nothing stands for itself."""
+    """The files of a source, sorted by name; a pattern without a match is returned as it is, for the error message."""
     if source.path is None:
         return []
     path = Path(source.path).expanduser()
@@ -60,22 +61,22 @@ def files_of(source: SourceSpec) -> list[Path]:
 
 
 def _stories(source: SourceSpec, seed: int) -> Iterator[Document]:
-    """Training stories from number 0 on, held-out ones from far away: no number is in both."""
+    """Training stories from number 0, held-out ones from `_HELD_OUT_FROM`: no story is in both."""
     train = source.megabytes or (None if source.documents else STORIES_MEGABYTES)
     test = source.megabytes_test or (None if train is None else train / 5)
     for language in source.languages:
         for split, megabytes, start in (("train", train, 0), ("test", test, _HELD_OUT_FROM)):
-            told, size = 0, 0
-            for text in _without_end(language, seed, start):
+            count, size = 0, 0
+            for text in _endless_stories(language, seed, start):
                 yield Document(text, language, split, len(text.encode()))
-                told, size = told + 1, size + len(text.encode())
-                if told == source.documents or (megabytes is not None and size >= megabytes * 1e6):
+                count, size = count + 1, size + len(text.encode())
+                if count == source.documents or (megabytes is not None and size >= megabytes * 1e6):
                     break
 
 
-def _without_end(language: str, seed: int, start: int, at_once: int = 16) -> Iterator[str]:
-    for first in count(start, at_once):
-        yield from generate(at_once, language, seed, first)
+def _endless_stories(language: str, seed: int, start: int, batch: int = 16) -> Iterator[str]:
+    for first in itertools.count(start, batch):
+        yield from generate(batch, language, seed, first)
 
 
 def _files(source: SourceSpec) -> Iterator[Document]:
@@ -92,28 +93,28 @@ def _files(source: SourceSpec) -> Iterator[Document]:
             empty = False
             yield document
         if empty:
-            raise GradmaskError(f"{path} holds no text: take it out of data.sources, or give a file with documents")
+            raise GradmaskError(f"{path} has no text: remove it from data.sources, or give a file with documents")
 
 
 def _require_readable(path: Path, source: SourceSpec) -> None:
     if path.is_dir():
         raise GradmaskError(f"{path} is a folder: give a file, or a pattern such as {path}/*.{source.kind}")
     if not path.exists():
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise GradmaskError(
-            f"there is no file {path} (data.sources: kind {source.kind}).{did_you_mean(path.name, beside)} "
-            f"Relative paths start at {Path.cwd()}"
+            f"there is no file {path} (data.sources: kind {source.kind}).{did_you_mean(path.name, siblings)} "
+            f"Relative paths are resolved from {Path.cwd()}"
         )
     try:
         with path.open("rb") as file:
             if not file.read(1):
-                raise GradmaskError(f"{path} is empty: take it out of data.sources, or give a file with documents")
+                raise GradmaskError(f"{path} is empty: remove it from data.sources, or give a file with documents")
     except OSError as error:
         raise GradmaskError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines; ``.xz`` and ``.gz`` are unpacked as they are read, a byte order mark is dropped."""
+    """Numbered lines. ``.xz`` and ``.gz`` are decompressed on the fly; a byte order mark is dropped."""
     opener: Any = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
     number = 0
     try:
@@ -121,9 +122,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, 1):
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise GradmaskError(f"{path}, line {number}: not UTF-8 ({error.reason}): convert the file") from None
+        raise GradmaskError(f"{path}, line {number}: not valid UTF-8 ({error.reason}): convert the file") from None
     except (lzma.LZMAError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise GradmaskError(f"{path} is damaged or cut off after line {number}: {error}") from None
+        raise GradmaskError(f"{path} is damaged or truncated after line {number}: {error}") from None
     except OSError as error:
         raise GradmaskError(f"{path} cannot be read after line {number}: {error.strerror}") from None
 
@@ -139,7 +140,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
                 f"{path}, line {number}: not valid JSON ({error.msg} at column {error.colno})"
             ) from None
         except (ValueError, RecursionError) as error:
-            raise GradmaskError(f"{path}, line {number}: not usable JSON ({error})") from None
+            raise GradmaskError(f"{path}, line {number}: JSON that cannot be parsed ({error})") from None
         if not isinstance(values, dict):
             raise GradmaskError(f"{path}, line {number}: needs a JSON object, got {type(values).__name__}")
         yield Row(f"{path}, line {number}", values, None)
@@ -160,7 +161,7 @@ def _paragraphs(source: SourceSpec, path: Path) -> Iterator[Document]:
 
 
 def _documents(source: SourceSpec, rows: Iterable[Row]) -> Iterator[Document]:
-    """Rows with fields as documents; rows whose text is blank are left out."""
+    """Rows with fields as documents; rows with blank text are skipped."""
     for where, values, part in rows:
         text = _field(values, source.text_field, where)
         if not isinstance(text, str):
@@ -197,7 +198,7 @@ def _field(values: dict[str, Any], name: str, where: str) -> Any:
             f"{where}: no field {name!r}.{did_you_mean(name, values)} Fields: {', '.join(values) or 'none'}"
         )
     if values[name] is None:
-        raise GradmaskError(f"{where}: field {name!r} is null: give a value or take the document out")
+        raise GradmaskError(f"{where}: field {name!r} is null: give a value or remove the document")
     return values[name]
 
 

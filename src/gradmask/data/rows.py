@@ -1,4 +1,4 @@
-"""Rows of Parquet files and of Hugging Face datasets, only the fields that a source names."""
+"""Rows of Parquet files and Hugging Face datasets, restricted to the fields that a source names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gradmask.errors import GradmaskError, did_you_mean
 
 
 class Row(NamedTuple):
-    """Named values, where they stand (for messages), and the split that their whole part of a dataset belongs to."""
+    """Named values, their place for messages, and the split of the part of the dataset that they are in, if it has one."""
 
     where: str
     values: dict[str, Any]
@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
 
 def parquet_rows(path: Path, source: SourceSpec) -> Iterator[Row]:
-    """The rows of a Parquet file, a batch at a time.
+    """The rows of a Parquet file, read in batches.
 
     Raises:
         GradmaskError: it is damaged, or a field is missing.
@@ -44,7 +44,7 @@ def parquet_rows(path: Path, source: SourceSpec) -> Iterator[Row]:
 
 
 def hub_rows(source: SourceSpec) -> Iterator[Row]:
-    """The rows of a dataset by name or path; its parts ``test`` and ``validation`` are held-out text.
+    """The rows of a Hugging Face dataset, by name or path. Its parts ``test`` and ``validation`` are held out.
 
     Raises:
         GradmaskError: it cannot be opened, or a field is missing.
@@ -54,9 +54,9 @@ def hub_rows(source: SourceSpec) -> Iterator[Row]:
     parts = loaded if isinstance(loaded, DatasetDict) else {"train": loaded}
     for name, part in parts.items():
         where = f"{source.path}/{name}"
-        chosen: Any = part.select_columns(_fields(source, part.column_names, where))
+        needed: Any = part.select_columns(_fields(source, part.column_names, where))
         split = None if len(parts) == 1 else "test" if name in ("test", "validation") else "train"
-        for i, values in enumerate(_one_by_one(chosen)):
+        for i, values in enumerate(_one_by_one(needed)):
             yield Row(f"{where}, row {i}", values, split)
 
 
@@ -66,7 +66,7 @@ def _open(path: str, subset: str | None) -> Dataset | DatasetDict:
         if (folder / "dataset_info.json").exists() or (folder / "dataset_dict.json").exists():
             return load_from_disk(folder)
         return load_dataset(str(folder) if folder.exists() else path, subset)
-    except Exception as error:  # Datasets lets through the errors of every library below it
+    except Exception as error:  # datasets raises the errors of every library below it
         raise GradmaskError(f"the dataset {path!r} cannot be opened: {_first_line(error)}") from None
 
 
@@ -81,16 +81,16 @@ def _one_by_one(part: Dataset) -> Iterator[dict[str, Any]]:
             yield dict(zip(columns, values, strict=True))
 
 
-def _fields(source: SourceSpec, there: list[str], where: str) -> list[str]:
+def _fields(source: SourceSpec, available: list[str], where: str) -> list[str]:
     """The columns to read."""
     needed = [source.text_field] + ([] if source.domain else [source.domain_field])
     needed += [source.topic_field] if source.topic_field else []
-    if source.split_field is not None and (source.split_field != "split" or "split" in there):
+    if source.split_field is not None and (source.split_field != "split" or "split" in available):
         needed.append(source.split_field)
     for name in needed:
-        if name not in there:
+        if name not in available:
             raise GradmaskError(
-                f"{where}: no field {name!r}.{did_you_mean(name, there)} Fields: {', '.join(there) or 'none'}"
+                f"{where}: no field {name!r}.{did_you_mean(name, available)} Fields: {', '.join(available) or 'none'}"
             )
     return list(dict.fromkeys(needed))
 

@@ -1,4 +1,4 @@
-"""Writing rows as they come to the sharded Parquet that a `gradmask.data.streaming.Stream` reads."""
+"""Writing a stream of rows as the sharded Parquet that a `gradmask.data.streaming.Stream` reads."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from gradmask.errors import GradmaskError
 def write_shards(
     rows: Iterable[Mapping[str, Any]], folder: str | Path, rows_per_group: int = 1024, groups_per_file: int = 64
 ) -> list[Path]:
-    """Write rows to sharded Parquet as they come, such as those of ``datasets.load_dataset(..., streaming=True)``.
+    """Write an iterable of rows, such as ``datasets.load_dataset(..., streaming=True)``, to sharded Parquet.
 
     Args:
-        rows: all with the same columns; only a row group of them is held.
+        rows: all with the same columns; one row group of them is held in memory.
         folder: a new or empty folder.
-        rows_per_group: what a `Stream` reads, and holds for each lane, at a time.
+        rows_per_group: rows that a `Stream` reads at a time, and holds for each lane and source.
         groups_per_file: row groups in each file.
 
     Returns:
-        The files, ``part-00000.parquet`` and so on; each appears when it is whole.
+        The files, ``part-00000.parquet`` and so on; each appears when it is complete.
 
     Raises:
-        GradmaskError: the folder holds files, there are no rows, or a row has other columns than the first.
+        GradmaskError: the folder is not empty, there are no rows, or the columns of a row differ from those of the first.
     """
     target = Path(folder)
     if target.is_dir() and any(target.iterdir()):
-        raise GradmaskError(f"{target} is not empty: give a new folder for the shards")
+        raise GradmaskError(f"{target} is not empty: give a new or empty folder for the shards")
     target.mkdir(parents=True, exist_ok=True)
     writer = _ShardWriter(target, rows_per_group, groups_per_file)
     try:
@@ -40,7 +40,7 @@ def write_shards(
         writer.flush()
         writer.close()
     finally:
-        writer.drop()
+        writer.discard()
     if not writer.files:
         raise GradmaskError("there are no rows to write")
     return writer.files
@@ -74,7 +74,7 @@ class _ShardWriter:
             self.close()
 
     def close(self) -> None:
-        """Let the file that is being written appear."""
+        """Finish the current file and give it its final name."""
         if self._open is not None:
             self._open.close()
             target = self.folder / f"part-{len(self.files):05d}.parquet"
@@ -82,8 +82,8 @@ class _ShardWriter:
             self.files.append(target)
         self._open, self._written = None, 0
 
-    def drop(self) -> None:
-        """Leave nothing half-written behind."""
+    def discard(self) -> None:
+        """Remove the file that was not finished, if any."""
         if self._open is not None:
             self._open.close()
         self._temporary.unlink(missing_ok=True)
@@ -92,7 +92,10 @@ class _ShardWriter:
         names = set(self._schema.names if self._schema else self._waiting[0])
         for row in self._waiting:
             if set(row) != names:
-                raise GradmaskError(f"a row has the columns {sorted(row)}, the first one has {sorted(names)}")
+                raise GradmaskError(
+                    f"a row has the columns {sorted(row)}, but the first row has {sorted(names)}: "
+                    "all rows need the same columns"
+                )
         table = pa.Table.from_pylist([dict(row) for row in self._waiting], schema=self._schema)
         self._schema = table.schema
         return table

@@ -1,4 +1,4 @@
-"""All sources together: documents with ``text``, ``domain`` and ``split``, within the limits that a recipe sets."""
+"""The documents of all sources, split into training and held-out text, within the limits of the spec."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ _COLUMNS = ("text", "domain", "split", "topic")
 def load_documents(
     sources: Sequence[SourceSpec], test_share: float = 0.1, seed: int = 0, path: Path | None = None
 ) -> Dataset:
-    """All documents of all sources, in their order: ``text``, ``domain``, ``split`` (``train`` or ``test``) and ``topic``.
+    """All documents of all sources, in order: ``text``, ``domain``, ``split`` (``train`` or ``test``) and ``topic``.
 
     Args:
         sources: where to read.
-        test_share: share of the documents that is held out where a source does not say; by their own text and ``seed``,
-            so that copies of a text stay on one side.
-        seed: of the built-in stories, of the split and of what a limit takes.
-        path: an Arrow file to write; by default documents stay in memory.
+        test_share: fraction of the documents that is held out where a source has no splits. It is drawn by a hash of the text
+            and ``seed``, so that copies of a text are never on both sides.
+        seed: of the built-in stories, of the split, and of the documents that a limit keeps.
+        path: an Arrow file to write; by default the documents are kept in memory.
 
     Raises:
-        GradmaskError: a file that is missing, empty or damaged; a field that is missing; a split without a document. The
+        GradmaskError: a file that is missing, empty or damaged; a field that is missing; a split without documents. The
             message names the file and the line.
     """
-    chosen = (document for source in sources for document in _of_source(source, test_share, seed))
+    limited = (document for source in sources for document in _of_source(source, test_share, seed))
     schema = pa.schema([(name, pa.string()) for name in _COLUMNS])
-    documents = to_dataset(_batches(chosen, schema), schema, path)
+    documents = to_dataset(_batches(limited, schema), schema, path)
     for split in SPLITS:
         if split not in documents.unique("split"):
             raise GradmaskError(
-                f"the sources hold no document of the split {split!r}: give test_share, or a split field with both splits"
+                f"the sources have no documents for the split {split!r}: "
+                "set data.test_share, or give a split field with both splits"
             )
     return documents
 
@@ -60,10 +61,10 @@ def _with_split(documents: Iterable[Document], test_share: float, seed: int) -> 
 
 
 def _limited(source: SourceSpec, documents: Iterable[Document], seed: int) -> list[Document]:
-    """A random part of each domain and split that reaches the source's limit, in the order of the source.
+    """A random subset of each domain and split that just reaches the source's limit, in the order of the source.
 
-    Documents are ranked by a hash of their text: a larger limit takes the same documents and more, and an order by author
-    or date in the source does no harm. Only what is taken is held in memory.
+    Documents are ranked by a hash of their text, so a larger limit keeps the same documents and more, and a source
+    that is sorted by author or date does not bias the subset. Only the documents that are kept are held in memory.
     """
     limits = {"train": source.megabytes, "test": source.megabytes_test}
     ranked: dict[tuple[str, str], list[tuple[float, int, Document]]] = {}
@@ -71,6 +72,7 @@ def _limited(source: SourceSpec, documents: Iterable[Document], seed: int) -> li
     for index, document in enumerate(documents):
         key = (document.domain, str(document.split))
         heap, limit = ranked.setdefault(key, []), limits[key[1]]
+        # The largest hash is on top of the heap and leaves first; the index breaks ties between copies of a text.
         heappush(heap, (-uniform(seed, "limit", document.domain, document.text), index, document))
         size = sizes.get(key, 0) + document.size
         while len(heap) > (source.documents or len(heap)) or (limit and size - heap[0][2].size >= limit * 1e6):

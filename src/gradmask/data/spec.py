@@ -1,4 +1,4 @@
-"""The part of a recipe that describes data."""
+"""The ``data`` section of a recipe."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SourceSpec(_Part):
-    """Where documents come from. Each document has a text, a domain, and perhaps a split (``train`` or ``test``)."""
+class SourceSpec(_Section):
+    """Where documents come from. Each document has a text, a domain, and optionally a split (``train`` or ``test``)."""
 
     kind: Literal["stories", "jsonl", "parquet", "text", "datasets"] = Field(
         description="the built-in stories, files, or a Hugging Face dataset"
@@ -24,12 +24,14 @@ class SourceSpec(_Part):
     text_field: str = "text"
     domain_field: str = "domain"
     topic_field: str | None = Field(
-        None, description="a field with the topic within a domain: what labels.missed=topics misses as a whole"
+        None, description="a field with the topic within a domain, the unit of labels.missed=topics"
     )
-    domain: str | None = Field(None, min_length=1, description="the domain of every document here, instead of a field")
+    domain: str | None = Field(
+        None, min_length=1, description="the domain of every document of this source, instead of a field"
+    )
     split_field: str | None = Field(
         "split",
-        description="a field with `train` or `test`; `split` is used where it is there, any other name must be; null: "
+        description="a field with `train` or `test`; the default `split` is optional, a field of another name is required; null: "
         "test_share is held out",
     )
     languages: list[Literal["en", "es"]] = Field(["en", "es"], min_length=1, description="stories only: the domains")
@@ -40,7 +42,7 @@ class SourceSpec(_Part):
 
     @property
     def limited(self) -> bool:
-        """Whether less is taken than there is."""
+        """Whether the source has a limit."""
         return not (self.documents is self.megabytes is self.megabytes_test is None)
 
     @model_validator(mode="after")
@@ -48,31 +50,33 @@ class SourceSpec(_Part):
         if self.kind == "stories" and self.path is not None:
             raise ValueError("stories are built in and have no path")
         if self.kind == "stories" and len(set(self.languages)) < len(self.languages):
-            raise ValueError("a language is listed twice")
+            raise ValueError("a language is listed twice: list each once")
         if self.kind != "stories" and self.path is None:
             raise ValueError(f"a source of kind {self.kind!r} needs a path")
         if self.kind == "text" and self.domain is None:
-            raise ValueError("plain text has no fields: give its domain")
+            raise ValueError("plain text has no fields: set its domain")
         if self.kind in ("stories", "text") and self.topic_field is not None:
-            raise ValueError(f"topic_field is a field's name, and {self.kind} has no fields")
+            raise ValueError(f"a source of kind {self.kind!r} has no fields: remove topic_field")
         if self.kind != "datasets" and self.subset is not None:
-            raise ValueError(f"subset belongs to sources of kind 'datasets', not {self.kind!r}")
+            raise ValueError(f"subset is for sources of kind 'datasets', not {self.kind!r}: remove it")
         return self
 
 
-class LabelSpec(_Part):
-    """Which domains are forget and adjacent, and how well the labels know it (METHOD: an imperfect classifier)."""
+class LabelSpec(_Section):
+    """Which domains are forget and adjacent, and the error rates of the labels, as of an imperfect classifier."""
 
     forget: list[str] | dict[str, list[str]] = Field(description="domains, or removable group -> its domains")
-    adjacent: list[str] = Field([], description="domains that are related to the forget ones but wanted")
-    retain_labeled: Share = Field(
-        0.25, description="share of the other documents, adjacent ones too, that are labeled retain"
+    adjacent: list[str] = Field([], description="domains that are related to the forget ones but to be kept")
+    retain_labeled: Fraction = Field(
+        0.25, description="fraction of the other documents, adjacent ones included, that are labeled retain"
     )
-    undiscovered: Share = Field(0.0, description="share of forget documents that stay unlabeled")
+    undiscovered: Fraction = Field(0.0, description="fraction of forget documents that stay unlabeled")
     missed: Literal["documents", "topics"] = Field(
-        "documents", description="what stays unlabeled: random documents, or all documents of random topics"
+        "documents", description="which forget documents stay unlabeled: random ones, or all of random topics"
     )
-    false_positives: Share = Field(0.0, description="share of the other documents that are labeled forget by mistake")
+    false_positives: Fraction = Field(
+        0.0, description="fraction of the other documents that are labeled forget by mistake"
+    )
     seed: int = Field(0, ge=0)
 
     @property
@@ -90,15 +94,17 @@ class LabelSpec(_Part):
         listed = [d for domains in self.groups.values() for d in domains] + self.adjacent
         twice = sorted({d for d in listed if listed.count(d) > 1})
         if twice:
-            raise ValueError(f"domains {twice} are listed twice")
+            raise ValueError(f"domains {twice} are listed twice: each domain has one role and one group")
         if not any(self.groups.values()) or not all(self.groups.values()):
             raise ValueError("every removable group needs at least one domain")
         if self.retain_labeled + self.false_positives > 1:
-            raise ValueError("retain_labeled and false_positives together are more than 1")
+            raise ValueError(
+                f"retain_labeled + false_positives is {self.retain_labeled + self.false_positives:g}, needed: at most 1"
+            )
         return self
 
 
-class TokenizerSpec(_Part):
+class TokenizerSpec(_Section):
     """A tokenizer by name or path, or a byte-level BPE trained on the training text."""
 
     path: str | None = Field(None, description="a name or a folder; null: trained on the data")
@@ -109,18 +115,20 @@ class TokenizerSpec(_Part):
         return self.path is None
 
 
-class DataSpec(_Part):
-    """All of it."""
+class DataSpec(_Section):
+    """Sources, labels, tokenizer and packing: everything that determines the prepared data."""
 
     sources: list[SourceSpec] = Field(min_length=1)
     labels: LabelSpec
     tokenizer: TokenizerSpec = TokenizerSpec()
     sequence_length: int = Field(256, ge=8, description="tokens per training sequence")
-    test_share: Share = Field(0.1, description="share held out where a source has no split field")
+    test_share: Fraction = Field(0.1, description="fraction held out where a source has no split field")
     max_tokens: Count | dict[str, Count] | None = Field(
         None, description="training tokens per domain, at most: one number for all, or domain -> number"
     )
-    mix: Literal["mixed", "homogeneous"] = Field("mixed", description="labels within a batch, or one label per batch")
+    mix: Literal["mixed", "homogeneous"] = Field(
+        "mixed", description="labels mixed within a batch, or one label per batch"
+    )
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -128,7 +136,7 @@ class DataSpec(_Part):
         without = [s.path or s.kind for s in self.sources if s.topic_field is None]
         if self.labels.missed == "topics" and without:
             raise ValueError(
-                f"labels.missed=topics needs the topic_field of every source; {', '.join(without)} has none"
+                f"labels.missed=topics needs a topic_field in every source; missing in {', '.join(without)}"
             )
         return self
 
@@ -138,5 +146,7 @@ class DataSpec(_Part):
             self.max_tokens.values() if isinstance(self.max_tokens, dict) else [self.max_tokens or self.sequence_length]
         )
         if min(limits, default=self.sequence_length) < self.sequence_length:
-            raise ValueError(f"max_tokens is less than one sequence of {self.sequence_length} tokens")
+            raise ValueError(
+                f"max_tokens is {min(limits)}, needed: at least one sequence of {self.sequence_length} tokens"
+            )
         return self

@@ -1,13 +1,13 @@
-"""Training examples from sharded Parquet far larger than memory: a dataset that is never held, and is read in order.
+"""Training examples from sharded Parquet far larger than memory, read in order.
 
-Position ``k`` of a `Stream` is example ``k % batch_size`` of step ``k // batch_size``. Which row of which source stands there
-depends on the files, the shares, the batch size and the seed alone: not on the number of ranks or workers, nor on where a run was
-interrupted. To go on after step ``s``, begin at position ``s * batch_size``; nothing has to be read again.
+Position ``k`` of a `Stream` is example ``k % batch_size`` of step ``k // batch_size``. The row at a position depends only on the
+files, the shares, the batch size and the seed, not on the number of ranks or workers, nor on where a run was interrupted. To
+resume after step ``s``, start at position ``s * batch_size``; nothing is read again.
 
-A batch is cut into *lanes*, equal runs of its positions. In each source a lane goes through row groups of its own, shuffled anew in
-every pass, and through the rows of each in a shuffled order. A rank that holds a part of every batch therefore reads only its
-lanes' row groups, and a process holds one decoded row group for each of its lanes and sources: that, and not the size of
-the data, is the memory that a stream needs.
+The positions of a batch are divided into *lanes*, equal and contiguous. In each source, a lane reads row groups of its own,
+shuffled in every pass, and the rows of each in shuffled order. A rank that takes a fixed part of every batch therefore reads
+only its lanes' row groups, and a process holds one decoded row group for each of its lanes and sources. That, not the size of the data,
+determines the memory that a stream needs.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from torch.utils.data import Dataset
 from gradmask.errors import GradmaskError
 
 LANES = 64
-"""At most; a power of two, so that it divides usual batch sizes and numbers of ranks."""
+"""Largest number of lanes; a power of two, so that it divides the usual batch sizes and numbers of ranks."""
 BLOCK = 256
-"""Examples of a lane over which each source gets exactly its share, but for what rounding leaves to the next block."""
+"""Examples of a lane within which each source gets its share exactly, up to rounding that the next block makes up for."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """One source: Parquet files, how often it is drawn from, and the data label of its examples.
+    """One source of a `Stream`: Parquet files, how often they are drawn from, and the data label of their examples.
 
     Args:
-        files: a pattern or a list of paths; whatever fsspec opens (``hf://datasets/…``, ``s3://…``) as well as local ones.
-        share: of all examples, relative to the shares of the other sources.
-        data_label: the id to add as ``data_labels``; by default the files have that column.
+        files: a pattern or a list of paths, local or any that fsspec opens (``hf://datasets/…``, ``s3://…``).
+        share: fraction of the examples, relative to the shares of the other sources; they need not add up to 1.
+        data_label: the id to add as ``data_labels``; by default the files must have that column.
     """
 
     files: str | Sequence[str]
@@ -48,19 +48,19 @@ class Shards:
 
 
 class Stream(Dataset):
-    """The examples of a run, by position.
+    """The training examples of a run, by position.
 
     Args:
         sources: by name; the order of the names does not matter.
-        batch_size: examples in each step, of all ranks together.
-        steps: how many.
+        batch_size: global batch size, the examples of all ranks in one step.
+        steps: number of steps.
         seed: of the order.
-        columns: those to read; by default all.
-        each: makes an example of a row, such as a tokenizer for text; it must depend on the row alone.
+        columns: to read; by default all.
+        each: turns a row into an example, such as a tokenizer; it must depend only on the row.
 
     Raises:
-        GradmaskError: no files, files without rows or columns, a share that is not positive; later, a file that is damaged or
-            gone, by its name.
+        GradmaskError: no files, files without rows or without a needed column, a share that is not positive. While reading: a
+            file that is damaged or was removed, by its name.
     """
 
     def __init__(
@@ -73,18 +73,23 @@ class Stream(Dataset):
         each: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         if not sources or batch_size < 1 or steps < 1:
-            raise GradmaskError("a stream needs at least one source, one example in a batch, and one step")
+            raise GradmaskError(
+                f"a stream needs at least 1 source, batch_size 1 and 1 step, "
+                f"got {len(sources)}, {batch_size} and {steps}"
+            )
         self.names = sorted(sources)
         self.sources = [_Source(name, sources[name], seed, columns) for name in self.names]
         self.batch_size, self.steps, self.seed, self.each = batch_size, steps, seed, each
+        # Every lane needs a row group of its own in each source, and an equal part of the batch.
         fewest = min(len(source.groups) for source in self.sources)
         self.lanes = max(n for n in range(1, LANES + 1) if math.gcd(batch_size, LANES) % n == 0 and n <= fewest)
         shares = np.array([sources[name].share for name in self.names], dtype=float)
         if not (np.isfinite(shares) & (shares > 0)).all():
             raise GradmaskError(
-                f"shares must be positive numbers, got {dict(zip(self.names, shares.tolist(), strict=True))}"
+                f"shares must be positive and finite, got {dict(zip(self.names, shares.tolist(), strict=True))}"
             )
         self.shares = shares / shares.sum()
+        # (source, lane) -> ((pass, row group), its rows): the one row group that each lane is reading.
         self._held: dict[tuple[int, int], tuple[tuple[int, int], pa.Table]] = {}
 
     def __len__(self) -> int:
@@ -94,11 +99,11 @@ class Stream(Dataset):
         if not 0 <= index < len(self):
             raise IndexError(index)
         lane, source, place = self.locate(index)
-        found, row = self.sources[source].find(lane, self.lanes, place)
+        key, row = self.sources[source].find(lane, self.lanes, place)
         held = self._held.get((source, lane))
-        if held is None or held[0] != found:
-            self._held.pop((source, lane), None)
-            self._held[source, lane] = held = (found, self.sources[source].read(found[1]))
+        if held is None or held[0] != key:
+            self._held.pop((source, lane), None)  # freed before the next one is read: never two row groups of a lane
+            self._held[source, lane] = held = (key, self.sources[source].read(key[1]))
         example = _row(held[1], row)
         label = self.sources[source].label
         if label is not None:
@@ -106,35 +111,38 @@ class Stream(Dataset):
         return example if self.each is None else self.each(example)
 
     def locate(self, position: int) -> tuple[int, int, int]:
-        """The lane of a position, its source, and how many examples the lane has had from that source before."""
+        """The lane of a position, its source, and how many examples the lane took from that source before it."""
         step, index = divmod(position, self.batch_size)
-        each = self.batch_size // self.lanes
-        lane = index // each
-        block, offset = divmod(step * each + index % each, BLOCK)
+        width = self.batch_size // self.lanes
+        lane = index // width
+        block, offset = divmod(step * width + index % width, BLOCK)
         order, before = self._block(lane, block)
         source = int(order[offset])
         return lane, source, int(before[source]) + int((order[:offset] == source).sum())
 
     def _block(self, lane: int, block: int) -> tuple[np.ndarray, np.ndarray]:
-        """The sources of a lane's block, in order, and how often each was drawn before it."""
+        """The source of each example of a lane's block, and how often each source was drawn before the block."""
         return _drawn(self.seed, lane, block, tuple(self.shares.tolist()))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_held": {}}
+        return {
+            **self.__dict__,
+            "_held": {},
+        }  # workers read their own row groups; all else is a function of the position
 
 
 @lru_cache(maxsize=2 * LANES)
 def _drawn(seed: int, lane: int, block: int, shares: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    phase = np.random.default_rng([seed, lane]).random()  # lanes round at different times
+    phase = np.random.default_rng([seed, lane]).random()  # else all lanes would round in the same block
     ends = np.cumsum(shares)
-    ends[-1] = 1.0
+    ends[-1] = 1.0  # not 1 - 1e-16: every block must be filled
     before, after = (np.diff(np.floor(ends * BLOCK * b + phase).astype(int), prepend=0) for b in (block, block + 1))
     order = np.repeat(np.arange(len(shares)), after - before)
     return np.random.default_rng([seed, lane, block]).permutation(order), before
 
 
 class _Source:
-    """The row groups of one source, and their order in every pass."""
+    """The row groups of one source, and their order in each pass."""
 
     def __init__(self, name: str, shards: Shards, seed: int, columns: Sequence[str] | None) -> None:
         self.name, self.label, self.columns = name, shards.data_label, None if columns is None else list(columns)
@@ -144,37 +152,38 @@ class _Source:
         self.groups: list[tuple[str, int]] = []
         self.rows: list[int] = []
         for path in _paths(name, shards.files):
-            metadata, found = _footer(path)
-            self._check_columns(path, found)
+            metadata, columns_there = _footer(path)
+            self._check_columns(path, columns_there)
             for i in range(metadata.num_row_groups):
                 if metadata.row_group(i).num_rows:
                     self.groups.append((path, i))
                     self.rows.append(metadata.row_group(i).num_rows)
         if not self.groups:
-            raise GradmaskError(f"source {name!r}: its files hold no rows")
+            raise GradmaskError(f"source {name!r}: its files have no rows")
 
     def find(self, lane: int, lanes: int, place: int) -> tuple[tuple[int, int], int]:
-        """The pass and the row group, and the row in it, of a lane's example number ``place``."""
+        """The (pass, row group) of a lane's example number ``place``, and its row there."""
         totals = self._totals.setdefault((lane, lanes), [])
-        turn = 0
-        while place >= (total := self._total(totals, turn, lane, lanes)):
-            place, turn = place - total, turn + 1
-        held = self._order.get(lane)
-        if held is None or held[:2] != (turn, lanes):
-            self._order[lane] = held = (turn, lanes, *self._lane_order(turn, lane, lanes))
-        _, _, order, ends = held
-        at = int(np.searchsorted(ends, place, side="right"))
-        group, row = int(order[at]), place - (int(ends[at - 1]) if at else 0)
-        return (turn, group), int(_row_order(self.key, turn, group, self.rows[group])[row])
+        epoch = 0
+        while place >= (total := self._total(totals, epoch, lane, lanes)):
+            place, epoch = place - total, epoch + 1
+        cached = self._order.get(lane)
+        if cached is None or cached[:2] != (epoch, lanes):
+            self._order[lane] = cached = (epoch, lanes, *self._lane_order(epoch, lane, lanes))
+        _, _, order, ends = cached
+        i = int(np.searchsorted(ends, place, side="right"))
+        group, row = int(order[i]), place - (int(ends[i - 1]) if i else 0)
+        return (epoch, group), int(_row_order(self.key, epoch, group, self.rows[group])[row])
 
-    def _total(self, totals: list[int], turn: int, lane: int, lanes: int) -> int:
-        if turn == len(totals):
-            totals.append(int(self._lane_order(turn, lane, lanes)[1][-1]))
-        return totals[turn]
+    def _total(self, totals: list[int], epoch: int, lane: int, lanes: int) -> int:
+        """Rows of a lane in one pass: they differ between passes, because its row groups do."""
+        if epoch == len(totals):
+            totals.append(int(self._lane_order(epoch, lane, lanes)[1][-1]))
+        return totals[epoch]
 
-    def _lane_order(self, turn: int, lane: int, lanes: int) -> tuple[np.ndarray, np.ndarray]:
-        """A lane's row groups in one pass over the data, and how many rows there are up to the end of each."""
-        order = np.random.default_rng([*self.key, turn]).permutation(len(self.rows))[lane::lanes]
+    def _lane_order(self, epoch: int, lane: int, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+        """A lane's row groups in one pass over the data, and the number of rows up to the end of each."""
+        order = np.random.default_rng([*self.key, epoch]).permutation(len(self.rows))[lane::lanes]
         return order, np.cumsum(np.asarray(self.rows)[order])
 
     def read(self, group: int) -> pa.Table:
@@ -183,39 +192,37 @@ class _Source:
             with fsspec.open(path, "rb") as file:
                 return pq.ParquetFile(file).read_row_group(index, columns=self.columns).combine_chunks()
         except FileNotFoundError:
-            raise GradmaskError(
-                f"{path} is gone: put it back as it was, and start again where the run stopped"
-            ) from None
+            raise GradmaskError(f"{path} was removed: restore it unchanged, then resume the run") from None
         except (OSError, pa.ArrowException) as error:
             raise GradmaskError(f"{path}, row group {index}, cannot be read: {error}") from None
 
-    def _check_columns(self, path: str, found: Sequence[str]) -> None:
+    def _check_columns(self, path: str, available: Sequence[str]) -> None:
         needed = [*(self.columns or ()), *(["data_labels"] if self.label is None else [])]
-        missing = [column for column in needed if column not in found]
+        missing = [column for column in needed if column not in available]
         if missing:
             hint = (
                 ""
                 if missing != ["data_labels"]
-                else ", or say which label all examples have: Shards(..., data_label=1)"
+                else ". If all examples have one label, set it: Shards(..., data_label=1)"
             )
-            raise GradmaskError(f"{path} has no column {missing[0]!r}; it has {', '.join(found)}{hint}")
+            raise GradmaskError(f"{path} has no column {missing[0]!r}; it has {', '.join(available)}{hint}")
 
 
 @lru_cache(maxsize=8 * LANES)
-def _row_order(key: tuple[int, ...], turn: int, group: int, rows: int) -> np.ndarray:
-    return np.random.default_rng([*key, turn, group, 1]).permutation(rows)
+def _row_order(key: tuple[int, ...], epoch: int, group: int, rows: int) -> np.ndarray:
+    return np.random.default_rng([*key, epoch, group, 1]).permutation(rows)
 
 
 def _paths(name: str, files: str | Sequence[str]) -> list[str]:
     patterns = [files] if isinstance(files, str) else list(files)
-    found = []
+    paths = []
     for pattern in patterns:
         filesystem, path = fsspec.url_to_fs(pattern)
         matches = sorted(filesystem.glob(path)) if any(c in path for c in "*?[") else [path]
-        found += [filesystem.unstrip_protocol(match) for match in matches]
-    if not found:
-        raise GradmaskError(f"source {name!r}: nothing matches {', '.join(patterns)}")
-    return found
+        paths += [filesystem.unstrip_protocol(match) for match in matches]
+    if not paths:
+        raise GradmaskError(f"source {name!r}: no file matches {', '.join(patterns)}")
+    return paths
 
 
 def _footer(path: str) -> tuple[pq.FileMetaData, list[str]]:
@@ -226,14 +233,14 @@ def _footer(path: str) -> tuple[pq.FileMetaData, list[str]]:
     except FileNotFoundError:
         raise GradmaskError(f"there is no file {path}") from None
     except (OSError, pa.ArrowException) as error:
-        raise GradmaskError(f"{path} is no Parquet file, or damaged: {error}") from None
+        raise GradmaskError(f"{path} is damaged or not a Parquet file: {error}") from None
 
 
 def _row(table: pa.Table, row: int) -> dict[str, Any]:
-    """Lists of numbers as arrays, everything else as Python has it."""
-    found = {}
+    """A row as column -> value: lists of numbers as arrays, everything else as plain Python."""
+    values = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         value = column[row]
         numbers = isinstance(value, pa.ListScalar) and pa.types.is_primitive(value.type.value_type)
-        found[name] = value.values.to_numpy(zero_copy_only=False) if numbers and value.is_valid else value.as_py()
-    return found
+        values[name] = value.values.to_numpy(zero_copy_only=False) if numbers and value.is_valid else value.as_py()
+    return values

@@ -14,16 +14,16 @@ from gradmask.errors import GradmaskError
 
 END, PADDING = "<|end|>", "<|pad|>"
 LONGEST = 256
-"""Characters that are looked at as one word: training takes the square of it, and a line of encoded bytes has 100,000s."""
+"""Characters of a word; longer ones are split. Training is quadratic in a word's length, and a line of base64 has 100,000s."""
 
 
 def build_tokenizer(spec: TokenizerSpec, texts: Iterable[str], folder: Path | None = None) -> Any:
     """The tokenizer of a spec, with an end and a padding token.
 
     Args:
-        spec: names a tokenizer, or says how many tokens a trained one has.
-        texts: read only where it is trained.
-        folder: where to save it, if anywhere.
+        spec: names a tokenizer, or sets the vocabulary size of one to train.
+        texts: to train on; not read for a named tokenizer.
+        folder: where to save it; by default it is not saved.
 
     Raises:
         GradmaskError: the named tokenizer cannot be opened or has no end token.
@@ -35,7 +35,7 @@ def build_tokenizer(spec: TokenizerSpec, texts: Iterable[str], folder: Path | No
 
 
 def open_tokenizer(path: str) -> Any:
-    """A tokenizer by name or folder. Code that comes with it is never run.
+    """A tokenizer by name or folder. Code that comes with it is never run (``trust_remote_code=False``).
 
     Raises:
         GradmaskError: see `build_tokenizer`.
@@ -43,11 +43,13 @@ def open_tokenizer(path: str) -> Any:
     folder = Path(path).expanduser()
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder if folder.exists() else path, trust_remote_code=False)
-    except Exception as error:  # whatever a damaged file makes of the libraries below
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise GradmaskError(f"the tokenizer {path!r} cannot be opened: {said}") from None
+    except Exception as error:  # a damaged file raises anything that the libraries below can raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GradmaskError(f"the tokenizer {path!r} cannot be opened: {reason}") from None
     if tokenizer.eos_token_id is None:
-        raise GradmaskError(f"the tokenizer {path!r} has no end-of-text token, by which documents are separated")
+        raise GradmaskError(
+            f"the tokenizer {path!r} has no end-of-text token, which separates documents: choose one that has"
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -56,11 +58,8 @@ def open_tokenizer(path: str) -> Any:
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE of at most ``vocab_size`` tokens; the same texts give the same tokenizer."""
     core: Any = Tokenizer(models.BPE())
-    parts = [
-        pre_tokenizers.Split(Regex(rf"\S{{{LONGEST}}}"), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False),
-    ]
-    core.pre_tokenizer = pre_tokenizers.Sequence(parts)
+    split_long_words = pre_tokenizers.Split(Regex(rf"\S{{{LONGEST}}}"), "isolated")
+    core.pre_tokenizer = pre_tokenizers.Sequence([split_long_words, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     core.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -73,5 +72,5 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """A tokenizer that was saved before."""
+    """A tokenizer that `build_tokenizer` saved."""
     return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)

@@ -1,8 +1,9 @@
-"""Which tokens of a labeled example are of its group: those of the words that are frequent there, and not elsewhere.
+"""Labels per token: within a labeled document, only the words that are distinctive of its group carry the group's label.
 
-A document on a topic is mostly made of words that any document has. Routed as a whole, it teaches none of them to what stays.
-Told apart by *distinctiveness*, how much more often a word stands in the group's labeled text than in text that is labeled retain,
-only the topic's own words are the group's alone; the rest of the document stays unlabeled, and teaches everything.
+Most words of a document on a topic occur in any document. Routed as a whole, such a document trains only the group, and the
+retained parameters learn none of its ordinary words. *Distinctiveness* is how much more often a word occurs in the group's
+labeled text than in text labeled retain. Only distinctive words keep the label; the rest of the document becomes unlabeled and
+updates every parameter.
 """
 
 from __future__ import annotations
@@ -16,80 +17,89 @@ import numpy as np
 from gradmask.data.labeling import RETAIN, UNLABELED
 
 MARKS = ("Ġ", "▁")
-"""How a tokenizer's pieces begin where a space does: byte-level BPE, SentencePiece."""
+"""First character of a token that begins with a space: byte-level BPE, SentencePiece."""
 
-Piece = tuple[str, bool]
-"""A token's text, in small letters and without its mark, and whether it can only begin a word."""
+TokenText = tuple[str, bool]
+"""A token's text, lower case and without its mark, and whether it can only begin a word."""
 
 
 def token_labels(sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, ratio: float) -> np.ndarray:
-    """Data labels per token, ``[n, length]``; those of labeled groups are told apart by `distinctiveness`.
+    """Data labels per token from data labels per sequence.
 
-    A position has the group's label where its own token or the one that it predicts is part of a word at least ``ratio``
-    times as frequent in the group's labeled sequences as in those labeled retain; the others of that sequence are unlabeled.
-    Sequences labeled ``retain`` or unlabeled keep their label everywhere.
+    In a sequence labeled with a group, a position keeps the label if its own token or the next one, which it predicts, is part
+    of a word that is at least ``ratio`` times as frequent in the group's sequences as in those labeled retain. The other
+    positions of that sequence become unlabeled. Retain and unlabeled sequences keep their label everywhere.
 
     Args:
         sequences: token ids ``[n, length]``.
         labels: data labels ``[n]``.
         tokenizer: for its vocabulary.
-        ratio: above 1.
+        ratio: of frequencies, above 1; see `distinctiveness`.
+
+    Returns:
+        Data labels ``[n, length]``.
     """
-    pieces = vocabulary(tokenizer)
-    found = np.repeat(labels[:, None], sequences.shape[1], axis=1)
-    usual = count_words(sequences[labels == RETAIN], pieces)
+    tokens = vocabulary(tokenizer)
+    per_token = np.repeat(labels[:, None], sequences.shape[1], axis=1)
+    retain = count_words(sequences[labels == RETAIN], tokens)
     for group in np.unique(labels[labels > RETAIN]):
-        own = np.flatnonzero(labels == group)
-        ratios = distinctiveness(count_words(sequences[own], pieces), usual)
-        for row in own:
-            found[row] = np.where(positions(sequences[row], pieces, ratios, ratio), group, UNLABELED)
-    return found
+        rows = np.flatnonzero(labels == group)
+        ratios = distinctiveness(count_words(sequences[rows], tokens), retain)
+        for row in rows:
+            per_token[row] = np.where(positions(sequences[row], tokens, ratios, ratio), group, UNLABELED)
+    return per_token
 
 
-def distinctiveness(own: Mapping[str, int], usual: Mapping[str, int]) -> dict[str, float]:
-    """Word -> (times seen + 1) / (times expected + 1), expected at the rate of ``usual``."""
-    scale = sum(own.values()) / max(1, sum(usual.values()))
-    return {word: (n + 1) / (usual.get(word, 0) * scale + 1) for word, n in own.items()}
+def distinctiveness(group: Mapping[str, int], retain: Mapping[str, int]) -> dict[str, float]:
+    """Word -> (occurrences + 1) / (expected occurrences + 1), expected at the word's rate in ``retain``.
+
+    Args:
+        group: word -> occurrences in the group's text.
+        retain: word -> occurrences in text labeled retain.
+    """
+    scale = sum(group.values()) / max(1, sum(retain.values()))
+    return {word: (n + 1) / (retain.get(word, 0) * scale + 1) for word, n in group.items()}
 
 
-def vocabulary(tokenizer: Any) -> list[Piece]:
-    """The piece of every token id."""
-    raw = [str(piece or "") for piece in tokenizer.convert_ids_to_tokens(range(len(tokenizer)))]
-    texts = [tokenizer.convert_tokens_to_string([piece]) for piece in raw]
+def vocabulary(tokenizer: Any) -> list[TokenText]:
+    """The text of every token id."""
+    raw = [str(token or "") for token in tokenizer.convert_ids_to_tokens(range(len(tokenizer)))]
+    texts = [tokenizer.convert_tokens_to_string([token]) for token in raw]
     return [
-        (text.strip().lower(), piece.startswith(MARKS) or text[:1].isspace())
-        for piece, text in zip(raw, texts, strict=True)
+        (text.strip().lower(), token.startswith(MARKS) or text[:1].isspace())
+        for token, text in zip(raw, texts, strict=True)
     ]
 
 
-def words(row: np.ndarray, pieces: list[Piece]) -> Iterator[tuple[int, int, str]]:
-    """(first position, one after its last, word) of a sequence's words; signs are words of one token."""
-    begin, word = 0, ""
-    for at, token in enumerate(row.tolist()):
-        text, first = pieces[token]
-        if at and not first and _letters(word) and _letters(text):
+def words(row: np.ndarray, tokens: list[TokenText]) -> Iterator[tuple[int, int, str]]:
+    """(start, end, word) of each word of a sequence, ``end`` exclusive; punctuation marks are words of one token."""
+    start, word = 0, ""
+    for position, token in enumerate(row.tolist()):
+        text, begins_word = tokens[token]
+        if position and not begins_word and _is_alphanumeric(word) and _is_alphanumeric(text):
             word += text
             continue
-        if at:
-            yield begin, at, word
-        begin, word = at, text
+        if position:
+            yield start, position, word
+        start, word = position, text
     if len(row):
-        yield begin, len(row), word
+        yield start, len(row), word
 
 
-def _letters(text: str) -> bool:
-    """Letters and digits; a byte of a letter that is cut across tokens counts as one."""
-    return bool(text) and all(sign.isalnum() or sign == "�" for sign in text)
+def _is_alphanumeric(text: str) -> bool:
+    """Letters and digits only. A letter whose bytes are split across tokens decodes to replacement characters."""
+    return bool(text) and all(character.isalnum() or character == "�" for character in text)
 
 
-def count_words(sequences: np.ndarray, pieces: list[Piece]) -> Counter[str]:
-    """How often each word stands in the sequences."""
-    return Counter(word for row in sequences for _, _, word in words(row, pieces))
+def count_words(sequences: np.ndarray, tokens: list[TokenText]) -> Counter[str]:
+    """How often each word occurs in the sequences."""
+    return Counter(word for row in sequences for _, _, word in words(row, tokens))
 
 
-def positions(row: np.ndarray, pieces: list[Piece], ratios: Mapping[str, float], ratio: float) -> np.ndarray:
-    """Where a token, or the next one, is part of a word of this ``ratio``: true or false, ``[length]``."""
-    there = np.zeros(len(row) + 1, dtype=bool)
-    for begin, end, word in words(row, pieces):
-        there[begin:end] = ratios.get(word, 0.0) >= ratio
-    return there[:-1] | there[1:]
+def positions(row: np.ndarray, tokens: list[TokenText], ratios: Mapping[str, float], ratio: float) -> np.ndarray:
+    """Positions whose token or next token is part of a word of at least this ``ratio``, as a mask ``[length]``."""
+    distinctive = np.zeros(len(row) + 1, dtype=bool)
+    for start, end, word in words(row, tokens):
+        distinctive[start:end] = ratios.get(word, 0.0) >= ratio
+    # The loss of a position is that of the token after it, so the position before a distinctive token learns it too.
+    return distinctive[:-1] | distinctive[1:]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from gradmask.data import DataSpec, Share
+from gradmask.data import DataSpec, Fraction
 from gradmask.lab.measures.findings import Method, Mix
 from gradmask.lab.measures.names import QUICK, Measure, Preset
 
@@ -226,9 +226,13 @@ class EvaluateSpec(_Part):
 class NoiseSpec(_Part):
     """Studies of the labels: the same comparison with worse and better ones. Each is left out where it is empty."""
 
-    undiscovered: list[Share] = Field([], description="shares of forget documents that stay unlabeled")
-    true_positives: list[Share] = Field([], description="with false_positives: every pair of the two, for a heat map")
-    false_positives: list[Share] = Field([], description="shares of other documents that are labeled forget by mistake")
+    undiscovered: list[Fraction] = Field([], description="shares of forget documents that stay unlabeled")
+    true_positives: list[Fraction] = Field(
+        [], description="with false_positives: every pair of the two, for a heat map"
+    )
+    false_positives: list[Fraction] = Field(
+        [], description="shares of other documents that are labeled forget by mistake"
+    )
     topics: bool = Field(False, description="the classifier misses whole topics (topic_field) instead of documents")
     arms: list[ArmName] = Field(["gradmask", "filter"], min_length=1, description="what is trained on such labels")
     seeds: list[Seed] = Field([0], min_length=1)

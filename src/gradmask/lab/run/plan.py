@@ -18,7 +18,7 @@ import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedModel, TrainerCallback
 
-from gradmask.data import Prepared, picked
+from gradmask.data import Prepared, select_rows
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.run import quick_losses
 from gradmask.lab.recipe.arms import ARMS, BASELINE, is_routed, partition_of
@@ -146,7 +146,7 @@ def _usual(recipe: Recipe, name: str, dataset: Dataset) -> Dataset:
     """Examples of the trial steps: from after those that labeled examples alone make, where the run is so long."""
     size = recipe.train.batch_size
     first = min(labeled_first(recipe, name) * size, max(0, len(dataset) - TRIAL_STEPS * size))
-    return picked(dataset, np.arange(first, len(dataset)))
+    return select_rows(dataset, np.arange(first, len(dataset)))
 
 
 def _from_the_start(partition: PartitionSpec) -> PartitionSpec:

@@ -19,7 +19,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from gradmask.data import RETAIN, Prepared, column, picked
+from gradmask.data import RETAIN, Prepared, column, select_rows
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.attacks.finetune import own_luck
 from gradmask.lab.measures.losses import domain_loss, sequences_of
@@ -65,8 +65,8 @@ def unlearned(
         GradmaskError: fewer than five sequences are labeled forget, or retain.
     """
     labels, seed = column(prepared.train, "data_labels"), recipe.train.seed
-    forget, forget_held = _split(picked(prepared.train, labels > RETAIN), "forget", seed)
-    retain, retain_held = _split(picked(prepared.train, labels == RETAIN), "retain", seed)
+    forget, forget_held = _split(select_rows(prepared.train, labels > RETAIN), "forget", seed)
+    retain, retain_held = _split(select_rows(prepared.train, labels == RETAIN), "retain", seed)
     batch = recipe.train.batch_size
 
     def loss(candidate: PreTrainedModel, held: Tensor) -> float:
@@ -98,4 +98,4 @@ def _split(sequences: Dataset, label: str, seed: int) -> tuple[Tensor, Tensor]:
     order = np.random.default_rng(seed).permutation(len(sequences))
     held = np.zeros(len(sequences), dtype=bool)
     held[order[: min(VALIDATION, len(sequences) // 5)]] = True
-    return sequences_of(picked(sequences, ~held)), sequences_of(picked(sequences, held))
+    return sequences_of(select_rows(sequences, ~held)), sequences_of(select_rows(sequences, held))

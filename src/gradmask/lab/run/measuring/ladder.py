@@ -18,7 +18,7 @@ import numpy as np
 from datasets import Dataset
 from filelock import FileLock
 
-from gradmask.data import DataSpec, column, fingerprint_of, picked, prepare
+from gradmask.data import DataSpec, column, fingerprint_of, prepare, select_rows
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.display import Display
 from gradmask.lab.run.folder import ArmFolder, RunFolder
@@ -37,7 +37,7 @@ def rung_data(train: Dataset, share: float, seed: int) -> Dataset:
     there = np.random.default_rng(seed).permutation(np.flatnonzero(forget))
     keep = ~forget
     keep[there[: round(share * len(there))]] = True
-    return picked(train, keep)
+    return select_rows(train, keep)
 
 
 def forget_tokens(train: Dataset, unlabeled: bool = False) -> int:
