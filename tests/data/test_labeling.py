@@ -86,7 +86,10 @@ def test_the_rates_of_the_labels_are_measured() -> None:
 def test_mistakes_are_named() -> None:
     with pytest.raises(gm.GradmaskError, match="names the domain 'bioo', which no document has. Did you mean 'bio'"):
         roles_of(["bio", "news"], LabelSpec(forget=["bioo"]))
-    with pytest.raises(gm.GradmaskError, match="data.labels leaves no domain to retain: the documents have only .*Remove one from forget or adjacent"):
+    with pytest.raises(
+        gm.GradmaskError,
+        match="data.labels leaves no domain to retain: the documents have only .*Remove one from forget or adjacent",
+    ):
         roles_of(["bio"], LabelSpec(forget=["bio"]))
     with pytest.raises(gm.GradmaskError, match="unknown arm 'filtr'. Did you mean 'filter'"):
         arm_dataset(label_documents(documents(8), SPEC), "filtr")
@@ -123,9 +126,11 @@ def test_whole_topics_are_missed(share: float) -> None:
 
 def test_which_topics_are_missed_is_drawn() -> None:
     data = topical({f"t{i}": 1 + i % 5 for i in range(40)})
-    found = {seed: missed_topics(data, LabelSpec(forget=["bio"], undiscovered=0.3, seed=seed)) for seed in range(3)}
-    assert len(set(found.values())) == 3
-    for missed in found.values():
+    missed_by_seed = {
+        seed: missed_topics(data, LabelSpec(forget=["bio"], undiscovered=0.3, seed=seed)) for seed in range(3)
+    }
+    assert len(set(missed_by_seed.values())) == 3
+    for missed in missed_by_seed.values():
         assert abs(sum(1 + int(topic[1:]) % 5 for _, topic in missed) / 120 - 0.3) < 0.03
 
 

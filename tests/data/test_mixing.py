@@ -24,7 +24,7 @@ def test_every_example_comes_once_an_epoch_and_batches_are_sorted_by_label(
     order = training_order(labels, steps, size, seed=1)
     counts = np.bincount(order, minlength=len(labels))
     epochs, rest = divmod(steps * size, len(labels))
-    # a batch that holds the border of two epochs mixes them, so only whole counts can be told
+    # a batch that holds the border of two epochs mixes them, so only whole counts can be checked
     assert counts.min() >= epochs
     assert counts.max() <= epochs + (rest > 0)
     for batch in order.reshape(steps, size):
@@ -41,10 +41,10 @@ def test_the_seed_and_the_epoch_change_the_shuffle() -> None:
 
 def test_runs_that_differ_in_labels_only_see_the_same_batches() -> None:
     labels = [0, 1, -1, 0, 1] * 6
-    told = training_order(labels, 12, 5, seed=4).reshape(12, 5)
-    untold = training_order([-1] * 30, 12, 5, seed=4).reshape(12, 5)
-    assert np.array_equal(np.sort(told), np.sort(untold))
-    assert not np.array_equal(told, untold)
+    labeled = training_order(labels, 12, 5, seed=4).reshape(12, 5)
+    unlabeled = training_order([-1] * 30, 12, 5, seed=4).reshape(12, 5)
+    assert np.array_equal(np.sort(labeled), np.sort(unlabeled))
+    assert not np.array_equal(labeled, unlabeled)
 
 
 def test_homogeneous_batches_have_one_label_each_at_its_share() -> None:

@@ -39,18 +39,18 @@ def stories(count: int) -> Dataset:
 
 def streams(data: Dataset) -> Stream:
     """Slow and plain: the tokens of each domain and label, one document after the other."""
-    found: Stream = {}
+    streams: Stream = {}
     for row in data:
         ids = TOKENIZER(row["text"])["input_ids"]
-        found.setdefault((row["domain"], row["data_labels"]), []).extend([*ids, TOKENIZER.eos_token_id])
-    return found
+        streams.setdefault((row["domain"], row["data_labels"]), []).extend([*ids, TOKENIZER.eos_token_id])
+    return streams
 
 
 def packed_streams(packed: Dataset) -> Stream:
-    found: Stream = {}
+    streams: Stream = {}
     for row in packed:
-        found.setdefault((row["domain"], row["data_labels"]), []).extend(row["input_ids"])
-    return found
+        streams.setdefault((row["domain"], row["data_labels"]), []).extend(row["input_ids"])
+    return streams
 
 
 @settings(max_examples=40)
@@ -66,14 +66,14 @@ def test_sequences_hold_one_label_and_no_token_is_lost_but_tails(rows: list[tupl
             pack(data, TOKENIZER, length)
         return
     packed, counts = pack(data, TOKENIZER, length)
-    found = packed_streams(packed)
-    assert found == {key: ids[: len(ids) // length * length] for key, ids in expected.items() if len(ids) >= length}
+    actual = packed_streams(packed)
+    assert actual == {key: ids[: len(ids) // length * length] for key, ids in expected.items() if len(ids) >= length}
     assert all(len(row["input_ids"]) == length for row in packed)
     assert sum(row["documents"] for row in counts) == len(data)
     for row in counts:
         key = (row["domain"], row["data_labels"])
         assert row["tokens"] == len(expected[key])
-        assert row["dropped"] == len(expected[key]) - len(found.get(key, []))
+        assert row["dropped"] == len(expected[key]) - len(actual.get(key, []))
 
 
 def test_many_batches_of_documents_join_without_a_seam(tmp_path: Path) -> None:

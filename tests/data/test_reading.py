@@ -35,16 +35,16 @@ def test_the_splits_of_a_dataset_are_kept(tmp_path: Path) -> None:
     plain = [{key: value for key, value in row.items() if key != "split"} for row in ROWS]
     parts = DatasetDict(train=Dataset.from_list(plain[:15]), validation=Dataset.from_list(plain[15:]))
     parts.save_to_disk(tmp_path / "d")
-    found = rows_of(kind="datasets", path=str(tmp_path / "d"))
-    assert [row["split"] for row in found] == ["train"] * 15 + ["test"] * 5
+    rows = rows_of(kind="datasets", path=str(tmp_path / "d"))
+    assert [row["split"] for row in rows] == ["train"] * 15 + ["test"] * 5
     assert {row["split"] for row in rows_of(kind="datasets", path=str(tmp_path / "d"), split_field=None)} == {None}
 
 
 def test_class_labels_are_domains_by_name(tmp_path: Path) -> None:
     features = Features({"text": Value("string"), "label": ClassLabel(names=["law", "chess"])})
     Dataset.from_dict({"text": ["x", "y"], "label": [1, 0]}, features=features).save_to_disk(tmp_path / "d")
-    found = rows_of(kind="datasets", path=str(tmp_path / "d"), domain_field="label")
-    assert [row["domain"] for row in found] == ["chess", "law"]
+    rows = rows_of(kind="datasets", path=str(tmp_path / "d"), domain_field="label")
+    assert [row["domain"] for row in rows] == ["chess", "law"]
 
 
 def test_numbers_may_name_domains_and_one_domain_may_be_given(tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_a_file_whose_name_looks_like_a_pattern_is_found(tmp_path: Path) -> None
 
 def test_plain_text_is_cut_at_blank_lines(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("\n \n\n".join(f"one {i}\ntwo {i}" for i in range(40)) + "\n")
-    found = rows_of(kind="text", path=str(tmp_path / "x.txt"), domain="prose")
-    assert [row["text"] for row in found] == [f"one {i}\ntwo {i}" for i in range(40)]
-    assert {(row["domain"], row["split"]) for row in found} == {("prose", None)}
+    rows = rows_of(kind="text", path=str(tmp_path / "x.txt"), domain="prose")
+    assert [row["text"] for row in rows] == [f"one {i}\ntwo {i}" for i in range(40)]
+    assert {(row["domain"], row["split"]) for row in rows} == {("prose", None)}
 
 
 def test_blank_texts_are_left_out(tmp_path: Path) -> None:
@@ -110,7 +110,11 @@ def test_a_named_split_field_must_be_there_but_the_usual_one_need_not(tmp_path: 
         ("x.jsonl", b'{"text": "a", "domain": "b", "split": "dev"}\n', "must be 'train' or 'test', got 'dev'"),
         ("x.jsonl", b'{"text": "a", "domain": "b", "split": []}\n', r"must be 'train' or 'test', got \[\]"),
         ("x.jsonl", '{"text": "ñ"}\n'.encode("latin-1"), "line 1: not valid UTF-8"),
-        ("x.jsonl.xz", lzma.compress(b'{"text": "a", "domain": "b"}\n' * 9999)[:-40], "damaged or truncated after line"),
+        (
+            "x.jsonl.xz",
+            lzma.compress(b'{"text": "a", "domain": "b"}\n' * 9999)[:-40],
+            "damaged or truncated after line",
+        ),
         ("x.jsonl.xz", b"plain", "damaged or truncated after line 0"),
         ("x.jsonl.gz", gzip.compress(b'{"text": "a", "domain": "b"}\n', mtime=0)[:-9], "damaged or truncated"),
         ("x.jsonl.gz", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, "damaged or truncated after line 0"),
@@ -119,9 +123,9 @@ def test_a_named_split_field_must_be_there_but_the_usual_one_need_not(tmp_path: 
 )
 def test_a_broken_file_is_named_with_its_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(gm.GradmaskError, match=message.replace("?.", r"\?.").replace("'. D", r"'\. D")) as told:
+    with pytest.raises(gm.GradmaskError, match=message.replace("?.", r"\?.").replace("'. D", r"'\. D")) as error:
         rows_of(kind="jsonl", path=str(tmp_path / name))
-    assert str(tmp_path / name) in str(told.value)
+    assert str(tmp_path / name) in str(error.value)
 
 
 def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
@@ -171,6 +175,6 @@ def test_stories_have_an_end_where_the_recipe_sets_one() -> None:
     ]
     assert len({row["text"] for row in few}) == 12
     for megabytes, test, sizes in ((0.02, 0.01, (20_000, 10_000)), (0.05, None, (50_000, 10_000))):
-        told = rows_of(kind="stories", languages=["es"], megabytes=megabytes, megabytes_test=test)
+        rows = rows_of(kind="stories", languages=["es"], megabytes=megabytes, megabytes_test=test)
         for split, size in zip(("train", "test"), sizes, strict=True):
-            assert size <= sum(len(row["text"].encode()) for row in told if row["split"] == split) < size + 5_000
+            assert size <= sum(len(row["text"].encode()) for row in rows if row["split"] == split) < size + 5_000

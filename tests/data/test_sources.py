@@ -59,7 +59,7 @@ def test_a_limit_takes_a_random_part_in_order_and_a_larger_one_takes_more(many: 
         [int(row["text"].split()[0]) for row in load(kind="jsonl", path=many, megabytes=size, test_share=0.1)]
         for size in (0.004, 0.012)
     ]
-    assert all(found == sorted(found) for found in numbers)
+    assert all(column == sorted(column) for column in numbers)
     assert set(numbers[0]) < set(numbers[1])
     assert max(numbers[0]) > 300, "not the first documents only"
     other = load(kind="jsonl", path=many, megabytes=0.004, test_share=0.1, seed=1)
@@ -72,7 +72,9 @@ def test_a_limit_beyond_all_there_is_takes_all(many: str) -> None:
 
 def test_both_splits_are_needed(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", [{**row, "split": "train"} for row in ROWS])
-    with pytest.raises(gm.GradmaskError, match="no documents for the split 'test': set data.test_share, or give a split field"):
+    with pytest.raises(
+        gm.GradmaskError, match="no documents for the split 'test': set data.test_share, or give a split field"
+    ):
         load(kind="jsonl", path=path)
     assert {row["split"] for row in load(kind="jsonl", path=path, split_field=None)} == {"train", "test"}
     with pytest.raises(gm.GradmaskError, match="no documents for the split 'train'"):

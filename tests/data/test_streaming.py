@@ -45,8 +45,8 @@ def stream(folder: Path, seed: int = 0, batch_size: int = 8, steps: int = 80, **
     return Stream(sources, batch_size, steps, seed, **options)
 
 
-def names(found: Any) -> list[str]:
-    return [example["name"] for example in found]
+def names(examples: Any) -> list[str]:
+    return [example["name"] for example in examples]
 
 
 def test_what_an_example_holds(folder: Path) -> None:
@@ -92,11 +92,11 @@ def test_the_seed_makes_the_order(folder: Path) -> None:
 
 
 def test_shares_are_kept_in_every_block(folder: Path) -> None:
-    found = names(stream(folder, batch_size=1, steps=4 * BLOCK))
+    drawn = names(stream(folder, batch_size=1, steps=4 * BLOCK))
     for start in range(0, 4 * BLOCK, BLOCK):
-        count = sum(name.startswith("forget") for name in found[start : start + BLOCK])
+        count = sum(name.startswith("forget") for name in drawn[start : start + BLOCK])
         assert abs(count - BLOCK / 4) <= 1
-    assert abs(sum(name.startswith("forget") for name in found) - BLOCK) <= 1
+    assert abs(sum(name.startswith("forget") for name in drawn) - BLOCK) <= 1
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
@@ -110,8 +110,8 @@ def test_ranks_and_workers_share_the_same_batches(folder: Path, ranks: int, work
         parts.append(
             [names(batch) for batch in DataLoader(data, batch_sampler=mine, num_workers=workers, collate_fn=list)]
         )
-    found = [[name for part in parts for name in part[step]] for step in range(12 - start)]
-    assert found == [names(data[i] for i in range(8 * step, 8 * step + 8)) for step in range(start, 12)]
+    batches = [[name for part in parts for name in part[step]] for step in range(12 - start)]
+    assert batches == [names(data[i] for i in range(8 * step, 8 * step + 8)) for step in range(start, 12)]
 
 
 def test_a_rank_reads_the_row_groups_of_its_lanes_only(folder: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_rank_reads_the_row_groups_of_its_lanes_only(folder: Path) -> None:
             for i in range(4 * rank, 4 * rank + 4):
                 data[8 * step + i]
         assert len(data._held) <= 4 * 2
-        read.append({(data.names[source], found[1]) for (source, _), (found, _) in data._held.items()})
+        read.append({(data.names[source], key[1]) for (source, _), (key, _) in data._held.items()})
     assert not read[0] & read[1]
 
 
@@ -142,8 +142,8 @@ def test_shards_come_from_a_datasets_stream_of_any_format(tmp_path: Path) -> Non
     files = write_shards(lines, tmp_path / "shards", rows_per_group=8, groups_per_file=2)
     assert [file.name for file in files] == [f"part-0000{i}.parquet" for i in range(4)]
     assert sum(pq.ParquetFile(file).metadata.num_rows for file in files) == 50
-    found = Stream({"text": Shards(str(tmp_path / "shards" / "*.parquet"), data_label=0)}, 1, 50)
-    assert sorted(example["text"] for example in found) == sorted(f"line {i}" for i in range(50))
+    data = Stream({"text": Shards(str(tmp_path / "shards" / "*.parquet"), data_label=0)}, 1, 50)
+    assert sorted(example["text"] for example in data) == sorted(f"line {i}" for i in range(50))
 
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
@@ -202,5 +202,7 @@ def test_a_file_that_vanishes_or_is_cut_off_during_a_run(tmp_path: Path) -> None
     with pytest.raises(GradmaskError, match=r"part-00000.parquet, row group \d+, cannot be read"):
         list(data)
     file.unlink()
-    with pytest.raises(GradmaskError, match="part-00000.parquet was removed: restore it unchanged, then resume the run"):
+    with pytest.raises(
+        GradmaskError, match="part-00000.parquet was removed: restore it unchanged, then resume the run"
+    ):
         list(data)

@@ -45,7 +45,9 @@ def test_a_tokenizer_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         build_tokenizer(TokenizerSpec(path=str(tmp_path / "broken")), [])
     endless = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0, "?": 1}, unk_token="?")))
     endless.save_pretrained(tmp_path / "endless")
-    with pytest.raises(gm.GradmaskError, match="has no end-of-text token, which separates documents: choose one that has"):
+    with pytest.raises(
+        gm.GradmaskError, match="has no end-of-text token, which separates documents: choose one that has"
+    ):
         build_tokenizer(TokenizerSpec(path=str(tmp_path / "endless")), [])
 
 
@@ -62,7 +64,7 @@ def test_a_word_without_end_does_not_hold_up_training() -> None:
     core.train_from_iterator(TEXTS, trainer)
     assert core.get_vocab() == train_tokenizer(TEXTS, 400).get_vocab()
     long = "x" * (3 * LONGEST) + " y"
-    found = train_tokenizer([*TEXTS, long], 400)
-    assert found.decode(found(long)["input_ids"]) == long
-    pieces = [piece for piece, _ in found.backend_tokenizer.pre_tokenizer.pre_tokenize_str(long)]
-    assert [len(piece) for piece in pieces] == [LONGEST] * 3 + [2]
+    tokenizer = train_tokenizer([*TEXTS, long], 400)
+    assert tokenizer.decode(tokenizer(long)["input_ids"]) == long
+    parts = [part for part, _ in tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str(long)]
+    assert [len(part) for part in parts] == [LONGEST] * 3 + [2]

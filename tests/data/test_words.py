@@ -33,15 +33,15 @@ class Tokens:
 TOKENIZER = Tokens("Ġthe", "Ġflu", "Ġva", "ccine", "Ġcar", "s", ".", "Ċ", "The", "�", "Ġ1", "9")
 
 
-def found(*tokens: str) -> list[str]:
+def words_of(*tokens: str) -> list[str]:
     return [word for _, _, word in words(TOKENIZER.encode(*tokens), vocabulary(TOKENIZER))]
 
 
 def test_words_are_put_together_from_their_pieces() -> None:
-    assert found("Ġva", "ccine", ".", "Ċ", "The", "Ġcar", "s") == ["vaccine", ".", "", "the", "car" + "s"]
-    assert found("s", "Ġ1", "9", ".", "s") == ["s", "19", ".", "s"], "a sign ends a word"
-    assert found("Ġcar", "�", "s") == ["car�s"], "half a letter is a letter"
-    assert found() == []
+    assert words_of("Ġva", "ccine", ".", "Ċ", "The", "Ġcar", "s") == ["vaccine", ".", "", "the", "car" + "s"]
+    assert words_of("s", "Ġ1", "9", ".", "s") == ["s", "19", ".", "s"], "a sign ends a word"
+    assert words_of("Ġcar", "�", "s") == ["car�s"], "half a letter is a letter"
+    assert words_of() == []
 
 
 @given(st.lists(st.integers(0, len(TOKENIZER) - 1), max_size=20))
@@ -64,17 +64,17 @@ def test_a_labeled_example_is_told_apart_by_its_words() -> None:
     cars = TOKENIZER.encode("Ġthe", "Ġcar", "s", ".", "Ġthe", "Ġcar", "s", "Ġthe")
     sequences = np.stack([flu, cars, flu, cars, flu])
     labels = np.asarray([1, 0, 1, 0, -1])
-    told = token_labels(sequences, labels, TOKENIZER, ratio=2.0)
+    per_token = token_labels(sequences, labels, TOKENIZER, ratio=2.0)
     # the position before a distinctive word predicts it, and the last position of one shows it
-    assert told[0].tolist() == [-1, 1, 1, 1, 1, -1, -1, -1]
-    assert told[2].tolist() == told[0].tolist()
-    assert (told[1] == 0).all()
-    assert (told[4] == -1).all(), "what is unlabeled stays so"
+    assert per_token[0].tolist() == [-1, 1, 1, 1, 1, -1, -1, -1]
+    assert per_token[2].tolist() == per_token[0].tolist()
+    assert (per_token[1] == 0).all()
+    assert (per_token[4] == -1).all(), "what is unlabeled stays so"
     assert (token_labels(sequences, labels, TOKENIZER, ratio=1e9)[0] == -1).all(), "nothing is so distinctive"
 
 
 def test_every_group_has_words_of_its_own() -> None:
     flu, cars = TOKENIZER.encode("Ġthe", "Ġflu", "Ġflu", "Ġflu"), TOKENIZER.encode("Ġthe", "Ġcar", "Ġcar", "Ġcar")
     plain = TOKENIZER.encode("Ġthe", "Ġthe", ".", ".")
-    told = token_labels(np.stack([flu, cars, plain]), np.asarray([1, 2, 0]), TOKENIZER, ratio=1.5)
-    assert told.tolist() == [[1, 1, 1, 1], [2, 2, 2, 2], [0, 0, 0, 0]]
+    per_token = token_labels(np.stack([flu, cars, plain]), np.asarray([1, 2, 0]), TOKENIZER, ratio=1.5)
+    assert per_token.tolist() == [[1, 1, 1, 1], [2, 2, 2, 2], [0, 0, 0, 0]]

@@ -26,7 +26,8 @@ def campaign(count: int, first: int = 0) -> int:
             if outcome.problem:
                 print(f"input {number} ({outcome.input.kind}: {outcome.input.what}): {outcome.problem}", flush=True)
                 print(
-                    "  " + " ".join(outcome.input.argv[:1]) + "\n  " + outcome.output[-600:].replace("\n", "\n  "), flush=True
+                    "  " + " ".join(outcome.input.argv[:1]) + "\n  " + outcome.output[-600:].replace("\n", "\n  "),
+                    flush=True,
                 )
             elif number % 25 == 24:
                 print(f"{number + 1 - first} of {count}", file=sys.stderr, flush=True)

@@ -6,8 +6,8 @@ resume after step ``s``, start at position ``s * batch_size``; nothing is read a
 
 The positions of a batch are divided into *lanes*, equal and contiguous. In each source, a lane reads row groups of its own,
 shuffled in every pass, and the rows of each in shuffled order. A rank that takes a fixed part of every batch therefore reads
-only its lanes' row groups, and a process holds one decoded row group for each of its lanes and sources. That, not the size of the data,
-determines the memory that a stream needs.
+only its lanes' row groups, and a process holds one decoded row group for each of its lanes and sources. That, not the size of
+the data, determines the memory that a stream needs.
 """
 
 from __future__ import annotations
