@@ -7,7 +7,7 @@ import pytest
 from gradmask.lab.measures.results import Role
 from gradmask.lab.report.figures import FIGURES, curves, distribution, domains, tradeoff
 from gradmask.lab.report.series import series
-from gradmask.lab.report.style import LOOKS, color_of, inline, name_of, to_svg
+from gradmask.lab.report.style import STYLES, color_of, inline, name_of, to_svg
 from lab.measures.fabricated import arm, arms, measured, results
 
 
@@ -27,9 +27,9 @@ def test_every_figure_names_every_model_and_is_the_same_twice(name: str) -> None
     assert first == second
     assert first.startswith("<svg")
     assert "<metadata" not in first
-    for look in LOOKS.values():
-        assert look.name in texts(first)
-        assert look.light in first
+    for style in STYLES.values():
+        assert style.name in texts(first)
+        assert style.light in first
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -89,7 +89,7 @@ def test_a_curve_of_one_point_is_no_curve() -> None:
 
 def test_series_come_in_one_order_whatever_that_of_the_arms() -> None:
     turned = results(arms=dict(reversed({**arms(), "rmu": arm("RMU", {"full": {"es": ("forget", 5.0)}})}.items())))
-    assert [name for name, _, _ in series(turned)] == [*LOOKS, "rmu"]
+    assert [name for name, _, _ in series(turned)] == [*STYLES, "rmu"]
     assert name_of("task_vector/full") == "task vector, full"
 
 

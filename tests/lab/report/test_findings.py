@@ -3,14 +3,14 @@ from __future__ import annotations
 from gradmask.lab.report.figures import compute, leakage, probes, relearning
 from gradmask.lab.report.findings import columns, gradient_rows, table
 from gradmask.lab.report.html import render
-from gradmask.lab.report.style import LOOKS
+from gradmask.lab.report.style import STYLES
 from lab.measures.fabricated import arms, measured, results
 
 
 def test_every_finding_has_its_row_and_every_model_its_column() -> None:
     rows = table(measured())
     cells = {row.title: row.cells for row in rows}
-    assert columns(rows) == list(LOOKS)
+    assert columns(rows) == list(STYLES)
     assert cells["compute ratio, forget"]["no_filter"] == ("0.25", "0.2 to 0.31")
     assert cells["compute ratio, forget, elicited"] == {"perfect_filter": ("0.25", "0.2 to 0.31")}
     assert cells["leakage"]["gradmask/removed"] == ("0.040", "0.030 to 0.050")

@@ -161,7 +161,7 @@ def test_remarks_are_shown() -> None:
 def test_tiles_and_scale_leave_out_what_is_not_known() -> None:
     whole = results()
     assert [value for value, _ in tiles(whole)] == ["92 %", "28 %", "+0.060", "+0.220"]
-    assert [(mark["look"].name, mark["percent"]) for mark in scale(whole)][-1] == ("gradmask, removed", "92 %")
+    assert [(mark["style"].name, mark["percent"]) for mark in scale(whole)][-1] == ("gradmask, removed", "92 %")
     part = results(headline=Headline(calibrated=True, retain_difference=-0.01))
     assert [value for value, _ in tiles(part)] == ["−0.010"]
     assert scale(part) == []

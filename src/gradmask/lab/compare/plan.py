@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gradmask.lab.compare.units import recipe_of, units_of
-from gradmask.lab.recipe.arms import BASELINE
-from gradmask.lab.recipe.spec import ArmName, Recipe
+from gradmask.lab.recipe.arms import NO_FILTER
+from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.plan import make_plan as plan_of_run
 
@@ -32,9 +32,9 @@ def make_plan(recipe: Recipe, only: Sequence[str] = ()) -> tuple[list[dict[str, 
     return rows, sum(row["seconds"] for row in rows)
 
 
-def _seconds(recipe: Recipe, arms: list[ArmName]) -> dict[str, float]:
+def _seconds(recipe: Recipe, arms: list[str]) -> dict[str, float]:
     """Seconds per arm; no filter is tried too, since unlearning starts from it."""
-    tried = list(dict.fromkeys([*arms, BASELINE]))
+    tried = list(dict.fromkeys([*arms, NO_FILTER]))
     with TemporaryDirectory(prefix="gradmask-plan-") as folder:
         trial = recipe.model_copy(update={"arms": tried, "output": str(Path(folder) / "run")})
         return plan_of_run(trial).seconds

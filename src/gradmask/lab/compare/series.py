@@ -14,7 +14,7 @@ from gradmask.lab.measures.headline import role_loss
 from gradmask.lab.measures.measures.leakage import equivalent_tokens
 from gradmask.lab.measures.measures.recovery import envelope, steps_to_most
 from gradmask.lab.measures.results import Results
-from gradmask.lab.recipe.arms import ARMS, BASELINE, TWIN
+from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.run.measuring.across_arms import series_name
 
 ROLES = ("forget", "adjacent", "retain")
@@ -72,7 +72,7 @@ class Series:
     def _loss(self, seed: int, role: str) -> float | None:
         return role_loss(self.runs[seed].arms[self.arm].models[self.view], role, self.calibrated)
 
-    def _baseline(self, seed: int, role: str, arm: str = BASELINE) -> float | None:
+    def _baseline(self, seed: int, role: str, arm: str = NO_FILTER) -> float | None:
         if seed not in self.main or arm not in self.main[seed].arms:
             return None
         return role_loss(self.main[seed].arms[arm].models["full"], role, self.calibrated)
@@ -83,7 +83,7 @@ class Series:
 
     def _gap(self, seed: int) -> float | None:
         moved = self._difference(seed, "forget")
-        low, high = self._baseline(seed, "forget"), self._baseline(seed, "forget", TWIN)
+        low, high = self._baseline(seed, "forget"), self._baseline(seed, "forget", PERFECT_FILTER)
         return None if moved is None or low is None or high is None or high <= low else moved / (high - low)
 
     def _compute(self, seed: int, role: str) -> float | None:
@@ -109,7 +109,7 @@ class Series:
         return self._relearned(seed, self.arm, self.view)
 
     def _twin(self, seed: int) -> Relearning | None:
-        return self._relearned(seed, TWIN, "full") if TWIN in self.runs[seed].arms else None
+        return self._relearned(seed, PERFECT_FILTER, "full") if PERFECT_FILTER in self.runs[seed].arms else None
 
     def _relearned(self, seed: int, arm: str, view: str) -> Relearning | None:
         findings = self.runs[seed].arms[arm].findings.get(view)

@@ -19,7 +19,7 @@ from gradmask.lab.measures.environment import machine, versions
 from gradmask.lab.measures.findings import Rung
 from gradmask.lab.measures.headline import role_loss
 from gradmask.lab.measures.results import ArmResult, Results
-from gradmask.lab.recipe.arms import ARMS, BASELINE, TWIN
+from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.measuring.across_arms import series_name
 
@@ -130,7 +130,7 @@ def _ladders(found: Collected) -> dict[int, list[Rung]]:
         for seed, run in by.items():
             tokens = {"filter": forget_tokens(run, missed=True)}
             if name == MAIN:
-                tokens |= {TWIN: 0, BASELINE: forget_tokens(run, missed=False)}
+                tokens |= {PERFECT_FILTER: 0, NO_FILTER: forget_tokens(run, missed=False)}
             if found.settings[name].kind == "topics" or found.settings[name].changes.get("false_positives"):
                 continue  # other text is missing there too, or the forget text is another
             for arm, n in tokens.items():
@@ -161,6 +161,6 @@ def _tuned(recipe: Recipe, found: Collected, name: str, arm: str) -> dict[int, d
 def removed_rivals(compared: Compared) -> Sequence[Rival]:
     """The models that are to be without the capability, the one that comes closest to a perfect filter first."""
     found = [
-        r for r in compared.rivals.values() if r.arm != BASELINE and (not ARMS[r.arm].routed or r.view == "removed")
+        r for r in compared.rivals.values() if r.arm != NO_FILTER and (not ARMS[r.arm].routed or r.view == "removed")
     ]
     return sorted(found, key=lambda r: abs(1 - r.gap_closed.mean) if r.gap_closed else math.inf)

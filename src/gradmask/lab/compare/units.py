@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.recipe.arms import BASELINE, TWIN
-from gradmask.lab.recipe.spec import ArmName, Recipe
+from gradmask.lab.recipe.arms import NO_FILTER, PERFECT_FILTER
+from gradmask.lab.recipe.spec import Recipe
 
 MAIN = "main"
 Kind = Literal["main", "undiscovered", "rates", "topics"]
-FREE_OF_LABELS = (BASELINE, TWIN)
+FREE_OF_LABELS = (NO_FILTER, PERFECT_FILTER)
 """Arms that never look at a label: under other labels they are the same models."""
 
 
@@ -33,7 +33,7 @@ class Unit:
 
     setting: Setting
     seed: int
-    arms: tuple[ArmName, ...]
+    arms: tuple[str, ...]
 
     @property
     def name(self) -> str:

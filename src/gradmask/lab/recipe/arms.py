@@ -9,7 +9,7 @@ from typing import Any
 from gradmask.lab.recipe.spec import GroupSpec, PartitionSpec, Recipe
 from gradmask.lab.unlearning.names import METHODS
 
-BASELINE, TWIN = "no_filter", "perfect_filter"
+NO_FILTER, PERFECT_FILTER = "no_filter", "perfect_filter"
 """The level that removal is measured from, and the model that never saw the domain."""
 
 
@@ -56,10 +56,10 @@ def _rival(title: str, policy: str, joint: Iterable[str] = ()) -> Arm:
 
 ARMS: dict[str, Arm] = {
     "gradmask": Arm("gradmask", "gradmask", routed=True, published=False),
-    BASELINE: Arm("no filter"),
+    NO_FILTER: Arm("no filter"),
     "filter": Arm("filter, same labels", "filter"),
     "filter_strict": Arm("strict filter", "filter_strict"),
-    TWIN: Arm("perfect filter", "perfect_filter"),
+    PERFECT_FILTER: Arm("perfect filter", "perfect_filter"),
     "inexact": Arm("gradmask, exact=False", "gradmask", routed=True, published=False, changes={"exact": False}),
     "sgtm": _rival("SGTM", "sgtm"),
     "sgtm_joint": _rival("SGTM, joint embeddings", "sgtm", ("embeddings", "head")),

@@ -8,7 +8,7 @@ from gradmask.lab.measures.measures.recovery import SHARE, steps_to_most
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.series import found_of
 
-REMOVED, TWIN, BASELINE = "gradmask/removed", "perfect_filter", "no_filter"
+REMOVED, PERFECT_FILTER, NO_FILTER = "gradmask/removed", "perfect_filter", "no_filter"
 SLOWER = 0.9
 """A share of the perfect filter's steps; what is relearned in fewer counts as recovered."""
 REGAINED = 0.1
@@ -63,7 +63,7 @@ def attacked(results: Results) -> bool:
 def recovered(results: Results) -> list[str]:
     """The attacks by which the removed model gave more than a perfect filter's does; empty where none did."""
     every = found_of(results)
-    found, twin = every.get(REMOVED, ModelFindings()), every.get(TWIN, ModelFindings())
+    found, twin = every.get(REMOVED, ModelFindings()), every.get(PERFECT_FILTER, ModelFindings())
     said = []
     gap = _gap(results)
     if found.relearning is not None and _sooner(found.relearning, twin.relearning, gap or 0.0):
@@ -97,9 +97,9 @@ def _sooner(found: Relearning, twin: Relearning | None, gap: float) -> bool:
 def _gap(results: Results) -> float | None:
     """From no filter's forget loss to the removed model's."""
     how = results.headline.calibrated
-    if BASELINE not in results.arms or "removed" not in results.arms.get("gradmask", results.arms[BASELINE]).models:
+    if NO_FILTER not in results.arms or "removed" not in results.arms.get("gradmask", results.arms[NO_FILTER]).models:
         return None
-    low = role_loss(results.arms[BASELINE].models["full"], "forget", how)
+    low = role_loss(results.arms[NO_FILTER].models["full"], "forget", how)
     high = role_loss(results.arms["gradmask"].models["removed"], "forget", how)
     return None if low is None or high is None else high - low
 
@@ -109,7 +109,7 @@ def relearning_words(results: Results) -> str | None:
     found = relearned(results)
     if REMOVED not in found:
         return None
-    here, twin = found[REMOVED], found.get(TWIN)
+    here, twin = found[REMOVED], found.get(PERFECT_FILTER)
     attack = here.strongest
     name = {"full": "full fine-tuning", "lora": "LoRA"}[attack.method]
     what = f"The strongest of {len(here.attacks)} attacks ({name}, {attack.data} data, rate {attack.learning_rate:g})"
@@ -133,9 +133,9 @@ def relearning_words(results: Results) -> str | None:
 def most_words(results: Results) -> str | None:
     """How long most of the way back took, beside the perfect filter."""
     found = relearned(results)
-    if REMOVED not in found or TWIN not in found:
+    if REMOVED not in found or PERFECT_FILTER not in found:
         return None
-    here, there = (steps_to_most(found[name], found[TWIN]) for name in (REMOVED, TWIN))
+    here, there = (steps_to_most(found[name], found[PERFECT_FILTER]) for name in (REMOVED, PERFECT_FILTER))
     if there is None:
         return None
     way = f"{100 * SHARE:.0f} % of the way back"

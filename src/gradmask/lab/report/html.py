@@ -24,7 +24,7 @@ from gradmask.lab.report.parts import (
     write_figures,
 )
 from gradmask.lab.report.series import roles_of, series, shown_loss
-from gradmask.lab.report.style import look_of, name_of, theme
+from gradmask.lab.report.style import name_of, style_of, theme
 from gradmask.lab.report.words import flags, nats, percent, relearning_ratio, verdict
 
 
@@ -56,7 +56,7 @@ def render(results: Results, drawn: Mapping[str, str]) -> str:
         said=verdict(results),
         tiles=tiles(results),
         scale=scale(results),
-        columns=[(look_of(name), arm.models[model]) for name, arm, model in series(results)],
+        columns=[(style_of(name), arm.models[model]) for name, arm, model in series(results)],
         roles=roles_of(results),
         figures=[figure_part(NAMED[name], results, name, svg) for name, svg in drawn.items()],
         samples=samples(results),
@@ -95,7 +95,7 @@ def scale(results: Results) -> list[dict[str, Any]]:
         ("gradmask/removed", h.gap_closed),
     ]
     return [
-        {"look": look_of(name), "percent": percent(share), "at": min(max(share, -0.06), 1.06) * 100}
+        {"style": style_of(name), "percent": percent(share), "at": min(max(share, -0.06), 1.06) * 100}
         for name, share in marks
         if share is not None
     ]
@@ -114,7 +114,7 @@ def samples(results: Results) -> list[dict[str, Any]]:
 
 def _texts(arm: str, said: Sample) -> list[tuple[Any, str]]:
     several = len(said.continuations) > 1
-    return [(look_of(f"{arm}/{view}" if several else arm), text) for view, text in said.continuations.items()]
+    return [(style_of(f"{arm}/{view}" if several else arm), text) for view, text in said.continuations.items()]
 
 
 def _named(kind: FigureKind[Results]) -> FigureKind[Results]:
@@ -136,7 +136,7 @@ def _found(results: Results) -> dict[str, Any]:
     return {
         "rows": rows,
         "columns": names,
-        "looks": [look_of(name) for name in names],
+        "styles": [style_of(name) for name in names],
         "gradients": gradient_rows(results),
         "data": Markup(data_uri("text/csv", as_csv(_by_name(_cells(rows))))) if rows else "",
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gradmask.lab.measures.findings import ModelFindings
 from gradmask.lab.measures.headline import role_at as role_at
 from gradmask.lab.measures.results import ArmResult, DomainResult, Results
-from gradmask.lab.report.style import LOOKS
+from gradmask.lab.report.style import STYLES
 
 ROLES = ("forget", "adjacent", "retain")
 
@@ -22,7 +22,7 @@ def series(results: Results) -> list[tuple[str, ArmResult, str]]:
 
 def ordered(name: str) -> tuple[int, str]:
     """What series are sorted by: those of every run first."""
-    return (list(LOOKS).index(name) if name in LOOKS else len(LOOKS), name)
+    return (list(STYLES).index(name) if name in STYLES else len(STYLES), name)
 
 
 def found_of(results: Results) -> dict[str, ModelFindings]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """How a series appears. ``variable`` is the page's name for the colour, ``light`` or ``dark`` by its theme."""
 
     name: str
@@ -24,12 +24,12 @@ class Look:
     marker: str = "o"
 
 
-LOOKS = {
-    "no_filter": Look("no filter", "--no-filter", "#6f7682", "#a3abb8", "s"),
-    "filter": Look("filter, same labels", "--filter", "#c26a00", "#f0a63c", "^"),
-    "gradmask/full": Look("gradmask, full model", "--full", "#4a9fd8", "#8cc8f2", "o"),
-    "gradmask/removed": Look("gradmask, removed", "--removed", "#0067a8", "#4fb0f0", "o"),
-    "perfect_filter": Look("perfect filter", "--perfect", "#00805f", "#2fc39a", "D"),
+STYLES = {
+    "no_filter": Style("no filter", "--no-filter", "#6f7682", "#a3abb8", "s"),
+    "filter": Style("filter, same labels", "--filter", "#c26a00", "#f0a63c", "^"),
+    "gradmask/full": Style("gradmask, full model", "--full", "#4a9fd8", "#8cc8f2", "o"),
+    "gradmask/removed": Style("gradmask, removed", "--removed", "#0067a8", "#4fb0f0", "o"),
+    "perfect_filter": Style("perfect filter", "--perfect", "#00805f", "#2fc39a", "D"),
 }
 """Series that every run may have, in the order in which they are shown."""
 
@@ -51,7 +51,7 @@ _VARIABLES = {
     SOFT: "--soft",
     LINE: "--line",
     PAPER: "--paper",
-    **{look.light: look.variable for look in LOOKS.values()},
+    **{style.light: style.variable for style in STYLES.values()},
     **{light: variable for variable, light, _ in OTHERS},
 }
 
@@ -87,30 +87,30 @@ _STYLE = {
 }
 
 
-def look_of(series: str) -> Look:
+def style_of(series: str) -> Style:
     """The look of an arm (``no_filter``) or of one of its models (``gradmask/removed``); the same one every time."""
-    if series in LOOKS:
-        return LOOKS[series]
+    if series in STYLES:
+        return STYLES[series]
     arm = series.split("/")[0]
     number = KNOWN.index(arm) if arm in KNOWN else sum(map(ord, series)) % (len(OTHERS) * len(MARKERS))
     variable, light, dark = OTHERS[number % len(OTHERS)]
-    return Look(series.replace("_", " ").replace("/", ", "), variable, light, dark, MARKERS[number // len(OTHERS)])
+    return Style(series.replace("_", " ").replace("/", ", "), variable, light, dark, MARKERS[number // len(OTHERS)])
 
 
 def color_of(series: str) -> str:
     """A series' colour in figures."""
-    return look_of(series).light
+    return style_of(series).light
 
 
 def name_of(series: str) -> str:
     """What a series is called."""
-    return look_of(series).name
+    return style_of(series).name
 
 
 def theme(dark: bool) -> dict[str, str]:
     """CSS variable -> colour of every series."""
-    looks = {look.variable: look.dark if dark else look.light for look in LOOKS.values()}
-    return looks | {variable: colors[dark] for variable, *colors in OTHERS}
+    styles = {style.variable: style.dark if dark else style.light for style in STYLES.values()}
+    return styles | {variable: colors[dark] for variable, *colors in OTHERS}
 
 
 def short(name: str, longest: int = 26) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.attacks import (
+    PERFECT_FILTER,
     REMOVED,
-    TWIN,
     attacked,
     most_words,
     recovered,
@@ -82,9 +82,9 @@ def flags(results: Results) -> list[str]:
 def relearning_ratio(results: Results) -> str:
     """Steps to relearn over those of a perfect filter, or a dash."""
     found = relearned(results)
-    if REMOVED not in found or TWIN not in found:
+    if REMOVED not in found or PERFECT_FILTER not in found:
         return "–"
-    here, there = (found[name].strongest.steps_to_target for name in (REMOVED, TWIN))
+    here, there = (found[name].strongest.steps_to_target for name in (REMOVED, PERFECT_FILTER))
     return "–" if here is None or not there else percent(here / there)
 
 

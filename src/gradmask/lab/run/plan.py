@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from gradmask.data import Prepared, select_rows
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.run import quick_losses
-from gradmask.lab.recipe.arms import ARMS, BASELINE, is_routed, partition_of
+from gradmask.lab.recipe.arms import ARMS, NO_FILTER, is_routed, partition_of
 from gradmask.lab.recipe.build import cut_model, new_model
 from gradmask.lab.recipe.spec import PartitionSpec, Recipe, TrainSpec
 from gradmask.lab.run.callbacks import curve_points
@@ -119,7 +119,7 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
 def _unlearning(recipe: Recipe, folder: RunFolder, trials: dict[str, Trial]) -> dict[str, float]:
     """Seconds of the arms that start at the end of no filter: their whole grids, in the time of plain steps."""
     left = [name for name in recipe.arms if ARMS[name].unlearns and not folder.arm(name).finished]
-    return {name: sum(setting.steps for setting in grid(name)) * trials[BASELINE].step for name in left}
+    return {name: sum(setting.steps for setting in grid(name)) * trials[NO_FILTER].step for name in left}
 
 
 def _steps_done(arm: ArmFolder, steps: int) -> int:

@@ -17,7 +17,7 @@ import gradmask as gm
 from gradmask.data import Prepared, fingerprint_of, prepare
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.run import quick_losses
-from gradmask.lab.recipe.arms import ARMS, BASELINE, TWIN, is_routed, partition_of
+from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER, is_routed, partition_of
 from gradmask.lab.recipe.build import cut_model, new_model
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.callbacks import (
@@ -135,9 +135,9 @@ def unlearn_arm(run: Run, prepared: Prepared, name: str) -> None:
     Raises:
         GradmaskError: no filter was not trained, or too little text is labeled.
     """
-    start, twin, arm = run.folder.arm(BASELINE), run.folder.arm(TWIN), run.folder.arm(name)
+    start, twin, arm = run.folder.arm(NO_FILTER), run.folder.arm(PERFECT_FILTER), run.folder.arm(name)
     if not start.finished:
-        raise GradmaskError(f"{name} starts from the finished {BASELINE} model: add {BASELINE} to arms")
+        raise GradmaskError(f"{name} starts from the finished {NO_FILTER} model: add {NO_FILTER} to arms")
     arm.path.mkdir(parents=True, exist_ok=True)
     with _clean_failure(arm):
         ignorant = trained_model(twin) if twin.finished else None

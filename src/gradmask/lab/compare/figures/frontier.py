@@ -11,7 +11,7 @@ from gradmask.lab.compare.table import removed_rivals
 from gradmask.lab.compare.units import MAIN
 from gradmask.lab.report.endings import spread
 from gradmask.lab.report.parts import Rows
-from gradmask.lab.report.style import LINE, PAPER, SOFT, figure, look_of
+from gradmask.lab.report.style import LINE, PAPER, SOFT, figure, style_of
 
 LOWEST, HIGHEST = -0.5, 1.5
 """Shares of the gap beyond are drawn at the edge, and written out."""
@@ -41,11 +41,11 @@ def frontier(found: Comparison) -> Figure | None:
         ends = []
         for rival in rivals:
             assert rival.gap_closed is not None
-            x, y, look = rival.differences["retain"], rival.gap_closed, look_of(key_of(rival))
+            x, y, style = rival.differences["retain"], rival.gap_closed, style_of(key_of(rival))
             at, beyond = min(max(y.mean, LOWEST), HIGHEST), not LOWEST <= y.mean <= HIGHEST
             reach = (0.0 if beyond else min(y.reach, 1.0), x.reach)
-            axes.errorbar(x.mean, at, *reach, look.marker, color=look.light, ms=8, mec=PAPER, elinewidth=1.1)
-            ends.append((f"{rival.title} ({y.mean:.1f})" if beyond else rival.title, x.mean, at, look.light))
+            axes.errorbar(x.mean, at, *reach, style.marker, color=style.light, ms=8, mec=PAPER, elinewidth=1.1)
+            ends.append((f"{rival.title} ({y.mean:.1f})" if beyond else rival.title, x.mean, at, style.light))
         axes.invert_xaxis()
         axes.margins(0.08)
         axes.set_ylim(max(axes.get_ylim()[0], LOWEST - 0.1), min(axes.get_ylim()[1], HIGHEST + 0.1))

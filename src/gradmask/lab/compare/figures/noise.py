@@ -10,7 +10,7 @@ from gradmask.lab.compare.results import Compared, Comparison
 from gradmask.lab.compare.table import removed_rivals
 from gradmask.lab.compare.units import MAIN
 from gradmask.lab.report.parts import Rows
-from gradmask.lab.report.style import figure, look_of
+from gradmask.lab.report.style import figure, style_of
 
 
 def _sweep(found: Comparison) -> list[Compared]:
@@ -52,8 +52,8 @@ def undiscovered(found: Comparison) -> Figure | None:
                 if points:
                     xs, ys, highs = zip(*points, strict=True)
                     reach = [0.0 if high is None else high - y for y, high in zip(ys, highs, strict=True)]
-                    look = look_of(key_of(rival))
-                    axes.errorbar(xs, ys, reach, fmt=look.marker + "-", color=look.light, ms=5, label=rival.title)
+                    style = style_of(key_of(rival))
+                    axes.errorbar(xs, ys, reach, fmt=style.marker + "-", color=style.light, ms=5, label=rival.title)
             axes.set_xlabel("forget text that is not labeled, %")
             axes.set_title(label, fontsize=9.5)
         left.legend(frameon=False, fontsize=8.5)

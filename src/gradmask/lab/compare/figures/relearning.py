@@ -12,7 +12,7 @@ from gradmask.lab.compare.units import MAIN
 from gradmask.lab.measures.measures.recovery import Curve
 from gradmask.lab.report.endings import name_ends
 from gradmask.lab.report.parts import Rows
-from gradmask.lab.report.style import SOFT, figure, look_of
+from gradmask.lab.report.style import SOFT, figure, style_of
 
 
 def relearning_rows(found: Comparison) -> Rows:
@@ -36,10 +36,10 @@ def relearning(found: Comparison) -> Figure | None:
     with figure(8.6, 0.9 + 0.32 * len(rivals)) as drawn:
         axes = drawn.subplots()
         for row, rival in enumerate(rivals):
-            look = look_of(key_of(rival))
+            style = style_of(key_of(rival))
             for steps, shade in ((rival.relearning, 0.35), (rival.most, 1.0)):
                 if steps is not None:
-                    bar = {"color": look.light, "alpha": shade}
+                    bar = {"color": style.light, "alpha": shade}
                     axes.barh(row, steps.mean, 0.62, xerr=steps.reach or None, ecolor=SOFT, **bar)
             far = max((s.mean + s.reach for s in (rival.relearning, rival.most) if s is not None), default=0.0)
             said = " / ".join(f"{s.mean:.0f}" for s in (rival.most, rival.relearning) if s is not None)
@@ -77,7 +77,7 @@ def recovery(found: Comparison) -> Figure | None:
         ends = []
         for key, curve in means.items():
             steps, losses = zip(*curve, strict=True)
-            axes.plot(steps, losses, color=look_of(key).light, lw=2, marker=look_of(key).marker, ms=3.5)
+            axes.plot(steps, losses, color=style_of(key).light, lw=2, marker=style_of(key).marker, ms=3.5)
             ends.append((key, steps[-1], losses[-1]))
         for level in _targets(found):
             axes.axhline(level, color=SOFT, lw=1, ls="--")

@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from gradmask.lab.measures.findings import Ratio
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.series import ordered
-from gradmask.lab.report.style import PAPER, SOFT, figure, look_of, name_of
+from gradmask.lab.report.style import PAPER, SOFT, figure, name_of, style_of
 
 TITLE = "Losses as compute"
 CAPTION = (
@@ -48,11 +48,11 @@ def draw(results: Results) -> Figure | None:
         for panel, role in zip(panels, roles, strict=True):
             for row in found:
                 if row["role"].rpartition(" ")[2] == role:
-                    look, at = look_of(row["series"]), names.index(row["series"])
+                    style, at = style_of(row["series"]), names.index(row["series"])
                     hollow = row["role"] != role
-                    panel.plot([row["low"], row["high"]], [at, at], color=look.light, lw=1.6)
-                    face = PAPER if hollow else look.light
-                    panel.plot(row["ratio"], at, look.marker, ms=8, mfc=face, mec=look.light, mew=1.2, zorder=3)
+                    panel.plot([row["low"], row["high"]], [at, at], color=style.light, lw=1.6)
+                    face = PAPER if hollow else style.light
+                    panel.plot(row["ratio"], at, style.marker, ms=8, mfc=face, mec=style.light, mew=1.2, zorder=3)
             panel.axvline(1, color=SOFT, lw=1, ls="--")
             panel.set_xscale("log")
             panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))

@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.endings import name_ends
 from gradmask.lab.report.series import ROLES, role_at, roles_of, series
-from gradmask.lab.report.style import figure, look_of
+from gradmask.lab.report.style import figure, style_of
 
 TITLE = "Held-out loss while training"
 CAPTION = (
@@ -52,7 +52,7 @@ def draw(results: Results) -> Figure | None:
 def _panel(panel: Axes, role: str, lines: dict[str, list[tuple[float, float]]]) -> None:
     for name, points in lines.items():
         xs, ys = zip(*points, strict=True)
-        panel.plot(xs, ys, color=look_of(name).light, lw=2.2 if name.endswith("removed") else 1.3)
+        panel.plot(xs, ys, color=style_of(name).light, lw=2.2 if name.endswith("removed") else 1.3)
     panel.set_title(f"{role} loss, nats per token")
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.xaxis.set_major_locator(MaxNLocator(6))

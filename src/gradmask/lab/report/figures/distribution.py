@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gradmask.lab.measures.results import DomainResult, Results
 from gradmask.lab.report.series import roles_of, series
-from gradmask.lab.report.style import INK, PAPER, figure, look_of, name_of
+from gradmask.lab.report.style import INK, PAPER, figure, name_of, style_of
 
 TITLE = "Loss of single tokens"
 CAPTION = (
@@ -73,10 +73,10 @@ def _panel(panel: Axes, hills: dict[str, tuple[np.ndarray, float]], names: list[
     for row, name in enumerate(names):
         if name not in hills:
             continue
-        (shares, mean), look = hills[name], look_of(name)
+        (shares, mean), style = hills[name], style_of(name)
         top = row - np.minimum(scale * shares, CUT)
-        panel.stairs(top, edges, baseline=row, fill=True, color=look.light, alpha=0.35, zorder=2 + row)
-        panel.stairs(top, edges, baseline=None, color=look.light, lw=1.2, zorder=2.2 + row)
+        panel.stairs(top, edges, baseline=row, fill=True, color=style.light, alpha=0.35, zorder=2 + row)
+        panel.stairs(top, edges, baseline=None, color=style.light, lw=1.2, zorder=2.2 + row)
         at = min(int(np.searchsorted(edges, mean, side="right")) - 1, len(shares) - 1)
         panel.plot([mean, mean], [row, min(top[at], row - 0.25)], color=INK, lw=1.4, zorder=2.4 + row)
         panel.annotate(

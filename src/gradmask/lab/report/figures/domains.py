@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from gradmask.lab.measures.results import ArmResult, DomainResult, Results
 from gradmask.lab.report.series import roles_of, series, shown_error, shown_loss
-from gradmask.lab.report.style import LINE, PAPER, color_of, figure, look_of, name_of, short
+from gradmask.lab.report.style import LINE, PAPER, color_of, figure, name_of, short, style_of
 
 TITLE = "Loss by domain, before and after removal"
 CAPTION = (
@@ -82,7 +82,7 @@ def _rows(roles: dict[str, str], lines: Lines) -> Figure:
         axes.set_xlabel("loss, nats per token")
         axes.grid(axis="y", visible=False)
         handles = [
-            axes.plot([], [], look_of(name).marker, color=color_of(name), label=name_of(name))[0]
+            axes.plot([], [], style_of(name).marker, color=color_of(name), label=name_of(name))[0]
             for name, _, _ in lines
         ]
         drawn.legend(handles=handles, loc="outside upper left", ncols=3, fontsize=9, frameon=False, handletextpad=0.2)
@@ -90,9 +90,9 @@ def _rows(roles: dict[str, str], lines: Lines) -> Figure:
 
 
 def _dot(axes: Axes, row: float, name: str, result: DomainResult, size: float) -> float:
-    look, value, reach = look_of(name), shown_loss(result), 2 * shown_error(result)
-    axes.plot([value - reach, value + reach], [row, row], color=look.light, lw=1.6)
-    axes.plot(value, row, look.marker, color=look.light, ms=size, mec=PAPER, mew=0.8, zorder=3)
+    style, value, reach = style_of(name), shown_loss(result), 2 * shown_error(result)
+    axes.plot([value - reach, value + reach], [row, row], color=style.light, lw=1.6)
+    axes.plot(value, row, style.marker, color=style.light, ms=size, mec=PAPER, mew=0.8, zorder=3)
     return value
 
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import EngFormatter
 
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.series import ordered
-from gradmask.lab.report.style import LINE, PAPER, SOFT, figure, look_of, name_of
+from gradmask.lab.report.style import LINE, PAPER, SOFT, figure, name_of, style_of
 
 TITLE = "Leakage"
 CAPTION = (
@@ -55,9 +55,9 @@ def draw(results: Results) -> Figure | None:
         above.set_xlabel("forget tokens of a plain model   (upright: what the labels missed)")
         above.set_ylabel("forget loss, nats")
         for row, name in enumerate(names):
-            leak, look = found.leaks[name], look_of(name)
-            below.plot([leak.low, leak.high], [row, row], color=look.light, lw=1.6)
-            below.plot(leak.value, row, look.marker, color=look.light, ms=8, mec=PAPER, zorder=3)
+            leak, style = found.leaks[name], style_of(name)
+            below.plot([leak.low, leak.high], [row, row], color=style.light, lw=1.6)
+            below.plot(leak.value, row, style.marker, color=style.light, ms=8, mec=PAPER, zorder=3)
             below.annotate(f"{leak.value:.3f}", (leak.high, row), (8, 0), textcoords="offset points", va="center")
         below.set_yticks(range(len(names)), [name_of(name) for name in names])
         below.set_ylim(len(names) - 0.5, -0.6)

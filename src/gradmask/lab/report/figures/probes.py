@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.endings import name_ends
 from gradmask.lab.report.series import found_of
-from gradmask.lab.report.style import SOFT, figure, look_of
+from gradmask.lab.report.style import SOFT, figure, style_of
 
 TITLE = "Linear probes by layer"
 CAPTION = (
@@ -44,8 +44,8 @@ def draw(results: Results) -> Figure | None:
     with figure(8.6, 3.8) as drawn:
         axes = drawn.subplots()
         for name, probes in probed.items():
-            look, layers = look_of(name), range(len(probes.accuracy))
-            axes.plot(layers, [100 * a for a in probes.accuracy], look.marker + "-", color=look.light, ms=4, lw=1.6)
+            style, layers = style_of(name), range(len(probes.accuracy))
+            axes.plot(layers, [100 * a for a in probes.accuracy], style.marker + "-", color=style.light, ms=4, lw=1.6)
         axes.axhline(100 * next(iter(probed.values())).chance, color=SOFT, lw=1, ls="--")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(PercentFormatter(decimals=0))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.attacks import relearned
 from gradmask.lab.report.endings import name_ends
-from gradmask.lab.report.style import figure, look_of
+from gradmask.lab.report.style import figure, style_of
 
 TITLE = "Relearning under attack"
 CAPTION = (
@@ -48,7 +48,7 @@ def draw(results: Results) -> Figure | None:
         axes = drawn.subplots()
         ends = []
         for name, relearning in found.items():
-            color = look_of(name).light
+            color = style_of(name).light
             for rank, attack in enumerate(relearning.attacks):
                 xs = [point.step for point in attack.curve]
                 ys = [point.losses["forget"] for point in attack.curve]
@@ -56,7 +56,7 @@ def draw(results: Results) -> Figure | None:
                 if rank == 0:
                     ends.append((name, xs[-1], ys[-1]))
         if (target := next(iter(found.values())).target) is not None:
-            color = look_of("no_filter").light
+            color = style_of("no_filter").light
             axes.axhline(target, color=color, lw=1, ls="--")
             axes.annotate("no filter", (0, target), (2, 3), textcoords="offset points", fontsize=8.5, color=color)
         axes.margins(x=0.01, y=0.08)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.endings import name_ends
 from gradmask.lab.report.series import role_at, roles_of, series
-from gradmask.lab.report.style import PAPER, SOFT, figure, look_of
+from gradmask.lab.report.style import PAPER, SOFT, figure, style_of
 
 TITLE = "Trade-off while training"
 CAPTION = (
@@ -43,10 +43,10 @@ def draw(results: Results) -> Figure | None:
     with figure(8.6, 4.8) as drawn:
         axes = drawn.subplots()
         for name, points in lines.items():
-            look, strong = look_of(name), name.endswith("removed")
+            style, strong = style_of(name), name.endswith("removed")
             xs, ys = zip(*points, strict=True)
-            axes.plot(xs, ys, look.marker + "-", color=look.light, ms=3, lw=2.2 if strong else 1.3)
-            axes.plot(xs[-1], ys[-1], look.marker, color=look.light, ms=8, mec=PAPER, mew=1.2, zorder=3)
+            axes.plot(xs, ys, style.marker + "-", color=style.light, ms=3, lw=2.2 if strong else 1.3)
+            axes.plot(xs[-1], ys[-1], style.marker, color=style.light, ms=8, mec=PAPER, mew=1.2, zorder=3)
         axes.invert_xaxis()
         axes.margins(x=0.04, y=0.08)
         axes.set_xlabel("retain loss, nats per token   (better →)")

@@ -16,7 +16,7 @@ from gradmask.lab.measures.measures.two_sided import over_unlearning
 from gradmask.lab.measures.names import Measure
 from gradmask.lab.measures.results import ArmResult, DomainResult, read_results
 from gradmask.lab.measures.run import measure
-from gradmask.lab.recipe.arms import BASELINE, TWIN
+from gradmask.lab.recipe.arms import NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.examples import total_steps
 from gradmask.lab.run.folder import RunFolder
@@ -80,9 +80,9 @@ def compute(sizes: Sequence[str], arms: Arms) -> Compute:
     Raises:
         GradmaskError: no filter is not among the arms, or nothing can be fitted to it.
     """
-    if BASELINE not in arms:
+    if NO_FILTER not in arms:
         raise GradmaskError("there is no no_filter arm to compare with: add it to arms and train it")
-    how, baseline = calibrated(arms), arms[BASELINE]
+    how, baseline = calibrated(arms), arms[NO_FILTER]
     level = by_role(baseline.models["full"], how)
     laws = _laws_of_sizes(sizes, baseline, how) if sizes else _laws_of_curve(baseline)
     losses = {name: by_role(domains, how) for name, domains in series_of(arms).items()}
@@ -119,9 +119,9 @@ def _laws_of_sizes(sizes: Sequence[str], baseline: ArmResult, how: bool) -> dict
     ends = [baseline]
     for folder in sizes:
         other = read_results(RunFolder(Path(folder)).results)
-        if BASELINE not in other.arms:
+        if NO_FILTER not in other.arms:
             raise GradmaskError(f"{folder} (evaluate.sizes) has no no_filter arm to fit to")
-        ends.append(other.arms[BASELINE])
+        ends.append(other.arms[NO_FILTER])
     spent = [training_compute(sum(end.parameters.values()), end.tokens) for end in ends]
     losses = [by_role(end.models["full"], how) for end in ends]
     shared = [role for role in ROLES if all(role in of for of in losses)]
@@ -132,7 +132,7 @@ def _leakage(recipe: Recipe, folder: RunFolder, prepared: Prepared, arms: Arms, 
     how = calibrated(arms)
     missed, all_forget = forget_tokens(prepared.train, unlabeled=True), forget_tokens(prepared.train)
     rungs = []
-    for name, tokens in ((TWIN, 0), ("filter", missed), (BASELINE, all_forget)):
+    for name, tokens in ((PERFECT_FILTER, 0), ("filter", missed), (NO_FILTER, all_forget)):
         if name in arms:
             rungs.append(Rung(tokens=tokens, loss=by_role(arms[name].models["full"], how)["forget"]))
     spec, ladder = recipe.evaluate, ladder_of(recipe, folder, prepared, progress)
@@ -158,12 +158,12 @@ def ladder_of(recipe: Recipe, folder: RunFolder, prepared: Prepared, progress: P
 
 def flags(arms: Arms) -> list[str]:
     """Signs of over-unlearning of any model without the capability."""
-    twin = arms[TWIN].findings.get("full") if TWIN in arms else None
+    twin = arms[PERFECT_FILTER].findings.get("full") if PERFECT_FILTER in arms else None
     said = []
     for name, arm in arms.items():
         view = "removed" if "removed" in arm.models else "full"
         found = arm.findings.get(view)
-        if name in (BASELINE, TWIN) or found is None:
+        if name in (NO_FILTER, PERFECT_FILTER) or found is None:
             continue
         said += [f"{arm.title}: {sign}" for sign in over_unlearning(found, twin)]
     return said

@@ -21,7 +21,7 @@ from gradmask.lab.measures.material import Material, gather
 from gradmask.lab.measures.names import ATTACKS, OF_A_MODEL, Measure
 from gradmask.lab.measures.results import ArmResult
 from gradmask.lab.measures.suite import SuiteSettings, examine
-from gradmask.lab.recipe.arms import BASELINE, TWIN, is_routed
+from gradmask.lab.recipe.arms import NO_FILTER, PERFECT_FILTER, is_routed
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring.amounts import suite_of
@@ -49,7 +49,7 @@ def jobs(arms: Iterable[str], measures: Sequence[Measure]) -> list[Job]:
     for arm in arms:
         for view in ("full", "removed") if is_routed(arm) else ("full",):
             for measure in (m for m in OF_A_MODEL if m in measures):
-                knows = arm == BASELINE or (is_routed(arm) and view == "full")
+                knows = arm == NO_FILTER or (is_routed(arm) and view == "full")
                 if (measure in ATTACKS and knows and measure != "context") or (
                     measure == "gradients" and not (is_routed(arm) and view == "full")
                 ):
@@ -103,9 +103,9 @@ class Examination:
     @cached_property
     def target(self) -> float | None:
         """The forget loss of no filter, where it was trained."""
-        if not self.folder.arm(BASELINE).finished:
+        if not self.folder.arm(NO_FILTER).finished:
             return None
-        return forget_loss(self.model(BASELINE), self.material, self.settings.relearning)
+        return forget_loss(self.model(NO_FILTER), self.material, self.settings.relearning)
 
     def model(self, arm: str) -> PreTrainedModel:
         if arm not in self.models:
@@ -147,7 +147,7 @@ class Examination:
             "settings": amount(job.measure, self.settings),
             "data": self.prepared.fingerprint,
             "weights": self.weights(job.arm),
-            "baseline": self.weights(BASELINE) if job.measure == "relearning" else None,
+            "baseline": self.weights(NO_FILTER) if job.measure == "relearning" else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -173,7 +173,7 @@ class Examination:
         for job in jobs(arms, OF_A_MODEL):
             if (finding := self.kept(job)) is not None:
                 found.setdefault(job.arm, {}).setdefault(job.view, {})[job.measure] = finding
-        twin = found.get(TWIN, {}).get("full", {}).get("relearning")
+        twin = found.get(PERFECT_FILTER, {}).get("full", {}).get("relearning")
         for views in found.values():
             for of in views.values():
                 if twin is not None and "relearning" in of:

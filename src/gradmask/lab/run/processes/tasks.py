@@ -11,7 +11,7 @@ from typing import Literal
 
 from gradmask.data import Prepared
 from gradmask.lab.measures.names import OF_A_MODEL
-from gradmask.lab.recipe.arms import ARMS, BASELINE, TWIN
+from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.display import Display
 from gradmask.lab.run.folder import RunFolder
@@ -50,7 +50,7 @@ class Task:
     @property
     def urgency(self) -> int:
         """Smaller is sooner: most wait for no filter, then for the perfect filter."""
-        starts = self.kind == "train" and self.what in (BASELINE, TWIN)
+        starts = self.kind == "train" and self.what in (NO_FILTER, PERFECT_FILTER)
         return -1 if starts else ORDER.index(self.kind)
 
 
@@ -65,7 +65,7 @@ def tasks_of(recipe: Recipe, measured: bool) -> list[Task]:
     arms = {
         name: Task(recipe, "unlearn" if ARMS[name].unlearns else "train", name, (data.name,)) for name in recipe.arms
     }
-    starts = tuple(arms[name].name for name in (BASELINE, TWIN) if name in arms)
+    starts = tuple(arms[name].name for name in (NO_FILTER, PERFECT_FILTER) if name in arms)
     for name, task in arms.items():
         if task.kind == "unlearn":
             arms[name] = Task(recipe, "unlearn", name, (data.name, *starts))
