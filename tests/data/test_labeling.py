@@ -6,9 +6,9 @@ import pytest
 from datasets import Dataset
 
 import gradmask as gm
-from gradmask.data.arms import arm_dataset
 from gradmask.data.labeling import label_documents, label_rates, missed_topics, roles_of
 from gradmask.data.spec import DataSpec, LabelSpec
+from gradmask.data.training_sets import TRAINING_SETS, training_set
 
 
 def documents(count: int = 3000) -> Dataset:
@@ -51,17 +51,17 @@ def test_several_groups_have_their_own_ids() -> None:
     }
 
 
-def test_the_arms_see_what_they_should() -> None:
+def test_training_sets_hold_what_they_should() -> None:
     labeled = label_documents(documents(), SPEC)
-    arms = {name: arm_dataset(labeled, name) for name in ("gradmask", "no_filter", "filter", "perfect_filter")}
-    assert arms["gradmask"]["data_labels"] == labeled["data_labels"]
-    assert arms["no_filter"]["text"] == labeled["text"]
-    assert arms["perfect_filter"].num_rows == sum(role != "forget" for role in labeled["role"])
+    sets = {name: training_set(labeled, name) for name in TRAINING_SETS}
+    assert sets["labeled"]["data_labels"] == labeled["data_labels"]
+    assert sets["unlabeled"]["text"] == labeled["text"]
+    assert sets["truly_not_forget"].num_rows == sum(role != "forget" for role in labeled["role"])
     kept = {text for text, label in zip(labeled["text"], labeled["data_labels"], strict=True) if label != 1}
-    assert set(arms["filter"]["text"]) == kept
-    assert any(role == "forget" for role in arms["filter"]["role"])
-    for name in ("no_filter", "filter", "perfect_filter"):
-        assert set(arms[name]["data_labels"]) == {-1}
+    assert set(sets["not_labeled_forget"]["text"]) == kept
+    assert any(role == "forget" for role in sets["not_labeled_forget"]["role"])
+    for name in set(TRAINING_SETS) - {"labeled"}:
+        assert set(sets[name]["data_labels"]) == {-1}
 
 
 def test_mistakes_are_spread_over_the_groups() -> None:
@@ -91,15 +91,17 @@ def test_mistakes_are_named() -> None:
         match="data.labels leaves no domain to retain: the documents have only .*Remove one from forget or adjacent",
     ):
         roles_of(["bio"], LabelSpec(forget=["bio"]))
-    with pytest.raises(gm.GradmaskError, match="unknown arm 'filtr'. Did you mean 'filter'"):
-        arm_dataset(label_documents(documents(8), SPEC), "filtr")
+    with pytest.raises(gm.GradmaskError, match="no training set is called 'labelled'. Did you mean 'labeled'"):
+        training_set(label_documents(documents(8), SPEC), "labelled")
     many = [f"d{i:02}" for i in range(40)]
     with pytest.raises(gm.GradmaskError, match="d29 and 10 more$"):
         roles_of(many, LabelSpec(forget=["bio"]))
     labeled = label_documents(documents(8), LabelSpec(forget=["bio"], undiscovered=0)).select([0, 4])
-    for name in ("filter", "perfect_filter"):
-        with pytest.raises(gm.GradmaskError, match=f"the arm '{name}' has no training data left"):
-            arm_dataset(labeled, name)
+    for name, what in (("not_labeled_forget", "is not labeled"), ("truly_not_forget", "truly is not")):
+        with pytest.raises(
+            gm.GradmaskError, match=f"set '{name}' is empty: there is no text that {what} forget. Check"
+        ):
+            training_set(labeled, name)
 
 
 def topical(counts: dict[str, int]) -> Dataset:

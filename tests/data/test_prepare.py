@@ -10,7 +10,16 @@ import pytest
 from datasets import DatasetDict
 
 import gradmask as gm
-from gradmask.data import ARMS, DataSpec, LabelSpec, SourceSpec, TokenizerSpec, prepare, stories, training_order
+from gradmask.data import (
+    TRAINING_SETS,
+    DataSpec,
+    LabelSpec,
+    SourceSpec,
+    TokenizerSpec,
+    prepare,
+    stories,
+    training_order,
+)
 from gradmask.data.prepare import fingerprint_of
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
@@ -40,7 +49,7 @@ def test_everything_is_there_and_held_out_text_has_its_true_label(tmp_path: Path
     assert sum(row["tokens"] - row["dropped"] for row in prepared.label_counts) == prepared.train.num_rows * 64
     assert 0.6 < prepared.label_rates["forget"]["true_positives"] < 0.95
     assert prepared.label_rates["forget"]["false_positives"] == 0
-    assert [prepared.arm(name).num_rows > 0 for name in ARMS] == [True] * len(ARMS)
+    assert [prepared.training_set(name).num_rows > 0 for name in TRAINING_SETS] == [True] * len(TRAINING_SETS)
 
 
 def test_it_is_made_once_and_again_when_anything_changes(tmp_path: Path) -> None:
@@ -131,12 +140,12 @@ def test_what_a_killed_preparation_left_is_swept_away(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_arms_and_orders_leave_no_files(tmp_path: Path) -> None:
+def test_training_sets_and_orders_leave_no_files(tmp_path: Path) -> None:
     prepared = prepare(spec(), tmp_path / "data")
     before = sorted(tmp_path.rglob("*"))
-    for name in ARMS:
-        arm = prepared.arm(name)
-        arm.select(training_order(arm["data_labels"][:], 5, 4)).with_format("numpy")[:8]
+    for name in TRAINING_SETS:
+        examples = prepared.training_set(name)
+        examples.select(training_order(examples["data_labels"][:], 5, 4)).with_format("numpy")[:8]
     assert sorted(tmp_path.rglob("*")) == before
 
 

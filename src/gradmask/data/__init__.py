@@ -8,7 +8,7 @@ The steps of `prepare`, one by one:
     `Packed`, or `pack_tokenwise`.
 
 Training:
-    `ARMS`, the training sets to compare; `training_order`, the order of examples; `token_labels`, labels per token.
+    `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples; `token_labels`, labels per token.
 
 Data larger than memory:
     `write_shards`, `Shards`, `Stream`.
@@ -19,7 +19,6 @@ Columns of a ``datasets.Dataset``:
 The stories alone: `gradmask.data.stories.generate`.
 """
 
-from gradmask.data.arms import ARMS as ARMS
 from gradmask.data.arrow import column as column, select_rows as select_rows, with_column as with_column
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
 from gradmask.data.labeling import RETAIN as RETAIN, UNLABELED as UNLABELED, label_documents as label_documents
@@ -37,4 +36,5 @@ from gradmask.data.spec import (
 )
 from gradmask.data.streaming import Shards as Shards, Stream as Stream
 from gradmask.data.tokenizer import build_tokenizer as build_tokenizer
+from gradmask.data.training_sets import TRAINING_SETS as TRAINING_SETS
 from gradmask.data.words import token_labels as token_labels

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, DatasetDict, load_from_disk
 
-from gradmask.data.arms import arm_dataset
 from gradmask.data.arrow import column, columns_of, select_rows, with_column
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
 from gradmask.data.labeling import label_documents, label_rates, label_table, require_domain, roles_of
@@ -21,6 +20,7 @@ from gradmask.data.packing import Key, Packed, pack
 from gradmask.data.sources import load_documents
 from gradmask.data.spec import DataSpec
 from gradmask.data.tokenizer import build_tokenizer, load_tokenizer
+from gradmask.data.training_sets import training_set
 from gradmask.errors import GradmaskError
 from gradmask.quiet import without_data_bars
 
@@ -51,9 +51,9 @@ class Prepared:
     label_rates: dict[str, dict[str, float]]
     fingerprint: str
 
-    def arm(self, name: str) -> Dataset:
-        """The training set of an arm; see `gradmask.data.arms.ARMS`."""
-        return arm_dataset(self.train, name)
+    def training_set(self, name: str) -> Dataset:
+        """One of `gradmask.data.TRAINING_SETS`."""
+        return training_set(self.train, name)
 
     def files(self) -> list[Path]:
         """The files that the sequences are memory-mapped from."""

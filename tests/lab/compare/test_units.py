@@ -9,8 +9,8 @@ from tests.lab.run.tiny_run import tiny_recipe
 
 from gradmask.errors import GradmaskError
 from gradmask.lab.compare.units import folder_of, recipe_of, settings_of, units_of
+from gradmask.lab.recipe.arms import ARMS
 from gradmask.lab.recipe.problems import RecipeError
-from gradmask.lab.recipe.spec import COMPARED
 
 NOISE = (
     "compare.seeds=[0, 2]",
@@ -32,7 +32,7 @@ def test_every_setting_and_seed_is_a_run_of_its_own(tmp_path: Path) -> None:
     ], "20 % undiscovered without false positives is the recipe itself"
     units = units_of(recipe)
     assert [u.name for u in units][:3] == ["main/seed-0", "main/seed-2", "undiscovered-0/seed-0"]
-    assert set(units[0].arms) == set(COMPARED)
+    assert set(units[0].arms) == set(ARMS)
     assert units[-1].arms == ("gradmask", "filter")
 
 
@@ -80,11 +80,15 @@ def test_topics_are_a_setting(tmp_path: Path) -> None:
             "compare.arms",
             "['rmu'] without no_filter, whose model they start from",
         ),
-        ("compare.arms=[gradmask, no_filter]", "compare.arms", "without perfect_filter there is no scale"),
+        (
+            "compare.arms=[gradmask, no_filter]",
+            "compare.arms",
+            "the comparison has no scale without perfect_filter: add it",
+        ),
         ("compare.arms=[no_filter, no_filter, perfect_filter]", "compare.arms", "every arm once"),
         ("compare.seeds=[1, 1]", "compare.seeds", "every seed once"),
         ("compare.noise.true_positives=[0.5]", "compare.noise.false_positives", "the heat map has two axes"),
-        ("compare.noise.arms=[npo]", "compare.noise.arms", "arms that are trained from their start"),
+        ("compare.noise.arms=[npo]", "compare.noise.arms", "arms that are trained from the start"),
         ("compare.arms=[gradmak]", "compare.arms.0", "Did you mean 'gradmask'?"),
         ("arms=[gradmask, npo]", "arms", "['npo'] without no_filter"),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import torch
@@ -12,17 +11,17 @@ from safetensors.torch import load_file
 from tests.lab.run.tiny_run import tiny_recipe
 
 import gradmask as gm
-from gradmask.data.arms import ARMS as TRAINING_SETS
+from gradmask.data import TRAINING_SETS
 from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
-from gradmask.lab.recipe.spec import ArmName
+from gradmask.lab.recipe.spec import CompareSpec
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring.evaluating import evaluate_run
 from gradmask.lab.run.training import Run, train, unlearn_arm
 
 
 def test_recipes_know_every_arm() -> None:
-    assert get_args(ArmName) == tuple(ARMS)
+    assert CompareSpec().arms == list(ARMS)
     assert {arm.data for arm in ARMS.values()} == set(TRAINING_SETS)
 
 
@@ -83,7 +82,7 @@ def test_every_kind_of_arm_is_measured_as_what_it_is(finished: RunFolder) -> Non
 def test_a_strict_filter_trains_on_what_is_labeled_retain(finished: RunFolder) -> None:
     recipe = finished.recipe()
     prepared = Run(recipe, finished).prepared()
-    strict, weak = prepared.arm("filter_strict"), prepared.arm("filter")
+    strict, weak = (prepared.training_set(ARMS[name].data) for name in ("filter_strict", "filter"))
     assert len(strict) == sum(label == 0 for label in prepared.train["data_labels"])
     assert 0 < len(strict) < len(weak)
     assert set(strict["data_labels"]) == {-1}
@@ -96,6 +95,6 @@ def test_unlearning_without_its_start_or_without_labels_is_told(finished: RunFol
     with pytest.raises(GradmaskError, match="rmu starts from the finished no_filter model"):
         unlearn_arm(run, run.prepared(), "rmu")
     unlabeled = tiny_recipe(tmp_path / "run", "arms=[no_filter, rmu]", "train.steps=2", "data.labels.retain_labeled=0")
-    with pytest.raises(GradmaskError, match="at least 5 sequences that are labeled retain, there are 0"):
+    with pytest.raises(GradmaskError, match="at least 5 sequences labeled retain, but there are 0"):
         train(unlabeled)
     assert not RunFolder.of(unlabeled).arm("rmu").finished

@@ -1,16 +1,24 @@
-"""The arms of a run: what each trains on, how its model is cut into groups, and where it starts."""
+"""The table of arms: what each trains on, how its model is partitioned, and where it starts.
+
+An arm that trains by a policy is a row of `TRAINED`. An unlearning method is a file in ``gradmask/lab/unlearning/methods`` and
+gets its row by itself. Recipes, plans, runs, figures and the documentation read `ARMS`; no other place lists arms.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gradmask.lab.recipe.spec import GroupSpec, PartitionSpec, Recipe
-from gradmask.lab.unlearning.names import METHODS
+from gradmask.lab.unlearning.registry import method, method_names
+
+if TYPE_CHECKING:  # figures read the table, and a report is written without PyTorch
+    from gradmask.lab.recipe.spec import GroupSpec, PartitionSpec, Recipe
 
 NO_FILTER, PERFECT_FILTER = "no_filter", "perfect_filter"
-"""The level that removal is measured from, and the model that never saw the domain."""
+"""The level that removal is measured from, and the model that was never trained on the domain."""
+RECIPE = "recipe"
+"""The policy of an arm that is partitioned just as the recipe says."""
 
 
 @dataclass(frozen=True)
@@ -18,29 +26,49 @@ class Arm:
     """One arm.
 
     Args:
-        title: for people.
-        data: what it trains on, see `gradmask.data.arms.ARMS`.
-        routed: its model is cut into groups, so that it gives two models.
-        published: without what this project adds to the policies: own tables, self-labeling, rehearsal,
-            labels by words.
+        name: how recipes and folders call it.
+        title: how tables and figures call it.
+        data: its training set, see `gradmask.data.TRAINING_SETS`.
+        policy: a built-in policy, without what this project adds to the published ones (own tables, self-labeling,
+            rehearsal, labels by words); or `RECIPE`. None: the model is not partitioned.
+        joint: kinds or patterns of parameters that are joint with that policy.
         changes: what else of the recipe's ``partition`` differs.
-        unlearns: it starts at the end of no filter and is made to forget; see `gradmask.lab.unlearning`.
+        method: the unlearning method that it is trained by, from the finished model of no filter.
+        source: where it was published.
+        color: a colour of `gradmask.lab.report.style.PALETTE`; by default it follows from the name.
+        marker: of Matplotlib.
+        full_color: of the full model, if that has a colour of its own.
     """
 
+    name: str
     title: str
-    data: str = "no_filter"
-    routed: bool = False
-    published: bool = True
+    data: str = "unlabeled"
+    policy: str | None = None
+    joint: tuple[str, ...] = ()
     changes: Mapping[str, Any] = field(default_factory=dict)
-    unlearns: bool = False
+    method: str | None = None
+    source: str = ""
+    color: str = ""
+    marker: str = ""
+    full_color: str = ""
+
+    @property
+    def routed(self) -> bool:
+        """Whether its model is partitioned into groups, so that it gives a full and a removed model."""
+        return self.policy is not None
+
+    @property
+    def unlearns(self) -> bool:
+        """Whether it starts from the finished model of no filter instead of being trained from the start."""
+        return self.method is not None
 
     def partition(self, spec: PartitionSpec) -> PartitionSpec:
-        """The recipe's partition as this arm has it."""
+        """The recipe's partition as changed by this arm."""
         changes = dict(self.changes)
-        if self.published:
+        if self.policy not in (None, RECIPE):
             groups = {name: group.model_copy(update=_without_tables(group)) for name, group in spec.groups.items()}
-            added = {"self_labeling": None, "rehearsal": 0.0, "rehearsal_weight": None, "distinctive_words": None}
-            changes = {"groups": groups} | added | changes
+            published = {"self_labeling": None, "rehearsal": 0.0, "rehearsal_weight": None, "distinctive_words": None}
+            changes = {"policy": self.policy, "joint": list(self.joint), "groups": groups} | published | changes
         return spec.model_copy(update=changes)
 
 
@@ -50,29 +78,93 @@ def _without_tables(group: GroupSpec) -> dict[str, Any]:
     return {"embeddings": False}
 
 
-def _rival(title: str, policy: str, joint: Iterable[str] = ()) -> Arm:
-    return Arm(title, "gradmask", routed=True, changes={"policy": policy, "joint": list(joint)})
+SGTM = "arXiv 2512.05648"
+
+TRAINED: tuple[Arm, ...] = (
+    Arm("gradmask", "gradmask", "labeled", RECIPE, color="blue", full_color="sky", marker="o"),
+    Arm(NO_FILTER, "no filter", color="grey", marker="s"),
+    Arm("filter", "filter, same labels", "not_labeled_forget", color="amber", marker="^"),
+    Arm("filter_strict", "strict filter", "labeled_retain", color="rose", marker="v"),
+    Arm(PERFECT_FILTER, "perfect filter", "truly_not_forget", color="green", marker="D"),
+    Arm("inexact", "gradmask, exact=False", "labeled", RECIPE, changes={"exact": False}, color="violet", marker="v"),
+    Arm("sgtm", "SGTM", "labeled", "sgtm", source=SGTM, color="rose", marker="^"),
+    Arm(
+        "sgtm_joint",
+        "SGTM, joint embeddings",
+        "labeled",
+        "sgtm",
+        joint=("embeddings", "head"),
+        source=SGTM,
+        color="rust",
+        marker="P",
+    ),
+    Arm("gram", "GRAM", "labeled", "gram", source="arXiv 2607.08077", color="violet", marker="^"),
+    Arm(
+        "gradient_routing",
+        "gradient routing",
+        "labeled",
+        "gradient_routing",
+        source="arXiv 2410.04332",
+        color="rust",
+        marker="^",
+    ),
+    Arm(
+        "activation_masking",
+        "activation masking",
+        "labeled",
+        "activation_masking",
+        source=SGTM,
+        color="violet",
+        marker="P",
+    ),
+    Arm(
+        "memorization_sinks",
+        "memorization sinks",
+        "labeled",
+        "sgtm_joint_attention",
+        source=SGTM,
+        color="olive",
+        marker="^",
+    ),
+)
+"""The arms that are trained from the start, in the order in which they are trained and shown."""
 
 
-ARMS: dict[str, Arm] = {
-    "gradmask": Arm("gradmask", "gradmask", routed=True, published=False),
-    NO_FILTER: Arm("no filter"),
-    "filter": Arm("filter, same labels", "filter"),
-    "filter_strict": Arm("strict filter", "filter_strict"),
-    PERFECT_FILTER: Arm("perfect filter", "perfect_filter"),
-    "inexact": Arm("gradmask, exact=False", "gradmask", routed=True, published=False, changes={"exact": False}),
-    "sgtm": _rival("SGTM", "sgtm"),
-    "sgtm_joint": _rival("SGTM, joint embeddings", "sgtm", ("embeddings", "head")),
-    "gram": _rival("GRAM", "gram"),
-    "gradient_routing": _rival("gradient routing", "gradient_routing"),
-    "activation_masking": _rival("activation masking", "activation_masking"),
-    "memorization_sinks": _rival("memorization sinks", "sgtm_joint_attention"),
-    **{name: Arm(title, unlearns=True) for name, title in METHODS.items()},
-}
+class _Arms(Mapping[str, Arm]):
+    """Name -> arm: the rows of `TRAINED`, then the unlearning methods, which start from one of them.
+
+    A method is imported when its row is read, and PyTorch with it; asking whether there is an arm of a name imports nothing.
+    """
+
+    def __getitem__(self, name: str) -> Arm:
+        for arm in TRAINED:
+            if arm.name == name:
+                return arm
+        if name in method_names():
+            return _unlearning(name)
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return any(arm.name == name for arm in TRAINED) or name in method_names()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (arm.name for arm in TRAINED)
+        yield from sorted(method_names(), key=lambda name: (method(name).order, name))
+
+    def __len__(self) -> int:
+        return len(TRAINED) + len(method_names())
+
+
+def _unlearning(name: str) -> Arm:
+    own = method(name)
+    return Arm(name, own.title, method=name, source=own.source, color=own.color, marker=own.marker)
+
+
+ARMS: Mapping[str, Arm] = _Arms()
 
 
 def is_routed(name: str) -> bool:
-    """Whether an arm's model is cut into groups."""
+    """Whether an arm's model is partitioned into groups."""
     return ARMS[name].routed
 
 

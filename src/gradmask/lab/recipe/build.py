@@ -1,4 +1,4 @@
-"""From a recipe to a model, cut into its groups."""
+"""From a recipe to a model, partitioned into its groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILLED_IN = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def new_model(recipe: Recipe, tokenizer: Any) -> PreTrainedModel:
-    """The whole model before training: the same weights for every arm, by the recipe's seed.
+    """The model before training: the same weights for every arm, by the recipe's seed.
 
     Raises:
         GradmaskError: a pretrained model that cannot be opened, or whose vocabulary is smaller than the tokenizer's.
@@ -29,7 +29,7 @@ def new_model(recipe: Recipe, tokenizer: Any) -> PreTrainedModel:
         if rows < len(tokenizer):
             raise GradmaskError(
                 f"{recipe.model.pretrained} has {rows} embeddings, but the tokenizer has {len(tokenizer)} tokens: "
-                f"give the model's own with data.tokenizer.path={recipe.model.pretrained}"
+                f"use the model's own tokenizer, data.tokenizer.path={recipe.model.pretrained}"
             )
         return model
     assert recipe.model.config is not None
@@ -37,8 +37,8 @@ def new_model(recipe: Recipe, tokenizer: Any) -> PreTrainedModel:
 
 
 def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -> PreTrainedModel:
-    """`gradmask.partition` as a recipe says it."""
-    pieces = {name: _piece(group) for name, group in partition.groups.items()}
+    """`gradmask.partition` with the settings of a recipe."""
+    groups = {name: _group(group) for name, group in partition.groups.items()}
     own = partition.self_labeling
     labeling = gm.SelfLabeling(**own.model_dump(exclude={"labeled_first"})) if own else False
     policy = gm.resolve_policy(partition.policy)
@@ -47,20 +47,20 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     if partition.rehearsal_weight is not None:
         policy = replace(policy, rehearsal_weight=partition.rehearsal_weight)
     return gm.partition(
-        model, pieces, partition.joint, policy, seed, labeling, exact=partition.exact, base=partition.base
+        model, groups, partition.joint, policy, seed, labeling, exact=partition.exact, base=partition.base
     )
 
 
-def _piece(group: GroupSpec) -> gm.Slice | gm.Adapter:
+def _group(group: GroupSpec) -> gm.Slice | gm.Adapter:
     if group.adapter is not None:
         return gm.Adapter(**group.adapter.model_dump())
     return gm.Slice(**group.model_dump(exclude={"adapter"}))
 
 
-def config_of(given: dict[str, Any], filled_in: dict[str, int | None]) -> PreTrainedConfig:
-    """The configuration of a new model, with what the tokenizer knows filled in."""
-    values = {key: value for key, value in given.items() if key != "model_type"}
-    return AutoConfig.for_model(given["model_type"], **{**filled_in, **values})
+def config_of(settings: dict[str, Any], filled_in: dict[str, int | None]) -> PreTrainedConfig:
+    """The configuration of a new model, with the fields that the tokenizer determines filled in."""
+    values = {key: value for key, value in settings.items() if key != "model_type"}
+    return AutoConfig.for_model(settings["model_type"], **{**filled_in, **values})
 
 
 def _token_ids(tokenizer: Any) -> dict[str, int | None]:
@@ -68,7 +68,11 @@ def _token_ids(tokenizer: Any) -> dict[str, int | None]:
 
 
 def pretrained_config(name: str) -> PreTrainedConfig:
-    """The configuration of a pretrained model; a `GradmaskError` where it cannot be opened."""
+    """The configuration of a pretrained model.
+
+    Raises:
+        GradmaskError: it cannot be opened.
+    """
     try:
         return AutoConfig.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
@@ -86,6 +90,6 @@ def _pretrained(name: str) -> PreTrainedModel:
 
 
 def last_line(error: BaseException) -> str:
-    """What an error says at its end, where long ones say what matters."""
+    """The last line of an error message: the cause, after the context."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""What single fields cannot say: parts of a recipe that do not fit each other."""
+"""Checks across fields: parts of a recipe that are valid by themselves and contradict each other."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from typing import Any
 
 from gradmask.data import DataSpec
 from gradmask.errors import did_you_mean
+from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.problems import Problem, shown
 from gradmask.lab.recipe.spec import CompareSpec, ModelSpec, PartitionSpec, TrainSpec
-from gradmask.lab.unlearning.names import METHODS
 
 RESERVED = ("retain", "joint", "unlabeled")
 BUDGETS = ("steps", "epochs", "tokens")
 
 
 def cross_checks(parts: Mapping[str, Any]) -> list[Problem]:
-    """Problems between the fields of the parts that are valid by themselves.
+    """Problems between parts that are valid by themselves.
 
     Args:
-        parts: key of the recipe -> its validated value; what could not be validated is missing.
+        parts: key of the recipe -> its validated value, without the keys that could not be validated.
     """
-    found: list[Problem] = []
+    problems: list[Problem] = []
     if "train" in parts:
-        found += _train(parts["train"])
+        problems += _train(parts["train"])
     if "model" in parts:
-        found += _model(parts["model"])
+        problems += _model(parts["model"])
     if "partition" in parts:
-        found += _partition(parts["partition"])
+        problems += _partition(parts["partition"])
     if "arms" in parts:
-        found += _arms(parts["arms"])
+        problems += _arms(parts["arms"])
     if "compare" in parts:
-        found += _compare(parts["compare"])
+        problems += _compare(parts["compare"])
     if "train" in parts and "partition" in parts:
-        found += _group_learning_rates(parts["train"], parts["partition"])
+        problems += _group_learning_rates(parts["train"], parts["partition"])
     if "data" in parts and "partition" in parts:
-        found += _groups(parts["data"], parts["partition"])
+        problems += _groups(parts["data"], parts["partition"])
     if "data" in parts and "train" in parts:
-        found += _budget(parts["data"], parts["train"])
-    return found
+        problems += _budget(parts["data"], parts["train"])
+    return problems
 
 
 def _train(train: TrainSpec) -> Iterator[Problem]:
@@ -68,12 +68,12 @@ def _model(model: ModelSpec) -> Iterator[Problem]:
 def _partition(partition: PartitionSpec) -> Iterator[Problem]:
     for name, group in partition.groups.items():
         if name in RESERVED:
-            yield Problem(f"partition.groups.{name}", f"needed: another name; {', '.join(RESERVED)} have a meaning")
+            yield Problem(f"partition.groups.{name}", f"needed: another name; {', '.join(RESERVED)} are reserved")
         parts = group.model_dump(exclude={"layers", "query_only"})
-        beside = [key for key in group.model_fields_set if key != "adapter" and getattr(group, key)]
-        if group.adapter is not None and beside:
-            needed = "needed: an adapter alone (its own layers go inside it)"
-            yield Problem(f"partition.groups.{name}", f"given adapter and {', '.join(sorted(beside))}, {needed}")
+        others = [key for key in group.model_fields_set if key != "adapter" and getattr(group, key)]
+        if group.adapter is not None and others:
+            needed = "needed: an adapter alone (its layers are a field of the adapter)"
+            yield Problem(f"partition.groups.{name}", f"given adapter and {', '.join(sorted(others))}, {needed}")
         if not any(parts.values()):
             yield Problem(f"partition.groups.{name}", f"an empty slice, needed: one of {', '.join(parts)}")
 
@@ -81,9 +81,9 @@ def _partition(partition: PartitionSpec) -> Iterator[Problem]:
 def _arms(arms: Sequence[str]) -> Iterator[Problem]:
     if len(set(arms)) < len(arms):
         yield Problem("arms", f"given {shown(arms)}, needed: every arm once")
-    late = [name for name in arms if name in METHODS]
-    if late and "no_filter" not in arms:
-        yield Problem("arms", f"given {shown(late)} without no_filter, whose model they start from: add it")
+    unlearning = [name for name in arms if ARMS[name].unlearns]
+    if unlearning and NO_FILTER not in arms:
+        yield Problem("arms", f"given {shown(unlearning)} without {NO_FILTER}, whose model they start from: add it")
 
 
 def _compare(compare: CompareSpec) -> Iterator[Problem]:
@@ -93,16 +93,13 @@ def _compare(compare: CompareSpec) -> Iterator[Problem]:
     for problem in _arms(compare.arms):
         yield Problem(f"compare.{problem.path}", problem.text)
     noise = compare.noise
-    if late := [name for name in noise.arms if name in METHODS]:
-        yield Problem("compare.noise.arms", f"given {shown(late)}, needed: arms that are trained from their start")
+    if unlearning := [name for name in noise.arms if ARMS[name].unlearns]:
+        yield Problem("compare.noise.arms", f"given {shown(unlearning)}, needed: arms that are trained from the start")
     if bool(noise.true_positives) != bool(noise.false_positives):
-        lacking = "false_positives" if noise.true_positives else "true_positives"
-        yield Problem(f"compare.noise.{lacking}", "missing, but needed: the heat map has two axes")
-    missing = {"no_filter", "perfect_filter"} - {*compare.arms}
-    if missing:
-        yield Problem(
-            "compare.arms", f"without {' and '.join(sorted(missing))} there is no scale to compare on: add it"
-        )
+        missing = "false_positives" if noise.true_positives else "true_positives"
+        yield Problem(f"compare.noise.{missing}", "missing, but needed: the heat map has two axes")
+    if ends := {NO_FILTER, PERFECT_FILTER} - {*compare.arms}:
+        yield Problem("compare.arms", f"the comparison has no scale without {' and '.join(sorted(ends))}: add it")
 
 
 def _group_learning_rates(train: TrainSpec, partition: PartitionSpec) -> Iterator[Problem]:
@@ -116,13 +113,12 @@ def _group_learning_rates(train: TrainSpec, partition: PartitionSpec) -> Iterato
 
 
 def _groups(data: DataSpec, partition: PartitionSpec) -> Iterator[Problem]:
-    taught, cut = set(data.labels.groups), set(partition.groups)
-    for name in sorted(cut - taught):
-        yield Problem(
-            f"partition.groups.{name}", f"no domain of data.labels.forget teaches it.{did_you_mean(name, taught)}"
-        )
-    for name in sorted(taught - cut):
-        yield Problem(f"data.labels.forget.{name}", f"partition.groups has no such group.{did_you_mean(name, cut)}")
+    labeled, groups = set(data.labels.groups), set(partition.groups)
+    for name in sorted(groups - labeled):
+        hint = did_you_mean(name, labeled)
+        yield Problem(f"partition.groups.{name}", f"data.labels.forget assigns no domain to this group.{hint}")
+    for name in sorted(labeled - groups):
+        yield Problem(f"data.labels.forget.{name}", f"partition.groups has no such group.{did_you_mean(name, groups)}")
 
 
 def _budget(data: DataSpec, train: TrainSpec) -> Iterator[Problem]:

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticKnownError
 
 from gradmask.data import DataSpec, Fraction
 from gradmask.lab.measures.findings import Method, Mix
 from gradmask.lab.measures.names import QUICK, Measure, Preset
+from gradmask.lab.recipe.arms import ARMS
 
-ArmName = Literal[
-    "gradmask",
-    "no_filter",
-    "filter",
-    "filter_strict",
-    "perfect_filter",
-    "inexact",
-    "sgtm",
-    "sgtm_joint",
-    "gram",
-    "gradient_routing",
-    "activation_masking",
-    "memorization_sinks",
-    "rmu",
-    "gradient_ascent",
-    "gradient_difference",
-    "npo",
-    "simnpo",
-    "task_vector",
-    "last_layers",
-]
-"""What the arms are is told by `gradmask.lab.recipe.arms.ARMS`."""
-DEFAULT_ARMS: tuple[ArmName, ...] = ("gradmask", "no_filter", "filter", "perfect_filter")
 
-COMPARED: tuple[ArmName, ...] = get_args(ArmName)
+def _arm(name: Any) -> Any:
+    if name in ARMS:
+        return name
+    *others, last = map(repr, ARMS)
+    raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+
+
+ArmName = Annotated[str, BeforeValidator(_arm)]
+"""A name in `gradmask.lab.recipe.arms.ARMS`."""
+DEFAULT_ARMS = ("gradmask", "no_filter", "filter", "perfect_filter")
 
 AMOUNT = "a count (0 or more), a share between 0 and 1, or a list of distinct indices"
 
@@ -241,7 +229,7 @@ class NoiseSpec(_Part):
 class CompareSpec(_Part):
     """What ``gradmask compare`` trains and measures: every arm, once per seed."""
 
-    arms: list[ArmName] = Field(list(COMPARED), min_length=1, description="all of them by default")
+    arms: list[ArmName] = Field(default_factory=lambda: list(ARMS), min_length=1, description="all of them by default")
     seeds: list[Seed] = Field([0, 1, 2], min_length=1, description="of weights, order and label noise")
     measures: list[Measure] = Field(["compute", "relearning"], description="beside losses")
     noise: NoiseSpec = NoiseSpec()
@@ -258,4 +246,4 @@ class Recipe(_Part):
     train: TrainSpec
     arms: list[ArmName] = Field(list(DEFAULT_ARMS), min_length=1, description="what is trained: gradmask and baselines")
     evaluate: EvaluateSpec = EvaluateSpec()
-    compare: CompareSpec = CompareSpec()
+    compare: CompareSpec = Field(default_factory=CompareSpec)

@@ -1,4 +1,4 @@
-"""What only a try tells of a recipe: whether its model can be built and cut, and what this machine can do."""
+"""Checks of a recipe that need a trial: whether its model can be built and partitioned, and what this machine supports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gradmask.quiet import quiet
 
 @quiet()
 def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | None) -> list[Problem]:
-    """Build the model without weights and partition it; what would go wrong later is found now."""
+    """Build the model without weights and partition it, so that errors show before anything is computed."""
     if model.config is not None and (problems := _config_problems(model.config)):
         return problems
     key = "model.config" if model.config is not None else "model.pretrained"
@@ -45,10 +45,10 @@ def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | 
 
 
 def machine_problems(train: TrainSpec) -> list[Problem]:
-    """What this machine, or what is installed on it, cannot do."""
+    """Settings that this machine, or its installed packages, do not support."""
     problems = []
     if train.precision == "fp16" and not torch.cuda.is_available():
-        problems.append(Problem("train.precision", "given 'fp16', which needs a CUDA device: take bf16 or fp32"))
+        problems.append(Problem("train.precision", "given 'fp16', which needs a CUDA device: use bf16 or fp32"))
     installed = get_available_reporting_integrations()
     for name in train.report_to:
         if name not in INTEGRATION_TO_CALLBACK:
@@ -67,7 +67,7 @@ def _config_problems(config: dict[str, Any]) -> list[Problem]:
         needed = f"needed: a supported causal language model.{did_you_mean(kind, supported)}"
         return [Problem("model.config.model_type", f"given {kind!r}, {needed} Supported: {', '.join(supported)}")]
     if kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder"):
-        needed = f"needed: true, since a {kind} model otherwise sees the tokens that it is to predict"
+        needed = f"needed: true; otherwise a {kind} model sees the tokens that it should predict"
         return [Problem("model.config.is_decoder", f"given {config.get('is_decoder')}, {needed}")]
     cls = CONFIG_MAPPING[kind]
     known = (

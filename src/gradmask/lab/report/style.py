@@ -1,4 +1,4 @@
-"""One look for all figures and the page: colours that are told apart with colour-vision deficiency, light and dark."""
+"""One style for all figures and the page: fonts, and a palette, light and dark, from which the arms' colours are taken."""
 
 from __future__ import annotations
 
@@ -12,47 +12,75 @@ from dataclasses import dataclass
 import matplotlib
 from matplotlib.figure import Figure
 
+from gradmask.errors import GradmaskError
+from gradmask.lab.recipe.arms import ARMS
+
+
+@dataclass(frozen=True)
+class Color:
+    """A colour of the palette. ``variable`` is the page's name for it; the page takes ``light`` or ``dark`` by its theme."""
+
+    variable: str
+    light: str
+    dark: str
+
+
+PALETTE = {
+    "grey": Color("--no-filter", "#6f7682", "#a3abb8"),
+    "amber": Color("--filter", "#c26a00", "#f0a63c"),
+    "sky": Color("--full", "#4a9fd8", "#8cc8f2"),
+    "blue": Color("--removed", "#0067a8", "#4fb0f0"),
+    "green": Color("--perfect", "#00805f", "#2fc39a"),
+    "rose": Color("--other-0", "#a8457f", "#e08cbd"),
+    "violet": Color("--other-1", "#7a5cc0", "#b49cf0"),
+    "rust": Color("--other-2", "#b5402c", "#f08672"),
+    "olive": Color("--other-3", "#6b6b1f", "#c4c45a"),
+}
+"""The colours that an arm can name; told apart with colour-vision deficiency."""
+SHARED = ("rose", "violet", "rust", "olive")
+"""Colours that several arms have, with different markers."""
+MARKERS = "s^vP"
+SHOWN_FIRST = ("no_filter", "filter", "gradmask/full", "gradmask/removed", "perfect_filter")
+"""Series that every run may have, in the order in which they are shown."""
+
 
 @dataclass(frozen=True)
 class Style:
-    """How a series appears. ``variable`` is the page's name for the colour, ``light`` or ``dark`` by its theme."""
+    """How a series is drawn: its name, the names and values of its colour (see `Color`), and its marker."""
 
     name: str
     variable: str
     light: str
     dark: str
-    marker: str = "o"
+    marker: str
 
 
-STYLES = {
-    "no_filter": Style("no filter", "--no-filter", "#6f7682", "#a3abb8", "s"),
-    "filter": Style("filter, same labels", "--filter", "#c26a00", "#f0a63c", "^"),
-    "gradmask/full": Style("gradmask, full model", "--full", "#4a9fd8", "#8cc8f2", "o"),
-    "gradmask/removed": Style("gradmask, removed", "--removed", "#0067a8", "#4fb0f0", "o"),
-    "perfect_filter": Style("perfect filter", "--perfect", "#00805f", "#2fc39a", "D"),
-}
-"""Series that every run may have, in the order in which they are shown."""
+def _style(series: str) -> Style:
+    arm_name, _, view = series.partition("/")
+    arm = ARMS.get(arm_name)
+    code = sum(map(ord, series))
+    color, marker = SHARED[code % len(SHARED)], MARKERS[code // len(SHARED) % len(MARKERS)]
+    if arm is not None:
+        color = (view == "full" and arm.full_color) or arm.color or color
+        marker = arm.marker or marker
+    if color not in PALETTE:
+        raise GradmaskError(f"the arm {arm_name!r} has the color {color!r}, needed: one of {', '.join(PALETTE)}")
+    name = series.replace("_", " ").replace("/", ", ")
+    if arm is not None and series in SHOWN_FIRST:
+        name = arm.title + {"full": ", full model", "removed": ", removed"}.get(view, "")
+    return Style(name, **vars(PALETTE[color]), marker=marker)
 
-OTHERS = tuple(
-    (f"--other-{i}", *colors)
-    for i, colors in enumerate(
-        [("#a8457f", "#e08cbd"), ("#7a5cc0", "#b49cf0"), ("#b5402c", "#f08672"), ("#6b6b1f", "#c4c45a")]
-    )
-)
-KNOWN = (
-    *("npo", "gradient_difference", "rmu", "simnpo", "sgtm", "gram", "gradient_routing", "memorization_sinks"),
-    *("filter_strict", "inexact", "task_vector", "gradient_ascent", "last_layers", "activation_masking", "sgtm_joint"),
-)
-"""Arms that share the other colours, in turn; those of one colour have different markers."""
-MARKERS = "s^vP"
+
+STYLES = {series: _style(series) for series in SHOWN_FIRST}
+"""The styles of `SHOWN_FIRST`, in that order."""
+
 INK, SOFT, LINE, PAPER = "#1d2430", "#5c6675", "#e1e5ec", "#fefefe"
 _VARIABLES = {
     INK: "--ink",
     SOFT: "--soft",
     LINE: "--line",
     PAPER: "--paper",
-    **{style.light: style.variable for style in STYLES.values()},
-    **{light: variable for variable, light, _ in OTHERS},
+    **{color.light: color.variable for color in PALETTE.values()},
 }
 
 _STYLE = {
@@ -88,13 +116,14 @@ _STYLE = {
 
 
 def style_of(series: str) -> Style:
-    """The look of an arm (``no_filter``) or of one of its models (``gradmask/removed``); the same one every time."""
-    if series in STYLES:
-        return STYLES[series]
-    arm = series.split("/")[0]
-    number = KNOWN.index(arm) if arm in KNOWN else sum(map(ord, series)) % (len(OTHERS) * len(MARKERS))
-    variable, light, dark = OTHERS[number % len(OTHERS)]
-    return Style(series.replace("_", " ").replace("/", ", "), variable, light, dark, MARKERS[number // len(OTHERS)])
+    """The style of an arm (``no_filter``) or of one of its models (``gradmask/removed``).
+
+    A series without a colour or a marker of its own always gets the same one, which follows from its name.
+
+    Raises:
+        GradmaskError: the arm's colour is not in `PALETTE`.
+    """
+    return STYLES.get(series) or _style(series)
 
 
 def color_of(series: str) -> str:
@@ -103,18 +132,17 @@ def color_of(series: str) -> str:
 
 
 def name_of(series: str) -> str:
-    """What a series is called."""
+    """A series' name in figures and tables."""
     return style_of(series).name
 
 
 def theme(dark: bool) -> dict[str, str]:
-    """CSS variable -> colour of every series."""
-    styles = {style.variable: style.dark if dark else style.light for style in STYLES.values()}
-    return styles | {variable: colors[dark] for variable, *colors in OTHERS}
+    """CSS variable -> colour."""
+    return {color.variable: color.dark if dark else color.light for color in PALETTE.values()}
 
 
 def short(name: str, longest: int = 26) -> str:
-    """A name that fits into a figure."""
+    """A name shortened to fit into a figure."""
     name = " ".join(name.split())
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
@@ -130,14 +158,15 @@ def to_svg(drawn: Figure) -> str:
     """The figure as an ``<svg>`` element, the same bytes for the same data."""
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # text stays text, any font may have it
+        # Text stays text in the SVG, so the font of whoever reads it may have the glyph.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     return re.sub(r"\s*<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL)
 
 
 def inline(svg: str, name: str, title: str) -> str:
-    """An ``<svg>`` element fit to stand in the page: its theme's colours and font, its own ids, named for screen readers."""
+    """An ``<svg>`` element for the page: with the colours and font of its theme, unique ids, and a label for screen readers."""
     svg = re.sub(r"#[0-9a-f]{6}\b", lambda c: _themed(c[0]), svg)
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r"'DejaVu Sans',[^;\"]*", "var(--font, sans-serif)", svg)

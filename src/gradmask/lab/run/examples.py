@@ -28,7 +28,9 @@ def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int)
 
     Labels are per example, or per token where the arm tells a group's words apart; see `gradmask.data.words`.
     """
-    examples: Any = prepared.arm(ARMS[name].data).select_columns(["input_ids", "data_labels"]).with_format("numpy")
+    examples: Any = (
+        prepared.training_set(ARMS[name].data).select_columns(["input_ids", "data_labels"]).with_format("numpy")
+    )
     train, labels = recipe.train, examples["data_labels"][:]
     order = training_order(labels, steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name))
     if is_routed(name) and (ratio := partition_of(recipe, name).distinctive_words) is not None:

@@ -31,7 +31,7 @@ from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.trained import parameters_of
 from gradmask.lab.run.trainer import make_trainer
 from gradmask.lab.run.training import Run
-from gradmask.lab.unlearning.grids import grid
+from gradmask.lab.unlearning.registry import grid
 from gradmask.quiet import quiet
 
 TRIAL_STEPS = 6

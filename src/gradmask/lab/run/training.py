@@ -38,7 +38,7 @@ from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.stopping import Stopper
 from gradmask.lab.run.trained import trained_model
 from gradmask.lab.run.trainer import make_trainer
-from gradmask.lab.run.unlearning import unlearned
+from gradmask.lab.run.unlearning import unlearn
 from gradmask.quiet import quiet
 
 
@@ -135,18 +135,18 @@ def unlearn_arm(run: Run, prepared: Prepared, name: str) -> None:
     Raises:
         GradmaskError: no filter was not trained, or too little text is labeled.
     """
-    start, twin, arm = run.folder.arm(NO_FILTER), run.folder.arm(PERFECT_FILTER), run.folder.arm(name)
+    start, perfect, arm = run.folder.arm(NO_FILTER), run.folder.arm(PERFECT_FILTER), run.folder.arm(name)
     if not start.finished:
         raise GradmaskError(f"{name} starts from the finished {NO_FILTER} model: add {NO_FILTER} to arms")
     arm.path.mkdir(parents=True, exist_ok=True)
     with _clean_failure(arm):
-        ignorant = trained_model(twin) if twin.finished else None
-        found = unlearned(trained_model(start), ignorant, run.recipe, prepared, name, run.display.message)
-        write_json(arm.path / "tuning.json", found.trials)
+        never_trained = trained_model(perfect) if perfect.finished else None
+        unlearned = unlearn(trained_model(start), never_trained, run.recipe, prepared, name)
+        write_json(arm.path / "tuning.json", unlearned.trials)
         log = RunLog(arm.log)
         log.rewind(-1)
-        log.append({"step": found.steps, "tokens": found.tokens, "seconds": found.seconds})
-        save_final(found.model, prepared.tokenizer, arm, prepared.fingerprint)
+        log.append({"step": unlearned.steps, "tokens": unlearned.tokens, "seconds": unlearned.seconds})
+        save_final(unlearned.model, prepared.tokenizer, arm, prepared.fingerprint)
 
 
 def starting_model(recipe: Recipe, prepared: Prepared, name: str, found: Found) -> PreTrainedModel:

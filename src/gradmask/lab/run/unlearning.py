@@ -1,16 +1,15 @@
-"""The arms that unlearn after training: the no-filter model, made to forget by a method of `gradmask.lab.unlearning`.
+"""Arms that unlearn after training: the model of no filter, made to forget by a method of `gradmask.lab.unlearning`.
 
-They know what the other arms know: text that is *labeled* forget is forgotten, text that is labeled retain is kept. Settings are
-chosen on labeled training text that the method itself does not see, never on held-out text. They are told one thing more: the
-loss of the perfect filter on that text, which is where forgetting should end. Where that arm is not trained, it is the loss
-of a uniform guess.
+They use the same labels as the other arms: text that is *labeled* forget is forgotten, text that is labeled retain is kept.
+Settings are chosen on labeled training text that the method does not train on, never on held-out text. The choice also uses
+the perfect filter's loss on that text, the level at which forgetting should stop; a run without that arm uses the loss of a
+uniform guess.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +23,17 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.measures.attacks.finetune import own_luck
 from gradmask.lab.measures.losses import domain_loss, sequences_of
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.unlearning.grids import grid
+from gradmask.lab.unlearning.grid_search import Score, grid_search
 from gradmask.lab.unlearning.method import Batches
-from gradmask.lab.unlearning.tuning import Score, tuned
+from gradmask.lab.unlearning.registry import grid
 
 VALIDATION = 64
-"""Sequences of each kind that settings are chosen on, at most; never more than a fifth."""
+"""Sequences of each label that settings are chosen on; at most a fifth of them."""
 
 
 @dataclass(frozen=True)
 class Unlearned:
-    """The chosen model, what its unlearning took, and every setting that was tried."""
+    """The best model, what its training took, and every setting that was tried."""
 
     model: PreTrainedModel
     steps: int
@@ -43,23 +42,21 @@ class Unlearned:
     trials: dict[str, Any]
 
 
-def unlearned(
+def unlearn(
     model: PreTrainedModel,
-    twin: PreTrainedModel | None,
+    never_trained: PreTrainedModel | None,
     recipe: Recipe,
     prepared: Prepared,
     method: str,
-    tell: Callable[[str], None],
 ) -> Unlearned:
-    """Tune a method over its grid and take the best model.
+    """Search a method's grid and return the best model.
 
     Args:
-        model: it knows what it is to forget.
-        twin: the perfect filter, where there is one.
+        model: it knows the domain to forget.
+        never_trained: the perfect filter's model, if there is one.
         recipe: of the run.
         prepared: its data.
-        method: see `gradmask.lab.unlearning.grids.GRIDS`.
-        tell: told what is tried.
+        method: see `gradmask.lab.unlearning.registry`.
 
     Raises:
         GradmaskError: fewer than five sequences are labeled forget, or retain.
@@ -75,25 +72,25 @@ def unlearned(
     def score(candidate: PreTrainedModel) -> Score:
         return Score(retain=loss(candidate, retain_held), forget=loss(candidate, forget_held))
 
-    began = time.monotonic()
-    ignorance = math.log(model.config.vocab_size) if twin is None else loss(twin, forget_held)
+    start = time.monotonic()
+    aim = math.log(model.config.vocab_size) if never_trained is None else loss(never_trained, forget_held)
     with own_luck(seed, next(model.parameters()).device):  # dropout depends on the seed, not on what ran before
-        found = tuned(model, grid(method), Batches(forget, retain, batch, seed), score, ignorance, tell)
+        search = grid_search(model, grid(method), Batches(forget, retain, batch, seed), score, aim)
     return Unlearned(
-        model=found.model,
-        steps=found.chosen.steps,
-        tokens=found.chosen.steps * batch * recipe.data.sequence_length,
-        seconds=time.monotonic() - began,
-        trials=found.to_dict(),
+        model=search.model,
+        steps=search.best.steps,
+        tokens=search.best.steps * batch * recipe.data.sequence_length,
+        seconds=time.monotonic() - start,
+        trials=search.to_dict(),
     )
 
 
 def _split(sequences: Dataset, label: str, seed: int) -> tuple[Tensor, Tensor]:
-    """(what the method trains on, what its settings are chosen on)."""
+    """Token ids of (sequences to train on, sequences to choose settings on)."""
     if len(sequences) < 5:
         raise GradmaskError(
-            f"unlearning needs at least 5 sequences that are labeled {label}, there are {len(sequences)}: give more "
-            "text, or label more of it (data.labels)"
+            f"unlearning needs at least 5 sequences labeled {label}, but there are {len(sequences)}: add text, or label "
+            "more of it (data.labels)"
         )
     order = np.random.default_rng(seed).permutation(len(sequences))
     held = np.zeros(len(sequences), dtype=bool)

@@ -1,1 +1,1 @@
-"""Post-hoc unlearning, the rivals that start from a finished model: each method, its grid, and the rule it is tuned by."""
+"""Unlearning after training: baselines that start from a finished model. Each has a grid of settings; one rule picks among them."""

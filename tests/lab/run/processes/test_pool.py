@@ -138,7 +138,7 @@ def test_a_failure_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
     good = tiny_recipe(tmp_path, "arms=[gradmask, no_filter]", "evaluate.measures=[]")
     with pytest.raises(RunError, match="5 of 16 pieces failed, the others are done") as error:
         run_side_by_side([few, good], 2, True, Said(), Stopper())
-    assert "unlearn simnpo: unlearning needs at least 5 sequences that are labeled forget" in str(error.value)
+    assert "unlearn simnpo: unlearning needs at least 5 sequences labeled forget" in str(error.value)
     assert "measure simnpo: not begun, since what it needs failed" in str(error.value)
     assert "train gradmask: no training example is labeled 'forget'" in str(error.value)
     assert RunFolder.of(few).arm("perfect_filter").finished

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -13,14 +13,24 @@ from gradmask.lab.unlearning.method import BROKEN, Method, cross_entropy, unifor
 
 @dataclass(frozen=True)
 class GradientAscent(Method):
-    """−ℓ(forget), until it is hopeless."""
+    """−ℓ(forget), until the model is broken."""
 
-    name: ClassVar[str] = "gradient_ascent"
+    name = "gradient_ascent"
+    title = "gradient ascent"
+    source = "arXiv 2210.01504, eq. 2"
+    objective = "−ℓ(*f*)"
+    order = 2
+    color = "olive"
+    marker = "v"
+
+    @classmethod
+    def grid(cls) -> list[GradientAscent]:
+        return [cls(r, 32) for r in (3e-5, 1e-4, 3e-4)]
 
     def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:
         return ascent(model, forget)
 
 
 def ascent(model: PreTrainedModel, forget: Tensor) -> Tensor:
-    """−ℓ(forget); no gradient beyond `BROKEN` times the loss of a uniform guess, where the model is broken already."""
+    """−ℓ(forget); without gradient beyond `BROKEN` times the loss of a uniform guess: the model is broken by then."""
     return -cross_entropy(model, forget).clamp(max=BROKEN * uniform_loss(model))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -16,8 +16,19 @@ from gradmask.lab.unlearning.methods.gradient_ascent import ascent
 class GradientDifference(Method):
     """−ℓ(forget) + weight · ℓ(retain)."""
 
-    name: ClassVar[str] = "gradient_difference"
+    name = "gradient_difference"
+    title = "gradient difference"
+    source = "arXiv 2203.12817"
+    objective = "−ℓ(*f*) + w · ℓ(*r*)"
+    order = 3
+    color = "violet"
+    marker = "s"
+
     retain_weight: float = 1.0
+
+    @classmethod
+    def grid(cls) -> list[GradientDifference]:
+        return [cls(r, 48, w) for r in (1e-4, 3e-4) for w in (1.0, 5.0)]
 
     def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:
         return ascent(model, forget) + self.retain_weight * cross_entropy(model, retain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,18 +18,33 @@ from gradmask.lab.unlearning.method import Batches, Method
 
 @dataclass(frozen=True)
 class RMU(Method):
-    """Push a block's output on forget text to a random direction; hold that on retain text where it was.
+    """Steer a block's output on forget text towards a random vector; keep its output on retain text as it was.
 
     Args:
-        layer: the block whose output is steered, as a share of the depth. The MLPs of it and of the two before it learn.
+        layer: the block whose output is steered, as a share of the depth. Its MLP and those of the two blocks before it learn.
         steering: length of the random vector.
         alpha: weight of the retain term.
     """
 
-    name: ClassVar[str] = "rmu"
+    name = "rmu"
+    title = "RMU"
+    source = "arXiv 2403.03218, §4"
+    objective = (
+        "mean squared distance of a block's output on *f* from c·u, u a random unit vector, "
+        "+ α · its distance on *r* from its output before unlearning"
+    )
+    updates = "MLPs (or experts) of the steered block and the two blocks before it"
+    order = 1
+    color = "rust"
+    marker = "s"
+
     layer: float = 0.6
     steering: float = 20.0
     alpha: float = 100.0
+
+    @classmethod
+    def grid(cls) -> list[RMU]:
+        return [cls(r, 48, steering=c) for r in (3e-4, 1e-3) for c in (5.0, 20.0)]
 
     def at(self, model: PreTrainedModel) -> int:
         """The steered block's index."""
@@ -40,10 +55,8 @@ class RMU(Method):
         return mlp_parameters(model, range(max(0, last - 2), last + 1))
 
     def prepare(self, model: PreTrainedModel, batches: Batches) -> Any:
-        luck = torch.Generator().manual_seed(batches.seed)
-        direction = torch.rand(model.config.get_text_config().hidden_size, generator=luck, device="cpu").to(
-            model.device
-        )
+        rng = torch.Generator().manual_seed(batches.seed)
+        direction = torch.rand(model.config.get_text_config().hidden_size, generator=rng, device="cpu").to(model.device)
         return deepcopy(model).eval().requires_grad_(False), self.steering * direction / direction.norm()
 
     def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:
@@ -55,17 +68,17 @@ class RMU(Method):
 
     def output(self, model: PreTrainedModel, ids: Tensor) -> Tensor:
         """The steered block's output ``[n, length, hidden]``."""
-        seen: list[Tensor] = []  # not `hidden_states`: the last of those has been through the final norm
+        outputs: list[Tensor] = []  # not `hidden_states`: the last of them has passed the final norm
 
-        def keep(block: nn.Module, given: Any, output: Any) -> None:
-            seen.append(output if isinstance(output, Tensor) else output[0])
+        def keep(block: nn.Module, inputs: Any, output: Any) -> None:
+            outputs.append(output if isinstance(output, Tensor) else output[0])
 
         handle = gm.blocks(model)[self.at(model)].register_forward_hook(keep)
         try:
             model(input_ids=ids, use_cache=False)
         finally:
             handle.remove()
-        return seen[0]
+        return outputs[0]
 
 
 def mlp_parameters(model: PreTrainedModel, layers: Iterable[int]) -> list[nn.Parameter]:

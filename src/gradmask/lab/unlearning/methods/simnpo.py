@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,10 +16,21 @@ from gradmask.lab.unlearning.method import Method, cross_entropy, sequence_log_p
 class SimNPO(Method):
     """−(2/β) E log σ(−(β/|y|) log π − γ) on forget text, + weight · ℓ(retain)."""
 
-    name: ClassVar[str] = "simnpo"
+    name = "simnpo"
+    title = "SimNPO"
+    source = "arXiv 2410.07163, eq. 4"
+    objective = "−(2/β) E log σ(−(β/|y|) log π(*f*) − γ) + w · ℓ(*r*)"
+    order = 5
+    color = "olive"
+    marker = "s"
+
     beta: float = 2.5
     gamma: float = 0.0
     retain_weight: float = 1.0
+
+    @classmethod
+    def grid(cls) -> list[SimNPO]:
+        return [cls(r, 48, 2.5, g) for r in (3e-4, 1e-3) for g in (0.0, 1.0)]
 
     def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:
         mean = sequence_log_probability(model, forget) / (forget.shape[1] - 1)
