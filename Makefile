@@ -51,7 +51,7 @@ fuzz: $(STAMP)
 
 ## docs: write the generated parts of the documentation again
 docs: $(STAMP)
-	GRADMASK_UPDATE_DOCS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/contract/test_docs.py
+	GRADMASK_UPDATE_DOCS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/contract/test_docs.py tests/lab/recipe/test_docs.py
 
 setup: $(STAMP)
 
