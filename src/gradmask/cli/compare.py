@@ -78,8 +78,8 @@ def _compare(recipe: Recipe, only: Sequence[str], jobs: int, command: str) -> tu
     """Do the runs; what they say together and its page, as far as there is something to compare with."""
     from gradmask.lab.compare.page import write_page
     from gradmask.lab.compare.running import Progress, run_units
+    from gradmask.lab.compare.runs import folder_of
     from gradmask.lab.compare.table import any_main, comparison
-    from gradmask.lab.compare.units import folder_of
     from gradmask.lab.run.display import RichDisplay
     from gradmask.lab.run.stopping import Stopper
 

@@ -14,8 +14,8 @@ from gradmask.lab.compare import table
 from gradmask.lab.compare.figures import FIGURES
 from gradmask.lab.compare.page import write_page
 from gradmask.lab.compare.results import Comparison, read_comparison
+from gradmask.lab.compare.runs import recipe_of, runs_of
 from gradmask.lab.compare.table import comparison, removed_rivals
-from gradmask.lab.compare.units import recipe_of, units_of
 from gradmask.lab.compare.words import COLUMNS, cells, evidence_of, markdown, ordered, table_of, verdict
 from gradmask.lab.measures.findings import Leakage, Rung
 from gradmask.lab.measures.results import Results
@@ -57,10 +57,10 @@ def study() -> Results:
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     recipe = tiny_recipe(tmp_path, *CHANGES)
     found = {}
-    for unit in units_of(recipe):
+    for unit in runs_of(recipe):
         found[recipe_of(recipe, unit).output] = invented(unit.seed) if unit.setting.kind == "main" else study()
     monkeypatch.setattr(table, "results_of", lambda own: found.get(own.output))
-    path = Path(recipe_of(recipe, units_of(recipe)[0]).output) / "arms/npo/tuning.json"
+    path = Path(recipe_of(recipe, runs_of(recipe)[0]).output) / "arms/npo/tuning.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"chosen": {"steps": 16}}))
     return recipe

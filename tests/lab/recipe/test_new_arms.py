@@ -12,7 +12,7 @@ from tests.generated import DOCS
 from tests.lab.recipe.test_docs import arms_table, methods_table
 from tests.lab.run.tiny_run import tiny_recipe
 
-from gradmask.lab.compare.units import units_of
+from gradmask.lab.compare.runs import runs_of
 from gradmask.lab.recipe import arms
 from gradmask.lab.recipe.arms import ARMS, TRAINED, Arm, partition_of
 from gradmask.lab.recipe.problems import RecipeError
@@ -38,7 +38,7 @@ def method_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 def test_a_method_is_added_by_one_file(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, "arms=[no_filter, retain_only]")
     assert list(ARMS)[-1] == "retain_only", "after those with a place of their own"
-    assert units_of(recipe)[0].arms == tuple(ARMS)
+    assert runs_of(recipe)[0].arms == tuple(ARMS)
     plan = make_plan(recipe)
     assert plan.seconds["retain_only"] > 0
     assert [setting.steps for setting in grid("retain_only")] == [64, 64, 64]
@@ -56,7 +56,7 @@ def test_a_policy_is_added_by_one_row(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(arms, "TRAINED", (*TRAINED, row))
     recipe = tiny_recipe(tmp_path, "arms=[no_filter, routed_heads]")
     assert list(ARMS).index("routed_heads") == len(TRAINED), "before the unlearning methods"
-    assert units_of(recipe)[0].arms == tuple(ARMS)
+    assert runs_of(recipe)[0].arms == tuple(ARMS)
     spec = partition_of(recipe, "routed_heads")
     assert (spec.policy, spec.joint, spec.self_labeling) == ("gram", ["attention"], None)
     assert make_plan(recipe).tokens["routed_heads"].keys() >= {"forget", "retain"}

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from gradmask.files import write_whole
 from gradmask.lab.compare.figures import FIGURES
 from gradmask.lab.compare.results import Comparison
-from gradmask.lab.compare.units import MAIN
+from gradmask.lab.compare.runs import MAIN
 from gradmask.lab.compare.words import markdown, tables_of, verdict
 from gradmask.lab.recipe.yamls import dump_yaml
 from gradmask.lab.report.parts import data_uri, figure_part, templates, write_figures

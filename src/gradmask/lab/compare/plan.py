@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gradmask.lab.compare.units import recipe_of, units_of
+from gradmask.lab.compare.runs import recipe_of, runs_of
 from gradmask.lab.recipe.arms import NO_FILTER
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.folder import RunFolder
@@ -20,7 +20,7 @@ def make_plan(recipe: Recipe, only: Sequence[str] = ()) -> tuple[list[dict[str, 
     Raises:
         GradmaskError: see `gradmask.lab.run.plan.make_plan`.
     """
-    units, rows = units_of(recipe, only), []
+    units, rows = runs_of(recipe, only), []
     for unit in units:
         folder = RunFolder.of(recipe_of(recipe, unit))
         done = [arm for arm in unit.arms if folder.arm(arm).finished]

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from gradmask.errors import GradmaskError
+from gradmask.lab.compare.runs import Kind
 from gradmask.lab.compare.statistics import Estimate
-from gradmask.lab.compare.units import Kind
 from gradmask.lab.measures.findings import STRICT
 
 SCHEMA_VERSION = 1

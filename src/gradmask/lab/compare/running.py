@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.compare.units import Unit, recipe_of, units_of
+from gradmask.lab.compare.runs import ComparedRun, recipe_of, runs_of
 from gradmask.lab.measures.results import Results, read_results
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.display import Display
@@ -29,7 +29,9 @@ class Progress:
     measuring: Callable[[str], AbstractContextManager[Tell]]
 
 
-def run_units(recipe: Recipe, only: Sequence[str], progress: Progress, stopper: Stopper, jobs: int = 1) -> list[Unit]:
+def run_units(
+    recipe: Recipe, only: Sequence[str], progress: Progress, stopper: Stopper, jobs: int = 1
+) -> list[ComparedRun]:
     """Train and measure; what is finished is not repeated, and what was begun goes on. Returns the units.
 
     ``jobs``: processes that share the arms and the measures of all runs. Several machines may share the work with different
@@ -39,7 +41,7 @@ def run_units(recipe: Recipe, only: Sequence[str], progress: Progress, stopper: 
         GradmaskError: see `gradmask.lab.run.training.train` and `gradmask.lab.run.measuring.evaluating.evaluate_run`.
         Interrupted: a signal came; the same call goes on from there.
     """
-    units, began, worked = units_of(recipe, only), time.monotonic(), 0
+    units, began, worked = runs_of(recipe, only), time.monotonic(), 0
     if jobs > 1:
         owns = [recipe_of(recipe, unit) for unit in units]
         pending = [own for own in owns if results_of(own) is None]

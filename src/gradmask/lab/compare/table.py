@@ -13,8 +13,8 @@ from typing import Any
 from gradmask.errors import GradmaskError
 from gradmask.lab.compare.results import Compared, Comparison, Rival
 from gradmask.lab.compare.running import results_of
+from gradmask.lab.compare.runs import MAIN, ComparedRun, Setting, folder_of, recipe_of, runs_of
 from gradmask.lab.compare.series import BySeed, Series, forget_tokens
-from gradmask.lab.compare.units import MAIN, Setting, Unit, folder_of, recipe_of, units_of
 from gradmask.lab.measures.environment import machine, versions
 from gradmask.lab.measures.findings import Rung
 from gradmask.lab.measures.headline import role_loss
@@ -48,7 +48,7 @@ def collect(recipe: Recipe) -> Collected:
         GradmaskError: nothing is.
     """
     found = Collected({}, {})
-    for unit in units_of(recipe):
+    for unit in runs_of(recipe):
         results = results_of(recipe_of(recipe, unit))
         if results is None:
             found.missing.append(unit.name)
@@ -64,7 +64,7 @@ def collect(recipe: Recipe) -> Collected:
 
 def any_main(recipe: Recipe) -> bool:
     """Whether a run with the recipe's own labels is finished."""
-    return any(results_of(recipe_of(recipe, u)) is not None for u in units_of(recipe) if u.setting.name == MAIN)
+    return any(results_of(recipe_of(recipe, u)) is not None for u in runs_of(recipe) if u.setting.name == MAIN)
 
 
 def comparison(recipe: Recipe, command: str) -> Comparison:
@@ -151,7 +151,7 @@ def _tuned(recipe: Recipe, found: Collected, name: str, arm: str) -> dict[int, d
     """Seed -> chosen settings, of arms that were tuned."""
     chosen = {}
     for seed in found.runs[name]:
-        unit = Unit(found.settings[name], seed, ())
+        unit = ComparedRun(found.settings[name], seed, ())
         path = Path(recipe_of(recipe, unit).output) / "arms" / arm / "tuning.json"
         if ARMS[arm].unlearns and path.is_file():
             chosen[seed] = json.loads(path.read_text(encoding="utf-8"))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from gradmask.lab.compare.evidence import ELICITED, MEASURES
 from gradmask.lab.compare.results import Compared, Comparison, Rival
+from gradmask.lab.compare.runs import MAIN
 from gradmask.lab.compare.statistics import Estimate
 from gradmask.lab.compare.table import removed_rivals
-from gradmask.lab.compare.units import MAIN
 from gradmask.lab.recipe.arms import ARMS
 from gradmask.lab.report.words import listed, nats
 

@@ -49,7 +49,7 @@ class _Part(BaseModel):
 
 
 class ModelSpec(_Part):
-    """The model: a new one from a configuration, or one trained before. Exactly one of the two."""
+    """The model: a new one from a configuration, or a pretrained one. Give exactly one of the two."""
 
     config: dict[str, Any] | None = Field(
         None, description="`model_type` and fields of its Hugging Face configuration; the vocabulary size is filled in"
@@ -73,7 +73,7 @@ class AdapterSpec(_Part):
 
 
 class GroupSpec(_Part):
-    """How much of each layer a removable group gets; see `gradmask.Slice`. Or its adapter, and nothing else."""
+    """How much of each layer a removable group gets (`gradmask.Slice`), or its adapter alone (`gradmask.Adapter`)."""
 
     heads: Amount = Field(0, description="of every attention: a count, a share, or indices")
     neurons: Amount = Field(0, description="of every MLP: a count, a share, or indices")
@@ -82,8 +82,8 @@ class GroupSpec(_Part):
     embeddings: bool | int | list[int] = Field(
         False, description="own embedding and head tables: all, a rank, or token ids"
     )
-    query_only: bool = Field(False, description="with grouped-query attention, take query heads alone")
-    new: bool = Field(False, description="add the heads and neurons to the model instead of carving them out")
+    query_only: bool = Field(False, description="with grouped-query attention, take query heads only")
+    new: bool = Field(False, description="add the heads and neurons to the model instead of taking existing ones")
     adapter: AdapterSpec | None = Field(None, description="a low-rank adapter instead of a slice")
 
 
@@ -98,54 +98,56 @@ class SelfLabelingSpec(_Part):
         0.5,
         gt=0,
         lt=1,
-        description="beyond it an example is the group's; 0 is the mean of the rest, 1 that of the group",
+        description="above it an example gets the group's label; 0 is the mean of other examples, 1 that of the group's",
     )
-    retain_below: float | None = Field(0.25, gt=0, lt=1, description="below it an example is retain; null: never")
+    retain_below: float | None = Field(
+        0.25, gt=0, lt=1, description="below it an example gets the label retain; null: never"
+    )
     labeled_first: bool = Field(True, description="until `after`, train on labeled examples; unlabeled ones come later")
 
 
 def _switch(value: Any) -> Any:
-    """``true`` is every default, ``false`` is none."""
+    """``true`` stands for the default settings, ``false`` for null."""
     return ({} if value else None) if isinstance(value, bool) else value
 
 
 class PartitionSpec(_Part):
-    """Which groups the network is cut into, and by which table they learn."""
+    """Which groups the model is partitioned into, and by which policy they learn."""
 
     groups: dict[Identifier, GroupSpec] = Field({"forget": GroupSpec(heads=1 / 32, neurons=1 / 16)}, min_length=1)
-    base: Literal["learning", "frozen"] = Field("learning", description="frozen: the retain group learns from nothing")
+    base: Literal["learning", "frozen"] = Field("learning", description="frozen: the retain group is not updated")
     joint: list[str] = Field([], description="kinds or patterns of parameters that every label updates")
-    policy: str = Field("sgtm", description="a built-in table's name")
+    policy: str = Field("sgtm", description="name of a built-in policy")
     rehearsal: float | None = Field(
         None,
         ge=0,
         lt=1,
-        description="share of the retain examples that teach a random group instead; null: the policy's",
+        description="share of the retain examples that train a random group instead; null: the policy's",
     )
     rehearsal_weight: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="what a rehearsed example's loss counts; null: the policy's"
+        None, gt=0, allow_inf_nan=False, description="weight of a rehearsed example's loss; null: the policy's"
     )
     distinctive_words: float | None = Field(
         None,
         gt=1,
         allow_inf_nan=False,
-        description="of labeled examples, only tokens of words so many times as frequent there as in retain text are the "
-        "group's, the others unlabeled; null: all are the group's",
+        description="in labeled examples, only tokens of words that are this many times as frequent there as in retain text "
+        "get the group's label, other tokens are unlabeled; null: all tokens get it",
     )
     exact: bool = Field(True, description="false: the published dynamics, zero gradients under one optimizer")
     self_labeling: Annotated[SelfLabelingSpec | None, BeforeValidator(_switch)] = Field(
-        SelfLabelingSpec(), description="true, or its settings; false: unlabeled examples stay unlabeled"
+        SelfLabelingSpec(), description="true, or settings; false: unlabeled examples stay unlabeled"
     )
 
 
 class TrainSpec(_Part):
-    """How every arm is trained. Each gets the same number of tokens: exactly one of steps, epochs, tokens."""
+    """How every arm is trained, all on the same number of tokens. Give exactly one of steps, epochs, tokens."""
 
     steps: int | None = Field(None, ge=1, description="optimizer steps")
     epochs: float | None = Field(None, gt=0, description="passes over the whole training data")
     tokens: int | None = Field(None, ge=1, description="training tokens")
     batch_size: int = Field(32, ge=1, description="sequences per optimizer step, over all processes")
-    gradient_accumulation: int = Field(1, ge=1, description="parts that a batch is computed in")
+    gradient_accumulation: int = Field(1, ge=1, description="micro-batches per batch")
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
     group_learning_rates: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         {}, description="group -> factor on the learning rate"
@@ -157,7 +159,7 @@ class TrainSpec(_Part):
         (0.9, 0.95), strict=False
     )
     max_grad_norm: float = Field(1.0, ge=0, description="0: no clipping")
-    seed: int = Field(0, ge=0, lt=2**32, description="of the weights and of everything random while training")
+    seed: int = Field(0, ge=0, lt=2**32, description="of the weights and of all randomness in training")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
     gradient_checkpointing: bool = False
@@ -166,11 +168,11 @@ class TrainSpec(_Part):
     eval_every: int | None = Field(None, ge=1, description="steps between two points of the curve; null: ten points")
     checkpoint_every: int | None = Field(None, ge=1, description="steps between checkpoints; null: as eval_every")
     keep: int = Field(2, ge=1, description="checkpoints kept per arm")
-    report_to: list[str] = Field([], description="trackers that Trainer knows: tensorboard, wandb, trackio, ...")
+    report_to: list[str] = Field([], description="trackers that Trainer supports: tensorboard, wandb, trackio, ...")
 
 
 class RelearningSpec(_Part):
-    """The relearning attack's grid: every method with every mix and every learning rate. What is null is the preset's."""
+    """The relearning attack's grid: every method with every mix and every learning rate. Null: the preset's value."""
 
     methods: list[Method] | None = Field(None, min_length=1, description="full, lora")
     mixes: list[Mix] | None = Field(None, min_length=1, description="even (half forget, half retain), forget, adjacent")
@@ -179,11 +181,11 @@ class RelearningSpec(_Part):
     )
     steps: int | None = Field(None, ge=1, description="optimizer steps of each attack")
     batch_size: int | None = Field(None, ge=1, description="sequences per step")
-    points: int | None = Field(None, ge=1, description="how often losses are measured on the way")
-    sequences: int | None = Field(None, ge=1, description="held-out sequences per domain that they are measured on")
+    points: int | None = Field(None, ge=1, description="measurements of the losses during an attack")
+    sequences: int | None = Field(None, ge=1, description="held-out sequences per domain to measure them on")
     rank: int | None = Field(None, ge=1, description="of LoRA's adapters")
     give_up: float | None = Field(
-        None, gt=0, le=1, description="share of the steps after which attacks clearly behind the best are given up"
+        None, gt=0, le=1, description="share of the steps after which attacks far behind the best are stopped"
     )
 
 
@@ -204,15 +206,15 @@ class EvaluateSpec(_Part):
     ladder: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         [], description="leakage: plain models trained on these shares of the forget text beside the baselines"
     )
-    ladder_cache: str = Field("", description="where those models are kept for all runs; by default beside the run")
+    ladder_cache: str = Field("", description="folder that keeps those models for all runs; by default beside the run")
     sizes: list[str] = Field([], description="compute ratio: folders of evaluated runs of other sizes")
     tasks: list[str] = Field([], description="tasks of lm-evaluation-harness")
-    tasks_path: str = Field("", description="a folder with own task files")
+    tasks_path: str = Field("", description="a folder with your own task files")
     tasks_limit: int | None = Field(None, ge=1, description="examples per task; null: all")
 
 
 class NoiseSpec(_Part):
-    """Studies of the labels: the same comparison with worse and better ones. Each is left out where it is empty."""
+    """Studies of the labels: the same comparison with worse and better labels. Empty fields leave their study out."""
 
     undiscovered: list[Fraction] = Field([], description="shares of forget documents that stay unlabeled")
     true_positives: list[Fraction] = Field(
@@ -222,7 +224,9 @@ class NoiseSpec(_Part):
         [], description="shares of other documents that are labeled forget by mistake"
     )
     topics: bool = Field(False, description="the classifier misses whole topics (topic_field) instead of documents")
-    arms: list[ArmName] = Field(["gradmask", "filter"], min_length=1, description="what is trained on such labels")
+    arms: list[ArmName] = Field(
+        ["gradmask", "filter"], min_length=1, description="arms that are trained on such labels"
+    )
     seeds: list[Seed] = Field([0], min_length=1)
 
 

@@ -1,4 +1,4 @@
-"""Names at the ends of lines, instead of a legend that has to be looked up."""
+"""Names at the ends of lines, in place of a legend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gradmask.lab.report.style import SOFT, color_of, name_of
 def spread(values: Sequence[float], gap: float) -> list[float]:
     """Values moved as little as needed to lie at least ``gap`` apart, their order kept."""
     order = sorted(range(len(values)), key=lambda i: values[i])
-    blocks: list[tuple[float, int]] = []  # (mean of what its members want, how many): pool until no two touch
+    blocks: list[tuple[float, int]] = []  # (mean of its members' values, their number): pooled until none overlap
     for i in order:
         mean, count = values[i], 1
         while blocks and mean - blocks[-1][0] < gap * (count + blocks[-1][1]) / 2:
@@ -33,14 +33,14 @@ def name_ends(
     digits: int = 2,
     names: Mapping[str, str] | None = None,
 ) -> None:
-    """Write each series' name and last value to the right of the axes, level with its end as far as there is room.
+    """Write each series' name and last value to the right of the axes, level with its end if there is room.
 
     Args:
         axes: with their limits final.
         ends: (series, x, y) of the last point of each line.
         height: of the axes in inches, about.
         digits: of the value.
-        names: series -> what it is called; by default as everywhere else.
+        names: series -> name; by default `name_of`.
     """
     bottom, top = axes.get_ylim()
     lines = [y for _, _, y in ends]

@@ -1,4 +1,4 @@
-"""What is removed against what it costs."""
+"""What is removed, against the cost in retain loss."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from matplotlib.figure import Figure
 
 from gradmask.lab.compare.figures.parts import flat, key_of
 from gradmask.lab.compare.results import Comparison
+from gradmask.lab.compare.runs import MAIN
 from gradmask.lab.compare.table import removed_rivals
-from gradmask.lab.compare.units import MAIN
 from gradmask.lab.report.endings import spread
 from gradmask.lab.report.parts import Rows
 from gradmask.lab.report.style import LINE, PAPER, SOFT, figure, style_of
 
 LOWEST, HIGHEST = -0.5, 1.5
-"""Shares of the gap beyond are drawn at the edge, and written out."""
+"""Shares of the gap outside these bounds are drawn at the edge, with their value beside the name."""
 
 
-def frontier_rows(found: Comparison) -> Rows:
-    """Gap closed and retain difference of everything that is to be without the capability."""
+def frontier_rows(comparison: Comparison) -> Rows:
+    """Gap closed and retain difference of every model that should lack the capability."""
     return [
         {
             "rival": r.title,
             **flat("gap_closed", r.gap_closed),
             **flat("retain_difference", r.differences.get("retain")),
         }
-        for r in removed_rivals(found.settings[MAIN])
+        for r in removed_rivals(comparison.settings[MAIN])
     ]
 
 
-def frontier(found: Comparison) -> Figure | None:
-    """What is removed against what it costs: up and right are better."""
-    rivals = [r for r in removed_rivals(found.settings[MAIN]) if r.gap_closed and "retain" in r.differences]
+def frontier(comparison: Comparison) -> Figure | None:
+    """Gap closed against retain loss: up and right are better."""
+    rivals = [r for r in removed_rivals(comparison.settings[MAIN]) if r.gap_closed and "retain" in r.differences]
     if not rivals:
         return None
     with figure(8.6, 5.4) as drawn:

@@ -1,4 +1,4 @@
-"""Studies of the labels: a sweep over what they miss, and a map of both kinds of error."""
+"""Studies of the labels: a sweep over the share of forget text they miss, and a heat map of both kinds of error."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from matplotlib.figure import Figure
 
 from gradmask.lab.compare.figures.parts import flat, key_of
 from gradmask.lab.compare.results import Compared, Comparison
+from gradmask.lab.compare.runs import MAIN
 from gradmask.lab.compare.table import removed_rivals
-from gradmask.lab.compare.units import MAIN
 from gradmask.lab.report.parts import Rows
 from gradmask.lab.report.style import figure, style_of
 
 
-def _sweep(found: Comparison) -> list[Compared]:
-    """The settings of the sweep, the recipe's own among them, by their rate."""
-    own = found.settings[MAIN]
-    others = [s for s in found.settings.values() if s.kind == "undiscovered"]
+def _sweep(comparison: Comparison) -> list[Compared]:
+    """The settings of the sweep and the recipe's own, by their share of unlabeled forget text."""
+    own = comparison.settings[MAIN]
+    others = [s for s in comparison.settings.values() if s.kind == "undiscovered"]
     return sorted([*others, own], key=lambda s: s.undiscovered) if others else []
 
 
-def undiscovered_rows(found: Comparison) -> Rows:
-    """Every rival at every rate, over the seeds that the study has."""
+def undiscovered_rows(comparison: Comparison) -> Rows:
+    """Every rival at every rate, over the seeds of the study."""
     return [
         {"undiscovered": s.undiscovered, "rival": r.title, **flat("gap_closed", r.gap_closed)}
         | flat("retain_difference", r.differences.get("retain"))
         | flat("leakage", r.leakage)
-        for s in _sweep(found)
+        for s in _sweep(comparison)
         for r in removed_rivals(s)
     ]
 
 
-def undiscovered(found: Comparison) -> Figure | None:
-    """Gap closed, and cost, against the share of forget text that is not labeled."""
-    settings = _sweep(found)
+def undiscovered(comparison: Comparison) -> Figure | None:
+    """Gap closed and retain loss against the share of forget text that is not labeled."""
+    settings = _sweep(comparison)
     shared = set.intersection(*({r.title for r in removed_rivals(s)} for s in settings)) if settings else set()
     if len(settings) < 2 or not shared:
         return None
@@ -46,7 +46,7 @@ def undiscovered(found: Comparison) -> Figure | None:
             for rival in [r for r in removed_rivals(settings[0]) if r.title in shared]:
                 points = [
                     (100 * row["undiscovered"], row[name], row[f"{name}_high"])
-                    for row in undiscovered_rows(found)
+                    for row in undiscovered_rows(comparison)
                     if row["rival"] == rival.title and row[name] is not None
                 ]
                 if points:
@@ -60,40 +60,45 @@ def undiscovered(found: Comparison) -> Figure | None:
     return drawn
 
 
-def rates_rows(found: Comparison) -> Rows:
+def rates_rows(comparison: Comparison) -> Rows:
     """Gap closed and cost of every rival at every pair of rates."""
     return [
         {"true_positives": 1 - s.undiscovered, "false_positives": s.false_positives, "rival": r.title}
         | flat("gap_closed", r.gap_closed)
         | flat("retain_difference", r.differences.get("retain"))
-        for s in [found.settings[MAIN], *(s for s in found.settings.values() if s.kind == "rates")]
+        for s in [comparison.settings[MAIN], *(s for s in comparison.settings.values() if s.kind == "rates")]
         for r in removed_rivals(s)
-        if any(other.kind == "rates" for other in found.settings.values())
+        if any(other.kind == "rates" for other in comparison.settings.values())
     ]
 
 
-def rates(found: Comparison) -> Figure | None:
+def rates(comparison: Comparison) -> Figure | None:
     """A heat map of gap closed for gradmask and for filtering with the same labels."""
-    rows = [row for row in rates_rows(found) if row["gap_closed"] is not None]
+    rows = [row for row in rates_rows(comparison) if row["gap_closed"] is not None]
     titles = [t for t in ("gradmask, removed", "filter, same labels") if any(row["rival"] == t for row in rows)]
     if not titles:
         return None
-    hits, alarms = (sorted({round(row[k], 6) for row in rows}) for k in ("true_positives", "false_positives"))
-    with figure(8.6, 1.6 + 0.5 * len(hits)) as drawn:
+    true_positives, false_positives = (
+        sorted({round(row[k], 6) for row in rows}) for k in ("true_positives", "false_positives")
+    )
+    with figure(8.6, 1.6 + 0.5 * len(true_positives)) as drawn:
         panels = drawn.subplots(1, len(titles), squeeze=False)[0]
         for panel, title in zip(panels, titles, strict=True):
-            grid = np.full((len(hits), len(alarms)), np.nan)
+            grid = np.full((len(true_positives), len(false_positives)), np.nan)
             for row in rows:
                 if row["rival"] == title:
-                    at = hits.index(round(row["true_positives"], 6)), alarms.index(round(row["false_positives"], 6))
+                    at = (
+                        true_positives.index(round(row["true_positives"], 6)),
+                        false_positives.index(round(row["false_positives"], 6)),
+                    )
                     grid[at] = row["gap_closed"]
             panel.imshow(grid, origin="lower", aspect="auto", cmap="viridis", vmin=0, vmax=1)
             for (i, j), value in np.ndenumerate(grid):
                 if not np.isnan(value):
                     color = "black" if value > 0.6 else "white"
                     panel.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9, color=color)
-            panel.set_xticks(range(len(alarms)), [f"{100 * x:g} %" for x in alarms])
-            panel.set_yticks(range(len(hits)), [f"{100 * x:g} %" for x in hits])
+            panel.set_xticks(range(len(false_positives)), [f"{100 * x:g} %" for x in false_positives])
+            panel.set_yticks(range(len(true_positives)), [f"{100 * x:g} %" for x in true_positives])
             panel.set_title(f"gap closed: {title}")
             panel.set_xlabel("false positives")
             panel.grid(visible=False)

@@ -1,4 +1,4 @@
-"""What the figures of a comparison have in common."""
+"""Helpers shared by the figures of a comparison."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from gradmask.lab.compare.statistics import Estimate
 
 
 def key_of(rival: Rival) -> str:
-    """What a rival's look belongs to: an arm, or one of its models."""
+    """The series whose style a rival has: an arm, or one of its models."""
     return f"{rival.arm}/{rival.view}" if rival.arm == "gradmask" else rival.arm
 
 
 def flat(name: str, value: Estimate | None) -> dict[str, Any]:
-    """A mean and its interval as three cells."""
+    """A mean and its interval as three columns."""
     if value is None:
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}

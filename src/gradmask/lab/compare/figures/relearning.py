@@ -1,4 +1,4 @@
-"""How long it stays gone: bars of steps, and the way back."""
+"""How long relearning takes: bars of steps, and recovery curves."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from matplotlib.figure import Figure
 
 from gradmask.lab.compare.figures.parts import flat, key_of
 from gradmask.lab.compare.results import Comparison, Rival
+from gradmask.lab.compare.runs import MAIN
 from gradmask.lab.compare.table import removed_rivals
-from gradmask.lab.compare.units import MAIN
 from gradmask.lab.measures.measures.recovery import Curve
 from gradmask.lab.report.endings import name_ends
 from gradmask.lab.report.parts import Rows
 from gradmask.lab.report.style import SOFT, figure, style_of
 
 
-def relearning_rows(found: Comparison) -> Rows:
-    """Steps to relearn, and how many seeds did not come back."""
+def relearning_rows(comparison: Comparison) -> Rows:
+    """Steps to relearn, and how many seeds did not relearn."""
     return [
         {
             "rival": r.title,
@@ -24,13 +24,13 @@ def relearning_rows(found: Comparison) -> Rows:
             **flat("steps", r.relearning),
             "not_relearned": r.not_relearned,
         }
-        for r in _attacked(found)
+        for r in _attacked(comparison)
     ]
 
 
-def relearning(found: Comparison) -> Figure | None:
-    """Two bars per rival: steps to most of the way, and to all of it."""
-    rivals = sorted(_attacked(found), key=lambda r: (r.most or r.relearning).mean)  # type: ignore[union-attr]
+def relearning(comparison: Comparison) -> Figure | None:
+    """Two bars per rival: steps to regain 90 % of the gap, and all of it."""
+    rivals = sorted(_attacked(comparison), key=lambda r: (r.most or r.relearning).mean)  # type: ignore[union-attr]
     if not rivals:
         return None
     with figure(8.6, 0.9 + 0.32 * len(rivals)) as drawn:
@@ -42,10 +42,10 @@ def relearning(found: Comparison) -> Figure | None:
                     bar = {"color": style.light, "alpha": shade}
                     axes.barh(row, steps.mean, 0.62, xerr=steps.reach or None, ecolor=SOFT, **bar)
             far = max((s.mean + s.reach for s in (rival.relearning, rival.most) if s is not None), default=0.0)
-            said = " / ".join(f"{s.mean:.0f}" for s in (rival.most, rival.relearning) if s is not None)
-            late = rival.relearning is not None and rival.not_relearned == len(rival.relearning.values)
-            said += " (not within the budget)" if late else ""
-            axes.annotate(said, (far, row), (6, 0), textcoords="offset points", va="center", fontsize=8.5)
+            label = " / ".join(f"{s.mean:.0f}" for s in (rival.most, rival.relearning) if s is not None)
+            never = rival.relearning is not None and rival.not_relearned == len(rival.relearning.values)
+            label += " (not within the budget)" if never else ""
+            axes.annotate(label, (far, row), (6, 0), textcoords="offset points", va="center", fontsize=8.5)
         axes.set_yticks(range(len(rivals)), [r.title for r in rivals])
         axes.set_xlabel(
             "steps to 90 % of the way back, and (pale) to no filter's forget loss   (longer: better removed)"
@@ -56,19 +56,19 @@ def relearning(found: Comparison) -> Figure | None:
     return drawn
 
 
-def recovery_rows(found: Comparison) -> Rows:
-    """Every point of every seed's way back."""
+def recovery_rows(comparison: Comparison) -> Rows:
+    """Every point of every seed's recovery curve."""
     return [
         {"rival": r.title, "seed": seed, "step": step, "forget_loss": loss}
-        for r in _attacked(found)
+        for r in _attacked(comparison)
         for seed, curve in r.curves.items()
         for step, loss in curve
     ]
 
 
-def recovery(found: Comparison) -> Figure | None:
+def recovery(comparison: Comparison) -> Figure | None:
     """A line per rival, mean over seeds."""
-    means = {key_of(r): _mean(list(r.curves.values())) for r in _attacked(found) if r.curves}
+    means = {key_of(r): _mean(list(r.curves.values())) for r in _attacked(comparison) if r.curves}
     means = {key: curve for key, curve in means.items() if len(curve) > 1}
     if not means:
         return None
@@ -79,7 +79,7 @@ def recovery(found: Comparison) -> Figure | None:
             steps, losses = zip(*curve, strict=True)
             axes.plot(steps, losses, color=style_of(key).light, lw=2, marker=style_of(key).marker, ms=3.5)
             ends.append((key, steps[-1], losses[-1]))
-        for level in _targets(found):
+        for level in _targets(comparison):
             axes.axhline(level, color=SOFT, lw=1, ls="--")
             axes.annotate("no filter", (0, level), (2, -10), textcoords="offset points", fontsize=8.5, color=SOFT)
         axes.set_xscale("symlog", linthresh=1, linscale=0.4)
@@ -90,17 +90,17 @@ def recovery(found: Comparison) -> Figure | None:
         axes.set_ylabel("forget loss, nats per token")
         axes.margins(x=0.02, y=0.08)
         axes.set_ylim(axes.get_ylim())
-        name_ends(axes, ends, 3.6, names={key_of(r): r.title for r in _attacked(found)})
+        name_ends(axes, ends, 3.6, names={key_of(r): r.title for r in _attacked(comparison)})
     return drawn
 
 
-def _attacked(found: Comparison) -> list[Rival]:
-    return [r for r in removed_rivals(found.settings[MAIN]) if r.relearning is not None]
+def _attacked(comparison: Comparison) -> list[Rival]:
+    return [r for r in removed_rivals(comparison.settings[MAIN]) if r.relearning is not None]
 
 
-def _targets(found: Comparison) -> list[float]:
-    """The mean level of no filter, where it is known."""
-    levels = [level for r in _attacked(found) for level in r.targets.values()]
+def _targets(comparison: Comparison) -> list[float]:
+    """The mean forget loss of no filter, if known."""
+    levels = [level for r in _attacked(comparison) for level in r.targets.values()]
     return [float(np.mean(levels))] if levels else []
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.lab.run.tiny_run import tiny_recipe
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.compare.units import folder_of, recipe_of, settings_of, units_of
+from gradmask.lab.compare.runs import folder_of, recipe_of, runs_of, settings_of
 from gradmask.lab.recipe.arms import ARMS
 from gradmask.lab.recipe.problems import RecipeError
 
@@ -30,15 +30,15 @@ def test_every_setting_and_seed_is_a_run_of_its_own(tmp_path: Path) -> None:
         "tpr-90-fpr-0",
         "tpr-90-fpr-60",
     ], "20 % undiscovered without false positives is the recipe itself"
-    units = units_of(recipe)
-    assert [u.name for u in units][:3] == ["main/seed-0", "main/seed-2", "undiscovered-0/seed-0"]
-    assert set(units[0].arms) == set(ARMS)
-    assert units[-1].arms == ("gradmask", "filter")
+    runs = runs_of(recipe)
+    assert [run.name for run in runs][:3] == ["main/seed-0", "main/seed-2", "undiscovered-0/seed-0"]
+    assert set(runs[0].arms) == set(ARMS)
+    assert runs[-1].arms == ("gradmask", "filter")
 
 
 def test_a_run_differs_in_labels_seed_and_folder_alone(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, *NOISE)
-    by_name = {u.name: recipe_of(recipe, u) for u in units_of(recipe)}
+    by_name = {run.name: recipe_of(recipe, run) for run in runs_of(recipe)}
     own = by_name["tpr-90-fpr-60/seed-0"]
     assert own.data.labels.undiscovered == pytest.approx(0.1)
     assert own.data.labels.false_positives == 0.6
@@ -56,20 +56,20 @@ def test_a_run_differs_in_labels_seed_and_folder_alone(tmp_path: Path) -> None:
 
 def test_runs_can_be_picked(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, *NOISE)
-    assert [u.name for u in units_of(recipe, ["main/*"])] == ["main/seed-0", "main/seed-2"]
-    assert [u.name for u in units_of(recipe, ["*/seed-2", "undiscovered-40/*"])] == [
+    assert [run.name for run in runs_of(recipe, ["main/*"])] == ["main/seed-0", "main/seed-2"]
+    assert [run.name for run in runs_of(recipe, ["*/seed-2", "undiscovered-40/*"])] == [
         "main/seed-2",
         "undiscovered-40/seed-0",
     ]
-    with pytest.raises(GradmaskError, match=r"no run of the comparison is called 'main/3'. Runs: main/seed-0"):
-        units_of(recipe, ["main/3"])
+    with pytest.raises(GradmaskError, match=r"no run of the comparison matches 'main/3'. Runs: main/seed-0"):
+        runs_of(recipe, ["main/3"])
 
 
 def test_topics_are_a_setting(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, "data.sources.0.topic_field=domain", "compare.noise.topics=true")
-    unit = units_of(recipe)[-1]
-    assert unit.name == "topics/seed-0"
-    assert recipe_of(recipe, unit).data.labels.missed == "topics"
+    run = runs_of(recipe)[-1]
+    assert run.name == "topics/seed-0"
+    assert recipe_of(recipe, run).data.labels.missed == "topics"
 
 
 @pytest.mark.parametrize(
