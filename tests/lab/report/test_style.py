@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import pytest
 
 from gradmask.errors import GradmaskError
@@ -52,13 +50,15 @@ STYLES_BY_SERIES = {
 
 def test_styles_are_what_they_were() -> None:
     assert {series: tuple(vars(style_of(series)).values()) for series in STYLES_BY_SERIES} == STYLES_BY_SERIES
-    assert {series.split("/")[0] for series in STYLES_BY_SERIES} == set(ARMS)
+    assert {series.split("/")[0] for series in STYLES_BY_SERIES} <= set(ARMS)
     assert tuple(STYLES) == SHOWN_FIRST
 
 
 def test_no_two_arms_are_drawn_alike() -> None:
-    drawn = [(style_of(name).light, style_of(name).marker) for name in ARMS]
-    assert all(a != b for a, b in combinations(drawn, 2))
+    """An arm that names no colour may share its style with another one."""
+    drawn = [(style_of(name).light, style_of(name).marker) for name, arm in ARMS.items() if arm.color]
+    assert len(drawn) >= 19
+    assert len(set(drawn)) == len(drawn)
 
 
 def test_the_theme_has_every_colour() -> None:

@@ -197,7 +197,7 @@ def test_the_same_seed_gives_the_same_model(name: str) -> None:
 
 def test_every_method_has_a_grid_of_its_own_kind() -> None:
     grids = {name: grid(name) for name in method_names()}
-    assert len(grids) == 7
+    assert len(grids) >= 7
     assert all(method.name == name for name, methods in grids.items() for method in methods)
     assert all(len({repr(m) for m in methods}) == len(methods) >= 3 for methods in grids.values())
     with pytest.raises(GradmaskError, match="no unlearning method is called 'npa'. Did you mean 'npo'"):
