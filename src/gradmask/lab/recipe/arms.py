@@ -78,7 +78,7 @@ def _without_tables(group: GroupSpec) -> dict[str, Any]:
     return {"embeddings": False}
 
 
-SGTM = "arXiv 2512.05648"
+SGTM, ROUTING = "arXiv 2512.05648", "arXiv 2410.04332"
 
 TRAINED: tuple[Arm, ...] = (
     Arm("gradmask", "gradmask", "labeled", RECIPE, color="blue", full_color="sky", marker="o"),
@@ -88,45 +88,12 @@ TRAINED: tuple[Arm, ...] = (
     Arm(PERFECT_FILTER, "perfect filter", "truly_not_forget", color="green", marker="D"),
     Arm("inexact", "gradmask, exact=False", "labeled", RECIPE, changes={"exact": False}, color="violet", marker="v"),
     Arm("sgtm", "SGTM", "labeled", "sgtm", source=SGTM, color="rose", marker="^"),
-    Arm(
-        "sgtm_joint",
-        "SGTM, joint embeddings",
-        "labeled",
-        "sgtm",
-        joint=("embeddings", "head"),
-        source=SGTM,
-        color="rust",
-        marker="P",
-    ),
+    Arm("sgtm_joint", "SGTM, joint embeddings", "labeled", "sgtm", ("embeddings", "head"), source=SGTM, color="rust", marker="P"),
     Arm("gram", "GRAM", "labeled", "gram", source="arXiv 2607.08077", color="violet", marker="^"),
-    Arm(
-        "gradient_routing",
-        "gradient routing",
-        "labeled",
-        "gradient_routing",
-        source="arXiv 2410.04332",
-        color="rust",
-        marker="^",
-    ),
-    Arm(
-        "activation_masking",
-        "activation masking",
-        "labeled",
-        "activation_masking",
-        source=SGTM,
-        color="violet",
-        marker="P",
-    ),
-    Arm(
-        "memorization_sinks",
-        "memorization sinks",
-        "labeled",
-        "sgtm_joint_attention",
-        source=SGTM,
-        color="olive",
-        marker="^",
-    ),
-)
+    Arm("gradient_routing", "gradient routing", "labeled", "gradient_routing", source=ROUTING, color="rust", marker="^"),
+    Arm("activation_masking", "activation masking", "labeled", "activation_masking", source=SGTM, color="violet", marker="P"),
+    Arm("memorization_sinks", "memorization sinks", "labeled", "sgtm_joint_attention", source=SGTM, color="olive", marker="^"),
+)  # fmt: skip
 """The arms that are trained from the start, in the order in which they are trained and shown."""
 
 
