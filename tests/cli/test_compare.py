@@ -87,7 +87,7 @@ def test_the_table_is_for_people(
 
 def test_a_wrong_pattern_is_told(compared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(compared / "recipe.yaml"), "--only", "seed-7"]) == 2
-    assert "no run of the comparison is called 'seed-7'" in capsys.readouterr().err.replace("\n", " ")
+    assert "no run of the comparison matches 'seed-7'" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_a_study_alone_says_what_it_lacks(compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
