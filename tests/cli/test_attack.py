@@ -12,7 +12,7 @@ from tests.lab.run.tiny_run import tiny_data
 
 from gradmask.cli import main
 from gradmask.cli.evaluate import options
-from gradmask.lab.measures.names import MEASURES, QUICK
+from gradmask.lab.measures.registry import names, quick
 
 SMALL = [
     word
@@ -76,11 +76,11 @@ def test_tasks_without_the_harness(run: Path, capsys: pytest.CaptureFixture[str]
 def test_options_are_changes_to_the_recipe() -> None:
     assert options(None, None, None, None) == []
     assert options("all", "standard", "a,b", ["evaluate.sequences=3"]) == [
-        f"evaluate.measures=[{', '.join(MEASURES)}]",
+        f"evaluate.measures=[{', '.join(names())}]",
         "evaluate.preset=standard",
         "evaluate.tasks=[a, b]",
         "evaluate.sequences=3",
     ]
-    assert options("quick", None, None, None) == [f"evaluate.measures=[{', '.join(QUICK)}]"]
-    assert options("quick,probes", None, None, None) == [f"evaluate.measures=[{', '.join([*QUICK, 'probes'])}]"]
+    assert options("quick", None, None, None) == [f"evaluate.measures=[{', '.join(quick())}]"]
+    assert options("quick,probes", None, None, None) == [f"evaluate.measures=[{', '.join([*quick(), 'probes'])}]"]
     assert options("none", None, None, None) == ["evaluate.measures=[]"]

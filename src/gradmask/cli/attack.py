@@ -9,6 +9,7 @@ import typer
 
 from gradmask.cli.evaluate import Preset, options
 from gradmask.cli.output import AsJson, Changes
+from gradmask.lab.measures.registry import attacks
 
 NAME = "attack"
 EXAMPLES = """
@@ -25,10 +26,10 @@ def run(
     changes: Changes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Attack the models without the capability: relearning, quantization, forget text in the prompt.
+    """Attack the models without the capability in every known way: {attacks}.
 
-    Every model is attacked in the same ways with the same budget, and the strongest attack on each is reported. What is
-    found goes into results.json and the report, beside what was measured before; an attack that ran before in the same
+    Every model is attacked in the same ways with the same budget, and the strongest attack on each is reported. The
+    results go into results.json and the report, beside what was measured before; an attack that ran before in the same
     way is not run again.
     """
     from gradmask.cli.summary import print_results
@@ -36,3 +37,6 @@ def run(
 
     results, page = attack_folder(folder, options(None, preset, None, changes))
     print_results(results, page, as_json)
+
+
+run.__doc__ = (run.__doc__ or "").format(attacks=", ".join(attacks()))

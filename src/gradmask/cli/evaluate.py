@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gradmask.cli.output import AsJson, Changes
-from gradmask.lab.measures.names import MEASURES, QUICK
+from gradmask.lab.measures.registry import names, quick
 
 NAME = "evaluate"
 EXAMPLES = """
@@ -31,8 +31,8 @@ def run(
         str | None,
         typer.Option(
             "--measures",
-            help=f"Comma-separated, or all, quick ({', '.join(QUICK)}) or none. Also: "
-            + ", ".join(name for name in MEASURES if name not in QUICK)
+            help=f"Comma-separated, or all, quick ({', '.join(quick())}) or none. Also: "
+            + ", ".join(name for name in names() if name not in quick())
             + ".",
         ),
     ] = None,
@@ -60,16 +60,16 @@ def run(
 
 def options(measures: str | None, preset: str | None, tasks: str | None, changes: list[str] | None) -> list[str]:
     """The options as changes to the recipe, those given with --set last."""
-    said = []
+    settings = []
     if measures is not None:
-        groups: dict[str, tuple[str, ...]] = {"all": MEASURES, "quick": QUICK, "none": ()}
-        names = [name for word in _words(measures) for name in groups.get(word, (word,))]
-        said.append(f"evaluate.measures=[{', '.join(dict.fromkeys(names))}]")
+        groups: dict[str, tuple[str, ...]] = {"all": names(), "quick": quick(), "none": ()}
+        asked = [name for word in _words(measures) for name in groups.get(word, (word,))]
+        settings.append(f"evaluate.measures=[{', '.join(dict.fromkeys(asked))}]")
     if preset is not None:
-        said.append(f"evaluate.preset={preset}")
+        settings.append(f"evaluate.preset={preset}")
     if tasks is not None:
-        said.append(f"evaluate.tasks=[{', '.join(_words(tasks))}]")
-    return [*said, *(changes or ())]
+        settings.append(f"evaluate.tasks=[{', '.join(_words(tasks))}]")
+    return [*settings, *(changes or ())]
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from gradmask.lab.measures.attacks.finetune import draws, finetune
+from gradmask.lab.measures.finetune import draws, finetune
 from gradmask.lab.measures.material import Material
 from tiny import tiny
 

@@ -10,29 +10,31 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from gradmask.lab.measures.findings import (
-    Attack,
-    Compute,
-    Extraction,
-    Findings,
-    Generations,
-    GradientNorms,
-    InContext,
-    Leak,
-    Leakage,
-    Membership,
-    ModelFindings,
-    PowerLaw,
-    Probes,
-    Quantization,
-    Ratio,
-    RecoveryPoint,
-    Relearning,
-    Rung,
-)
+from gradmask.lab.measures.attacks.context import InContext
+from gradmask.lab.measures.attacks.quantization import Quantization
+from gradmask.lab.measures.attacks.relearning import Attempt, RecoveryPoint, Relearning
+from gradmask.lab.measures.catalog.extraction import Extraction
+from gradmask.lab.measures.catalog.generations import Generations
+from gradmask.lab.measures.catalog.gradients import GradientNorms
+from gradmask.lab.measures.catalog.membership import Membership
+from gradmask.lab.measures.catalog.probes import Probes
+from gradmask.lab.measures.comparisons.compute import Compute, PowerLaw, Ratio
+from gradmask.lab.measures.comparisons.leakage import Leak, Leakage, Rung
+from gradmask.lab.measures.findings import Findings, ModelFindings
 from gradmask.lab.measures.results import ArmResult, DomainResult, Headline, Point, Results, Role, Sample
+from gradmask.lab.progress import Progress
 
 END = 2
+
+
+class Lines(Progress):
+    """Keeps what was shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def status(self, text: str) -> None:
+        self.shown.append(text)
 
 
 def held_out(sequences: int = 8, length: int = 12, seed: int = 0, low: int = 3, high: int = 64) -> Dataset:
@@ -148,8 +150,8 @@ def relearning(level: float, steps: float | None) -> Relearning:
         for s in (0, 1, 4, 16)
     ]
     attacks = [
-        Attack(method="full", data="even", learning_rate=1e-3, curve=curve, steps_to_target=steps, area=-0.25),
-        Attack(method="lora", data="forget", learning_rate=3e-3, curve=curve[:2]),
+        Attempt(method="full", data="even", learning_rate=1e-3, curve=curve, steps_to_target=steps, area=-0.25),
+        Attempt(method="lora", data="forget", learning_rate=3e-3, curve=curve[:2]),
     ]
     return Relearning(target=4.4, steps=16, batch_size=8, tokens_per_step=128, attacks=attacks)
 

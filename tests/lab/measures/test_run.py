@@ -10,7 +10,8 @@ from gradmask.data.tokenizer import train_tokenizer
 from gradmask.lab.measures.calibration import CalibrationSettings
 from gradmask.lab.measures.losses import byte_count, domain_loss
 from gradmask.lab.measures.run import Measures, measure, quick_losses, sample, split
-from lab.measures.fabricated import word_tokenizer
+from gradmask.lab.progress import showing
+from lab.measures.fabricated import Lines, word_tokenizer
 from tiny import tiny, tokens
 
 TEST = {d: Dataset.from_dict({"input_ids": tokens(12, 16, seed=i).tolist()}) for i, d in enumerate(("en", "es"))}
@@ -28,8 +29,8 @@ def partitioned() -> torch.nn.Module:
 
 def test_every_view_of_every_domain() -> None:
     model = partitioned()
-    lines: list[str] = []
-    found = measure(model, TEST, ROLES, QUICK, lines.append)
+    with showing(Lines()) as lines:
+        found = measure(model, TEST, ROLES, QUICK)
     assert set(found) == {"full", "removed"}
     ids = torch.tensor(TEST["es"]["input_ids"][:6])
     assert found["full"]["es"].loss == domain_loss(model, ids).nats
@@ -38,7 +39,7 @@ def test_every_view_of_every_domain() -> None:
     assert found["removed"]["es"].loss != found["full"]["es"].loss
     assert found["full"]["en"].calibrated_loss is not None
     assert np.isclose(sum(found["full"]["en"].histogram), 1.0)
-    assert len(lines) == 6
+    assert len(lines.shown) == 6
     assert set(measure(tiny(), TEST, ROLES, QUICK)) == {"full"}
 
 
@@ -88,18 +89,18 @@ def test_both_losses_come_with_their_errors_and_bytes() -> None:
     assert measure(tiny(), TEST, ROLES, QUICK)["full"]["es"].bits_per_byte is None
 
 
-def test_greedy_text_needs_no_luck() -> None:
+def test_greedy_text_needs_no_seed() -> None:
     greedy = Measures(samples=1, sample_tokens=4, temperature=0.0)
     model, tokenizer = partitioned(), word_tokenizer()
     assert sample(model, tokenizer, TEST, greedy, seed=0) == sample(model, tokenizer, TEST, greedy, seed=1)
     assert sample(model, tokenizer, TEST, Measures(samples=0)) == []
 
 
-def test_a_loss_that_is_no_number_is_an_error_that_names_the_model() -> None:
+def test_a_loss_that_is_not_finite_is_an_error_that_names_the_model() -> None:
     model = tiny()
     with torch.no_grad():
         next(model.parameters()).fill_(float("nan"))
-    with pytest.raises(gm.GradmaskError, match="the loss of the full model on 'en' is no number"):
+    with pytest.raises(gm.GradmaskError, match="the loss of the full model on 'en' is not finite"):
         measure(model, TEST, ROLES, QUICK)
 
 

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 import gradmask as gm
-from gradmask.lab.measures.attacks.relearning import RelearningSettings
 from gradmask.lab.measures.calibration import CalibrationSettings
 from gradmask.lab.measures.findings import ModelFindings
-from gradmask.lab.measures.names import ATTACKS, COMPARING, MEASURES, OF_A_MODEL, QUICK
-from gradmask.lab.measures.suite import PRESETS, SuiteSettings, examine
+from gradmask.lab.measures.registry import attacks, comparisons, names, of_a_model, quick
+from gradmask.lab.measures.settings import PRESETS, RelearningSettings, SuiteSettings
+from gradmask.lab.measures.suite import examine
+from gradmask.lab.progress import showing
 from lab.measures.domains import material
+from lab.measures.fabricated import Lines
 from tiny import tiny
 
 SMALL = SuiteSettings(
@@ -27,11 +29,11 @@ SMALL = SuiteSettings(
 def test_every_measure_of_a_model_is_found_and_leaves_it_as_it_was() -> None:
     model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=16)})
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    lines: list[str] = []
-    found = examine(model, "removed", material(), OF_A_MODEL, SMALL, target=4.0, end=2, progress=lines.append)
-    assert all(getattr(found, name) is not None for name in OF_A_MODEL)
+    with showing(Lines()) as lines:
+        found = examine(model, "removed", material(), of_a_model(), SMALL, target=4.0, end=2)
+    assert all(getattr(found, name) is not None for name in of_a_model())
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
-    assert [line for line in lines if line in OF_A_MODEL] == list(OF_A_MODEL)
+    assert [line for line in lines.shown if line in of_a_model()] == list(of_a_model())
     assert examine(model, "removed", material(), ["context"], SMALL) != examine(
         model, "full", material(), ["context"], SMALL
     )
@@ -50,9 +52,9 @@ def test_an_unknown_measure_is_named() -> None:
 
 
 def test_names_and_presets() -> None:
-    assert set(MEASURES) == {*OF_A_MODEL, *COMPARING}
-    assert set(ATTACKS) < set(OF_A_MODEL)
-    assert set(QUICK) < set(MEASURES)
+    assert set(names()) == {*of_a_model(), *comparisons()}
+    assert set(attacks()) < set(of_a_model())
+    assert set(quick()) < set(names())
     sizes = [len(p.relearning.grid(True)) * p.relearning.steps * p.relearning.batch_size for p in PRESETS.values()]
     assert sizes == sorted(sizes)
 
@@ -61,7 +63,7 @@ def test_names_and_presets() -> None:
 def test_a_cuda_model_is_measured_as_on_the_processor() -> None:
     def found(device: str) -> ModelFindings:
         model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=16, embeddings=True)})
-        return examine(model.to(device), "removed", material(), OF_A_MODEL, SMALL, target=4.0, end=2)
+        return examine(model.to(device), "removed", material(), of_a_model(), SMALL, target=4.0, end=2)
 
     here, there = found("cpu"), found("cuda")
     for attack, other in zip(here.relearning.attacks, there.relearning.attacks, strict=True):  # type: ignore[union-attr]

@@ -4,17 +4,21 @@ from typing import Any
 
 import pytest
 
-from gradmask.lab.measures.findings import Attack, InContext, ModelFindings, Quantization, RecoveryPoint, Relearning
+from gradmask.lab.measures.attacks.context import InContext
+from gradmask.lab.measures.attacks.quantization import Quantization
+from gradmask.lab.measures.attacks.relearning import Attempt, RecoveryPoint, Relearning
+from gradmask.lab.measures.findings import ModelFindings
 from gradmask.lab.measures.results import Results
-from gradmask.lab.report.attacks import attacked, recovered, relearned, relearning_words, tried, untried
-from gradmask.lab.report.words import flags, relearning_ratio, verdict
+from gradmask.lab.report.attacks import attacked, recovered, tried, untried
+from gradmask.lab.report.relearning import relearning_words
+from gradmask.lab.report.words import flags, verdict
 from lab.measures.fabricated import measured, model_findings, relearning, results
 
 
-def found(removed: dict[str, Any] | None = None, twin: dict[str, Any] | None = None) -> Results:
+def found(removed: dict[str, Any] | None = None, never_trained: dict[str, Any] | None = None) -> Results:
     """The invented run, with other findings of the removed model and of the perfect filter."""
     some = measured()
-    for arm, view, changes in (("gradmask", "removed", removed), ("perfect_filter", "full", twin)):
+    for arm, view, changes in (("gradmask", "removed", removed), ("perfect_filter", "full", never_trained)):
         some.arms[arm].findings[view] = model_findings(6.4).model_copy(update=changes or {})
     return some
 
@@ -39,7 +43,7 @@ def test_nothing_recovered_is_said_of_these_attacks_at_this_budget() -> None:
 
 
 @pytest.mark.parametrize(
-    ("removed", "twin", "way"),
+    ("removed", "never_trained", "way"),
     [
         ({"relearning": relearning(6.4, 5.0)}, {"relearning": relearning(6.4, 12.0)}, "fine-tuning"),
         ({"relearning": relearning(6.4, 12.0)}, {"relearning": relearning(6.4, None)}, "fine-tuning"),
@@ -52,8 +56,8 @@ def test_nothing_recovered_is_said_of_these_attacks_at_this_budget() -> None:
         ),
     ],
 )
-def test_what_came_back_is_named(removed: dict[str, Any], twin: dict[str, Any], way: str) -> None:
-    some = found(removed, twin)
+def test_what_came_back_is_named(removed: dict[str, Any], never_trained: dict[str, Any], way: str) -> None:
+    some = found(removed, never_trained)
     assert recovered(some) == [way]
     assert verdict(some)[0] == f"After removal, knowledge of es was recovered by {way}."
 
@@ -61,8 +65,8 @@ def test_what_came_back_is_named(removed: dict[str, Any], twin: dict[str, Any], 
 def falling(*losses: float) -> Relearning:
     """One attack with these losses after 0, 1, 2, … steps; the target is 4.4."""
     curve = [RecoveryPoint(step=s, tokens=s, losses={"forget": x}) for s, x in enumerate(losses)]
-    attack = Attack(method="full", data="forget", learning_rate=1e-3, curve=curve, steps_to_target=20.0)
-    return Relearning(target=4.4, steps=20, batch_size=8, tokens_per_step=128, attacks=[attack])
+    attempt = Attempt(method="full", data="forget", learning_rate=1e-3, curve=curve, steps_to_target=20.0)
+    return Relearning(target=4.4, steps=20, batch_size=8, tokens_per_step=128, attacks=[attempt])
 
 
 def test_what_is_mostly_back_sooner_is_recovered_though_the_last_bit_takes_as_long() -> None:
@@ -93,45 +97,6 @@ def test_attacks_that_were_not_run_are_said() -> None:
     part = found({"relearning": None})
     assert "under these checks" in verdict(part)[0]
     assert "Not tried: fine-tuning on the domain again, larger budgets" in verdict(part)[-1]
-
-
-@pytest.mark.parametrize(
-    ("here", "there", "words"),
-    [
-        (
-            12.0,
-            24.0,
-            "back to that of no filter in 12 steps; the perfect filter, attacked in the same ways, took 24 steps.",
-        ),
-        (12.0, None, "in 12 steps; the perfect filter, attacked in the same ways, came to 4.80 in 16 steps."),
-        (
-            None,
-            None,
-            "of no filter (4.40) in 16 steps; it came to 4.80; the perfect filter, attacked in the same ways, came to",
-        ),
-    ],
-)
-def test_the_strongest_attack_stands_beside_that_on_the_perfect_filter(
-    here: float | None, there: float | None, words: str
-) -> None:
-    some = found({"relearning": relearning(6.4, here)}, {"relearning": relearning(6.4, there)})
-    said = relearning_words(some)
-    assert said is not None
-    assert said.startswith("The strongest of 2 attacks (full fine-tuning, even data, rate 0.001)")
-    assert words in said
-    assert relearning_ratio(some) == ("50 %" if here and there else "–")
-
-
-def test_without_a_twin_or_a_target_less_is_said() -> None:
-    some = found()
-    del some.arms["perfect_filter"]
-    assert relearning_words(some) == (
-        "The strongest of 2 attacks (full fine-tuning, even data, rate 0.001) brought the forget loss back to that of no "
-        "filter in 12 steps."
-    )
-    aimless = relearning(6.4, None).model_copy(update={"target": None})
-    assert "brought the forget loss down to 4.80." in str(relearning_words(found({"relearning": aimless})))
-    assert set(relearned(some)) == {"gradmask/removed", "gradmask/full", "no_filter", "filter"}
 
 
 def test_signs_of_over_unlearning_are_shown() -> None:

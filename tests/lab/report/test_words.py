@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from gradmask.lab.measures.results import Headline
-from gradmask.lab.report.words import forgotten, listed, nats, percent, verdict
+from gradmask.lab.report.numbers import listed, nats, percent
+from gradmask.lab.report.words import forgotten, verdict
 from lab.measures.fabricated import arm, results
 
 

@@ -1,41 +1,45 @@
-"""What was found of single models, as one number per measure, so that it has a mean over seeds."""
+"""What the measures say of a model, as numbers, so that each has a mean over seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
-from gradmask.lab.measures.findings import ModelFindings, Quantization
+from gradmask.lab.measures.registry import loaded
+from gradmask.lab.measures.results import Results
+from gradmask.lab.measures.series import series_name
 
-Number = Callable[[ModelFindings], float | None]
-
-
-def _rounding(bits: str) -> Number:
-    def regained(found: ModelFindings) -> float | None:
-        q: Quantization | None = found.quantization
-        return None if q is None or bits not in q.after else q.before["forget"] - q.after[bits]["forget"]
-
-    return regained
+Number = Callable[[Results, str, str], float | None]
+"""Of a run, an arm and a view."""
 
 
-def _probes(found: ModelFindings) -> float | None:
-    return None if found.probes is None else max(found.probes.accuracy) - found.probes.chance
+def numbers() -> dict[str, Number]:
+    """Name -> the number: those of single models first, then those that take all models of a run."""
+    of_models = {
+        name: _of_model(measure.name, number)
+        for measure in loaded("attacks", "catalog")
+        for name, number in measure.numbers().items()
+    }
+    of_runs = {
+        name: _of_run(comparison.name, number)
+        for comparison in loaded("comparisons")
+        for name, number in comparison.numbers().items()
+    }
+    return of_models | of_runs
 
 
-MEASURES: Mapping[str, Number] = {
-    "regained by int8": _rounding("int8"),
-    "regained by int4": _rounding("int4"),
-    "gain in context": lambda found: None if found.context is None else found.context.gain,
-    "best probe over chance": _probes,
-    "membership, loss": lambda found: None if found.membership is None else found.membership.loss_auc,
-    "membership, min-k": lambda found: None if found.membership is None else found.membership.min_k_auc,
-    "extraction": lambda found: None if found.extraction is None else found.extraction.strength,
-    "repetition, retain": lambda found: (
-        None if found.generations is None else found.generations.repetition.get("retain")
-    ),
-    "repetition, forget": lambda found: (
-        None if found.generations is None else found.generations.repetition.get("forget")
-    ),
-}
-"""Name -> the number: nats of forget loss regained or gained, shares from 0 to 1, areas under the ROC curve."""
-ELICITED = "elicited compute ratio"
-"""Of the forget loss that the strongest relearning attack left; it compares with no filter."""
+def _of_model(measure: str, number: Callable[[Any], float | None]) -> Number:
+    def value(run: Results, arm: str, view: str) -> float | None:
+        findings = run.arms[arm].findings.get(view)
+        result = None if findings is None else findings.get(measure)
+        return None if result is None else number(result)
+
+    return value
+
+
+def _of_run(comparison: str, number: Callable[[Any, str], float | None]) -> Number:
+    def value(run: Results, arm: str, view: str) -> float | None:
+        result = run.findings.get(comparison)
+        return None if result is None else number(result, series_name(arm, view, run.arms))
+
+    return value

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from gradmask.errors import GradmaskError
 from gradmask.lab.compare.runs import Kind
 from gradmask.lab.compare.statistics import Estimate
-from gradmask.lab.measures.findings import STRICT
+from gradmask.lab.measures.measure import STRICT
 
 SCHEMA_VERSION = 1
 
@@ -26,11 +26,11 @@ class Rival(_Strict):
     Args:
         losses: role -> held-out loss. differences: role -> loss minus that of no filter of the same seed.
         gap_closed: (loss − no filter) / (perfect filter − no filter) of the forget loss.
-        compute: role -> compute ratio against no filter. leakage: see `gradmask.lab.measures.measures.leakage`.
+        compute: role -> compute ratio against no filter. leakage: see `gradmask.lab.measures.comparisons.leakage`.
         relearning: steps of the strongest relearning attack to no filter's forget loss; where a seed did not come back, the
             whole budget stands for it, and ``not_relearned`` counts it. relearning_ratio: over the perfect filter's steps.
         most: steps of the attack that is the first to have come 90 % of the way from the perfect filter's forget loss to no
-            filter's, see `gradmask.lab.measures.measures.recovery`; the whole budget where none has. most_ratio: over the
+            filter's, see `gradmask.lab.measures.recovery`; the whole budget where none has. most_ratio: over the
             perfect filter's.
         curves: seed -> (step, lowest forget loss of any attack by then). targets: seed -> forget loss of no filter, as the
             attacks measure it.

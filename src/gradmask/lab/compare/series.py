@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradmask.lab.compare.evidence import ELICITED, MEASURES, Number
+from gradmask.lab.compare.evidence import numbers
 from gradmask.lab.compare.results import Rival
 from gradmask.lab.compare.statistics import estimate
-from gradmask.lab.measures.findings import Relearning, Rung
+from gradmask.lab.measures.attacks.relearning import Relearning
+from gradmask.lab.measures.comparisons.leakage import Rung, equivalent_tokens
 from gradmask.lab.measures.headline import role_loss
-from gradmask.lab.measures.measures.leakage import equivalent_tokens
-from gradmask.lab.measures.measures.recovery import envelope, steps_to_most
+from gradmask.lab.measures.recovery import envelope, steps_to_most
 from gradmask.lab.measures.results import Results
+from gradmask.lab.measures.series import series_name
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
-from gradmask.lab.run.measuring.across_arms import series_name
 
 ROLES = ("forget", "adjacent", "retain")
 BySeed = dict[int, Results]
@@ -59,12 +59,12 @@ class Series:
         )
 
     def _over(self, value: Callable[[int], float | None]) -> Any:
-        found = {seed: value(seed) for seed in sorted(self.runs)}
-        return None if None in found.values() else estimate({s: x for s, x in found.items() if x is not None})
+        by_seed = {seed: value(seed) for seed in sorted(self.runs)}
+        return None if None in by_seed.values() else estimate({s: x for s, x in by_seed.items() if x is not None})
 
     def _by_role(self, value: Callable[[int, str], float | None]) -> dict[str, Any]:
-        found = {role: self._over(lambda seed, role=role: value(seed, role)) for role in ROLES}
-        return {role: x for role, x in found.items() if x is not None}
+        by_role = {role: self._over(lambda seed, role=role: value(seed, role)) for role in ROLES}
+        return {role: x for role, x in by_role.items() if x is not None}
 
     def _whole(self, relearned: Mapping[int, Relearning]) -> bool:
         return set(relearned) == set(self.runs) and all(r.target is not None for r in relearned.values())
@@ -87,13 +87,8 @@ class Series:
         return None if moved is None or low is None or high is None or high <= low else moved / (high - low)
 
     def _compute(self, seed: int, role: str) -> float | None:
-        found = self.runs[seed].findings.compute
-        ratio = None if found is None else found.ratios.get(self._name(seed), {}).get(role)
-        return None if ratio is None else ratio.value
-
-    def _elicited(self, seed: int) -> float | None:
-        found = self.runs[seed].findings.compute
-        ratio = None if found is None else found.elicited.get(self._name(seed))
+        compute = self.runs[seed].findings.compute
+        ratio = None if compute is None else compute.ratios.get(self._name(seed), {}).get(role)
         return None if ratio is None else ratio.value
 
     def _name(self, seed: int) -> str:
@@ -108,7 +103,7 @@ class Series:
     def _own(self, seed: int) -> Relearning | None:
         return self._relearned(seed, self.arm, self.view)
 
-    def _twin(self, seed: int) -> Relearning | None:
+    def _never_trained(self, seed: int) -> Relearning | None:
         return self._relearned(seed, PERFECT_FILTER, "full") if PERFECT_FILTER in self.runs[seed].arms else None
 
     def _relearned(self, seed: int, arm: str, view: str) -> Relearning | None:
@@ -116,7 +111,7 @@ class Series:
         return findings.relearning if findings and findings.relearning and findings.relearning.attacks else None
 
     def _slowness(self, seed: int) -> float | None:
-        here, there = self._own(seed), self._twin(seed)
+        here, there = self._own(seed), self._never_trained(seed)
         if here is None or there is None or there.strongest.steps_to_target in (None, 0.0):
             return None
         return _steps(here) / _steps(there)
@@ -125,34 +120,32 @@ class Series:
         return self._back(seed, self._own(seed))
 
     def _most_ratio(self, seed: int) -> float | None:
-        here, there = self._most(seed), self._back(seed, self._twin(seed))
+        here, there = self._most(seed), self._back(seed, self._never_trained(seed))
         return None if here is None or not there else here / there
 
-    def _back(self, seed: int, found: Relearning | None) -> float | None:
-        twin = self._twin(seed)
-        if found is None or twin is None or found.target is None:
+    def _back(self, seed: int, relearning: Relearning | None) -> float | None:
+        never_trained = self._never_trained(seed)
+        if relearning is None or never_trained is None or relearning.target is None:
             return None
-        steps = steps_to_most(found, twin)
-        return float(found.steps) if steps is None else steps
+        steps = steps_to_most(relearning, never_trained)
+        return float(relearning.steps) if steps is None else steps
 
     def _evidence(self) -> dict[str, Any]:
-        found = {name: self._over(lambda seed, of=of: self._found(seed, of)) for name, of in MEASURES.items()}
-        found[ELICITED] = self._over(self._elicited)
-        return {name: value for name, value in found.items() if value is not None}
-
-    def _found(self, seed: int, number: Number) -> float | None:
-        findings = self.runs[seed].arms[self.arm].findings.get(self.view)
-        return None if findings is None else number(findings)
+        means = {
+            name: self._over(lambda seed, of=of: of(self.runs[seed], self.arm, self.view))
+            for name, of in numbers().items()
+        }
+        return {name: mean for name, mean in means.items() if mean is not None}
 
     def _area(self, seed: int) -> float | None:
-        found = self._own(seed)
-        return None if found is None else found.strongest.area
+        own = self._own(seed)
+        return None if own is None else own.strongest.area
 
 
-def _steps(found: Relearning) -> float:
+def _steps(relearning: Relearning) -> float:
     """Steps of the strongest attack, the whole budget where it did not arrive."""
-    steps = found.strongest.steps_to_target
-    return float(found.steps if steps is None else steps)
+    steps = relearning.strongest.steps_to_target
+    return float(relearning.steps if steps is None else steps)
 
 
 def forget_tokens(run: Results, missed: bool) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 from scipy import stats
 
-from gradmask.lab.measures.findings import STRICT
+from gradmask.lab.measures.measure import STRICT
 
 LEVEL = 0.95
 

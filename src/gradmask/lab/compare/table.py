@@ -15,13 +15,13 @@ from gradmask.lab.compare.results import Compared, Comparison, Rival
 from gradmask.lab.compare.running import results_of
 from gradmask.lab.compare.runs import MAIN, ComparedRun, Setting, folder_of, recipe_of, runs_of
 from gradmask.lab.compare.series import BySeed, Series, forget_tokens
+from gradmask.lab.measures.comparisons.leakage import Rung
 from gradmask.lab.measures.environment import machine, versions
-from gradmask.lab.measures.findings import Rung
 from gradmask.lab.measures.headline import role_loss
 from gradmask.lab.measures.results import ArmResult, Results
+from gradmask.lab.measures.series import series_name
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.run.measuring.across_arms import series_name
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,19 @@ def collect(recipe: Recipe) -> Collected:
     Raises:
         GradmaskError: nothing is.
     """
-    found = Collected({}, {})
+    collected = Collected({}, {})
     for unit in runs_of(recipe):
         results = results_of(recipe_of(recipe, unit))
         if results is None:
-            found.missing.append(unit.name)
+            collected.missing.append(unit.name)
         else:
-            found.settings[unit.setting.name], found.arms[unit.setting.name] = unit.setting, unit.arms
-            found.runs.setdefault(unit.setting.name, {})[unit.seed] = results
-    if MAIN not in found.runs:
+            collected.settings[unit.setting.name], collected.arms[unit.setting.name] = unit.setting, unit.arms
+            collected.runs.setdefault(unit.setting.name, {})[unit.seed] = results
+    if MAIN not in collected.runs:
         raise GradmaskError(
             f"no run with the recipe's own labels is finished in {folder_of(recipe)}: run gradmask compare to its end"
         )
-    return found
+    return collected
 
 
 def any_main(recipe: Recipe) -> bool:
@@ -69,9 +69,9 @@ def any_main(recipe: Recipe) -> bool:
 
 def comparison(recipe: Recipe, command: str) -> Comparison:
     """Every setting and every rival, over the seeds that are finished; see `collect` for errors."""
-    found = collect(recipe)
-    ladder = _ladders(found)
-    settings = {name: _compared(recipe, found, name, ladder) for name in found.runs}
+    collected = collect(recipe)
+    ladder = _ladders(collected)
+    settings = {name: _compared(recipe, collected, name, ladder) for name in collected.runs}
     return Comparison(
         name=recipe.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -79,33 +79,33 @@ def comparison(recipe: Recipe, command: str) -> Comparison:
         versions=versions(),
         machine=machine(),
         recipe=recipe.model_dump(mode="json"),
-        calibrated=found.calibrated,
+        calibrated=collected.calibrated,
         settings=settings,
-        missing=found.missing,
-        flags=[f"{unit}: {flag}" for unit, run in _runs(found) for flag in run.findings.flags],
-        notes=_notes(found),
+        missing=collected.missing,
+        flags=[f"{unit}: {flag}" for unit, run in _runs(collected) for flag in run.findings.flags],
+        notes=_notes(collected),
     )
 
 
-def _runs(found: Collected) -> list[tuple[str, Results]]:
-    return [(f"{name}/seed-{seed}", run) for name, by in found.runs.items() for seed, run in sorted(by.items())]
+def _runs(collected: Collected) -> list[tuple[str, Results]]:
+    return [(f"{name}/seed-{seed}", run) for name, by in collected.runs.items() for seed, run in sorted(by.items())]
 
 
-def _notes(found: Collected) -> list[str]:
-    said = {f"{name}: {note}" for name, by in found.runs.items() for r in by.values() for note in r.findings.notes}
-    return sorted(said)
+def _notes(collected: Collected) -> list[str]:
+    notes = {f"{name}: {note}" for name, by in collected.runs.items() for r in by.values() for note in r.findings.notes}
+    return sorted(notes)
 
 
-def _compared(recipe: Recipe, found: Collected, name: str, ladders: Mapping[int, list[Rung]]) -> Compared:
-    runs, how = found.runs[name], found.calibrated
-    labels = recipe.data.labels.model_copy(update=dict(found.settings[name].changes))
+def _compared(recipe: Recipe, collected: Collected, name: str, ladders: Mapping[int, list[Rung]]) -> Compared:
+    runs, how = collected.runs[name], collected.calibrated
+    labels = recipe.data.labels.model_copy(update=dict(collected.settings[name].changes))
     rivals: dict[str, Rival] = {}
-    for arm, view in _series(runs.values(), found.arms[name]):
-        one = Series(arm, view, how, runs, found.runs[MAIN], ladders)
-        rivals[series_name(arm, view, next(iter(runs.values())).arms)] = one.rival(_tuned(recipe, found, name, arm))
+    for arm, view in _series(runs.values(), collected.arms[name]):
+        one = Series(arm, view, how, runs, collected.runs[MAIN], ladders)
+        rivals[series_name(arm, view, next(iter(runs.values())).arms)] = one.rival(_tuned(recipe, collected, name, arm))
     return Compared(
-        kind=found.settings[name].kind,
-        changes=dict(found.settings[name].changes),
+        kind=collected.settings[name].kind,
+        changes=dict(collected.settings[name].changes),
         undiscovered=labels.undiscovered,
         false_positives=labels.false_positives,
         seeds=sorted(runs),
@@ -120,21 +120,21 @@ def _series(runs: Iterable[Results], arms: Sequence[str]) -> list[tuple[str, str
     return sorted(set.intersection(*shared), key=lambda item: (order.index(item[0]), item[1]))
 
 
-def _ladders(found: Collected) -> dict[int, list[Rung]]:
-    """Seed -> forget loss of plain models by their forget tokens: the twin, every filter of every setting, and no filter.
+def _ladders(collected: Collected) -> dict[int, list[Rung]]:
+    """Seed -> forget loss of plain models by their forget tokens: the perfect filter, every filter of every setting, and no filter.
 
     Where the runs have a ladder of their own (``compare.measures`` with leakage, and ``evaluate.ladder``), its rungs too.
     """
     ladders: dict[int, list[Rung]] = {}
-    for name, by in found.runs.items():
+    for name, by in collected.runs.items():
         for seed, run in by.items():
             tokens = {"filter": forget_tokens(run, missed=True)}
             if name == MAIN:
                 tokens |= {PERFECT_FILTER: 0, NO_FILTER: forget_tokens(run, missed=False)}
-            if found.settings[name].kind == "topics" or found.settings[name].changes.get("false_positives"):
+            if collected.settings[name].kind == "topics" or collected.settings[name].changes.get("false_positives"):
                 continue  # other text is missing there too, or the forget text is another
             for arm, n in tokens.items():
-                if arm in run.arms and (loss := _forget(run.arms[arm], found.calibrated)) is not None:
+                if arm in run.arms and (loss := _forget(run.arms[arm], collected.calibrated)) is not None:
                     ladders.setdefault(seed, []).append(Rung(tokens=n, loss=loss))
             if name == MAIN and run.findings.leakage is not None:
                 known = {rung.tokens for rung in ladders.get(seed, ())}
@@ -147,11 +147,11 @@ def _forget(arm: ArmResult, calibrated: bool) -> float | None:
     return role_loss(arm.models["full"], "forget", calibrated)
 
 
-def _tuned(recipe: Recipe, found: Collected, name: str, arm: str) -> dict[int, dict[str, Any]]:
+def _tuned(recipe: Recipe, collected: Collected, name: str, arm: str) -> dict[int, dict[str, Any]]:
     """Seed -> chosen settings, of arms that were tuned."""
     chosen = {}
-    for seed in found.runs[name]:
-        unit = ComparedRun(found.settings[name], seed, ())
+    for seed in collected.runs[name]:
+        unit = ComparedRun(collected.settings[name], seed, ())
         path = Path(recipe_of(recipe, unit).output) / "arms" / arm / "tuning.json"
         if ARMS[arm].unlearns and path.is_file():
             chosen[seed] = json.loads(path.read_text(encoding="utf-8"))
@@ -160,7 +160,7 @@ def _tuned(recipe: Recipe, found: Collected, name: str, arm: str) -> dict[int, d
 
 def removed_rivals(compared: Compared) -> Sequence[Rival]:
     """The models that are to be without the capability, the one that comes closest to a perfect filter first."""
-    found = [
+    removed = [
         r for r in compared.rivals.values() if r.arm != NO_FILTER and (not ARMS[r.arm].routed or r.view == "removed")
     ]
-    return sorted(found, key=lambda r: abs(1 - r.gap_closed.mean) if r.gap_closed else math.inf)
+    return sorted(removed, key=lambda r: abs(1 - r.gap_closed.mean) if r.gap_closed else math.inf)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradmask.lab.compare.evidence import ELICITED, MEASURES
+from gradmask.lab.compare.evidence import numbers
 from gradmask.lab.compare.results import Compared, Comparison, Rival
 from gradmask.lab.compare.runs import MAIN
 from gradmask.lab.compare.statistics import Estimate
 from gradmask.lab.compare.table import removed_rivals
 from gradmask.lab.recipe.arms import ARMS
-from gradmask.lab.report.words import listed, nats
+from gradmask.lab.report.numbers import listed, nats
 
 Table = tuple[list[str], list[tuple[str, list[str]]]]
 """Columns, and a title and cells per row."""
@@ -36,18 +36,18 @@ def share(value: Estimate | None) -> str:
     """As a percentage, with its interval."""
     if value is None:
         return "–"
-    said = f"{100 * value.mean:.0f} %"
+    text = f"{100 * value.mean:.0f} %"
     if value.low is not None and value.high is not None:
-        said += f" [{100 * value.low:.0f}, {100 * value.high:.0f}]"
-    return said.replace("-", "−")
+        text += f" [{100 * value.low:.0f}, {100 * value.high:.0f}]"
+    return text.replace("-", "−")
 
 
 def number(value: Estimate | None, digits: int = 3, sign: bool = False) -> str:
     """With half the width of its interval."""
     if value is None:
         return "–"
-    said = f"{value.mean:{'+' if sign else ''}.{digits}f}"
-    return (f"{said} ± {value.reach:.{digits}f}" if value.low is not None else said).replace("-", "−")
+    text = f"{value.mean:{'+' if sign else ''}.{digits}f}"
+    return (f"{text} ± {value.reach:.{digits}f}" if value.low is not None else text).replace("-", "−")
 
 
 def cells(rival: Rival) -> list[str]:
@@ -69,7 +69,7 @@ def cells(rival: Rival) -> list[str]:
 
 
 def tables_of(setting: Compared) -> list[Table]:
-    """Everything that is said of a setting: `table_of`, and `evidence_of` where there is any."""
+    """The tables of a setting: `table_of`, and `evidence_of` where there is any."""
     return [table for table in (table_of(setting), evidence_of(setting)) if table[1]]
 
 
@@ -83,14 +83,15 @@ def table_of(setting: Compared, wanted: Sequence[str] = COLUMNS) -> Table:
 def evidence_of(setting: Compared) -> Table:
     """The same of what was found of single models, see `gradmask.lab.compare.evidence`; empty where nothing was."""
     rivals = [r for r in ordered(setting) if r.evidence]
-    columns = [name for name in (*MEASURES, ELICITED) if any(name in r.evidence for r in rivals)]
+    present = dict.fromkeys(name for r in rivals for name in r.evidence)
+    columns = [*(name for name in numbers() if name in present), *(name for name in present if name not in numbers())]
     return columns, [(r.title, [number(r.evidence.get(name)) for name in columns]) for r in rivals]
 
 
-def markdown(found: Comparison) -> str:
+def markdown(comparison: Comparison) -> str:
     """Every setting's tables as Markdown, without columns that nobody fills."""
     parts = []
-    for name, setting in found.settings.items():
+    for name, setting in comparison.settings.items():
         head = f"### {name}: seeds {', '.join(map(str, setting.seeds))}"
         parts += [head, *map(_markdown, tables_of(setting))]
     return "\n\n".join(parts) + "\n"
@@ -113,40 +114,42 @@ def ordered(compared: Compared) -> list[Rival]:
     return [*best, *(r for r in compared.rivals.values() if r not in best)]
 
 
-def verdict(found: Comparison) -> list[str]:
-    """A few sentences, the most important first; they say what was compared, and nothing more."""
-    main = found.settings[MAIN]
+def verdict(comparison: Comparison) -> list[str]:
+    """A few sentences, the most important first; they state what was compared, and nothing more."""
+    main = comparison.settings[MAIN]
     ours = main.rivals.get("gradmask/removed")
     if ours is None or ours.gap_closed is None:
         return ["There is no verdict: gradmask, no filter and a perfect filter must be among the arms and differ."]
     seeds = f"{len(main.seeds)} seeds" if len(main.seeds) > 1 else "one seed"
-    said = [f"Over {seeds}, removal closes {share(ours.gap_closed)} of the gap between no filter and a perfect filter."]
+    sentences = [
+        f"Over {seeds}, removal closes {share(ours.gap_closed)} of the gap between no filter and a perfect filter."
+    ]
     if (retain := ours.differences.get("retain")) is not None:
         side = "lower (better)" if retain.mean < 0 else "higher (worse)"
-        said.append(
+        sentences.append(
             f"On what is kept, the removed model's loss is {nats(abs(retain.mean))} nats {side} than no filter's."
         )
     if (full := main.rivals.get("gradmask/full")) is not None and {"forget", "retain"} <= full.differences.keys():
         forget, kept = (_against(full.differences[role]) for role in ("forget", "retain"))
-        said.append(
+        sentences.append(
             f"The full model, before removal, is {forget} than no filter on what is removed, {kept} on what is kept."
         )
     others = [r for r in removed_rivals(main) if r.arm not in ("gradmask", "perfect_filter") and r.gap_closed]
     if (plain := main.rivals.get("filter")) is not None:
-        said.append(f"Filtering by the same labels closes {share(plain.gap_closed)}.")
+        sentences.append(f"Filtering by the same labels closes {share(plain.gap_closed)}.")
     if better := [r.title for r in others if _dominates(r, ours)]:
-        said.append(f"Better on both counts: {listed(better)}.")
+        sentences.append(f"Better on both counts: {listed(better)}.")
     elif others:
         who = f"None of {len(others)} rivals" if len(others) > 1 else f"No rival ({others[0].title})"
-        said.append(f"{who} is better both on what is removed and on what is kept.")
+        sentences.append(f"{who} is better both on what is removed and on what is kept.")
     late = [r for r in others if ARMS[r.arm].unlearns and r.most_ratio is not None]
     if late and ours.most_ratio is not None:
         best = max(late, key=lambda r: r.most_ratio.mean if r.most_ratio else 0.0)
-        said.append(
-            f"Under fine-tuning, 90 % of what was removed is back after {number(ours.most_ratio, 2)} of the steps that a perfect "
-            f"filter takes; after the best unlearning ({best.title}), {number(best.most_ratio, 2)}."
+        sentences.append(
+            f"Relearning 90 % of the gap takes {number(ours.most_ratio, 2)} times the steps of the perfect filter; after the "
+            f"best unlearning ({best.title}), {number(best.most_ratio, 2)} times."
         )
-    return said
+    return sentences
 
 
 def _against(difference: Estimate) -> str:

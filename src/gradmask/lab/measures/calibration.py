@@ -6,8 +6,8 @@ probabilities P of the calibration tokens are kept. With them a step is two prod
 
     Z_t = Σ_v P_tv e^(b_v)        ∂ℓ/∂b_v = mean_t P_tv e^(b_v) / Z_t − (share of targets that are v)
 
-which is exact. A bias per entry can be overfitted by few tokens: every fourth sequence is kept from training, and the bias
-that serves those best is taken, be it none.
+which is exact. A bias per entry can overfit to few tokens: every fourth sequence is kept from training as validation text, and we
+keep the bias with the lowest validation loss, or none.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def calibrate(
     settings: CalibrationSettings | None = None,
     batch_size: int = 32,
 ) -> Calibration:
-    """Train the bias. It is zero where none that was found is better.
+    """Train the bias. It is zero where none is better.
 
     Args:
         model: any model whose forward pass gives ``logits``.
@@ -114,12 +114,12 @@ def calibrate(
     one = probe(model, next(iter(sequences.values())))
     affordable = settings.memory // (len(weights) * len(one) * one.element_size())
     tokens = max(1, min(settings.tokens, affordable))
-    luck = torch.Generator().manual_seed(settings.seed)
+    generator = torch.Generator().manual_seed(settings.seed)
     trained, kept = {}, {}
     for role, domains in per_role.items():
         parts = list(zip(*map(_apart, domains), strict=True))
-        trained[role] = observe(model, parts[0], -(-3 * tokens // 4), batch_size, luck)
-        kept[role] = observe(model, parts[1], -(-tokens // 4), batch_size, luck)
+        trained[role] = observe(model, parts[0], -(-3 * tokens // 4), batch_size, generator)
+        kept[role] = observe(model, parts[1], -(-tokens // 4), batch_size, generator)
     return _fit(trained, kept, weights, settings)
 
 
@@ -149,7 +149,7 @@ def _weights(
 
 
 def observe(
-    model: nn.Module, domains: Sequence[Tensor], tokens: int, batch_size: int, luck: torch.Generator
+    model: nn.Module, domains: Sequence[Tensor], tokens: int, batch_size: int, generator: torch.Generator
 ) -> Observed:
     """Run ``model`` on ``tokens`` tokens, as many of each of ``domains`` (each ``[n, length]``) where it has as many.
 
@@ -158,7 +158,7 @@ def observe(
     share = -(-tokens // len(domains))
     counts = [min(share, len(ids) * (ids.shape[1] - 1)) for ids in domains]
     one = probe(model, domains[0])
-    slots = torch.randperm(sum(counts), generator=luck, device="cpu").to(one.device)
+    slots = torch.randperm(sum(counts), generator=generator, device="cpu").to(one.device)
     rows = Observed(one.new_empty(len(slots), len(one)), slots.new_empty(len(slots)), one.new_empty(len(slots)))
     filled = 0
     with evaluating(model):
@@ -186,7 +186,7 @@ def _spread(ids: Tensor, tokens: int) -> Tensor:
 
 
 def _first(pairs: Iterator[tuple[Tensor, Tensor]], count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The first ``count`` rows of what comes in pieces."""
+    """The first ``count`` rows of what comes in parts."""
     for logits, targets in pairs:
         yield logits[:count], targets[:count]
         count -= len(targets)

@@ -22,15 +22,15 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, str]:
     """What kind of machine this is; nothing that names it."""
-    found = {
+    facts = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": str(os.cpu_count() or 1),
         "threads": str(torch.get_num_threads()),
     }
     if torch.cuda.is_available():
-        found["accelerator"] = torch.cuda.get_device_name()
-    return found
+        facts["accelerator"] = torch.cuda.get_device_name()
+    return facts
 
 
 def _processor() -> str:

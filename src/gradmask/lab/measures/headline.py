@@ -15,9 +15,9 @@ TOO_FAR = 1.1
 
 def role_loss(domains: Mapping[str, DomainResult], role: str, calibrated: bool) -> float | None:
     """The mean loss over the domains of a role, in nats; None where there is none."""
-    found = [d.calibrated_loss if calibrated else d.loss for d in domains.values() if d.role == role]
-    known = [x for x in found if x is not None]
-    return sum(known) / len(known) if known and len(known) == len(found) else None
+    losses = [d.calibrated_loss if calibrated else d.loss for d in domains.values() if d.role == role]
+    known = [x for x in losses if x is not None]
+    return sum(known) / len(known) if known and len(known) == len(losses) else None
 
 
 def role_at(point: Point, model: str, roles: Mapping[str, str], role: str) -> float | None:
@@ -28,8 +28,8 @@ def role_at(point: Point, model: str, roles: Mapping[str, str], role: str) -> fl
 
 def role_error(domains: Mapping[str, DomainResult], role: str) -> float:
     """The standard error of `role_loss`, as far as it is known."""
-    found = [d.error or 0.0 for d in domains.values() if d.role == role]
-    return math.hypot(*found) / max(1, len(found))
+    errors = [d.error or 0.0 for d in domains.values() if d.role == role]
+    return math.hypot(*errors) / max(1, len(errors))
 
 
 def headline(arms: Mapping[str, ArmResult]) -> Headline:
@@ -42,8 +42,8 @@ def headline(arms: Mapping[str, ArmResult]) -> Headline:
     calibrated = bool(every) and all(d.calibrated_loss is not None for d in every)
 
     def loss(arm: str, model: str, role: str) -> float | None:
-        found = arms[arm].models.get(model) if arm in arms else None
-        return role_loss(found, role, calibrated) if found else None
+        domains = arms[arm].models.get(model) if arm in arms else None
+        return role_loss(domains, role, calibrated) if domains else None
 
     def against_no_filter(arm: str, model: str, role: str) -> float | None:
         here, there = loss(arm, model, role), loss("no_filter", "full", role)

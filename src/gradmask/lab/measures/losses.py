@@ -98,13 +98,13 @@ def calibrated_token_losses(
 def _token_losses(
     model: nn.Module, sequences: Tensor, batch_size: int, biases: tuple[Tensor | None, ...]
 ) -> list[Tensor]:
-    found: list[list[Tensor]] = [[] for _ in biases]
+    parts: list[list[Tensor]] = [[] for _ in biases]
     with evaluating(model):
         for logits, targets in predictions(model, sequences, batch_size):
-            for losses, bias in zip(found, biases, strict=True):
+            for losses, bias in zip(parts, biases, strict=True):
                 moved = logits if bias is None else logits + bias.to(logits)
                 losses.append(F.cross_entropy(moved, targets, reduction="none").cpu())
-    return [torch.cat(losses).view(len(sequences), -1) for losses in found]
+    return [torch.cat(losses).view(len(sequences), -1) for losses in parts]
 
 
 def summarize(losses: Tensor) -> Loss:

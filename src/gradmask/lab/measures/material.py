@@ -34,14 +34,14 @@ class Material:
         Raises:
             GradmaskError: there is none.
         """
-        found = [ids for domain, ids in getattr(self, part).items() if self.roles[domain] == role and len(ids)]
-        if not found:
+        sets = [ids for domain, ids in getattr(self, part).items() if self.roles[domain] == role and len(ids)]
+        if not sets:
             raise GradmaskError(
                 f"a measure needs {part} sequences of a domain with the role {role!r}; domains and roles: "
                 + ", ".join(f"{domain} {role}" for domain, role in self.roles.items())
             )
-        at = torch.cat([torch.linspace(0, 1, len(ids)) for ids in found])
-        return torch.cat(found)[at.argsort(stable=True)]
+        at = torch.cat([torch.linspace(0, 1, len(ids)) for ids in sets])
+        return torch.cat(sets)[at.argsort(stable=True)]
 
     def shortened(self, sequences: int) -> Material:
         """With the first ``sequences`` of each domain's held-out text."""
@@ -93,11 +93,11 @@ def role_losses(
     batch_size: int = 32,
 ) -> dict[str, float]:
     """Role -> mean over its domains of the mean loss in nats, with ``bias`` on the logits where given."""
-    found: dict[str, list[float]] = {}
+    losses_of: dict[str, list[float]] = {}
     for domain, ids in sets.items():
         if bias is None:
             nats = domain_loss(model, ids, batch_size).nats
         else:
             nats = summarize(calibrated_token_losses(model, ids, bias, batch_size)[1]).nats
-        found.setdefault(roles[domain], []).append(nats)
-    return {role: sum(losses) / len(losses) for role, losses in found.items()}
+        losses_of.setdefault(roles[domain], []).append(nats)
+    return {role: sum(losses) / len(losses) for role, losses in losses_of.items()}

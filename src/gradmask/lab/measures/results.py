@@ -9,11 +9,12 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from gradmask.errors import GradmaskError
 from gradmask.files import write_whole
-from gradmask.lab.measures.findings import STRICT, Findings, ModelFindings
+from gradmask.lab.measures.findings import Findings, ModelFindings
+from gradmask.lab.measures.measure import STRICT
 
 Role = Literal["forget", "adjacent", "retain"]
 SCHEMA_VERSION = 1
@@ -42,7 +43,7 @@ class DomainResult(_Strict):
 
 
 class Sample(_Strict):
-    """A prompt from held-out text, and how each model of the arm goes on."""
+    """A prompt from held-out text, and how each model of the arm continues it."""
 
     domain: str
     prompt: str
@@ -101,7 +102,7 @@ class Results(_Strict):
     histogram_edges: list[float] = []
     arms: dict[str, ArmResult]
     headline: Headline
-    findings: Findings = Findings()
+    findings: Findings = Field(default_factory=Findings)
 
 
 def write_results(path: Path, results: Results) -> None:
@@ -122,10 +123,10 @@ def read_results(path: Path) -> Results:
         raw = json.loads(path.read_bytes())
     except ValueError as error:
         raise GradmaskError(f"{path} is not whole JSON ({error}). {again}") from None
-    found = raw.get("schema_version") if isinstance(raw, dict) else None
-    if found != SCHEMA_VERSION:
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
         raise GradmaskError(
-            f"{path} has schema_version {found!r}, this version of gradmask reads {SCHEMA_VERSION}. {again}"
+            f"{path} has schema_version {version!r}, this version of gradmask reads {SCHEMA_VERSION}. {again}"
         )
     try:
         return Results.model_validate(raw)

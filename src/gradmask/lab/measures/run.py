@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,18 +23,17 @@ from gradmask.lab.measures.losses import (
 from gradmask.lab.measures.results import DomainResult, Role, Sample
 from gradmask.lab.measures.samples import continuations, prompts
 from gradmask.lab.measures.views import viewed as viewed, views as views
+from gradmask.lab.progress import status
 
 HISTOGRAM_EDGES = np.linspace(0.0, 16.0, 65)
 PROMPT_TOKENS = 24
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Measures:
     """What is measured, and on how much: ``sequences`` per domain, as many again for calibration where there are.
 
-    ``samples`` prompts per domain go on for ``sample_tokens`` tokens, at ``temperature`` (0: greedy).
+    ``samples`` prompts per domain are continued for ``sample_tokens`` tokens, at ``temperature`` (0: greedy).
     """
 
     sequences: int = 200
@@ -50,7 +49,6 @@ def measure(
     test: Mapping[str, Any],
     roles: Mapping[str, str],
     measures: Measures | None = None,
-    progress: Progress | None = None,
     tokenizer: Any = None,
 ) -> dict[str, dict[str, DomainResult]]:
     """Every view of ``model`` on every domain: view -> domain -> result.
@@ -60,11 +58,10 @@ def measure(
         test: domain -> packed held-out `datasets.Dataset`; its first sequences are reported, the next calibrate.
         roles: domain -> ``forget``, ``adjacent`` or ``retain``.
         measures: see `Measures`.
-        progress: told what is being done, one short line at a time.
-        tokenizer: where given, losses are told in bits per byte too.
+        tokenizer: where given, losses come in bits per byte too.
 
     Raises:
-        GradmaskError: a domain without role or with too few sequences, or a loss that is no number.
+        GradmaskError: a domain without role or with too few sequences, or a loss that is not finite.
     """
     measures = measures or Measures()
     unknown = sorted(set(test) - set(roles))
@@ -72,20 +69,20 @@ def measure(
         raise GradmaskError(f"domains without a role: {', '.join(unknown)}. Roles are given for: {', '.join(roles)}")
     report, calibration = split(test, measures)
     sizes = {domain: byte_count(tokenizer, ids) for domain, ids in report.items()} if tokenizer is not None else {}
-    found: dict[str, dict[str, DomainResult]] = {}
+    results: dict[str, dict[str, DomainResult]] = {}
     for view in views(model):
         with viewed(model, view):
             bias = None
             if measures.calibration is not None:
-                _tell(progress, f"calibrating the {view} model")
+                status(f"calibrating the {view} model")
                 bias = calibrate(model, calibration, roles, measures.calibration, measures.batch_size).bias
-            found[view] = {}
+            results[view] = {}
             for domain, ids in report.items():
-                _tell(progress, f"{view} model on {domain}")
+                status(f"{view} model on {domain}")
                 plain, calibrated = _losses(model, ids, bias, measures.batch_size)
                 _require_finite(plain, view, domain)
-                found[view][domain] = _result(plain, calibrated, roles[domain], sizes.get(domain))
-    return found
+                results[view][domain] = _result(plain, calibrated, roles[domain], sizes.get(domain))
+    return results
 
 
 def split(test: Mapping[str, Any], measures: Measures) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -111,7 +108,7 @@ def _losses(model: nn.Module, ids: Tensor, bias: Tensor | None, batch_size: int)
 def _require_finite(losses: Tensor, view: str, domain: str) -> None:
     if not math.isfinite(float(losses.sum())):
         raise GradmaskError(
-            f"the loss of the {view} model on {domain!r} is no number: its weights have diverged. Train it again with "
+            f"the loss of the {view} model on {domain!r} is not finite: its weights have diverged. Train it again with "
             "a lower learning rate, or evaluate an earlier checkpoint"
         )
 
@@ -136,32 +133,30 @@ def quick_losses(
     model: nn.Module, test: Mapping[str, Any], sequences: int, batch_size: int = 32
 ) -> dict[str, dict[str, float]]:
     """View -> domain -> loss in nats, on a few sequences: a point of the training curve."""
-    found: dict[str, dict[str, float]] = {}
+    losses: dict[str, dict[str, float]] = {}
     for view in views(model):
         with viewed(model, view):
-            found[view] = {
+            losses[view] = {
                 domain: summarize(token_losses(model, sequences_of(data, sequences), batch_size)).nats
                 for domain, data in test.items()
             }
-    return found
+    return losses
 
 
 def sample(model: Any, tokenizer: Any, test: Mapping[str, Any], measures: Measures, seed: int = 0) -> list[Sample]:
-    """The same prompts, beginnings of held-out documents of each domain, gone on with by every view of the model."""
-    found: list[Sample] = []
+    """The same prompts, beginnings of held-out documents of each domain, continued by every view of the model."""
+    samples: list[Sample] = []
     length = min(PROMPT_TOKENS, (getattr(model.config, "max_position_embeddings", None) or 2 * PROMPT_TOKENS) // 2)
     for domain, dataset in test.items() if measures.samples else ():
         end = -1 if tokenizer.eos_token_id is None else tokenizer.eos_token_id
         starts = prompts(sequences_of(dataset), measures.samples, length, end)
-        said = {}
+        written = {}
         for view in views(model):
             with viewed(model, view):
-                said[view] = continuations(model, tokenizer, starts, measures.sample_tokens, measures.temperature, seed)
+                written[view] = continuations(
+                    model, tokenizer, starts, measures.sample_tokens, measures.temperature, seed
+                )
         for i, prompt in enumerate(tokenizer.batch_decode(starts, skip_special_tokens=True)):
-            found.append(Sample(domain=domain, prompt=prompt, continuations={v: texts[i] for v, texts in said.items()}))
-    return found
-
-
-def _tell(progress: Progress | None, line: str) -> None:
-    if progress is not None:
-        progress(line)
+            continued = {v: texts[i] for v, texts in written.items()}
+            samples.append(Sample(domain=domain, prompt=prompt, continuations=continued))
+    return samples

@@ -55,14 +55,14 @@ def evaluate_tasks(
         )
     known: Any = HFLM
     harnessed = known(pretrained=plain_copy(model, view), tokenizer=tokenizer, batch_size=batch_size)
-    found: Any = simple_evaluate(
+    evaluated: Any = simple_evaluate(
         model=harnessed, tasks=list(tasks), task_manager=manager, limit=limit, bootstrap_iters=0, log_samples=False
     )
-    return {task: _numbers(values) for task, values in found["results"].items()}
+    return {task: _numbers(values) for task, values in evaluated["results"].items()}
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
-    """``acc,none`` -> ``acc``; what is no number is left out."""
+    """``acc,none`` -> ``acc``; values that are not numbers are left out."""
     return {
         key.partition(",")[0]: float(value)
         for key, value in values.items()

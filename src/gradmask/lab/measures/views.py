@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from torch import nn
-from transformers import PreTrainedModel
 
 import gradmask as gm
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def views(model: nn.Module) -> tuple[str, ...]:
@@ -29,11 +31,11 @@ def viewed(model: nn.Module, view: str) -> Iterator[nn.Module]:
 
 
 def plain_copy(model: nn.Module, view: str = "removed") -> PreTrainedModel:
-    """What somebody who is handed a view holds: a plain model of his own, in which removed weights are zero.
+    """A standalone plain copy of the model, as an attacker would receive it: removed weights are zero.
 
     A plain model is copied as it is, whatever the view. ``model`` is not changed.
     """
-    own = cast(PreTrainedModel, deepcopy(model))
+    own = cast("PreTrainedModel", deepcopy(model))
     if not gm.is_partitioned(own):
         return own
-    return gm.unpartition(cast(PreTrainedModel, gm.ablate(own)) if view == "removed" else own)
+    return gm.unpartition(cast("PreTrainedModel", gm.ablate(own)) if view == "removed" else own)

@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticKnownError
 
 from gradmask.data import DataSpec, Fraction
-from gradmask.lab.measures.findings import Method, Mix
-from gradmask.lab.measures.names import QUICK, Measure, Preset
+from gradmask.lab.measures.registry import MeasureName, quick
+from gradmask.lab.measures.settings import Method, Mix, Preset
 from gradmask.lab.recipe.arms import ARMS
 
 
@@ -200,7 +200,7 @@ class EvaluateSpec(_Part):
     beta: float = Field(0.0, ge=0, description="weight of the adjacent loss in calibration")
     samples: int = Field(2, ge=0, description="generated samples per domain")
     sample_tokens: int = Field(48, ge=1, description="tokens per sample")
-    measures: list[Measure] = Field(list(QUICK), description="what is measured beside losses and samples")
+    measures: list[MeasureName] = Field(list(quick()), description="what is measured beside losses and samples")
     preset: Preset = Field("smallest", description="how much of each measure")
     relearning: RelearningSpec = Field(RelearningSpec(), description="changes to the preset's relearning attack")
     ladder: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
@@ -235,7 +235,7 @@ class CompareSpec(_Part):
 
     arms: list[ArmName] = Field(default_factory=lambda: list(ARMS), min_length=1, description="all of them by default")
     seeds: list[Seed] = Field([0, 1, 2], min_length=1, description="of weights, order and label noise")
-    measures: list[Measure] = Field(["compute", "relearning"], description="beside losses")
+    measures: list[MeasureName] = Field(["compute", "relearning"], description="beside losses")
     noise: NoiseSpec = NoiseSpec()
 
 

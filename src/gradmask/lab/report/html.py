@@ -10,10 +10,12 @@ from typing import Any
 from markupsafe import Markup
 
 from gradmask.files import write_whole
+from gradmask.lab.measures.measure import Row
 from gradmask.lab.measures.results import Results, Sample, read_results
 from gradmask.lab.recipe.yamls import dump_yaml
 from gradmask.lab.report.figures import FIGURES
-from gradmask.lab.report.findings import Row, columns, gradient_rows, table
+from gradmask.lab.report.findings import columns, gradient_rows, table
+from gradmask.lab.report.numbers import nats, percent
 from gradmask.lab.report.parts import (
     FigureKind,
     Rows,
@@ -23,9 +25,10 @@ from gradmask.lab.report.parts import (
     templates,
     write_figures,
 )
+from gradmask.lab.report.relearning import relearning_ratio
 from gradmask.lab.report.series import roles_of, series, shown_loss
 from gradmask.lab.report.style import name_of, style_of, theme
-from gradmask.lab.report.words import flags, nats, percent, relearning_ratio, verdict
+from gradmask.lab.report.words import flags, verdict
 
 
 def write_report(results: Results | Path, folder: Path) -> Path:
@@ -53,14 +56,14 @@ def render(results: Results, drawn: Mapping[str, str]) -> str:
     environment.filters["thousands"] = lambda number: f"{number:,}"
     return environment.get_template("report.html.j2").render(
         results=results,
-        said=verdict(results),
+        sentences=verdict(results),
         tiles=tiles(results),
         scale=scale(results),
         columns=[(style_of(name), arm.models[model]) for name, arm, model in series(results)],
         roles=roles_of(results),
         figures=[figure_part(NAMED[name], results, name, svg) for name, svg in drawn.items()],
         samples=samples(results),
-        found=_found(results),
+        findings=_findings(results),
         flags=flags(results),
         shown_loss=shown_loss,
         recipe=dump_yaml(results.recipe),
@@ -73,14 +76,14 @@ def render(results: Results, drawn: Mapping[str, str]) -> str:
 def tiles(results: Results) -> list[tuple[str, str]]:
     """(number, what it is) for a first look."""
     h = results.headline
-    found = [
+    tiles = [
         (percent(h.gap_closed), "of the way from no filter to a perfect filter, after removal"),
         (percent(h.filter_gap_closed), "of the way by filtering with the same labels"),
         (nats(h.retain_difference, sign=True), "nats on what is kept, removed model against no filter"),
         (relearning_ratio(results), "of a perfect filter's steps to relearn, by the strongest attack on each"),
         (nats(h.full_forget_difference, sign=True), "nats on the forget domain, full model against no filter"),
     ]
-    return [(value, label) for value, label in found if value != "–"]
+    return [(value, label) for value, label in tiles if value != "–"]
 
 
 def scale(results: Results) -> list[dict[str, Any]]:
@@ -102,19 +105,19 @@ def scale(results: Results) -> list[dict[str, Any]]:
 
 
 def samples(results: Results) -> list[dict[str, Any]]:
-    """One entry per prompt: what the arm with the removable group says, and what the others say."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    """One entry per prompt: what the arm with the removable group writes, and what the others write."""
+    prompts: dict[tuple[str, str], dict[str, Any]] = {}
     for name, arm in results.arms.items():
-        for said in arm.samples:
-            entry = {"domain": said.domain, "prompt": said.prompt, "main": [], "others": []}
-            entry = found.setdefault((said.domain, said.prompt), entry)
-            entry["main" if len(arm.models) > 1 else "others"] += _texts(name, said)
-    return list(found.values())
+        for sample in arm.samples:
+            entry = {"domain": sample.domain, "prompt": sample.prompt, "main": [], "others": []}
+            entry = prompts.setdefault((sample.domain, sample.prompt), entry)
+            entry["main" if len(arm.models) > 1 else "others"] += _texts(name, sample)
+    return list(prompts.values())
 
 
-def _texts(arm: str, said: Sample) -> list[tuple[Any, str]]:
-    several = len(said.continuations) > 1
-    return [(style_of(f"{arm}/{view}" if several else arm), text) for view, text in said.continuations.items()]
+def _texts(arm: str, sample: Sample) -> list[tuple[Any, str]]:
+    several = len(sample.continuations) > 1
+    return [(style_of(f"{arm}/{view}" if several else arm), text) for view, text in sample.continuations.items()]
 
 
 def _named(kind: FigureKind[Results]) -> FigureKind[Results]:
@@ -130,7 +133,7 @@ NAMED = {name: _named(kind) for name, kind in FIGURES.items()}
 """The figures, their numbers by the names that they show."""
 
 
-def _found(results: Results) -> dict[str, Any]:
+def _findings(results: Results) -> dict[str, Any]:
     rows = table(results)
     names = columns(rows)
     return {

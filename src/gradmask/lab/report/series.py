@@ -12,12 +12,12 @@ ROLES = ("forget", "adjacent", "retain")
 
 def series(results: Results) -> list[tuple[str, ArmResult, str]]:
     """(name of the series, arm, name of the model in it), those of every run first and in one order."""
-    found = [
+    models = [
         (f"{name}/{model}" if len(arm.models) > 1 else name, arm, model)
         for name, arm in results.arms.items()
         for model in arm.models
     ]
-    return sorted(found, key=lambda item: ordered(item[0])[0])
+    return sorted(models, key=lambda item: ordered(item[0])[0])
 
 
 def ordered(name: str) -> tuple[int, str]:
@@ -25,18 +25,18 @@ def ordered(name: str) -> tuple[int, str]:
     return (list(STYLES).index(name) if name in STYLES else len(STYLES), name)
 
 
-def found_of(results: Results) -> dict[str, ModelFindings]:
+def findings_of(results: Results) -> dict[str, ModelFindings]:
     """Series -> what was found of the model, in the order of `series`."""
     return {name: arm.findings[model] for name, arm, model in series(results) if model in arm.findings}
 
 
 def roles_of(results: Results) -> dict[str, str]:
     """Domain -> role, in the order forget, adjacent, retain."""
-    found: dict[str, str] = {}
+    roles: dict[str, str] = {}
     for arm in results.arms.values():
         for domains in arm.models.values():
-            found.update({domain: result.role for domain, result in domains.items()})
-    return dict(sorted(found.items(), key=lambda item: (ROLES.index(item[1]), item[0])))
+            roles.update({domain: result.role for domain, result in domains.items()})
+    return dict(sorted(roles.items(), key=lambda item: (ROLES.index(item[1]), item[0])))
 
 
 def shown_loss(result: DomainResult) -> float:

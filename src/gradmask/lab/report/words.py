@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 from gradmask.lab.measures.results import Results
-from gradmask.lab.report.attacks import (
-    PERFECT_FILTER,
-    REMOVED,
-    attacked,
-    most_words,
-    recovered,
-    relearned,
-    relearning_words,
-    tried,
-    untried,
-)
+from gradmask.lab.report.attacks import attacked, recovered, tried, untried
+from gradmask.lab.report.numbers import listed, percent
+from gradmask.lab.report.relearning import most_words, relearning_words
 from gradmask.lab.report.series import roles_of
 
 GONE, PARTLY = 0.9, 0.5
 """Shares of the gap from which on knowledge counts as not recovered, and as recovered in part."""
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage, or a dash."""
-    return "–" if share is None else f"{100 * share:.0f} %".replace("-", "−")
-
-
-def nats(value: float | None, sign: bool = False) -> str:
-    """A loss or a difference of losses, or a dash."""
-    return "–" if value is None else f"{value:{'+' if sign else ''}.3f}".replace("-", "−")
-
-
-def listed(names: list[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def forgotten(results: Results) -> str:
@@ -44,26 +21,26 @@ def verdict(results: Results) -> list[str]:
     """A few sentences, the most important first; the last says what stands behind them and what does not."""
     h, forget = results.headline, forgotten(results)
     how = "calibrated loss" if h.calibrated else "loss"
-    said = [_judgement(results, forget)]
+    sentences = [_judgement(results, forget)]
     if h.gap_closed is not None:
-        said.append(
+        sentences.append(
             f"With its group removed, the model's {how} on {forget} goes {percent(h.gap_closed)} of the way from a model "
             f"trained on everything to one that never saw {forget}."
         )
     if h.filter_gap_closed is not None:
-        said.append(f"Filtering the data by the same labels goes {percent(h.filter_gap_closed)} of the way.")
+        sentences.append(f"Filtering the data by the same labels goes {percent(h.filter_gap_closed)} of the way.")
     if h.retain_difference is not None:
-        said.append(f"On what is kept, the removed model {_against(h.retain_difference, how)}.")
+        sentences.append(f"On what is kept, the removed model {_against(h.retain_difference, how)}.")
     if h.adjacent_difference is not None:
         near = listed([d for d, role in roles_of(results).items() if role == "adjacent"])
-        said.append(f"On what is adjacent ({near}), it {_against(h.adjacent_difference, how)}.")
+        sentences.append(f"On what is adjacent ({near}), it {_against(h.adjacent_difference, how)}.")
     if h.full_forget_difference is not None:
-        said.append(f"Before removal, on {forget}, the full model {_against(h.full_forget_difference, how)}.")
+        sentences.append(f"Before removal, on {forget}, the full model {_against(h.full_forget_difference, how)}.")
     if (words := relearning_words(results)) is not None:
-        said.append(words)
+        sentences.append(words)
     if (words := most_words(results)) is not None:
-        said.append(words)
-    return [*said, checks(results)]
+        sentences.append(words)
+    return [*sentences, checks(results)]
 
 
 def checks(results: Results) -> str:
@@ -77,15 +54,6 @@ def checks(results: Results) -> str:
 def flags(results: Results) -> list[str]:
     """Signs of over-unlearning, a sentence each."""
     return [f"A sign of over-unlearning. {flag[:1].upper()}{flag[1:]}." for flag in results.findings.flags]
-
-
-def relearning_ratio(results: Results) -> str:
-    """Steps to relearn over those of a perfect filter, or a dash."""
-    found = relearned(results)
-    if REMOVED not in found or PERFECT_FILTER not in found:
-        return "–"
-    here, there = (found[name].strongest.steps_to_target for name in (REMOVED, PERFECT_FILTER))
-    return "–" if here is None or not there else percent(here / there)
 
 
 def _judgement(results: Results, forget: str) -> str:

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 
 from gradmask.data import RETAIN, Prepared, column, select_rows
 from gradmask.errors import GradmaskError
-from gradmask.lab.measures.attacks.finetune import own_luck
+from gradmask.lab.measures.finetune import seeded
 from gradmask.lab.measures.losses import domain_loss, sequences_of
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.unlearning.grid_search import Score, grid_search
@@ -74,7 +74,7 @@ def unlearn(
 
     start = time.monotonic()
     aim = math.log(model.config.vocab_size) if never_trained is None else loss(never_trained, forget_held)
-    with own_luck(seed, next(model.parameters()).device):  # dropout depends on the seed, not on what ran before
+    with seeded(seed, next(model.parameters()).device):  # dropout depends on the seed, not on what ran before
         search = grid_search(model, grid(method), Batches(forget, retain, batch, seed), score, aim)
     return Unlearned(
         model=search.model,

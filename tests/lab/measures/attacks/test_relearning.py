@@ -4,29 +4,20 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, strategies as st
 
 import gradmask as gm
 from gradmask.lab.measures.attacks.relearning import (
     RelearningSettings,
     _halves,
-    against_twin,
-    area_between,
-    behind,
     forget_loss,
     relearn,
-    steps_to,
+    with_areas,
 )
-from gradmask.lab.measures.findings import RecoveryPoint
 from gradmask.lab.measures.material import role_losses
 from lab.measures.domains import ROLES, knower, material
 from tiny import tiny
 
 ONE = RelearningSettings(methods=("full",), mixes=("even",), learning_rates=(1e-2,), steps=16, batch_size=8, points=4)
-
-
-def curve(*points: tuple[int, float]) -> list[RecoveryPoint]:
-    return [RecoveryPoint(step=step, tokens=10 * step, losses={"forget": loss}) for step, loss in points]
 
 
 def test_what_was_not_there_takes_longer_than_what_was() -> None:
@@ -45,10 +36,10 @@ def test_the_attacked_model_is_the_removed_one_and_stays_as_it_is() -> None:
         for parameter in gm.groups(model)["forget"].values():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    luck = torch.get_rng_state()
+    stream = torch.get_rng_state()
     text = material()
     first = relearn(model, text, ONE)
-    assert torch.equal(torch.get_rng_state(), luck)
+    assert torch.equal(torch.get_rng_state(), stream)
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     with gm.without(model):
         removed = role_losses(model, text.test, ROLES)
@@ -84,13 +75,6 @@ def test_hopeless_attacks_are_given_up_where_asked() -> None:
     assert hasty.strongest == relearn(model, text, patient).strongest
 
 
-def test_behind_is_three_quarters_of_the_best() -> None:
-    best = curve((0, 8.0), (10, 4.0))
-    assert not behind(curve((0, 8.0), (10, 4.9)), best)
-    assert behind(curve((0, 8.0), (10, 5.1)), best)
-    assert not behind(curve((0, 8.0), (5, 6.2)), best)
-
-
 def test_nothing_to_attack_with_is_said() -> None:
     none = RelearningSettings(mixes=("adjacent",))
     with pytest.raises(gm.GradmaskError, match="no relearning attack is left: give methods, learning rates, and mixes"):
@@ -104,33 +88,19 @@ def test_the_rest_of_the_forget_text_is_not_used() -> None:
     assert all(len(part) == 1 for part in _halves(ids[:1]))
 
 
-def test_steps_between_points_are_read_off_a_straight_line() -> None:
-    points = curve((0, 6.0), (4, 5.0), (8, 3.0))
-    assert steps_to(points, 5.0) == 4
-    assert steps_to(points, 4.0) == 6
-    assert steps_to(points, 7.0) == 0
-    assert steps_to(points, 2.9) is None
-    assert steps_to(points, None) is None
-
-
-@given(st.floats(-3, 3), st.lists(st.floats(1, 9), min_size=3, max_size=3))
-def test_the_area_of_a_shifted_curve_is_the_shift(shift: float, losses: list[float]) -> None:
-    twin = curve(*zip((0, 3, 10), losses, strict=True))
-    lower = curve(*zip((0, 3, 10), (loss - shift for loss in losses), strict=True))
-    assert area_between(lower, twin) == pytest.approx(shift, abs=1e-9)
-
-
-def test_areas_are_of_the_same_attack_on_the_twin() -> None:
+def test_areas_are_of_the_same_attack_on_the_never_trained() -> None:
     text = material()
-    found, twin = (relearn(knower(*domains, steps=8), text, ONE) for domains in (("en", "es"), ("en",)))
-    compared = against_twin(found, twin)
+    found, never_trained = (relearn(knower(*domains, steps=8), text, ONE) for domains in (("en", "es"), ("en",)))
+    compared = with_areas(found, never_trained)
     assert compared.strongest.area is not None
     assert compared.strongest.area > 0
-    assert against_twin(found, found).strongest.area == 0
-    other = twin.model_copy(update={"attacks": [twin.strongest.model_copy(update={"method": "lora"})]})
-    assert against_twin(found, other).strongest.area is None
+    assert with_areas(found, found).strongest.area == 0
+    other = never_trained.model_copy(
+        update={"attacks": [never_trained.strongest.model_copy(update={"method": "lora"})]}
+    )
+    assert with_areas(found, other).strongest.area is None
 
 
-def test_losses_are_looked_at_more_often_at_first() -> None:
-    assert RelearningSettings(steps=100, points=4).looks() == [0, 1, 5, 22, 100]
-    assert RelearningSettings(steps=1).looks() == [0, 1]
+def test_losses_are_measured_more_often_at_first() -> None:
+    assert RelearningSettings(steps=100, points=4).eval_steps() == [0, 1, 5, 22, 100]
+    assert RelearningSettings(steps=1).eval_steps() == [0, 1]

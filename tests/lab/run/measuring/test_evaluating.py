@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.lab.measures.fabricated import Lines
 from tests.lab.run.tiny_run import tiny_recipe
 
 import gradmask as gm
 from gradmask.data.arrow import column
+from gradmask.lab.measures.comparisons.compute import compute
 from gradmask.lab.measures.findings import Findings
-from gradmask.lab.measures.names import MEASURES, OF_A_MODEL
+from gradmask.lab.measures.registry import names, of_a_model
 from gradmask.lab.measures.results import Results, read_results
+from gradmask.lab.progress import showing
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring import evaluating, examination
-from gradmask.lab.run.measuring.across_arms import compute
 from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.evaluating import attack_run, changed_recipe, evaluate_run
 from gradmask.lab.run.measuring.examination import Job, jobs
@@ -28,7 +30,7 @@ SMALL = [
     "evaluate.relearning.steps=2", "evaluate.relearning.batch_size=2", "evaluate.relearning.points=2",
     "evaluate.relearning.methods=[full]", "evaluate.relearning.learning_rates=[0.001]",
 ]  # fmt: skip
-ALL = [*SMALL, f"evaluate.measures=[{', '.join(MEASURES)}]", "evaluate.ladder=[0.5]"]
+ALL = [*SMALL, f"evaluate.measures=[{', '.join(names())}]", "evaluate.ladder=[0.5]"]
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +57,9 @@ def test_every_model_has_the_findings_that_make_sense_for_it(measured: Results) 
     assert removed is not None
     assert removed.target is not None
     assert removed.strongest.area is not None
-    twin = found["perfect_filter", "full"].relearning
-    assert twin is not None
-    assert twin.strongest.area == 0
+    never_trained = found["perfect_filter", "full"].relearning
+    assert never_trained is not None
+    assert never_trained.strongest.area == 0
 
 
 def test_arms_are_compared(measured: Results) -> None:
@@ -95,16 +97,18 @@ def test_attacks_alone(trained: Path, measured: Results, tmp_path: Path) -> None
     shutil.copytree(trained, copy)
     shutil.rmtree(copy / "evidence")
     lines: list[str] = []
-    found = attack_run(RunFolder(copy), lines.append, SMALL)
+    with showing(Lines()) as statuses:
+        found = attack_run(RunFolder(copy), lines.append, SMALL)
     assert found.arms["gradmask"].models == measured.arms["gradmask"].models
     removed = found.arms["gradmask"].findings["removed"]
     assert removed.relearning == measured.arms["gradmask"].findings["removed"].relearning
     assert removed.membership is None
-    assert not any("calibrating" in line for line in lines)
+    assert not any("calibrating" in line for line in [*lines, *statuses.shown])
     assert found.command.endswith(
         f"gradmask attack {copy} --set " + " --set ".join(f"'{c}'" if "[" in c else c for c in SMALL)
     )
-    assert any("of 11: gradmask, removed model: relearning 1 of 2" in line for line in lines)
+    assert any("of 11: gradmask, removed model: relearning" in line for line in lines)
+    assert any("relearning 1 of 2" in line for line in statuses.shown)
 
 
 def test_tasks_are_run_on_every_model(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +136,7 @@ def test_only_the_evaluate_section_can_be_changed(trained: Path) -> None:
 
 
 def test_jobs_leave_out_what_makes_no_sense() -> None:
-    every = jobs(["gradmask", "no_filter", "rmu"], OF_A_MODEL)
+    every = jobs(["gradmask", "no_filter", "rmu"], of_a_model())
     assert Job("gradmask", "removed", "relearning") in every
     assert Job("rmu", "full", "relearning") in every
     assert Job("no_filter", "full", "relearning") not in every

@@ -9,7 +9,7 @@ from gradmask.lab.compare.figures.parts import flat, key_of
 from gradmask.lab.compare.results import Comparison, Rival
 from gradmask.lab.compare.runs import MAIN
 from gradmask.lab.compare.table import removed_rivals
-from gradmask.lab.measures.measures.recovery import Curve
+from gradmask.lab.measures.recovery import Curve
 from gradmask.lab.report.endings import name_ends
 from gradmask.lab.report.parts import Rows
 from gradmask.lab.report.style import SOFT, figure, style_of

@@ -1,1 +1,1 @@
-"""Attempts to bring back what was removed."""
+"""Attempts to bring back what was removed. One file each, named after the attack."""

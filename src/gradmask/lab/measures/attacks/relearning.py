@@ -10,59 +10,73 @@ on some facts brings back others only where they were hidden, not removed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.measures.attacks.finetune import draws, finetune, own_luck, tuned
-from gradmask.lab.measures.findings import Attack, Method, Mix, RecoveryPoint, Relearning
+from gradmask.lab.measures.finetune import draws, finetune, seeded, with_lora
 from gradmask.lab.measures.losses import domain_loss
 from gradmask.lab.measures.material import Material, role_losses
-from gradmask.lab.measures.measures.recovery import steps_to_level
+from gradmask.lab.measures.measure import REGAINED, Attack, Cell, Inputs, Line, Strict
+from gradmask.lab.measures.recovery import area_between, behind, over, steps_to, steps_to_most
+from gradmask.lab.measures.settings import Method, Mix, RelearningSettings, SuiteSettings
 from gradmask.lab.measures.views import plain_copy
+from gradmask.lab.progress import status
 
-BEHIND = 0.25
-"""See `behind`."""
-
-Progress = Callable[[str], None]
+SLOWER = 0.9
+"""A share of the perfect filter's steps; what is relearned in fewer counts as recovered."""
 
 
-@dataclass(frozen=True)
-class RelearningSettings:
-    """Every method is tried with every mix and every learning rate, for ``steps`` steps of ``batch_size`` sequences.
+class RecoveryPoint(Strict):
+    """Losses after so many steps of an attack: role -> held-out loss; ``elsewhere``: see `Attempt`."""
 
-    ``points``: how often losses are measured on the way, more often at first, on so many held-out ``sequences`` per domain.
-    An attack that has arrived is over, and so is one that has taken as many steps as the best that did.
-    Where ``give_up`` is a share of the steps, an attack that is clearly behind the best so far after them is not gone on with.
-    LoRA's rates are ``lora_factor`` times as high,
-    as is usual.
+    step: int
+    tokens: int
+    losses: dict[str, float]
+    elsewhere: float | None = None
+
+
+class Attempt(Strict):
+    """One fine-tuning attack.
+
+    ``steps_to_target`` and ``tokens_to_target`` say when the held-out forget loss reached the target, None where it did
+    not within the budget. ``elsewhere`` in its points is the loss on forget documents that the model was trained on once
+    and that the attack does not use. ``area``: how far the recovery curve lies below that of the perfect filter, mean nats
+    over the steps; above zero the model recovers faster than one that never saw the domain. None without a perfect filter.
     """
 
-    methods: tuple[Method, ...] = ("full", "lora")
-    mixes: tuple[Mix, ...] = ("even", "forget", "adjacent")
-    learning_rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3)
-    steps: int = 160
-    batch_size: int = 16
-    points: int = 10
-    sequences: int = 48
-    give_up: float | None = None
-    rank: int = 8
-    lora_factor: float = 5.0
-    seed: int = 0
+    method: Method
+    data: Mix
+    learning_rate: float
+    curve: list[RecoveryPoint]
+    steps_to_target: float | None = None
+    tokens_to_target: float | None = None
+    area: float | None = None
 
-    def grid(self, adjacent: bool) -> list[tuple[Method, Mix, float]]:
-        """The attacks; those with adjacent data only where there is such a domain."""
-        mixes = [mix for mix in self.mixes if adjacent or mix != "adjacent"]
-        return list(product(self.methods, mixes, self.learning_rates))
+    @property
+    def name(self) -> str:
+        return f"{self.method}, {self.data}, learning rate {self.learning_rate:g}"
 
-    def looks(self) -> list[int]:
-        """The steps after which losses are measured: none, 1, and on in equal ratios."""
-        return sorted({0, *np.geomspace(1, self.steps, self.points).round().astype(int).tolist()})
+    @property
+    def lowest(self) -> float:
+        """The lowest forget loss on the way."""
+        return min(point.losses["forget"] for point in self.curve)
+
+
+class Relearning(Strict):
+    """The fine-tuning attacks on one model, the strongest first. ``target``: the forget loss of no filter."""
+
+    target: float | None
+    steps: int
+    batch_size: int
+    tokens_per_step: int
+    attacks: list[Attempt]
+
+    @property
+    def strongest(self) -> Attempt:
+        return self.attacks[0]
 
 
 def relearn(
@@ -71,7 +85,6 @@ def relearn(
     settings: RelearningSettings | None = None,
     target: float | None = None,
     view: str = "removed",
-    progress: Progress | None = None,
 ) -> Relearning:
     """Attack a view of ``model`` in every way of the settings. ``model`` is not changed.
 
@@ -83,7 +96,6 @@ def relearn(
         settings: see `RelearningSettings`.
         target: the forget loss of no filter on the same held-out text (`forget_loss`); None counts no steps.
         view: of a partitioned model.
-        progress: told which attack runs.
 
     Raises:
         GradmaskError: no forget or no retain text, or settings that give no attack.
@@ -94,22 +106,21 @@ def relearn(
         raise GradmaskError(
             "no relearning attack is left: give methods, learning rates, and mixes of which the data has the domains"
         )
-    attacks: list[Attack] = []
+    attempts: list[Attempt] = []
     for i, (method, mix, rate) in enumerate(grid, 1):
-        if progress is not None:
-            progress(f"relearning {i} of {len(grid)}: {method}, {mix} data, learning rate {rate:g}")
-        best = min(attacks, key=strength).curve if attacks else None
+        status(f"relearning {i} of {len(grid)}: {method}, {mix} data, learning rate {rate:g}")
+        best = min(attempts, key=rank_key).curve if attempts else None
         curve = _attack(model, view, material, settings, method, mix, rate, best, target)
         steps = steps_to(curve, target)
         tokens = None if steps is None else steps * settings.batch_size * _length(material)
-        attack = Attack(method=method, data=mix, learning_rate=rate, curve=curve, steps_to_target=steps)
-        attacks.append(attack.model_copy(update={"tokens_to_target": tokens}))
+        attempt = Attempt(method=method, data=mix, learning_rate=rate, curve=curve, steps_to_target=steps)
+        attempts.append(attempt.model_copy(update={"tokens_to_target": tokens}))
     return Relearning(
         target=target,
         steps=settings.steps,
         batch_size=settings.batch_size,
         tokens_per_step=settings.batch_size * _length(material),
-        attacks=sorted(attacks, key=strength),
+        attacks=sorted(attempts, key=rank_key),
     )
 
 
@@ -118,50 +129,20 @@ def forget_loss(model: nn.Module, material: Material, settings: RelearningSettin
     return role_losses(model, material.shortened(settings.sequences).test, material.roles)["forget"]
 
 
-def strength(attack: Attack) -> tuple[float, float]:
+def rank_key(attempt: Attempt) -> tuple[float, float]:
     """What attacks are sorted by, the strongest first: steps to the target, then the lowest loss that was reached."""
-    steps = math.inf if attack.steps_to_target is None else attack.steps_to_target
-    return steps, min(point.losses["forget"] for point in attack.curve)
+    return math.inf if attempt.steps_to_target is None else attempt.steps_to_target, attempt.lowest
 
 
-def steps_to(curve: Sequence[RecoveryPoint], target: float | None) -> float | None:
-    """Steps until the forget loss reaches ``target``; None where it never does, or there is none."""
-    return None if target is None else steps_to_level([(p.step, p.losses["forget"]) for p in curve], target)
-
-
-def over(curve: Sequence[RecoveryPoint], best: Sequence[RecoveryPoint] | None, target: float | None) -> bool:
-    """Whether an attack has arrived at ``target``, or has taken as many steps as one that did."""
-    if target is None:
-        return False
-    arrived = best is not None and best[-1].losses["forget"] <= target
-    return curve[-1].losses["forget"] <= target or (arrived and best is not None and curve[-1].step >= best[-1].step)
-
-
-def behind(curve: Sequence[RecoveryPoint], best: Sequence[RecoveryPoint]) -> bool:
-    """Whether an attack has recovered less than three quarters of what the best one had at the same step."""
-    now = curve[-1]
-    level = float(np.interp(now.step, [p.step for p in best], [p.losses["forget"] for p in best]))
-    return now.losses["forget"] - level > BEHIND * (best[0].losses["forget"] - level)
-
-
-def area_between(curve: Sequence[RecoveryPoint], twin: Sequence[RecoveryPoint]) -> float:
-    """Mean over the steps of (twin's forget loss − this one's), in nats: above zero, this one recovers faster."""
-    last = min(curve[-1].step, twin[-1].step)
-    steps = np.union1d([p.step for p in curve], [p.step for p in twin])
-    steps = steps[steps <= last]
-    here, there = (np.interp(steps, [p.step for p in c], [p.losses["forget"] for p in c]) for c in (curve, twin))
-    return float(np.trapezoid(there - here, steps) / last) if last else float(there[0] - here[0])
-
-
-def against_twin(found: Relearning, twin: Relearning) -> Relearning:
-    """With the area between each attack's curve and that of the same attack on ``twin``, a perfect filter."""
-    known = {(a.method, a.data, a.learning_rate): a for a in twin.attacks}
-    attacks = []
-    for attack in found.attacks:
-        other = known.get((attack.method, attack.data, attack.learning_rate))
-        area = None if other is None else area_between(attack.curve, other.curve)
-        attacks.append(attack.model_copy(update={"area": area}))
-    return found.model_copy(update={"attacks": attacks})
+def with_areas(relearning: Relearning, never_trained: Relearning) -> Relearning:
+    """With the area between each attack's curve and that of the same attack on ``never_trained``, the perfect filter."""
+    known = {(a.method, a.data, a.learning_rate): a for a in never_trained.attacks}
+    attempts = []
+    for attempt in relearning.attacks:
+        other = known.get((attempt.method, attempt.data, attempt.learning_rate))
+        area = None if other is None else area_between(attempt.curve, other.curve)
+        attempts.append(attempt.model_copy(update={"area": area}))
+    return relearning.model_copy(update={"attacks": attempts})
 
 
 def _length(material: Material) -> int:
@@ -186,7 +167,7 @@ def _attack(
     kept = other[: max(map(len, material.test.values()))]
     curve: list[RecoveryPoint] = []
 
-    def look(step: int) -> bool:
+    def evaluate(step: int) -> bool:
         losses = role_losses(own, material.test, material.roles)
         elsewhere = domain_loss(own, kept).nats
         tokens = step * settings.batch_size * used.shape[1]
@@ -196,14 +177,94 @@ def _attack(
         late = settings.give_up is not None and step >= settings.give_up * settings.steps
         return best is None or not late or not behind(curve, best)
 
-    with own_luck(settings.seed, next(own.parameters()).device), torch.enable_grad():
+    with seeded(settings.seed, next(own.parameters()).device), torch.enable_grad():
         batches = draws(pools, settings.batch_size, settings.seed)
         factor = settings.lora_factor if method == "lora" else 1.0
-        ready = tuned(own, method, settings.rank)
-        finetune(ready, batches, settings.steps, rate * factor, look, frozenset(settings.looks()))
+        ready = with_lora(own, settings.rank) if method == "lora" else own.requires_grad_(True)
+        finetune(ready, batches, settings.steps, rate * factor, evaluate, frozenset(settings.eval_steps()))
     return curve
 
 
 def _halves(ids: Tensor) -> tuple[Tensor, Tensor]:
     """The forget text that an attack uses, and the rest; a single sequence serves as both."""
     return (ids[::2], ids[1::2]) if len(ids) > 1 else (ids, ids)
+
+
+class RelearningAttack(Attack[Relearning]):
+    name = "relearning"
+    question = "how fast is it relearned?"
+    source = "Shilov et al., arXiv 2512.05648, §5.3; Deeb and Roger, arXiv 2410.08827"
+    order = 1
+    uses = frozenset({"relearning"})
+    needs_target = True
+    in_view = False
+    Result = Relearning
+
+    def run(self, model: nn.Module, inputs: Inputs) -> Relearning:
+        return relearn(model, inputs.material, inputs.settings.relearning, inputs.target, inputs.view)
+
+    def cost(self, settings: SuiteSettings) -> float:
+        r = settings.relearning
+        return len(r.grid(True)) * (3.0 * r.steps * r.batch_size + 3.0 * len(r.eval_steps()) * r.sequences)
+
+    def regained(self, result: Relearning) -> float:
+        return result.strongest.curve[0].losses["forget"] - result.strongest.lowest
+
+    def recovered(self, result: Relearning, never_trained: Relearning | None, gap: float) -> bool:
+        """In fewer steps than the perfect filter, all of the way or most of it; where neither came back, to a lower loss."""
+        if never_trained is not None and (there := steps_to_most(never_trained, never_trained)) is not None:
+            here = steps_to_most(result, never_trained)
+            if here is not None and here < SLOWER * there:
+                return True
+        here = result.strongest.steps_to_target
+        there = never_trained.strongest.steps_to_target if never_trained is not None else None
+        if here is None and there is None:
+            return never_trained is not None and _lower(result, never_trained) > REGAINED * gap
+        return here is not None and (there is None or here < SLOWER * there)
+
+    def numbers(self) -> Mapping[str, Callable[[Relearning], float | None]]:
+        return {}  # steps have columns of their own
+
+    def lines(self) -> list[Line[Relearning]]:
+        return [
+            Line("relearning", "steps of the strongest attack to no filter's forget loss", _steps_cell),
+            Line(
+                "recovery against the perfect filter", "mean nats below its curve; above 0 recovers faster", _area_cell
+            ),
+            Line("unused forget text", "its loss before and after an attack on other forget text", _unused_cell),
+        ]
+
+    def against(self, result: Relearning, never_trained: Relearning) -> Relearning:
+        return with_areas(result, never_trained)
+
+    def title(self) -> str:
+        return "fine-tuning on the domain again"
+
+    def way(self) -> str:
+        return "fine-tuning"
+
+    def tried(self, result: Relearning) -> str:
+        methods = " and ".join(dict.fromkeys({"full": "full", "lora": "LoRA"}[a.method] for a in result.attacks))
+        return (
+            f"{self.title()} ({len(result.attacks)} attacks, {methods}, of {result.steps} steps of "
+            f"{result.batch_size} sequences, {result.steps * result.tokens_per_step:,} tokens each)"
+        )
+
+
+def _lower(result: Relearning, other: Relearning) -> float:
+    return other.strongest.lowest - result.strongest.lowest
+
+
+def _steps_cell(result: Relearning) -> Cell:
+    steps = result.strongest.steps_to_target
+    return f"over {result.steps}" if steps is None else f"{steps:.0f}", result.strongest.name
+
+
+def _area_cell(result: Relearning) -> Cell | None:
+    area = result.strongest.area
+    return None if area is None else (f"{area:+.3f}".replace("-", "−"), "")
+
+
+def _unused_cell(result: Relearning) -> Cell | None:
+    first, last = (result.strongest.curve[i].elsewhere for i in (0, -1))
+    return None if first is None or last is None else (f"{first:.2f} → {last:.2f}", "")

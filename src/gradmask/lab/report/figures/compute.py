@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from gradmask.lab.measures.findings import Ratio
+from gradmask.lab.measures.comparisons.compute import Ratio
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.series import ordered
 from gradmask.lab.report.style import PAPER, SOFT, figure, name_of, style_of
@@ -23,13 +23,13 @@ ROLES = ("forget", "adjacent", "retain")
 
 def rows(results: Results) -> list[dict[str, Any]]:
     """Every ratio with its interval; the role ``elicited forget`` is after the attack."""
-    found = results.findings.compute
-    if found is None:
+    compute = results.findings.compute
+    if compute is None:
         return []
     every: list[tuple[str, str, Ratio]] = [
-        (name, role, ratio) for name, by_role in found.ratios.items() for role, ratio in by_role.items()
+        (name, role, ratio) for name, by_role in compute.ratios.items() for role, ratio in by_role.items()
     ]
-    every += [(name, "elicited forget", ratio) for name, ratio in found.elicited.items()]
+    every += [(name, "elicited forget", ratio) for name, ratio in compute.elicited.items()]
     return [
         {"series": name, "role": role, "ratio": r.value, "low": r.low, "high": r.high, "penalty": 1 - r.value}
         for name, role, r in sorted(every, key=lambda item: ordered(item[0]))
@@ -38,15 +38,15 @@ def rows(results: Results) -> list[dict[str, Any]]:
 
 def draw(results: Results) -> Figure | None:
     """A panel per role, a row per model."""
-    found = rows(results)
-    if not found:
+    points = rows(results)
+    if not points:
         return None
-    names = list(dict.fromkeys(row["series"] for row in found))
-    roles = [role for role in ROLES if any(row["role"] == role for row in found)]
+    names = list(dict.fromkeys(row["series"] for row in points))
+    roles = [role for role in ROLES if any(row["role"] == role for row in points)]
     with figure(8.6, 1.2 + 0.42 * len(names)) as drawn:
         panels = drawn.subplots(1, len(roles), sharey=True, squeeze=False)[0]
         for panel, role in zip(panels, roles, strict=True):
-            for row in found:
+            for row in points:
                 if row["role"].rpartition(" ")[2] == role:
                     style, at = style_of(row["series"]), names.index(row["series"])
                     hollow = row["role"] != role

@@ -21,11 +21,11 @@ CAPTION = (
 
 def rows(results: Results) -> list[dict[str, Any]]:
     """The rungs (series ``ladder``), and every model's equivalent tokens, leakage and interval."""
-    found = results.findings.leakage
-    if found is None:
+    leakage = results.findings.leakage
+    if leakage is None:
         return []
     empty = {"leakage": None, "low": None, "high": None}
-    rungs = [{"series": "ladder", "tokens": rung.tokens, "forget_loss": rung.loss, **empty} for rung in found.ladder]
+    rungs = [{"series": "ladder", "tokens": rung.tokens, "forget_loss": rung.loss, **empty} for rung in leakage.ladder]
     models = [
         {
             "series": name,
@@ -35,27 +35,27 @@ def rows(results: Results) -> list[dict[str, Any]]:
             "low": leak.low,
             "high": leak.high,
         }
-        for name, leak in sorted(found.leaks.items(), key=lambda item: ordered(item[0]))
+        for name, leak in sorted(leakage.leaks.items(), key=lambda item: ordered(item[0]))
     ]
     return [*rungs, *models]
 
 
 def draw(results: Results) -> Figure | None:
     """A row per model on one axis of leakage; above it, the ladder."""
-    found = results.findings.leakage
-    if found is None or not found.leaks:
+    leakage = results.findings.leakage
+    if leakage is None or not leakage.leaks:
         return None
-    names = sorted(found.leaks, key=ordered)
+    names = sorted(leakage.leaks, key=ordered)
     with figure(8.6, 3.4 + 0.36 * len(names)) as drawn:
         above, below = drawn.subplots(2, 1, height_ratios=[2.4, 0.36 * len(names) + 0.6])
-        tokens, losses = [r.tokens for r in found.ladder], [r.loss for r in found.ladder]
+        tokens, losses = [r.tokens for r in leakage.ladder], [r.loss for r in leakage.ladder]
         above.plot(tokens, losses, "o-", color=SOFT, mec=PAPER, ms=7, lw=1.4)
-        above.axvline(found.undiscovered_tokens, color=LINE, lw=1.4, zorder=0)
+        above.axvline(leakage.undiscovered_tokens, color=LINE, lw=1.4, zorder=0)
         above.xaxis.set_major_formatter(EngFormatter(sep=""))
         above.set_xlabel("forget tokens of a plain model   (upright: what the labels missed)")
         above.set_ylabel("forget loss, nats")
         for row, name in enumerate(names):
-            leak, style = found.leaks[name], style_of(name)
+            leak, style = leakage.leaks[name], style_of(name)
             below.plot([leak.low, leak.high], [row, row], color=style.light, lw=1.6)
             below.plot(leak.value, row, style.marker, color=style.light, ms=8, mec=PAPER, zorder=3)
             below.annotate(f"{leak.value:.3f}", (leak.high, row), (8, 0), textcoords="offset points", va="center")

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.endings import name_ends
-from gradmask.lab.report.series import found_of
+from gradmask.lab.report.series import findings_of
 from gradmask.lab.report.style import SOFT, figure, style_of
 
 TITLE = "Linear probes by layer"
@@ -27,18 +27,18 @@ def rows(results: Results) -> list[dict[str, Any]]:
             "series": name,
             "layer": layer,
             "accuracy": accuracy,
-            "error": found.probes.error,
-            "chance": found.probes.chance,
+            "error": findings.probes.error,
+            "chance": findings.probes.chance,
         }
-        for name, found in found_of(results).items()
-        if found.probes is not None
-        for layer, accuracy in enumerate(found.probes.accuracy)
+        for name, findings in findings_of(results).items()
+        if findings.probes is not None
+        for layer, accuracy in enumerate(findings.probes.accuracy)
     ]
 
 
 def draw(results: Results) -> Figure | None:
     """A line per model."""
-    probed = {name: found.probes for name, found in found_of(results).items() if found.probes is not None}
+    probed = {name: f.probes for name, f in findings_of(results).items() if f.probes is not None}
     if not probed:
         return None
     with figure(8.6, 3.8) as drawn:

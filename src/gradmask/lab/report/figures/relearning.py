@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from gradmask.lab.measures.results import Results
-from gradmask.lab.report.attacks import relearned
 from gradmask.lab.report.endings import name_ends
+from gradmask.lab.report.relearning import relearned
 from gradmask.lab.report.style import figure, style_of
 
 TITLE = "Relearning under attack"
@@ -33,21 +33,23 @@ def rows(results: Results) -> list[dict[str, Any]]:
             **{f"{role}_loss": loss for role, loss in sorted(point.losses.items())},
             "loss_of_unused_forget_text": point.elsewhere,
         }
-        for name, found in relearned(results).items()
-        for rank, attack in enumerate(found.attacks, 1)
+        for name, relearning in relearned(results).items()
+        for rank, attack in enumerate(relearning.attacks, 1)
         for point in attack.curve
     ]
 
 
 def draw(results: Results) -> Figure | None:
     """One panel: the strongest attack on every model, by steps."""
-    found = {name: relearning for name, relearning in relearned(results).items() if len(relearning.strongest.curve) > 1}
-    if not found:
+    attacked = {
+        name: relearning for name, relearning in relearned(results).items() if len(relearning.strongest.curve) > 1
+    }
+    if not attacked:
         return None
     with figure(8.6, 4.4) as drawn:
         axes = drawn.subplots()
         ends = []
-        for name, relearning in found.items():
+        for name, relearning in attacked.items():
             color = style_of(name).light
             for rank, attack in enumerate(relearning.attacks):
                 xs = [point.step for point in attack.curve]
@@ -55,7 +57,7 @@ def draw(results: Results) -> Figure | None:
                 axes.plot(xs, ys, color=color, lw=2.2 if rank == 0 else 0.6, alpha=1 if rank == 0 else 0.35)
                 if rank == 0:
                     ends.append((name, xs[-1], ys[-1]))
-        if (target := next(iter(found.values())).target) is not None:
+        if (target := next(iter(attacked.values())).target) is not None:
             color = style_of("no_filter").light
             axes.axhline(target, color=color, lw=1, ls="--")
             axes.annotate("no filter", (0, target), (2, 3), textcoords="offset points", fontsize=8.5, color=color)

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradmask.lab.measures.calibration import CalibrationSettings
 from gradmask.lab.measures.run import Measures
-from gradmask.lab.measures.suite import PRESETS, SuiteSettings
+from gradmask.lab.measures.settings import PRESETS, SuiteSettings
 from gradmask.lab.recipe.spec import EvaluateSpec
 
 

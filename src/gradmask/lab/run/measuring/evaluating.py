@@ -10,7 +10,7 @@ from gradmask.data import Prepared
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.environment import machine, versions
 from gradmask.lab.measures.headline import headline
-from gradmask.lab.measures.names import ATTACKS, COMPARING, Measure
+from gradmask.lab.measures.registry import attacks, comparisons
 from gradmask.lab.measures.results import ArmResult, Results, read_results, write_results
 from gradmask.lab.measures.run import HISTOGRAM_EDGES
 from gradmask.lab.measures.tasks import evaluate_tasks, require_harness
@@ -66,7 +66,7 @@ def attack_run(folder: RunFolder, progress: Tell = lambda line: None, changes: S
         known = before.arms if same else {}
     again = f"gradmask attack {shlex.quote(str(folder.path))}"
     again += "".join(f" --set {shlex.quote(change)}" for change in changes)
-    asked = [*ATTACKS, *(name for name in COMPARING if name in recipe.evaluate.measures)]
+    asked = [*attacks(), *(name for name in comparisons() if name in recipe.evaluate.measures)]
     return _measured(recipe, folder, progress, asked, known, f"{_training(folder)} && {again}")
 
 
@@ -94,7 +94,7 @@ def _measured(
     recipe: Recipe,
     folder: RunFolder,
     progress: Tell,
-    measures: Sequence[Measure],
+    measures: Sequence[str],
     known: Mapping[str, ArmResult],
     command: str,
 ) -> Results:
@@ -108,7 +108,7 @@ def _measured(
     prepared = Run(recipe, folder).prepared()
     arms, tasks = _arms(recipe, folder, prepared, done, measures, known, progress)
     progress("comparing the arms")
-    findings = compare(recipe, folder, prepared, arms, measures, progress)
+    findings = compare(recipe, folder, prepared, arms, measures)
     results = Results(
         name=recipe.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -131,7 +131,7 @@ def _arms(
     folder: RunFolder,
     prepared: Prepared,
     done: Sequence[str],
-    measures: Sequence[Measure],
+    measures: Sequence[str],
     known: Mapping[str, ArmResult],
     progress: Tell,
 ) -> tuple[dict[str, ArmResult], dict[str, dict[str, dict[str, float]]]]:

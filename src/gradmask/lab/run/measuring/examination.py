@@ -15,12 +15,14 @@ from transformers import PreTrainedModel
 
 from gradmask.data import Prepared
 from gradmask.files import sha256, write_whole
-from gradmask.lab.measures.attacks.relearning import against_twin, forget_loss
+from gradmask.lab.measures.attacks.relearning import forget_loss
 from gradmask.lab.measures.findings import ModelFindings
 from gradmask.lab.measures.material import Material, gather
-from gradmask.lab.measures.names import ATTACKS, OF_A_MODEL, Measure
+from gradmask.lab.measures.measure import Facts
+from gradmask.lab.measures.registry import find, of_a_model
 from gradmask.lab.measures.results import ArmResult
-from gradmask.lab.measures.suite import SuiteSettings, examine
+from gradmask.lab.measures.settings import SuiteSettings
+from gradmask.lab.measures.suite import examine
 from gradmask.lab.recipe.arms import NO_FILTER, PERFECT_FILTER, is_routed
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.folder import RunFolder
@@ -36,44 +38,38 @@ class Job:
 
     arm: str
     view: str
-    measure: Measure
+    measure: str
 
 
-def jobs(arms: Iterable[str], measures: Sequence[Measure]) -> list[Job]:
-    """What is measured on which model.
+def facts_of(arm: str) -> list[Facts]:
+    """What is known of each model of an arm: no filter, and every model before removal, has the capability."""
+    if not is_routed(arm):
+        return [Facts(arm, "full", groups=False, capable=arm == NO_FILTER)]
+    return [Facts(arm, view, groups=True, capable=view == "full") for view in ("full", "removed")]
 
-    Attacks go for models without the capability: what is removed, and the filters; no filter is the level that they aim
-    at. Gradient norms need groups. All else is measured on every model.
-    """
-    found = []
-    for arm in arms:
-        for view in ("full", "removed") if is_routed(arm) else ("full",):
-            for measure in (m for m in OF_A_MODEL if m in measures):
-                knows = arm == NO_FILTER or (is_routed(arm) and view == "full")
-                if (measure in ATTACKS and knows and measure != "context") or (
-                    measure == "gradients" and not (is_routed(arm) and view == "full")
-                ):
-                    continue
-                found.append(Job(arm, view, measure))
-    return found
+
+def jobs(arms: Iterable[str], measures: Sequence[str]) -> list[Job]:
+    """What is measured on which model, as each measure says itself."""
+    asked = [find(name) for name in of_a_model() if name in measures]
+    return [
+        Job(facts.arm, facts.view, measure.name)
+        for arm in arms
+        for facts in facts_of(arm)
+        for measure in asked
+        if measure.applies(facts)
+    ]
 
 
 def weight(job: Job, settings: SuiteSettings) -> float:
     """About what a job takes, in forward passes of a sequence."""
-    held = settings.sequences
-    if job.measure == "relearning":
-        r = settings.relearning
-        return len(r.grid(True)) * (3.0 * r.steps * r.batch_size + 3.0 * len(r.looks()) * r.sequences)
-    per = {"quantization": 18.0, "context": 12.0, "probes": 20.0, "generations": 6.0}
-    return held * per.get(job.measure, 2.0)
+    return find(job.measure).cost(settings)
 
 
-def amount(measure: Measure, settings: SuiteSettings) -> dict[str, Any]:
+def amount(measure: str, settings: SuiteSettings) -> dict[str, Any]:
     """The settings that a measure depends on."""
-    own = {"relearning": {"relearning"}, "probes": {"probe_tokens"}, "gradients": {"gradient_examples"}}
-    own |= {"generations": {"texts"}, "quantization": {"calibration"}, "context": {"calibration"}}
-    wanted = {"sequences", "train_sequences", "seed", *own.get(measure, ())}
-    return {name: value for name, value in asdict(settings).items() if name in wanted}
+    values, uses = asdict(settings), find(measure).uses
+    wanted = values.keys() if uses is None else {"sequences", "train_sequences", "seed", *uses}
+    return {name: value for name, value in values.items() if name in wanted}
 
 
 @dataclass
@@ -85,7 +81,7 @@ class Examination:
     prepared: Prepared
     pace: Pace
     models: dict[str, PreTrainedModel] = field(default_factory=dict)
-    """The arm that was looked at last: one is held at a time."""
+    """The arm that was measured last: one is held at a time."""
     hashes: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
@@ -121,18 +117,11 @@ class Examination:
     def examine(self, job: Job) -> None:
         """Do a job, unless what it finds is kept already."""
         if self.kept(job) is None:
-            target = self.target if job.measure == "relearning" else None
-            found = examine(
-                self.model(job.arm),
-                job.view,
-                self.material,
-                [job.measure],
-                self.settings,
-                target,
-                self.prepared.tokenizer.eos_token_id,
-                lambda line: self.pace.line(f"{job.arm}, {job.view} model: {line}"),
-            )
-            data = {"key": self.key(job), "found": found.model_dump(mode="json")[job.measure]}
+            self.pace.line(f"{job.arm}, {job.view} model: {job.measure}")
+            target = self.target if find(job.measure).needs_target else None
+            end = self.prepared.tokenizer.eos_token_id
+            findings = examine(self.model(job.arm), job.view, self.material, [job.measure], self.settings, target, end)
+            data = {"key": self.key(job), "found": findings.model_dump(mode="json")[job.measure]}
             self.file(job).parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.file(job), json.dumps(data, indent=1) + "\n")
         self.pace.end()
@@ -141,13 +130,13 @@ class Examination:
         return self.folder.path / "evidence" / f"{job.arm}-{job.view}-{job.measure}.json"
 
     def key(self, job: Job) -> str:
-        """Of everything that a finding depends on."""
+        """A hash of everything that a finding depends on."""
         parts: dict[str, Any] = {
             "job": asdict(job),
             "settings": amount(job.measure, self.settings),
             "data": self.prepared.fingerprint,
             "weights": self.weights(job.arm),
-            "baseline": self.weights(NO_FILTER) if job.measure == "relearning" else None,
+            "baseline": self.weights(NO_FILTER) if find(job.measure).needs_target else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -163,19 +152,19 @@ class Examination:
             data = json.loads(self.file(job).read_text(encoding="utf-8"))
             if data["key"] != self.key(job):
                 return None
-            return getattr(ModelFindings.model_validate({job.measure: data["found"]}), job.measure)
+            return find(job.measure).Result.model_validate(data["found"])
         except (OSError, ValueError, KeyError, TypeError, ValidationError):
             return None
 
     def findings(self, arms: Sequence[str]) -> dict[str, dict[str, ModelFindings]]:
         """Arm -> view -> all that is kept of it, whenever it was measured."""
-        found: dict[str, dict[str, dict[str, Any]]] = {}
-        for job in jobs(arms, OF_A_MODEL):
-            if (finding := self.kept(job)) is not None:
-                found.setdefault(job.arm, {}).setdefault(job.view, {})[job.measure] = finding
-        twin = found.get(PERFECT_FILTER, {}).get("full", {}).get("relearning")
-        for views in found.values():
+        results: dict[str, dict[str, dict[str, Any]]] = {}
+        for job in jobs(arms, of_a_model()):
+            if (result := self.kept(job)) is not None:
+                results.setdefault(job.arm, {}).setdefault(job.view, {})[job.measure] = result
+        never_trained = dict(results.get(PERFECT_FILTER, {}).get("full", {}))
+        for views in results.values():
             for of in views.values():
-                if twin is not None and "relearning" in of:
-                    of["relearning"] = against_twin(of["relearning"], twin)
-        return {arm: {view: ModelFindings(**of) for view, of in views.items()} for arm, views in found.items()}
+                for name in of.keys() & never_trained.keys():
+                    of[name] = find(name).against(of[name], never_trained[name])
+        return {arm: {view: ModelFindings(**of) for view, of in views.items()} for arm, views in results.items()}

@@ -64,9 +64,8 @@ def arm_losses(
 
 def _measured(recipe: Recipe, folder: RunFolder, prepared: Prepared, name: str, model: Any, tell: Tell) -> ArmResult:
     measures, title = measures_of(recipe.evaluate), ARMS[name].title
-    models = measure(
-        model, prepared.test, prepared.roles, measures, lambda line: tell(f"{title}: {line}"), prepared.tokenizer
-    )
+    tell(f"{title}: losses")
+    models = measure(model, prepared.test, prepared.roles, measures, prepared.tokenizer)
     tell(f"{title}: samples")
     lines = list(RunLog(folder.arm(name).log).lines())
     return ArmResult(

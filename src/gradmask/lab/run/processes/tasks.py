@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from gradmask.data import Prepared
-from gradmask.lab.measures.names import OF_A_MODEL
+from gradmask.lab.measures.registry import find, of_a_model
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.display import Display
@@ -75,7 +75,8 @@ def tasks_of(recipe: Recipe, measured: bool) -> list[Task]:
     spec, last = recipe.evaluate, []
     if "leakage" in spec.measures:
         last += [Task(recipe, "rung", str(share), (data.name,)) for share in spec.ladder]
-    level = starts[:1] if "relearning" in spec.measures else ()
+    asked = [m for m in of_a_model() if m in spec.measures]
+    level = starts[:1] if any(find(m).needs_target for m in asked) else ()
     last += [Task(recipe, "measure", name, (task.name, *level)) for name, task in arms.items()]
     return [*found, *last, Task(recipe, "finish", needs=tuple(task.name for task in (*found, *last)))]
 
@@ -94,7 +95,7 @@ def do(task: Task, display: Display, stopper: Stopper) -> None:
         return
     prepared = run.prepared()
     if task.kind == "rung":
-        ladder_of(task.recipe, folder, prepared, display.message).trained(float(task.what), stopper)
+        ladder_of(task.recipe, folder, prepared).trained(float(task.what), stopper)
     elif task.kind == "measure":
         _measure(run, prepared, task.what)
     elif task.kind in ("train", "unlearn") and not folder.arm(task.what).finished:
@@ -104,7 +105,7 @@ def do(task: Task, display: Display, stopper: Stopper) -> None:
 def _measure(run: Run, prepared: Prepared, arm: str) -> None:
     """Every measure of one arm, kept in the run's folder."""
     spec, settings = run.recipe.evaluate, suite_of(run.recipe.evaluate, run.recipe.train.seed)
-    todo = jobs([arm], [m for m in OF_A_MODEL if m in spec.measures])
+    todo = jobs([arm], [m for m in of_a_model() if m in spec.measures])
     pace = Pace(run.display.message, [6.0 * spec.sequences, *(weight(job, settings) for job in todo)])
     look = Examination(run.recipe, run.folder, prepared, pace)
     look.losses(arm)

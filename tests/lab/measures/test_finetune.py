@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from gradmask.lab.measures.attacks.finetune import draws, finetune, own_luck, tuned
+from gradmask.lab.measures.finetune import draws, finetune, seeded, with_lora
 from lab.measures.domains import counting
 from tiny import tiny
 
@@ -14,7 +14,7 @@ from tiny import tiny
 def test_adapters_move_and_the_weights_beneath_do_not(kind: str) -> None:
     model = tiny(kind)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    ready = tuned(model, "lora", 2)
+    ready = with_lora(model, 2)
     adapters = {name: p.detach().clone() for name, p in ready.named_parameters() if p.requires_grad}
     finetune(ready, draws([counting("es")], 4, 0), 3, 1e-2, lambda step: True, frozenset())
     after = {name.replace(".base_layer", ""): p for name, p in model.named_parameters() if "lora_" not in name}
@@ -30,26 +30,26 @@ def test_full_fine_tuning_moves_every_weight_and_lowers_the_loss() -> None:
     ids = counting("es")
     losses: list[float] = []
 
-    def look(step: int) -> bool:
+    def evaluate(step: int) -> bool:
         with torch.no_grad():
             losses.append(float(model(input_ids=ids, labels=ids).loss))
         return True
 
-    finetune(tuned(model, "full", 1), draws([ids], 8, 0), 10, 1e-2, look, frozenset({0, 10}))
+    finetune(model, draws([ids], 8, 0), 10, 1e-2, evaluate, frozenset({0, 10}))
     assert all(not torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert len(losses) == 2
     assert losses[1] < losses[0] - 0.3
 
 
 @pytest.mark.parametrize("end", [0, 2])
-def test_it_ends_where_the_looker_says(end: int) -> None:
+def test_it_ends_where_the_evaluation_says(end: int) -> None:
     model, steps = tiny(), list[int]()
 
-    def look(step: int) -> bool:
+    def evaluate(step: int) -> bool:
         steps.append(step)
         return step < end
 
-    finetune(model, draws([counting("es")], 4, 0), 9, 1e-2, look, frozenset(range(10)))
+    finetune(model, draws([counting("es")], 4, 0), 9, 1e-2, evaluate, frozenset(range(10)))
     assert steps == list(range(end + 1))
 
 
@@ -62,10 +62,10 @@ def test_a_batch_takes_as_many_of_each_pool_and_a_pass_takes_all() -> None:
     assert torch.equal(torch.cat(batches), torch.cat(list(islice(draws(pools, 5, 0), 2))))
 
 
-def test_luck_outside_is_left_as_it_was() -> None:
+def test_the_random_stream_outside_is_left_as_it_was() -> None:
     before = torch.get_rng_state()
-    with own_luck(3, torch.device("cpu")):
+    with seeded(3, torch.device("cpu")):
         first = torch.rand(1)
-    with own_luck(3, torch.device("cpu")):
+    with seeded(3, torch.device("cpu")):
         assert torch.equal(torch.rand(1), first)
     assert torch.equal(torch.get_rng_state(), before)

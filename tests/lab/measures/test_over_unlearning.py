@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from gradmask.lab.measures.findings import Generations, Membership, ModelFindings
-from gradmask.lab.measures.measures.two_sided import over_unlearning
+from gradmask.lab.measures.catalog.generations import Generations
+from gradmask.lab.measures.catalog.membership import Membership
+from gradmask.lab.measures.findings import ModelFindings
+from gradmask.lab.measures.over_unlearning import over_unlearning
 from lab.measures.fabricated import model_findings
 
 

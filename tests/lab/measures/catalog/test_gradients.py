@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import gradmask as gm
-from gradmask.lab.measures.measures.gradients import gradient_norms, relative_norms
+from gradmask.lab.measures.catalog.gradients import gradient_norms, relative_norms
 from lab.measures.domains import material
 from tiny import tiny, tokens
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.measures.findings import Rung
-from gradmask.lab.measures.measures.leakage import equivalent_tokens, leakage
+from gradmask.lab.measures.comparisons.leakage import Rung, equivalent_tokens, leakage
 
 LADDER = [Rung(tokens=n, loss=x) for n, x in ((0, 6.0), (100, 5.0), (1000, 4.5))]
 

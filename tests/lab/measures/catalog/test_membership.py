@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradmask.lab.measures.measures.membership import auc_error, membership, min_k_scores
+from gradmask.lab.measures.catalog.membership import auc_error, membership, min_k_scores
 from lab.measures.domains import counting, knower
 from tiny import tiny, tokens
 

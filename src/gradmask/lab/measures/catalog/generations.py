@@ -5,17 +5,29 @@ Repetition is the share of a text's 3-grams that occurred in it before (the seq-
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gradmask.lab.measures.findings import Generations
 from gradmask.lab.measures.losses import evaluating
 from gradmask.lab.measures.material import Material
+from gradmask.lab.measures.measure import Cell, Inputs, Line, Measure, Strict
+from gradmask.lab.measures.settings import SuiteSettings
 
 PROMPT = 16
-"""Tokens of held-out text that are gone on with, fewer where the model's positions are few."""
+"""Tokens of held-out text that the model continues, fewer where its positions are few."""
+DEGENERATE = 0.3
+"""Repetition, or share of empty texts, above that of the perfect filter from which on text counts as degenerate."""
+
+
+class Generations(Strict):
+    """Role -> share of repeated 3-grams in generated text, and share of continuations that are empty."""
+
+    repetition: dict[str, float]
+    empty: dict[str, float]
+    texts: int
 
 
 def repetition(tokens: list[int], n: int = 3) -> float:
@@ -31,7 +43,7 @@ def generations(
 
     Args:
         model: one that can ``generate``.
-        material: of which held-out sequences are begun.
+        material: the beginnings of its held-out sequences are the prompts.
         end: the end token's id, if there is one.
         texts: per role.
         new_tokens: per text; fewer where the model's positions end.
@@ -62,3 +74,46 @@ def _written(model: Any, sequences: Tensor, end: int | None, new_tokens: int, se
         )
     rows = out[:, prompts.shape[1] :].tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+class GenerationsMeasure(Measure[Generations]):
+    name = "generations"
+    question = "is generated text still sound?"
+    source = "Welleck et al., arXiv 1908.04319"
+    quick = True
+    order = 5
+    uses = frozenset({"texts"})
+    Result = Generations
+
+    def run(self, model: Any, inputs: Inputs) -> Generations:
+        return generations(model, inputs.material, inputs.end, inputs.settings.texts, seed=inputs.settings.seed)
+
+    def cost(self, settings: SuiteSettings) -> float:
+        return 6.0 * settings.sequences
+
+    def numbers(self) -> dict[str, Callable[[Generations], float | None]]:
+        return {
+            "repetition, retain": lambda r: r.repetition.get("retain"),
+            "repetition, forget": lambda r: r.repetition.get("forget"),
+        }
+
+    def lines(self) -> list[Line[Generations]]:
+        return [Line("generated text", "repeated 3-grams on retain prompts; small: on forget prompts", _cell)]
+
+    def over_unlearning(self, result: Generations, never_trained: Generations | None) -> list[str]:
+        signs = []
+        for what, shares, others in (
+            ("repeats itself", result.repetition, never_trained.repetition if never_trained else {}),
+            ("is empty", result.empty, never_trained.empty if never_trained else {}),
+        ):
+            for role, share in shares.items():
+                if share > others.get(role, 0.0) + DEGENERATE:
+                    signs.append(f"its text on {role} domains {what} ({100 * share:.0f} %)")
+        return signs
+
+
+def _cell(result: Generations) -> Cell | None:
+    if not result.repetition:
+        return None
+    retain, forget = (100 * result.repetition.get(role, 0.0) for role in ("retain", "forget"))
+    return f"{retain:.1f} %", f"{forget:.1f} %"

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.measures.measures.probes import probes
+from gradmask.lab.measures.catalog.probes import probes
 from lab.measures.domains import counting
 from tiny import tiny, tokens
 

@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gradmask.lab.measures.measures.extraction import extraction, strengths
+from gradmask.lab.measures.catalog.extraction import extraction, extraction_strengths
 from lab.measures.domains import counting, knower
 from tiny import tiny
 
 
 def test_the_run_of_right_predictions_at_the_end_counts() -> None:
     right = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0], [0, 1, 1, 1]]).bool()
-    assert strengths(right).tolist() == [4 / 5, 1 / 5, 0.0, 3 / 5]
+    assert extraction_strengths(right).tolist() == [4 / 5, 1 / 5, 0.0, 3 / 5]
 
 
 def test_it_is_what_greedy_decoding_writes() -> None:
@@ -18,16 +18,16 @@ def test_it_is_what_greedy_decoding_writes() -> None:
     found = extraction(model, ids)
     assert found.strength > 0.5
     assert found.documents == 4
-    first = round((1 - float(strengths_of(model, ids)[0])) * ids.shape[1])
+    first = round((1 - float(extraction_strengths_of(model, ids)[0])) * ids.shape[1])
     with torch.no_grad():
         written = model.generate(input_ids=ids[:1, :first], max_new_tokens=ids.shape[1] - first, do_sample=False)
     assert torch.equal(written, ids[:1])
     assert extraction(tiny(), ids).strength < 0.2
 
 
-def strengths_of(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
+def extraction_strengths_of(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        return strengths(model(input_ids=ids).logits[:, :-1].argmax(-1) == ids[:, 1:])
+        return extraction_strengths(model(input_ids=ids).logits[:, :-1].argmax(-1) == ids[:, 1:])
 
 
 def test_one_document_has_no_error() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.measures.measures.compute import compute_ratio, curve_law, fit_power_law, ratios, training_compute
+from gradmask.lab.measures.comparisons.compute import compute_ratio, curve_law, fit_power_law, ratios, training_compute
 
 SPENT = [1e12, 2e12, 4e12, 8e12]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -19,8 +20,22 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.measures.findings import Probes
 from gradmask.lab.measures.losses import evaluating
+from gradmask.lab.measures.measure import Inputs, Line, Measure, Strict
+from gradmask.lab.measures.settings import SuiteSettings
+
+
+class Probes(Strict):
+    """Per layer (0: embeddings), how often a linear probe tells the next token of held-out forget text right.
+
+    ``chance``: the share of the commonest of the ``classes`` tokens. ``error``: standard error of an accuracy.
+    """
+
+    accuracy: list[float]
+    chance: float
+    error: float
+    classes: int
+    tokens: int
 
 
 def probes(
@@ -48,28 +63,28 @@ def probes(
     """
     ids, counts = train[:, 1:].unique(return_counts=True)
     chosen = ids[counts.argsort(descending=True, stable=True)[:classes]]
-    luck = torch.Generator().manual_seed(seed)
-    seen, known = _states(model, train, chosen, tokens, batch_size, luck)
-    unseen, truth = _states(model, test, chosen, tokens, batch_size, luck)
+    generator = torch.Generator().manual_seed(seed)
+    seen, known = _states(model, train, chosen, tokens, batch_size, generator)
+    unseen, truth = _states(model, test, chosen, tokens, batch_size, generator)
     if len(np.unique(known)) < 2 or not len(truth):
         raise GradmaskError("linear probes need forget text with at least two different next tokens: give more text")
-    found = [_accuracy(x, known, z, truth) for x, z in zip(seen, unseen, strict=True)]
+    accuracy = [_accuracy(x, known, z, truth) for x, z in zip(seen, unseen, strict=True)]
     chance = float(np.bincount(truth.astype(int)).max() / len(truth))
     return Probes(
-        accuracy=found,
+        accuracy=accuracy,
         chance=chance,
-        error=max(math.sqrt(a * (1 - a) / len(truth)) for a in found),
+        error=max(math.sqrt(a * (1 - a) / len(truth)) for a in accuracy),
         classes=len(chosen),
         tokens=len(truth),
     )
 
 
 def _states(
-    model: nn.Module, sequences: Tensor, chosen: Tensor, tokens: int, batch_size: int, luck: torch.Generator
+    model: nn.Module, sequences: Tensor, chosen: Tensor, tokens: int, batch_size: int, generator: torch.Generator
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Per layer, the states ``[m, width]`` whose next token is one of ``chosen``, and which one."""
     where = torch.isin(sequences[:, 1:], chosen).flatten().nonzero().flatten()
-    where = where[torch.randperm(len(where), generator=luck, device="cpu")[:tokens]].sort().values
+    where = where[torch.randperm(len(where), generator=generator, device="cpu")[:tokens]].sort().values
     length, device = sequences.shape[1] - 1, next(model.parameters()).device
     layers: list[list[Tensor]] = []
     with evaluating(model):
@@ -87,3 +102,29 @@ def _accuracy(train: np.ndarray, known: np.ndarray, test: np.ndarray, truth: np.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a readout that is nearly fitted tells as much
         return float(probe.fit(train, known).score(test, truth))
+
+
+class ProbesMeasure(Measure[Probes]):
+    name = "probes"
+    question = "is it hidden in some layer?"
+    source = "Alain and Bengio, arXiv 1610.01644"
+    order = 1
+    uses = frozenset({"probe_tokens"})
+    Result = Probes
+
+    def run(self, model: nn.Module, inputs: Inputs) -> Probes:
+        train, test = inputs.material.pool("calibration", "forget"), inputs.material.pool("test", "forget")
+        s = inputs.settings
+        return probes(model, train, test, tokens=s.probe_tokens, batch_size=s.batch_size, seed=s.seed)
+
+    def cost(self, settings: SuiteSettings) -> float:
+        return 20.0 * settings.sequences
+
+    def numbers(self) -> dict[str, Callable[[Probes], float]]:
+        return {"best probe over chance": lambda r: max(r.accuracy) - r.chance}
+
+    def lines(self) -> list[Line[Probes]]:
+        return []  # it has a figure
+
+    def tried(self, result: Probes) -> str:
+        return "linear probes of every layer"

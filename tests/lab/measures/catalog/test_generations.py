@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from gradmask.lab.measures.measures.generations import generations, repetition
+from gradmask.lab.measures.catalog.generations import generations, repetition
 from lab.measures.domains import knower, material
 from tiny import tiny
 

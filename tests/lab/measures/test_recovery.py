@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from gradmask.lab.measures.findings import Attack, RecoveryPoint, Relearning
-from gradmask.lab.measures.measures.recovery import envelope, steps_back
+from gradmask.lab.measures.attacks.relearning import Attempt, RecoveryPoint, Relearning
+from gradmask.lab.measures.recovery import area_between, behind, envelope, steps_back, steps_to
 
 
-def attack(rate: float, *curve: tuple[int, float]) -> Attack:
+def attack(rate: float, *curve: tuple[int, float]) -> Attempt:
     points = [RecoveryPoint(step=s, tokens=s, losses={"forget": x}) for s, x in curve]
-    return Attack(method="full", data="forget", learning_rate=rate, curve=points)
+    return Attempt(method="full", data="forget", learning_rate=rate, curve=points)
 
 
-def relearned(*attacks: Attack) -> Relearning:
+def relearned(*attacks: Attempt) -> Relearning:
     return Relearning(target=5.0, steps=20, batch_size=8, tokens_per_step=128, attacks=list(attacks))
 
 
@@ -42,3 +42,30 @@ def test_the_envelope_falls_and_is_below_every_attack(losses: list[list[float]])
     assert [x for _, x in found] == sorted((x for _, x in found), reverse=True)
     assert all(levels[s] <= x + 1e-12 for curve in losses for s, x in enumerate(curve))
     assert min(levels.values()) == pytest.approx(min(min(curve) for curve in losses))
+
+
+def curve(*points: tuple[int, float]) -> list[RecoveryPoint]:
+    return [RecoveryPoint(step=step, tokens=10 * step, losses={"forget": loss}) for step, loss in points]
+
+
+def test_behind_is_three_quarters_of_the_best() -> None:
+    best = curve((0, 8.0), (10, 4.0))
+    assert not behind(curve((0, 8.0), (10, 4.9)), best)
+    assert behind(curve((0, 8.0), (10, 5.1)), best)
+    assert not behind(curve((0, 8.0), (5, 6.2)), best)
+
+
+def test_steps_between_points_are_read_off_a_straight_line() -> None:
+    points = curve((0, 6.0), (4, 5.0), (8, 3.0))
+    assert steps_to(points, 5.0) == 4
+    assert steps_to(points, 4.0) == 6
+    assert steps_to(points, 7.0) == 0
+    assert steps_to(points, 2.9) is None
+    assert steps_to(points, None) is None
+
+
+@given(st.floats(-3, 3), st.lists(st.floats(1, 9), min_size=3, max_size=3))
+def test_the_area_of_a_shifted_curve_is_the_shift(shift: float, losses: list[float]) -> None:
+    never_trained = curve(*zip((0, 3, 10), losses, strict=True))
+    lower = curve(*zip((0, 3, 10), (loss - shift for loss in losses), strict=True))
+    assert area_between(lower, never_trained) == pytest.approx(shift, abs=1e-9)

@@ -1,26 +1,25 @@
-"""Fine-tuning a model that somebody was handed: full or with low-rank adapters, with held-out losses on the way."""
+"""Fine-tuning a model as an attacker would: full or with low-rank adapters, with held-out losses on the way."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
-from gradmask.lab.measures.findings import Method
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 WARMUP = 4
 """Steps over which the learning rate rises from nothing."""
 
 
-def tuned(model: PreTrainedModel, method: Method, rank: int) -> nn.Module:
-    """``model`` ready for training: all weights, or LoRA adapters of ``rank`` on every linear layer but the head."""
-    if method == "full":
-        return model.requires_grad_(True)
+def with_lora(model: PreTrainedModel, rank: int) -> nn.Module:
+    """``model`` with LoRA adapters of ``rank`` on every linear layer but the head, which alone are trained."""
+    from peft import LoraConfig, get_peft_model  # half of the time that importing this file would take
+
     settings = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
     return get_peft_model(model, settings)  # type: ignore[return-value]
 
@@ -30,8 +29,8 @@ def finetune(
     batches: Iterator[Tensor],
     steps: int,
     learning_rate: float,
-    look: Callable[[int], bool],
-    at: frozenset[int],
+    evaluate: Callable[[int], bool],
+    eval_steps: frozenset[int],
 ) -> None:
     """AdamW without weight decay at a constant rate after a short warm-up, gradients clipped to norm 1.
 
@@ -40,14 +39,14 @@ def finetune(
         batches: token ids ``[batch, length]``, one per step.
         steps: optimizer steps.
         learning_rate: after the warm-up.
-        look: called with the number of steps done, for those in ``at``; tells whether to go on.
-        at: numbers of steps; 0 is before the first.
+        evaluate: called with the number of steps done, at those in ``eval_steps``; whether to go on.
+        eval_steps: numbers of steps; 0 is before the first.
     """
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)
     device = weights[0].device
     model.train()
-    if 0 in at and not look(0):
+    if 0 in eval_steps and not evaluate(0):
         return
     for step in range(1, steps + 1):
         optimizer.param_groups[0]["lr"] = learning_rate * min(1.0, step / WARMUP)
@@ -56,7 +55,7 @@ def finetune(
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if step in at and not look(step):
+        if step in eval_steps and not evaluate(step):
             return
 
 
@@ -68,14 +67,14 @@ def draws(pools: list[Tensor], batch_size: int, seed: int) -> Iterator[Tensor]:
         yield torch.stack([next(stream) for stream, n in zip(streams, shares, strict=True) for _ in range(n)])
 
 
-def _endless(ids: Tensor, luck: torch.Generator) -> Iterator[Tensor]:
+def _endless(ids: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
     while True:
-        for i in torch.randperm(len(ids), generator=luck, device="cpu").tolist():
+        for i in torch.randperm(len(ids), generator=generator, device="cpu").tolist():
             yield ids[i]
 
 
 @contextmanager
-def own_luck(seed: int, device: Any) -> Iterator[None]:
+def seeded(seed: int, device: Any) -> Iterator[None]:
     """The same random stream whatever ran before; the stream outside is left as it was."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

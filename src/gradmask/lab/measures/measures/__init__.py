@@ -1,1 +1,0 @@
-"""What is left of a domain in a model, and what its removal cost."""

@@ -1,0 +1,18 @@
+"""Numbers and lists as they stand in sentences and tables."""
+
+from __future__ import annotations
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage, or a dash."""
+    return "–" if share is None else f"{100 * share:.0f} %".replace("-", "−")
+
+
+def nats(value: float | None, sign: bool = False) -> str:
+    """A loss or a difference of losses, or a dash."""
+    return "–" if value is None else f"{value:{'+' if sign else ''}.3f}".replace("-", "−")
+
+
+def listed(names: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
