@@ -155,7 +155,7 @@ def test_a_table_read_from_outside_is_the_sum_that_the_route_asks_for(tied: bool
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     model(tokens(), labels=tokens()).loss.backward()
     optimizer.step()
-    head, board = model.lm_head, model.gradmask.board
+    head, context = model.lm_head, model.gradmask.context
     shared, own = head._parameters["weight"], head._parameters["table_forget"]
     assert own.abs().sum() > 0
     for module in (head, model.model.embed_tokens):
@@ -164,12 +164,12 @@ def test_a_table_read_from_outside_is_the_sum_that_the_route_asks_for(tied: bool
         with gm.without(model, "forget"):
             assert torch.equal(module.weight, table)
     model.zero_grad()
-    with board.using(model.gradmask.router.route("forget", 3, training=True)):
+    with context.using(model.gradmask.router.route("forget", 3, training=True)):
         head.weight.sum().backward()
     assert shared.grad is None
     assert own.grad is not None
     with (
-        board.using(model.gradmask.router.route(["unlabeled", "retain", "retain"], 3, training=True)),
+        context.using(model.gradmask.router.route(["unlabeled", "retain", "retain"], 3, training=True)),
         pytest.raises(gm.GradmaskError, match="while only some tokens use the table of group 'forget'"),
     ):
         head.weight.sum()

@@ -49,7 +49,7 @@ def test_a_rehearsing_policy_passes() -> None:
 
 
 def everything(model: Any, optimizer: torch.optim.Optimizer) -> list[Any]:
-    gradmask, board = model.gradmask, model.gradmask.board
+    gradmask, context = model.gradmask, model.gradmask.context
     state = [optimizer.state[p] for p in model.parameters()]
     return [
         [p.detach().clone() for p in model.parameters()],
@@ -58,7 +58,7 @@ def everything(model: Any, optimizer: torch.optim.Optimizer) -> list[Any]:
         [module.training for module in model.modules()],
         [[v.clone() if isinstance(v, Tensor) else v for v in s.values()] for s in state],
         [group["lr"] for group in optimizer.param_groups],
-        [gradmask.removed, gradmask.router.draws, board.silenced, dict(board.strength), gradmask.labeler],
+        [gradmask.removed, gradmask.router.draws, context.silenced, dict(context.strength), gradmask.labeler],
         [torch.get_rng_state(), random.getstate(), np.random.get_state()[1]],
         sorted(vars(model)),
         model.config.to_dict(),
@@ -128,7 +128,7 @@ def test_strength_is_kept_and_at_zero_a_group_is_off() -> None:
     report = gm.check(model)
     assert report.ok
     assert any("'forget' is switched off already" in str(finding) for finding in report.findings)
-    assert model.gradmask.board.strength == {"forget": 0.0, "code": 0.5}
+    assert model.gradmask.context.strength == {"forget": 0.0, "code": 0.5}
 
 
 def test_a_group_that_adds_nothing_yet_is_noted_and_no_fault() -> None:

@@ -14,10 +14,10 @@ from torch.optim import AdamW, Optimizer
 import gradmask as gm
 from gradmask.conformance import removing
 from gradmask.model import recomputation
-from gradmask.partitioning import Switchboard
+from gradmask.partitioning import RoutingContext
 from gradmask.partitioning.architectures import registry
 from gradmask.partitioning.kernel import linear
-from gradmask.partitioning.owned.modules import disown
+from gradmask.partitioning.owned.modules import release
 from tiny import tiny
 
 SLICE = gm.Slice(heads=2, neurons=8)
@@ -57,7 +57,7 @@ def test_a_generation_path_that_ignores_the_switch(monkeypatch: Patch) -> None:
     plain = linear.SplitLinear._merged
 
     def merged(self: Any, call: Any, dtype: torch.dtype) -> Any:
-        generating = self.board.merged_cache is not None
+        generating = self.context.merged_cache is not None
         return plain(self, dataclasses.replace(call, silent=()) if generating else call, dtype)
 
     monkeypatch.setattr(linear.SplitLinear, "_merged", merged)
@@ -67,17 +67,17 @@ def test_a_generation_path_that_ignores_the_switch(monkeypatch: Patch) -> None:
 
 def test_recomputation_under_the_latest_labels(monkeypatch: Patch) -> None:
     latest: list[Any] = []
-    using = Switchboard.using
+    using = RoutingContext.using
 
-    def remember(board: Any, route: Any) -> Any:
+    def remember(context: Any, route: Any) -> Any:
         latest.append(route)
-        return using(board, route)
+        return using(context, route)
 
-    def under(board: Any, route: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        with using(board, latest[-1]):
+    def under(context: Any, route: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with using(context, latest[-1]):
             return function(*args, **kwargs)
 
-    monkeypatch.setattr(Switchboard, "using", remember)
+    monkeypatch.setattr(RoutingContext, "using", remember)
     monkeypatch.setattr(recomputation, "_under", under)
     model = partitioned()
     model.enable_input_require_grads()
@@ -149,7 +149,7 @@ def test_a_norm_left_unmasked() -> None:
 
 def test_a_parameter_that_no_group_owns() -> None:
     model = partitioned()
-    disown(model.model.norm)
+    release(model.model.norm)
     report = gm.check(model)
     assert (
         failures(report, "coverage")

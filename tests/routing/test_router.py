@@ -6,14 +6,14 @@ import pytest
 import torch
 
 import gradmask as gm
-from gradmask.partitioning import Switchboard, TokenMask
+from gradmask.partitioning import RoutingContext, TokenMask
 from gradmask.routing.router import Router, label_ids
 from tiny import tiny, tokens
 
 
 def router(policy: str | gm.Policy = "sgtm", groups: tuple[str, ...] = ("forget",), seed: int = 0) -> Router:
     table = gm.POLICIES[policy] if isinstance(policy, str) else policy
-    return Router(table, Switchboard(("retain", "joint", *groups)), groups, seed)
+    return Router(table, RoutingContext(("retain", "joint", *groups)), groups, seed)
 
 
 def test_the_integer_encoding() -> None:

@@ -81,7 +81,7 @@ def _load(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
         _read_tables(model, folder)
     else:
         read_into(model, shards)
-    gradmask.board.strength.update(manifest.strength)
+    gradmask.context.strength.update(manifest.strength)
     gradmask.mark_removed(manifest.removed)
     return model
 
@@ -213,20 +213,20 @@ def export(
 
 def plain_state(model: PreTrainedModel, gone: Sequence[str] = ()) -> dict[str, Tensor]:
     """The merged state dict of the plain model, the groups in ``gone`` zero and strengths applied."""
-    board = require(model).board
+    context = require(model).context
     state = model.state_dict()
     if not gone:
         return _without_extras(model, _scaled(model, state))
     with running_without(model, *gone):
-        return _without_extras(model, _scaled(model, state, board.silenced))
+        return _without_extras(model, _scaled(model, state, context.silenced))
 
 
 @torch.no_grad()
 def _scaled(model: nn.Module, state: dict[str, Any], silenced: frozenset[str] = frozenset()) -> dict[str, Any]:
-    board = require(model).board
+    context = require(model).context
     for path, module in model.named_modules():
         if isinstance(module, SplitLinear):
-            call = call_for(module.geometry, board.route)
+            call = call_for(module.geometry, context.route)
             state[f"{path}.weight"] = merge(call, module.weights, module.weights[0].dtype).detach()
             if module.biases:
                 bias = merge_bias(call, module.biases, module.biases[0].dtype)
@@ -235,7 +235,7 @@ def _scaled(model: nn.Module, state: dict[str, Any], silenced: frozenset[str] = 
         elif isinstance(module, RowWise):
             for name in module.gradmask_layouts:
                 state[f"{path}.{name}"] = module.as_route_says(name).detach()
-    scale = {**board.strength, **dict.fromkeys(silenced, 0.0)}
+    scale = {**context.strength, **dict.fromkeys(silenced, 0.0)}
     sums: dict[int, Tensor] = {}
     for path, module in tabled_modules(model):
         key = id(module._parameters["weight"])

@@ -42,7 +42,7 @@ class Probe:
         owners = find_owners(model)
         self.owned = {
             group: {name: self.parameters[name] for name, owner in owners.items() if owner == group}
-            for group in self.gradmask.board.groups
+            for group in self.gradmask.context.groups
         }
 
     @property
@@ -58,8 +58,8 @@ class Probe:
     @property
     def off(self) -> frozenset[str]:
         """The groups that never run now: removed, switched off, or at strength 0."""
-        board = self.gradmask.board
-        return board.silenced | {group for group, strength in board.strength.items() if strength == 0.0}
+        context = self.gradmask.context
+        return context.silenced | {group for group, strength in context.strength.items() if strength == 0.0}
 
     def rows(self, count: int, source: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The inputs with ``count`` examples: the first ones, repeated where there are fewer."""

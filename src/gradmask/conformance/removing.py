@@ -54,19 +54,19 @@ def _no_effect(probe: Probe, group: str) -> Finding:
 
 
 def _ways_agree(probe: Probe, group: str) -> Iterator[Finding]:
-    gradmask, board = probe.gradmask, probe.gradmask.board
+    gradmask, context = probe.gradmask, probe.gradmask.context
     with without(probe.model, group):
         expected = probe.quiet()
-    before = board.strength.get(group, 1.0)
+    before = context.strength.get(group, 1.0)
     strength(probe.model, **{group: 0.0})
     faint = probe.quiet()
     strength(probe.model, **{group: before})
-    removed, silenced = gradmask.removed, board.silenced
+    removed, silenced = gradmask.removed, context.silenced
     with kept(probe.owned[group].values()):
         ablate(probe.model, group)
         ablated = probe.quiet()
-    gradmask.removed, board.silenced = removed, silenced
-    board.refresh()
+    gradmask.removed, context.silenced = removed, silenced
+    context.refresh()
     wrong = [] if torch.equal(faint, expected) else [f"gm.strength({group}=0)"]
     wrong += [] if torch.equal(ablated, expected) else [f"gm.ablate({group!r})"]
     if wrong:

@@ -69,17 +69,17 @@ def changed(parameters: Sequence[nn.Parameter], scale: float) -> Iterator[None]:
 
 def _routing(model: nn.Module) -> tuple[Any, ...]:
     gradmask = require(model)
-    board = gradmask.board
-    return gradmask.labeler, gradmask.removed, gradmask.router.draws, board.silenced, dict(board.strength)
+    context = gradmask.context
+    return gradmask.labeler, gradmask.removed, gradmask.router.draws, context.silenced, dict(context.strength)
 
 
 def _restore_routing(model: nn.Module, routing: tuple[Any, ...]) -> None:
     gradmask = require(model)
-    board = gradmask.board
-    gradmask.labeler, gradmask.removed, gradmask.router.draws, board.silenced, strength = routing
-    board.strength.clear()
-    board.strength.update(strength)
-    board.refresh()
+    context = gradmask.context
+    gradmask.labeler, gradmask.removed, gradmask.router.draws, context.silenced, strength = routing
+    context.strength.clear()
+    context.strength.update(strength)
+    context.refresh()
 
 
 def _optimizer_state(optimizer: Optimizer) -> tuple[dict[Any, Any], list[dict[str, Any]]]:

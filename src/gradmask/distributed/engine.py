@@ -45,9 +45,9 @@ def ddp_engine() -> Engine | None:
     return Engine("ddp", (group,), _share(group), ddp.require_backward_grad_sync)
 
 
-def fsdp2_engine(units: Sequence[nn.Module]) -> Engine | None:
-    """FSDP2, if it shards any of the units."""
-    mesh = next((mesh for unit in units if (mesh := _mesh(unit)) is not None), None)
+def fsdp2_engine(shards: Sequence[nn.Module]) -> Engine | None:
+    """FSDP2, if it shards any of the shards."""
+    mesh = next((mesh for shard in shards if (mesh := _mesh(shard)) is not None), None)
     if mesh is None:
         return None
     rank = 0
@@ -61,7 +61,7 @@ def own_engine(group: ProcessGroup) -> Engine:
     return Engine("own", (group,), _share(group))
 
 
-def units_of(model: nn.Module) -> list[nn.Module]:
+def fsdp_modules(model: nn.Module) -> list[nn.Module]:
     """The modules of ``model`` that FSDP2 shards, outermost first.
 
     Raises:
@@ -70,22 +70,22 @@ def units_of(model: nn.Module) -> list[nn.Module]:
     from torch.distributed.fsdp import FSDPModule
 
     modules = list(model.modules())
-    units: list[nn.Module] = [module for module in modules if isinstance(module, FSDPModule)]
-    if not units and any(getattr(module, "_is_fsdp_managed_module", False) for module in modules):
+    shards: list[nn.Module] = [module for module in modules if isinstance(module, FSDPModule)]
+    if not shards and any(getattr(module, "_is_fsdp_managed_module", False) for module in modules):
         raise GradmaskError(
             "FSDP2 shards a module around the partitioned model, but none in it: call fully_shard on the model's blocks and "
             "on the model itself, too"
         )
-    return units
+    return shards
 
 
 def _share(group: ProcessGroup) -> tuple[int, int]:
     return dist.get_rank(group), dist.get_world_size(group)
 
 
-def _mesh(unit: Any) -> Any:
-    """The mesh over which FSDP2 shares this unit's gradients; tensor-parallel dimensions are not in it."""
-    state = unit._get_fsdp_state()
+def _mesh(shard: Any) -> Any:
+    """The mesh over which FSDP2 shares this shard's gradients; tensor-parallel dimensions are not in it."""
+    state = shard._get_fsdp_state()
     held = getattr(state, "_fsdp_param_groups", None)
     if held is None:  # earlier releases of PyTorch keep one
         held = [state._fsdp_param_group] if state._fsdp_param_group else []

@@ -5,7 +5,7 @@ group nothing has no gradient for it, so the ranks first agree on which groups l
 that learns elsewhere gets a gradient of exact zeros here, which adds nothing to the global sum; a group that learns nowhere
 gets none, on any rank. Zeros are attached where the engine waits for them:
 
-* FSDP2 reduces the gradients that a unit has, so the zeros enter at the unit's output, while its parameters are whole;
+* FSDP2 reduces the gradients that a shard has, so the zeros enter at the shard's output, while its parameters are whole;
 * DDP waits for *every* parameter, so all that does not learn here gets zeros, and what learns nowhere is set to None again
   when DDP has finished;
 * a loop that sums gradients itself gets what FSDP2 gets, at the model's output.
@@ -25,9 +25,9 @@ from torch import nn
 from torch.nn import Parameter
 
 from gradmask.distributed.agreement import agree
-from gradmask.distributed.engine import Engine, ddp_engine, fsdp2_engine, own_engine, units_of
+from gradmask.distributed.engine import Engine, ddp_engine, fsdp2_engine, fsdp_modules, own_engine
 from gradmask.errors import GradmaskError
-from gradmask.partitioning import Route, Switchboard, owners
+from gradmask.partitioning import Route, RoutingContext, owners
 from gradmask.partitioning.kernel.route import both
 from gradmask.partitioning.kernel.zero_gradients import RequireGradient, attach_zeros
 
@@ -51,7 +51,7 @@ class Ranks:
 
     own: ProcessGroup | None = None
     same_labels: bool = False
-    _units: list[nn.Module] = field(default_factory=list, repr=False)
+    _shards: list[nn.Module] = field(default_factory=list, repr=False)
     _places: dict[nn.Module, list[Place]] = field(default_factory=dict, repr=False)
     _hooks: list[Any] = field(default_factory=list, repr=False)
     _passes: list[ref[Pass]] = field(default_factory=list, repr=False)
@@ -60,29 +60,29 @@ class Ranks:
     def __reduce__(self) -> tuple[Any, ...]:
         return Ranks, (None, self.same_labels)
 
-    def engine(self, model: nn.Module, board: Switchboard) -> Engine | None:
+    def engine(self, model: nn.Module, context: RoutingContext) -> Engine | None:
         """The engine of the forward pass that is running, None where one process trains alone."""
         if not (dist.is_available() and dist.is_initialized()):
             return None
         if (ddp := ddp_engine()) is not None:
             return ddp
-        if not self._units and (units := units_of(model)):
-            self._adopt(model, units, board)
-        return fsdp2_engine(self._units) or (own_engine(self.own) if self.own is not None else None)
+        if not self._shards and (shards := fsdp_modules(model)):
+            self._adopt(model, shards, context)
+        return fsdp2_engine(self._shards) or (own_engine(self.own) if self.own is not None else None)
 
-    def settle(self, model: nn.Module, board: Switchboard, route: Route, engine: Engine | None) -> Route:
+    def sync(self, model: nn.Module, context: RoutingContext, route: Route, engine: Engine | None) -> Route:
         """``route`` with the groups that must get zeros in this pass so that the engine's collectives match.
 
         A collective call wherever gradients are shared, unless labels are promised to be the same on every rank.
         """
         if engine is None or not engine.syncs or not torch.is_grad_enabled():
             return route
-        taught = {g for g in board.groups if both(route.learn(g), route.run(g)) is not False} | route.zeros
-        idle = frozenset(board.groups) - taught
+        taught = {g for g in context.groups if both(route.learn(g), route.run(g)) is not False} | route.zeros
+        idle = frozenset(context.groups) - taught
         held = self._held(model) if engine.name == "ddp" else frozenset()
         some = every = frozenset(taught | held)
         if not self.same_labels:
-            some, every = agree(some, board.groups, engine.groups)
+            some, every = agree(some, context.groups, engine.groups)
         if engine.name != "ddp":
             return replace(route, zeros=route.zeros | (idle & some), uneven=some != every)
         self._taught &= held
@@ -98,22 +98,22 @@ class Ranks:
         """Take every hook off the model."""
         for hook in self._hooks:
             hook.remove()
-        self._hooks, self._units, self._places = [], [], {}
+        self._hooks, self._shards, self._places = [], [], {}
 
-    def _adopt(self, model: nn.Module, units: list[nn.Module], board: Switchboard) -> None:
-        """Attach zeros at the output of every unit, from now on; FSDP2 frees its parameters right after that."""
-        self._units, self._places = units, _places(model, units)
-        for unit in units:
-            if unit is not model:
-                start, finish = partial(_start_unit, board), partial(self._finish_unit, board)
-                self._hooks.append(unit.register_forward_pre_hook(start, prepend=True, with_kwargs=True))
-                self._hooks.append(unit.register_forward_hook(finish, prepend=True))
+    def _adopt(self, model: nn.Module, shards: list[nn.Module], context: RoutingContext) -> None:
+        """Attach zeros at the output of every shard, from now on; FSDP2 frees its parameters right after that."""
+        self._shards, self._places = shards, _places(model, shards)
+        for shard in shards:
+            if shard is not model:
+                start, finish = partial(_start_shard, context), partial(self._finish_shard, context)
+                self._hooks.append(shard.register_forward_pre_hook(start, prepend=True, with_kwargs=True))
+                self._hooks.append(shard.register_forward_hook(finish, prepend=True))
 
-    def _finish_unit(self, board: Switchboard, unit: nn.Module, _: Any, output: Any) -> Any:
-        route = board.route
+    def _finish_shard(self, context: RoutingContext, shard: nn.Module, _: Any, output: Any) -> Any:
+        route = context.route
         if not (route.zeros and torch.is_grad_enabled()):
             return output
-        return attach_zeros(output, self._chosen(self._places[unit], route))
+        return attach_zeros(output, self._chosen(self._places[shard], route))
 
     def _chosen(self, places: list[Place], route: Route) -> list[Parameter]:
         found = (module._parameters[name] for module, name, group in places if group in route.zeros)
@@ -146,12 +146,12 @@ class Ranks:
                 parameter.grad = None
 
 
-def _start_unit(board: Switchboard, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Let the activation that enters a unit require a gradient on every rank, if it may on one.
+def _start_shard(context: RoutingContext, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Let the activation that enters a shard require a gradient on every rank, if it may on one.
 
-    FSDP2 reduces a unit's gradients when that of its input is ready, or else at the very end; in both, all ranks must do the same.
+    FSDP2 reduces a shard's gradients when that of its input is ready, or else at the very end; in both, all ranks must do the same.
     """
-    if not (board.route.uneven and torch.is_grad_enabled()):
+    if not (context.route.uneven and torch.is_grad_enabled()):
         return args, kwargs
     for i, value in enumerate(args):
         if _is_activation(value):
@@ -170,10 +170,10 @@ def _is_activation(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
-def _places(model: nn.Module, units: list[nn.Module]) -> dict[nn.Module, list[Place]]:
-    """The places of a model's parameters, by the innermost unit that they are in, or else the model."""
-    home = {module: unit for unit in units for module in unit.modules()}  # inner units come later
-    found: dict[nn.Module, list[Place]] = {unit: [] for unit in (model, *units)}
+def _places(model: nn.Module, shards: list[nn.Module]) -> dict[nn.Module, list[Place]]:
+    """The places of a model's parameters, by the innermost shard that they are in, or else the model."""
+    home = {module: shard for shard in shards for module in shard.modules()}  # inner shards come later
+    found: dict[nn.Module, list[Place]] = {shard: [] for shard in (model, *shards)}
     for name, group in owners(model).items():
         path, _, own_name = name.rpartition(".")
         module = model.get_submodule(path)

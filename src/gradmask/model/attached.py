@@ -10,7 +10,7 @@ from torch import nn
 from gradmask.distributed import Ranks
 from gradmask.errors import GradmaskError
 from gradmask.model.manifest import Manifest, describe
-from gradmask.partitioning import Cut, Switchboard, owners
+from gradmask.partitioning import Cut, RoutingContext, owners
 from gradmask.routing.policy import Policy
 from gradmask.routing.router import Router
 from gradmask.routing.selflabeling import SelfLabeler
@@ -33,8 +33,8 @@ class Gradmask:
     """Whether the current call has come to the routed forward pass."""
 
     @property
-    def board(self) -> Switchboard:
-        return self.cut.board
+    def context(self) -> RoutingContext:
+        return self.cut.context
 
     @property
     def removable(self) -> tuple[str, ...]:
@@ -48,8 +48,8 @@ class Gradmask:
     def mark_removed(self, names: Iterable[str]) -> None:
         """The named groups never run again."""
         self.removed |= set(names)
-        self.board.silenced |= self.removed
-        self.board.refresh()
+        self.context.silenced |= self.removed
+        self.context.refresh()
 
 
 def is_partitioned(model: nn.Module) -> bool:
@@ -73,7 +73,7 @@ def require(model: nn.Module) -> Gradmask:
 def groups(model: nn.Module) -> dict[str, dict[str, nn.Parameter]]:
     """Group -> its parameters by name. Every parameter of the model is in exactly one group."""
     gradmask = require(model)
-    found: dict[str, dict[str, nn.Parameter]] = {group: {} for group in gradmask.board.groups}
+    found: dict[str, dict[str, nn.Parameter]] = {group: {} for group in gradmask.context.groups}
     parameters = dict(model.named_parameters())
     for name, group in owners(model).items():
         found[group][name] = parameters[name]

@@ -43,7 +43,7 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
             data_labels = _self_label(self, plain, data_labels, kwargs)
         with _routing(self, data_labels, args, kwargs):
             output = plain(self, *args, **kwargs)
-            return self.gradmask.ranks.finish(self, self.gradmask.board.route, output)  # type: ignore[union-attr]
+            return self.gradmask.ranks.finish(self, self.gradmask.context.route, output)  # type: ignore[union-attr]
 
     signature = inspect.signature(plain)
     extra = inspect.Parameter("data_labels", inspect.Parameter.KEYWORD_ONLY, default=None)
@@ -70,12 +70,12 @@ def _routing(
         batch = _batch_size(args, kwargs)
         _check_labels_per_token(model, data_labels)
         _spare_padding(model, kwargs)
-    engine = gradmask.ranks.engine(model, gradmask.board)
+    engine = gradmask.ranks.engine(model, gradmask.context)
     gradmask.router.share = engine.share if engine else (0, 1)
     route = gradmask.router.route(data_labels, batch, model.training)
     if not gradmask.exact:
-        route = as_published(route, gradmask.board)
-    return gradmask.board.using(gradmask.ranks.settle(model, gradmask.board, route, engine))
+        route = as_published(route, gradmask.context)
+    return gradmask.context.using(gradmask.ranks.sync(model, gradmask.context, route, engine))
 
 
 @torch.compiler.disable
@@ -84,7 +84,7 @@ def _self_label(
 ) -> DataLabels:
     """Route unlabeled examples by what the model itself says of them (see `gradmask.routing.selflabeling`)."""
     gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
-    engine = gradmask.ranks.engine(model, gradmask.board)
+    engine = gradmask.ranks.engine(model, gradmask.context)
     if engine and engine.name == "fsdp2":
         raise GradmaskError(
             "self-labeling runs the model once more on some examples of this rank, which FSDP2 would need all ranks to do at "

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gradmask.errors import GradmaskError
 from gradmask.files import CHECKPOINT_SEAL, sha256, write_whole
-from gradmask.partitioning import Adapter, Architecture, Cut, Piece, Slice, is_built_in
+from gradmask.partitioning import Adapter, Architecture, Cut, GroupSpec, Slice, is_built_in
 from gradmask.routing.policy import Cell, Policy
 from gradmask.routing.router import Router
 from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
@@ -142,18 +142,18 @@ def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | No
         policy=PolicyEntry.of(policy),
         self_labeling=SelfLabelingEntry.of(labeler) if labeler else None,
         removed=sorted(removed),
-        strength=cut.board.strength,
+        strength=cut.context.strength,
         base="frozen" if cut.frozen else "learning",
         seed=router.seed,
         draws=router.draws,
     )
 
 
-def _entry(piece: Piece) -> GroupEntry | AdapterEntry:
+def _entry(piece: GroupSpec) -> GroupEntry | AdapterEntry:
     return (AdapterEntry if isinstance(piece, Adapter) else GroupEntry)(**_plain(piece))
 
 
-def _plain(piece: Piece) -> dict[str, Any]:
+def _plain(piece: GroupSpec) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, (tuple, range)) else v for k, v in vars(piece).items()}
 
 

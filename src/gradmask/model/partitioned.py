@@ -22,7 +22,7 @@ from gradmask.partitioning import (
     RETAIN,
     Adapter,
     Architecture,
-    Piece,
+    GroupSpec,
     Slice,
     Units,
     adapters_of,
@@ -30,10 +30,10 @@ from gradmask.partitioning import (
     checked,
     cut,
     infer,
-    mend,
+    restore,
 )
 from gradmask.routing.policy import Policy, resolve_policy
-from gradmask.routing.rehearsal import check_weight, stop_weighing, weigh
+from gradmask.routing.rehearsal import add_loss_weighting, check_loss_weighting, remove_loss_weighting
 from gradmask.routing.router import UNLABELED, Router, label_ids
 from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
 
@@ -64,7 +64,7 @@ class Partitioned:
         """See `gradmask.model.recomputation`."""
         if "gradient_checkpointing_func" in kwargs:
             checkpoint = kwargs["gradient_checkpointing_func"]
-            kwargs["gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, self.gradmask.board)
+            kwargs["gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, self.gradmask.context)
         super()._set_gradient_checkpointing(*args, **kwargs)  # type: ignore[misc]
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
@@ -76,13 +76,13 @@ class Partitioned:
 
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """Plain generation; weights are merged once for the whole call."""
-        with self.gradmask.board.merging_once(), torch.no_grad():
+        with self.gradmask.context.merging_once(), torch.no_grad():
             return super().generate(*args, **kwargs)  # type: ignore[misc]
 
 
 def partition(
     model: PreTrainedModel,
-    groups: Mapping[str, Piece] | None = None,
+    groups: Mapping[str, GroupSpec] | None = None,
     joint: Sequence[str] = (),
     policy: str | Policy = "sgtm",
     seed: int = 0,
@@ -130,18 +130,18 @@ def partition(
         raise GradmaskError(f"base={base!r}: give 'learning' or 'frozen'")
     table = resolve_policy(policy)
     _check_adapters_fit(slices, table)
-    check_weight(model, table)
+    check_loss_weighting(model, table)
     shared = [*joint, *(p for p in table.joint if p not in joint)]
     record = cut(model, _architecture(model, architecture), slices, shared, units, freeze=base == "frozen")
     record.joint = tuple(joint)
-    router = Router(table, record.board, tuple(slices), seed)
+    router = Router(table, record.context, tuple(slices), seed)
     model.gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)  # type: ignore[assignment]
     model.config.data_labels = label_ids(tuple(slices))
     cls = type(model)
     namespace = {"forward": RoutedForward(cls.forward), "gradmask_plain": cls, "__module__": cls.__module__}
     model.__class__ = type(cls.__name__, (Partitioned, cls), namespace)
-    wrap_checkpointing(model, record.board)
-    weigh(model, router)
+    wrap_checkpointing(model, record.context)
+    add_loss_weighting(model, router)
     logger.info("%s", coverage(model))
     return model
 
@@ -150,12 +150,12 @@ def unpartition(model: PreTrainedModel) -> PreTrainedModel:
     """Undo `partition` in place: the plain model again, with everything that it learned, bit for bit."""
     gradmask = require(model)
     gradmask.ranks.leave()
-    mend(model, gradmask.cut)
+    restore(model, gradmask.cut)
     model.__class__ = type(model).gradmask_plain  # type: ignore[attr-defined]
     del model.gradmask
     del model.config.data_labels  # type: ignore[missing-attribute]
     unwrap_checkpointing(model)
-    stop_weighing(model)
+    remove_loss_weighting(model)
     return model
 
 
@@ -175,7 +175,7 @@ def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:
     return SelfLabeler(SelfLabeling()) if setting else None
 
 
-def _check_adapters_fit(slices: Mapping[str, Piece], policy: Policy) -> None:
+def _check_adapters_fit(slices: Mapping[str, GroupSpec], policy: Policy) -> None:
     """An adapter adds to what retain computes, so retain has no units that could be silent or detached."""
     adapters = adapters_of(slices)
     for row, cells in policy.rows.items() if adapters else ():
@@ -188,7 +188,7 @@ def _check_adapters_fit(slices: Mapping[str, Piece], policy: Policy) -> None:
                 )
 
 
-def _check_groups(slices: Mapping[str, Piece]) -> None:
+def _check_groups(slices: Mapping[str, GroupSpec]) -> None:
     if not slices:
         raise GradmaskError("groups is empty: name at least one removable group, e.g. {'forget': gm.Slice(neurons=64)}")
     for name, piece in slices.items():

@@ -10,20 +10,20 @@ from typing import Any
 from torch import nn
 
 from gradmask.model.attached import Gradmask
-from gradmask.partitioning import Route, Switchboard
+from gradmask.partitioning import Route, RoutingContext
 
 Context = AbstractContextManager[Any]
 
 
 def checkpoint_under_route(
-    checkpoint: Callable[..., Any], board: Switchboard, function: Callable[..., Any], *args: Any, **kwargs: Any
+    checkpoint: Callable[..., Any], context: RoutingContext, function: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
     """``checkpoint(function, …)`` whose recomputation runs under the route of the forward pass."""
-    return checkpoint(partial(_under, board, board.route, function), *args, **kwargs)
+    return checkpoint(partial(_under, context, context.route, function), *args, **kwargs)
 
 
-def _under(board: Switchboard, route: Route, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    with board.using(route):
+def _under(context: RoutingContext, route: Route, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    with context.using(route):
         return function(*args, **kwargs)
 
 
@@ -38,16 +38,16 @@ def recomputation_contexts(model: nn.Module) -> Callable[[], tuple[Context, Cont
         model: a partitioned model.
     """
     gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
-    board = gradmask.board
-    return lambda: (nullcontext(), board.using(board.route))
+    context = gradmask.context
+    return lambda: (nullcontext(), context.using(context.route))
 
 
-def wrap_checkpointing(model: nn.Module, board: Switchboard) -> None:
+def wrap_checkpointing(model: nn.Module, context: RoutingContext) -> None:
     """Put checkpointing that was switched on before the partition under routes."""
     for module in model.modules():
         checkpoint = module.__dict__.get("_gradient_checkpointing_func")
         if checkpoint is not None:
-            module.__dict__["_gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, board)
+            module.__dict__["_gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, context)
 
 
 def unwrap_checkpointing(model: nn.Module) -> None:

@@ -31,15 +31,15 @@ def without(model: nn.Module, *names: str) -> Iterator[nn.Module]:
     """
     gradmask = require(model)
     check_removable(gradmask, names)
-    board = gradmask.board
-    before = board.silenced
-    board.silenced = before | set(names or gradmask.removable)
-    board.refresh()
+    context = gradmask.context
+    before = context.silenced
+    context.silenced = before | set(names or gradmask.removable)
+    context.refresh()
     try:
         yield model
     finally:
-        board.silenced = before
-        board.refresh()
+        context.silenced = before
+        context.refresh()
 
 
 @torch.no_grad()
@@ -73,6 +73,6 @@ def strength(model: nn.Module, **strengths: float) -> nn.Module:
     for name, value in strengths.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
             raise GradmaskError(f"strength of {name!r} must be a number from 0 to 1, got {value!r}")
-    gradmask.board.strength.update({name: float(value) for name, value in strengths.items()})
-    gradmask.board.refresh()
+    gradmask.context.strength.update({name: float(value) for name, value in strengths.items()})
+    gradmask.context.refresh()
     return model

@@ -13,15 +13,21 @@ from gradmask.partitioning.architectures import (
 )
 from gradmask.partitioning.architectures.finding import blocks as blocks, sites as sites
 from gradmask.partitioning.architectures.inference import infer as infer
-from gradmask.partitioning.groups.adapters import Adapter as Adapter, Piece as Piece, adapters_of as adapters_of
+from gradmask.partitioning.groups.adapters import Adapter as Adapter, GroupSpec as GroupSpec, adapters_of as adapters_of
 from gradmask.partitioning.groups.slices import Slice as Slice
 from gradmask.partitioning.kernel.route import (
     JOINT as JOINT,
     RETAIN as RETAIN,
     Flag as Flag,
     Route as Route,
-    Switchboard as Switchboard,
+    RoutingContext as RoutingContext,
     TokenMask as TokenMask,
 )
-from gradmask.partitioning.surgery.cutting import Cut as Cut, Units as Units, cut as cut, mend as mend, owners as owners
+from gradmask.partitioning.surgery.cutting import (
+    Cut as Cut,
+    Units as Units,
+    cut as cut,
+    owners as owners,
+    restore as restore,
+)
 from gradmask.partitioning.surgery.kinds import KINDS as KINDS

@@ -19,7 +19,7 @@ from gradmask.routing.policy import Policy
 from gradmask.routing.router import Router
 
 
-class _Weighed(torch.autograd.Function):
+class _WeightGradient(torch.autograd.Function):
     """The same numbers, with a gradient times ``weights``."""
 
     @staticmethod
@@ -43,10 +43,10 @@ class _Hook:
         weights = self.router.weights
         if weights is None or not isinstance(logits, Tensor) or not logits.requires_grad:
             return None
-        return _Weighed.apply(logits, weights.reshape(*weights.shape, *[1] * (logits.dim() - weights.dim())))
+        return _WeightGradient.apply(logits, weights.reshape(*weights.shape, *[1] * (logits.dim() - weights.dim())))
 
 
-def check_weight(model: PreTrainedModel, policy: Policy) -> None:
+def check_loss_weighting(model: PreTrainedModel, policy: Policy) -> None:
     """Refuse a weight that has nowhere to act.
 
     Raises:
@@ -59,15 +59,15 @@ def check_weight(model: PreTrainedModel, policy: Policy) -> None:
         )
 
 
-def weigh(model: PreTrainedModel, router: Router) -> None:
-    """Let the model's rehearsed examples count as its policy says; `check_weight` first."""
+def add_loss_weighting(model: PreTrainedModel, router: Router) -> None:
+    """Let the model's rehearsed examples count as its policy says; `check_loss_weighting` first."""
     head = model.get_output_embeddings()
     if head is not None and router.policy.rehearsal_weight != 1.0:
         head.register_forward_hook(_Hook(router))
 
 
-def stop_weighing(model: PreTrainedModel) -> None:
-    """Undo `weigh`."""
+def remove_loss_weighting(model: PreTrainedModel) -> None:
+    """Undo `add_loss_weighting`."""
     head = model.get_output_embeddings()
     hooks = head._forward_hooks if head is not None else {}
     for key in [key for key, hook in hooks.items() if isinstance(hook, _Hook)]:

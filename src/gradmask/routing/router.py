@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.partitioning import JOINT, RETAIN, Flag, Route, Switchboard, TokenMask
+from gradmask.partitioning import JOINT, RETAIN, Flag, Route, RoutingContext, TokenMask
 from gradmask.routing.policy import COLUMNS, Cell, Policy
 
 UNLABELED = "unlabeled"
@@ -32,13 +32,13 @@ class Router:
 
     Args:
         policy: the table.
-        board: the switchboard of the model.
+        context: the routing context of the model.
         removable: the removable groups, in the order of their ids.
         seed: of the stream from which probabilities are drawn; the draws of call ``n`` depend on ``seed`` and ``n`` only.
     """
 
-    def __init__(self, policy: Policy, board: Switchboard, removable: Sequence[str], seed: int = 0) -> None:
-        self.policy, self.board, self.removable, self.seed = policy, board, tuple(removable), seed
+    def __init__(self, policy: Policy, context: RoutingContext, removable: Sequence[str], seed: int = 0) -> None:
+        self.policy, self.context, self.removable, self.seed = policy, context, tuple(removable), seed
         self.ids = label_ids(self.removable)
         self.draws = 0
         self.seen: set[int] = set()
@@ -52,7 +52,7 @@ class Router:
         """The route for one forward pass over ``batch`` examples."""
         self.weights = None
         if data_labels is None:
-            return self.board.compose({}, {}, {})
+            return self.context.compose({}, {}, {})
         labels = self.encode(data_labels, batch)
         draw = self._stream(batch) if training and self.policy.random else None
         if draw is not None:
@@ -62,12 +62,12 @@ class Router:
         self.seen.update(present)
         made: dict[object, Flag] = {}
         flags = {
-            what: {g: self._flag(g, what, labels, present, draw, made) for g in self.board.groups}
+            what: {g: self._flag(g, what, labels, present, draw, made) for g in self.context.groups}
             for what in ("runs", "learns", "passes")
         }
         if draw is not None and isinstance(labels, Tensor) and self.policy.run_one_other:
             self._run_one_other(flags["runs"], labels, draw)
-        return self.board.compose(flags["runs"], flags["learns"], flags["passes"])
+        return self.context.compose(flags["runs"], flags["learns"], flags["passes"])
 
     def encode(self, data_labels: DataLabels, batch: int) -> int | Tensor:
         """One id where the whole batch has one label, else ids ``[batch]`` or ``[batch, sequence]``.

@@ -72,7 +72,7 @@ class SelfLabeler:
         Args:
             labels: ids ``[batch]`` or ``[batch, sequence]``.
             inputs: the batch's tensors, ``labels`` (targets ``[batch, sequence]``) among them.
-            router: for the ids and the switchboard.
+            router: for the ids and the routing context.
             logits: runs the plain forward pass on chosen rows of the inputs, ``[n, sequence, vocabulary]``.
         """
         if labels.dim() == 2:
@@ -130,12 +130,12 @@ class SelfLabeler:
 @torch.no_grad()
 def advantages(rows: dict[str, Tensor], router: Router, logits: Logits) -> dict[str, Tensor]:
     """Each group's advantage on each example, in nats per token ``[n]``."""
-    board = router.board
-    with board.using(board.compose({}, {}, {})):
+    context = router.context
+    with context.using(context.compose({}, {}, {})):
         full = example_losses(logits(rows), rows["labels"])
     found = {}
     for group in router.removable:
-        with board.using(board.compose({group: False}, {}, {})):
+        with context.using(context.compose({group: False}, {}, {})):
             found[group] = example_losses(logits(rows), rows["labels"]) - full
     return found
 

@@ -64,16 +64,16 @@ class Adapter:
         return self.layers is None or layer in self.layers
 
 
-Piece = Slice | Adapter
+GroupSpec = Slice | Adapter
 """What a removable group owns."""
 
 
-def adapters_of(pieces: Mapping[str, Piece]) -> dict[str, Adapter]:
+def adapters_of(pieces: Mapping[str, GroupSpec]) -> dict[str, Adapter]:
     """The groups that are adapters."""
     return {group: piece for group, piece in pieces.items() if isinstance(piece, Adapter)}
 
 
-def choose_layers(pieces: Mapping[str, Piece], sites: Sequence[Site]) -> dict[str, list[Projection]]:
+def choose_layers(pieces: Mapping[str, GroupSpec], sites: Sequence[Site]) -> dict[str, list[Projection]]:
     """Group -> the layers that its adapter is added to; groups that are slices are left out.
 
     Raises:

@@ -13,7 +13,7 @@ from gradmask.errors import GradmaskError
 
 
 @dataclass(frozen=True)
-class Run:
+class Span:
     """``length`` neighbouring positions: at ``start`` in the whole, at ``offset`` in the group's own part."""
 
     group: str
@@ -28,17 +28,17 @@ class Layout:
 
     size: int
     positions: Mapping[str, tuple[int, ...]]
-    runs: tuple[Run, ...] = field(init=False, repr=False, compare=False)
-    _runs_by_group: dict[str, tuple[Run, ...]] = field(init=False, repr=False, compare=False)
+    spans: tuple[Span, ...] = field(init=False, repr=False, compare=False)
+    _spans_by_group: dict[str, tuple[Span, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         owned = sorted(p for positions in self.positions.values() for p in positions)
         if owned != list(range(self.size)):
             raise GradmaskError(f"a layout must give each of {self.size} positions to exactly one group, got {owned}")
-        by_group = {group: tuple(_runs(group, positions)) for group, positions in self.positions.items()}
-        in_order = sorted((run for runs in by_group.values() for run in runs), key=lambda run: run.start)
-        object.__setattr__(self, "_runs_by_group", by_group)
-        object.__setattr__(self, "runs", tuple(in_order))
+        by_group = {group: tuple(_spans(group, positions)) for group, positions in self.positions.items()}
+        in_order = sorted((span for spans in by_group.values() for span in spans), key=lambda span: span.start)
+        object.__setattr__(self, "_spans_by_group", by_group)
+        object.__setattr__(self, "spans", tuple(in_order))
 
     @classmethod
     def whole(cls, size: int, group: str) -> Layout:
@@ -60,20 +60,20 @@ class Layout:
     def count(self, group: str) -> int:
         return len(self.positions.get(group, ()))
 
-    def runs_of(self, group: str) -> tuple[Run, ...]:
-        """The runs of one group, ascending."""
-        return self._runs_by_group.get(group, ())
+    def spans_of(self, group: str) -> tuple[Span, ...]:
+        """The spans of one group, ascending."""
+        return self._spans_by_group.get(group, ())
 
     def take(self, whole: Tensor, group: str, dim: int) -> Tensor:
         """``group``'s positions of ``whole`` along ``dim``: a view where they are neighbours, else a copy."""
-        pieces = [whole.narrow(dim, run.start, run.length) for run in self.runs_of(group)]
+        pieces = [whole.narrow(dim, span.start, span.length) for span in self.spans_of(group)]
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim)
 
     def assemble(self, parts: Mapping[str, Tensor], dim: int) -> Tensor:
         """The whole from its parts; the part itself, not a copy, where one group owns everything."""
         if len(self.positions) == 1:
             return parts[self.groups[0]]
-        return torch.cat([parts[r.group].narrow(dim, r.offset, r.length) for r in self.runs], dim)
+        return torch.cat([parts[r.group].narrow(dim, r.offset, r.length) for r in self.spans], dim)
 
 
 def sharded_like(whole: Tensor, part: Tensor) -> Tensor:
@@ -82,9 +82,9 @@ def sharded_like(whole: Tensor, part: Tensor) -> Tensor:
     return whole if placements is None else whole.redistribute(placements=placements)  # type: ignore[missing-attribute]
 
 
-def _runs(group: str, positions: Sequence[int]) -> list[Run]:
+def _spans(group: str, positions: Sequence[int]) -> list[Span]:
     if not positions:
         return []
     breaks = [i + 1 for i, (a, b) in enumerate(pairwise(positions)) if b != a + 1]
     edges = [0, *breaks, len(positions)]
-    return [Run(group, positions[a], a, b - a) for a, b in pairwise(edges)]
+    return [Span(group, positions[a], a, b - a) for a, b in pairwise(edges)]

@@ -18,7 +18,7 @@ from gradmask.errors import GradmaskError
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
 from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
 from gradmask.partitioning.kernel.merging import Call, Geometry, merge, merge_bias, used_weight
-from gradmask.partitioning.kernel.route import Flag, Route, Switchboard, TokenMask, both
+from gradmask.partitioning.kernel.route import Flag, Route, RoutingContext, TokenMask, both
 from gradmask.partitioning.kernel.storage import lay_side_by_side
 
 
@@ -63,16 +63,21 @@ class SplitLinear(nn.Module):
         weight: the plain layer's weight, ``[out, in]`` or ``[in, out]`` where ``geometry.transposed``.
         bias: its bias ``[out]``, or None.
         geometry: how the weight is cut.
-        board: where the layer reads the current route.
+        context: where the layer reads the current route.
         gate_outputs: also zero the outputs of a group that does not run (needed where a later operation mixes heads,
             such as a norm over all of them).
     """
 
     def __init__(
-        self, weight: Tensor, bias: Tensor | None, geometry: Geometry, board: Switchboard, gate_outputs: bool = False
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: Geometry,
+        context: RoutingContext,
+        gate_outputs: bool = False,
     ) -> None:
         super().__init__()
-        self.geometry, self.board, self.gate_outputs = geometry, board, gate_outputs
+        self.geometry, self.context, self.gate_outputs = geometry, context, gate_outputs
         trainable, joined = weight.requires_grad, geometry.order is not None
         whole = weight.detach().clone(memory_format=torch.contiguous_format) if joined else weight.detach()
         for group in geometry.parts.groups:
@@ -124,7 +129,7 @@ class SplitLinear(nn.Module):
         return Call(self.geometry, (True,) * len(self.weights), (True,) * len(self.biases))
 
     def forward(self, x: Tensor) -> Tensor:
-        call = call_for(self.geometry, self.board.route, self.gate_outputs)
+        call = call_for(self.geometry, self.context.route, self.gate_outputs)
         x = x.to(compute_dtype(x))
         if torch.is_grad_enabled() or call.gates:
             return RoutedMatmul.apply(x, call, *self.weights, *self.biases)
@@ -132,7 +137,7 @@ class SplitLinear(nn.Module):
         return product(x, weight, bias, self.geometry.transposed, self.geometry.bias_apart)
 
     def _merged(self, call: Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        cache = self.board.merged_cache
+        cache = self.context.merged_cache
         if cache is not None and id(self) in cache:
             return cache[id(self)]
         weight = merge(call, self.weights, dtype) if call.silent else used_weight(call, self.weights, dtype)

@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gradmask.partitioning.kernel.layout import Run
-from gradmask.partitioning.kernel.merging import Call, Geometry, Span, hull, merge_bias, units_of, used_weight
+from gradmask.partitioning.kernel.layout import Span
+from gradmask.partitioning.kernel.merging import Call, Geometry, Stretch, hull, merge_bias, unit_views, used_weight
 from gradmask.partitioning.kernel.route import Flag, TokenMask, pick
 
 
@@ -80,12 +80,12 @@ def _forward(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None, weights
     if geometry.split == "out" or not call.gates:
         y = product(x, weight, bias, geometry.transposed, geometry.bias_apart)
         if geometry.split == "out":
-            _hush(call, y.view(-1, y.shape[-1]))
+            _zero_silent(call, y.view(-1, y.shape[-1]))
             _gate(call, y.view(-1, y.shape[-1]), tuple(x.shape[:-1]))
         return y
     gated = _copy_of(weight, weights)
     for unit, _ in call.gates:
-        units_of(geometry, gated, unit).zero_()
+        unit_views(geometry, gated, unit).zero_()
     y = product(x, gated, bias, geometry.transposed, geometry.bias_apart)
     flat_x, flat_y = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])
     for unit, mask in call.gates:
@@ -115,14 +115,14 @@ def _copy_of(weight: Tensor, weights: Sequence[Tensor]) -> Tensor:
 def _gate(call: Call, flat: Tensor, lead: tuple[int, ...]) -> None:
     """Zero the gated units' columns of ``flat`` in the rows where they do not run, in place."""
     for unit, mask in call.gates:
-        units_of(call.geometry, flat, unit, dim=1).mask_rows_(mask.rows(lead))
+        unit_views(call.geometry, flat, unit, dim=1).mask_rows_(mask.rows(lead))
 
 
-def _hush(call: Call, flat: Tensor) -> None:
+def _zero_silent(call: Call, flat: Tensor) -> None:
     """Zero the silent units' columns of ``flat``, in place; under `torch.compile` the weight has zeros instead."""
     if not torch.compiler.is_compiling():
         for unit in call.silent:
-            units_of(call.geometry, flat, unit, dim=1).zero_()
+            unit_views(call.geometry, flat, unit, dim=1).zero_()
 
 
 def _input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool, lead: tuple[int, ...]) -> Tensor:
@@ -131,18 +131,18 @@ def _input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool,
     if call.gates and geometry.split == "out":
         dy = dy.clone()
         _gate(call, dy, lead)
-    if not (torch.compiler.is_compiling() or torch.is_grad_enabled() or call.scales) and call.awake:
-        dx = _awake_input_grad(call, call.awake, dy, weights, merged)
+    if not (torch.compiler.is_compiling() or torch.is_grad_enabled() or call.scales) and call.active:
+        dx = _active_input_grad(call, call.active, dy, weights, merged)
     else:
         if call.silent and geometry.split == "out":
             dy = dy.clone()
-            _hush(call, dy)
+            _zero_silent(call, dy)
         weight = weights[0] if merged else used_weight(call, weights, dy.dtype)
         dx = dy @ (weight.t() if geometry.transposed else weight)
     if geometry.split == "in":
         _gate(call, dx, lead)
         for unit, flag in call.blocks:
-            columns = units_of(geometry, dx, unit, dim=1)
+            columns = unit_views(geometry, dx, unit, dim=1)
             if isinstance(flag, TokenMask):
                 columns.mask_rows_(flag.rows(lead))
             else:
@@ -150,18 +150,18 @@ def _input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool,
     return dx
 
 
-def _part_at(geometry: Geometry, span: Span, weights: Sequence[Tensor]) -> Tensor | None:
+def _part_at(geometry: Geometry, stretch: Stretch, weights: Sequence[Tensor]) -> Tensor | None:
     """The part that is just this stretch of the weight."""
     for group, weight in zip(geometry.parts.groups, weights, strict=True):
-        if [(run.start, run.length) for run in geometry.parts.runs_of(group)] == [span]:
+        if [(span.start, span.length) for span in geometry.parts.spans_of(group)] == [stretch]:
             return weight
     return None
 
 
-def _awake_input_grad(call: Call, awake: Span, dy: Tensor, weights: Sequence[Tensor], merged: bool) -> Tensor:
+def _active_input_grad(call: Call, active: Stretch, dy: Tensor, weights: Sequence[Tensor], merged: bool) -> Tensor:
     """The same without the silent units, which add nothing."""
-    geometry, (start, length) = call.geometry, awake
-    weight = None if merged else _part_at(geometry, awake, weights)
+    geometry, (start, length) = call.geometry, active
+    weight = None if merged else _part_at(geometry, active, weights)
     if weight is None:
         weight = weights[0] if merged else used_weight(call, weights, dy.dtype)
         weight = weight.narrow(geometry.dim, start, length)
@@ -227,23 +227,23 @@ def _by_tokens(learns: tuple[Flag, ...]) -> list[tuple[Flag, list[int]]]:
 def _part_grads(geometry: Geometry, members: list[int], dy: Tensor, x: Tensor) -> list[tuple[int, Tensor]]:
     """One product for the stretch that holds all members; one for each where most of the stretch is not theirs."""
     layout = geometry.parts
-    runs = {i: layout.runs_of(layout.groups[i]) for i in members}
-    span = hull([run for own in runs.values() for run in own])
-    covered = sum(run.length for own in runs.values() for run in own)
-    if 2 * covered < span[1]:
+    spans = {i: layout.spans_of(layout.groups[i]) for i in members}
+    stretch = hull([span for own in spans.values() for span in own])
+    covered = sum(span.length for own in spans.values() for span in own)
+    if 2 * covered < stretch[1]:
         sides = ((layout.take(dy, layout.groups[i], 1), x) for i in members)
         if geometry.split == "in":
             sides = ((dy, layout.take(x, layout.groups[i], 1)) for i in members)
         return [(i, _outer(geometry, *side)) for i, side in zip(members, sides, strict=True)]
-    if span[1] < layout.size:
-        dy, x = (dy.narrow(1, *span), x) if geometry.split == "out" else (dy, x.narrow(1, *span))
+    if stretch[1] < layout.size:
+        dy, x = (dy.narrow(1, *stretch), x) if geometry.split == "out" else (dy, x.narrow(1, *stretch))
     whole = _outer(geometry, dy, x)
-    return [(i, _cut(whole, own, span[0], geometry.dim)) for i, own in runs.items()]
+    return [(i, _cut(whole, own, stretch[0], geometry.dim)) for i, own in spans.items()]
 
 
-def _cut(whole: Tensor, runs: Sequence[Run], start: int, dim: int) -> Tensor:
-    """The positions ``runs`` of a stretch that begins at ``start``: a view where they are neighbours."""
-    pieces = [whole.narrow(dim, run.start - start, run.length) for run in runs]
+def _cut(whole: Tensor, spans: Sequence[Span], start: int, dim: int) -> Tensor:
+    """The positions ``spans`` of a stretch that begins at ``start``: a view where they are neighbours."""
+    pieces = [whole.narrow(dim, span.start - start, span.length) for span in spans]
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim)
 
 

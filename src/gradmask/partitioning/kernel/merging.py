@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gradmask.partitioning.kernel.layout import Layout, Run
+from gradmask.partitioning.kernel.layout import Layout, Span
 from gradmask.partitioning.kernel.route import Flag, TokenMask
 from gradmask.partitioning.kernel.storage import side_by_side
 
@@ -38,13 +38,13 @@ class Geometry:
     @cached_property
     def order(self) -> tuple[int, ...] | None:
         """The parts in the order of the whole, where it is them one after another along dimension 0."""
-        groups, runs = self.parts.groups, self.parts.runs
-        if self.dim or len(runs) != len(groups):
+        groups, spans = self.parts.groups, self.parts.spans
+        if self.dim or len(spans) != len(groups):
             return None
-        return tuple(groups.index(run.group) for run in runs)
+        return tuple(groups.index(span.group) for span in spans)
 
 
-Span = tuple[int, int]
+Stretch = tuple[int, int]
 """Neighbouring positions: the first, and how many."""
 
 
@@ -61,20 +61,20 @@ class Call:
     blocks: tuple[tuple[str, Flag], ...] = ()
 
     @cached_property
-    def awake(self) -> Span | None:
+    def active(self) -> Stretch | None:
         """The positions that are not silent, where silence leaves one stretch of them; None without silence."""
         units = self.geometry.units
-        awake = [run for run in units.runs if run.group not in self.silent]
-        if not self.silent or not awake:
+        active = [span for span in units.spans if span.group not in self.silent]
+        if not self.silent or not active:
             return None
-        span = hull(awake)
-        return span if span[1] == sum(run.length for run in awake) else None
+        stretch = hull(active)
+        return stretch if stretch[1] == sum(span.length for span in active) else None
 
 
-def hull(runs: Sequence[Run]) -> Span:
-    """The shortest stretch that holds ``runs``."""
-    start = min(run.start for run in runs)
-    return start, max(run.start + run.length for run in runs) - start
+def hull(spans: Sequence[Span]) -> Stretch:
+    """The shortest stretch that holds ``spans``."""
+    start = min(span.start for span in spans)
+    return start, max(span.start + span.length for span in spans) - start
 
 
 def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
@@ -88,9 +88,9 @@ def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     if call.silent or call.scales:
         whole = whole.clone() if whole is weights[0] else whole
         for unit in call.silent:
-            units_of(geometry, whole, unit).zero_()
+            unit_views(geometry, whole, unit).zero_()
         for unit, scale in call.scales:
-            units_of(geometry, whole, unit).mul_(scale)
+            unit_views(geometry, whole, unit).mul_(scale)
     return whole
 
 
@@ -101,13 +101,13 @@ def _merge_cast(geometry: Geometry, weights: Sequence[Tensor], dtype: torch.dtyp
     shape = list(weights[0].shape)
     shape[dim] = layout.size
     whole = torch.empty(shape, dtype=dtype, device=weights[0].device)
-    for run in layout.runs:
-        whole.narrow(dim, run.start, run.length).copy_(parts[run.group].narrow(dim, run.offset, run.length))
+    for span in layout.spans:
+        whole.narrow(dim, span.start, span.length).copy_(parts[span.group].narrow(dim, span.offset, span.length))
     return whole
 
 
 def used_weight(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """`merge`, not copied where it need not be. Rows of silent outputs are not zero: `_hush` silences what they make."""
+    """`merge`, not copied where it need not be. Rows of silent outputs are not zero: `_zero_silent` silences what they make."""
     geometry = call.geometry
     if torch.compiler.is_compiling() or (geometry.split == "in" and (call.silent or call.scales)):
         return merge(call, weights, dtype)
@@ -127,13 +127,13 @@ def merge_bias(call: Call, biases: Sequence[Tensor], dtype: torch.dtype) -> Tens
     if call.silent and call.geometry.split == "out":
         whole = whole.clone() if whole is biases[0] else whole
         for unit in call.silent:
-            for run in call.geometry.units.runs_of(unit):
-                whole.narrow(0, run.start, run.length).zero_()
+            for span in call.geometry.units.spans_of(unit):
+                whole.narrow(0, span.start, span.length).zero_()
     return whole
 
 
-class _Units:
-    """In-place arithmetic on the positions of one unit group, run by run."""
+class _UnitViews:
+    """In-place arithmetic on the positions of one unit group, span by span."""
 
     def __init__(self, views: list[Tensor]) -> None:
         self.views = views
@@ -151,6 +151,6 @@ class _Units:
             view.masked_fill_(~keep.unsqueeze(-1), 0)
 
 
-def units_of(geometry: Geometry, whole: Tensor, unit: str, dim: int | None = None) -> _Units:
+def unit_views(geometry: Geometry, whole: Tensor, unit: str, dim: int | None = None) -> _UnitViews:
     dim = geometry.dim if dim is None else dim
-    return _Units([whole.narrow(dim, run.start, run.length) for run in geometry.units.runs_of(unit)])
+    return _UnitViews([whole.narrow(dim, span.start, span.length) for span in geometry.units.spans_of(unit)])

@@ -174,7 +174,7 @@ class Route:
         return self.strength.get(group, 1.0)
 
 
-class Switchboard:
+class RoutingContext:
     """The one place where a partitioned model's layers look up the current route.
 
     ``silenced`` groups never run (`gradmask.without`, `gradmask.ablate`), whatever a route says.
@@ -215,9 +215,9 @@ class Switchboard:
         """Apply a change of `silenced` or `strength` to calls that carry no data labels."""
         self._resting = self.compose({}, {}, {})
 
-    def using(self, route: Route) -> Using:
+    def using(self, route: Route) -> RouteScope:
         """Run a forward pass, or its recomputation (any number of times), under ``route``."""
-        return Using(self, route)
+        return RouteScope(self, route)
 
     @contextmanager
     def merging_once(self) -> Iterator[None]:
@@ -232,16 +232,16 @@ class Switchboard:
             self.merged_cache = None
 
 
-class Using:
-    """A context manager, reusable and re-entrant, in which a switchboard shows one route."""
+class RouteScope:
+    """A context manager, reusable and re-entrant, in which a routing context shows one route."""
 
-    def __init__(self, board: Switchboard, route: Route) -> None:
-        self.board, self.route = board, route
+    def __init__(self, context: RoutingContext, route: Route) -> None:
+        self.context, self.route = context, route
         self._before: list[Route | None] = []
 
     def __enter__(self) -> None:
-        self._before.append(self.board._current)
-        self.board._current = self.route
+        self._before.append(self.context._current)
+        self.context._current = self.route
 
     def __exit__(self, *exception: object) -> None:
-        self.board._current = self._before.pop()
+        self.context._current = self._before.pop()

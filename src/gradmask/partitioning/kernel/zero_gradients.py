@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from gradmask.partitioning import Route, Switchboard
+from gradmask.partitioning.kernel.route import Route, RoutingContext
 
 
 class AddZeroGradients(torch.autograd.Function):
@@ -65,9 +65,9 @@ def attach_zeros(output: Any, parameters: Sequence[Parameter], then: Callable[[]
     return output
 
 
-def as_published(route: Route, board: Switchboard) -> Route:
+def as_published(route: Route, context: RoutingContext) -> Route:
     """``route`` under which every group that must not learn gets zeros instead of no gradient."""
-    idle = {g for g in board.groups if route.learn(g) is False and g not in board.silenced}
+    idle = {g for g in context.groups if route.learn(g) is False and g not in context.silenced}
     return replace(route, zeros=route.zeros | idle)
 
 

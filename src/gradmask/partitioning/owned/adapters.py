@@ -200,7 +200,7 @@ class AdaptedLinear(Tabled, OwnedLinear):
         return super().read_parameter(name)
 
     def _call(self) -> AdaptedCall:
-        route, owners = self.gradmask_board.route, self.gradmask_owners
+        route, owners = self.gradmask_context.route, self.gradmask_owners
         added = []
         for group, adapter in self.gradmask_adapters.items():
             run = route.run(group)
@@ -220,7 +220,7 @@ class AdaptedLinear(Tabled, OwnedLinear):
     def _merged_once(
         self, call: AdaptedCall, weight: Tensor, bias: Tensor | None, factors: Sequence[Factors], dtype: torch.dtype
     ) -> tuple[Tensor, Tensor | None]:
-        cache = self.gradmask_board.merged_cache
+        cache = self.gradmask_context.merged_cache
         if cache is not None and id(self) in cache:
             return cache[id(self)]
         merged = merge_adapters(call, weight, factors).to(dtype), None if bias is None else bias.to(dtype)

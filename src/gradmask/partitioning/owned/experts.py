@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
-from gradmask.partitioning.kernel.route import Flag, Switchboard, TokenMask
-from gradmask.partitioning.owned.modules import Owned, disown, own
+from gradmask.partitioning.kernel.route import Flag, RoutingContext, TokenMask
+from gradmask.partitioning.owned.modules import Owned, assign_owner, release
 
 
 class _Class(NamedTuple):
@@ -65,7 +65,7 @@ class RowWise(Owned):
         return tuple(dict.fromkeys(self.gradmask_owners.values()))
 
     def _classes(self, lead: tuple[int, ...], count: int, device: torch.device) -> list[_Class]:
-        route, groups = self.gradmask_board.route, self._groups()
+        route, groups = self.gradmask_context.route, self._groups()
         runs: dict[str, Flag] = {g: route.run(g) for g in groups}
         learns: dict[str, Flag] = {g: route.learn(g) for g in groups}
         masks = [f for f in (*runs.values(), *learns.values()) if isinstance(f, TokenMask)]
@@ -98,13 +98,13 @@ class RowWise(Owned):
         assert part is not None
         if not chosen.runs[group]:
             return torch.zeros_like(part)
-        scale = self.gradmask_board.route.scale(group)
+        scale = self.gradmask_context.route.scale(group)
         part = part if chosen.learns[group] else part.detach()
         return part * scale if scale != 1.0 and name == self.gradmask_writes else part
 
     def as_route_says(self, name: str) -> Tensor:
         """The merged parameter as calls without data labels use it: silenced groups zero, strengths applied."""
-        route = self.gradmask_board.route
+        route = self.gradmask_context.route
         runs = {g: route.run(g) is not False for g in self._groups()}
         value = self._value(name, _Class(None, runs, dict.fromkeys(self._groups(), False)))
         assert value is not None
@@ -130,10 +130,10 @@ def _rows(value: Any, rows: Tensor | None, count: int) -> Any:
     return value[rows] if tokens and rows is not None else value
 
 
-def own_rows(
+def assign_rows(
     module: nn.Module,
     owners: Mapping[str, str],
-    board: Switchboard,
+    context: RoutingContext,
     layouts: Mapping[str, Layout],
     writes: str | None = None,
 ) -> None:
@@ -142,7 +142,7 @@ def own_rows(
     Args:
         module: fused experts or a router; its parameters' first dimension counts experts.
         owners: the group of every parameter that is not cut.
-        board: where it reads the current route.
+        context: where it reads the current route.
         layouts: parameter name -> which experts belong to which group, for those that are cut.
         writes: the parameter through which experts write to the residual stream; a group's strength scales it.
     """
@@ -156,11 +156,11 @@ def own_rows(
             all_owners[f"{name}_{group}"] = group
         del module._parameters[name]
     module.gradmask_layouts, module.gradmask_writes = dict(layouts), writes  # type: ignore[assignment]
-    own(module, all_owners, board, RowWise, names=names)
+    assign_owner(module, all_owners, context, RowWise, names=names)
 
 
-def disown_rows(module: nn.Module) -> None:
-    """Undo `own_rows`: the plain parameters again, merged, in their old order."""
+def release_rows(module: nn.Module) -> None:
+    """Undo `assign_rows`: the plain parameters again, merged, in their old order."""
     layouts: dict[str, Layout] = module.gradmask_layouts  # type: ignore[assignment]
     for name, layout in layouts.items():
         parts = {group: module._parameters.pop(f"{name}_{group}") for group in layout.groups}
@@ -170,4 +170,4 @@ def disown_rows(module: nn.Module) -> None:
     for name in order:
         module._parameters[name] = module._parameters.pop(name)
     del module.gradmask_layouts, module.gradmask_writes
-    disown(module)
+    release(module)

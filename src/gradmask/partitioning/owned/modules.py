@@ -20,15 +20,15 @@ from gradmask.errors import GradmaskError
 from gradmask.partitioning.kernel.layout import Layout
 from gradmask.partitioning.kernel.linear import call_for, compute_dtype
 from gradmask.partitioning.kernel.matmul import Geometry, RoutedMatmul
-from gradmask.partitioning.kernel.route import Switchboard, TokenMask
+from gradmask.partitioning.kernel.route import RoutingContext, TokenMask
 from gradmask.partitioning.owned.gradients import MaskGradient, ScaleGradient, SpreadParameter
 
 
 class Owned:
-    """Mixed into a module's class by `own`. ``gradmask_owners`` maps parameter names to groups."""
+    """Mixed into a module's class by `assign_owner`. ``gradmask_owners`` maps parameter names to groups."""
 
     gradmask_owners: dict[str, str]
-    gradmask_board: Switchboard
+    gradmask_context: RoutingContext
     gradmask_heads_first = False
     _parameters: dict[str, Tensor | None]
 
@@ -40,7 +40,7 @@ class Owned:
         parameter = self._parameters[name]
         if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled():
             return parameter
-        flag = self.gradmask_board.route.learn(self.gradmask_owners[name])
+        flag = self.gradmask_context.route.learn(self.gradmask_owners[name])
         if isinstance(flag, TokenMask):
             raise GradmaskError(
                 f"{type(self).__name__} reads its parameter {name!r} of shape {list(parameter.shape)} in a way that "
@@ -72,7 +72,7 @@ class Owned:
 
     def token_masks(self) -> dict[str, TokenMask]:
         """The parameters that only some tokens teach in this call."""
-        route = self.gradmask_board.route
+        route = self.gradmask_context.route
         flags = {name: route.learn(owner) for name, owner in self.gradmask_owners.items()}
         trained = {name for name, p in self._parameters.items() if p is not None and p.requires_grad}
         return {name: flag for name, flag in flags.items() if isinstance(flag, TokenMask) and name in trained}
@@ -87,7 +87,7 @@ class OwnedLinear(Owned):
         if not (self.token_masks() and torch.is_grad_enabled()):
             return super().forward(x)  # type: ignore[misc]
         weight, bias = self._parameters["weight"], self._parameters.get("bias")
-        call = call_for(self.gradmask_geometry, self.gradmask_board.route)
+        call = call_for(self.gradmask_geometry, self.gradmask_context.route)
         biases = [] if bias is None else [bias]
         return RoutedMatmul.apply(x.to(compute_dtype(x)), call, weight, *biases)
 
@@ -200,10 +200,10 @@ def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...])
     return type(cls.__name__, (kind, cls), namespace)
 
 
-def own(
+def assign_owner(
     module: nn.Module,
     owners: dict[str, str],
-    board: Switchboard,
+    context: RoutingContext,
     kind: type[Owned] | None = None,
     heads_first: bool = False,
     names: tuple[str, ...] | None = None,
@@ -214,7 +214,7 @@ def own(
     parameters' names.
     """
     kind = kind or kind_of(module)
-    module.gradmask_owners, module.gradmask_board = owners, board  # type: ignore[assignment]
+    module.gradmask_owners, module.gradmask_context = owners, context  # type: ignore[assignment]
     if heads_first:
         module.gradmask_heads_first = True  # type: ignore[assignment]
     if issubclass(kind, OwnedLinear):
@@ -230,8 +230,8 @@ def _whole_geometry(module: nn.Module, owners: Mapping[str, str]) -> Geometry:
     return Geometry("out", transposed, parts, parts, bias)
 
 
-def disown(module: nn.Module) -> None:
-    """Undo `own`."""
+def release(module: nn.Module) -> None:
+    """Undo `assign_owner`."""
     module.__class__ = type(module).gradmask_plain  # type: ignore[attr-defined]
-    for name in ("gradmask_owners", "gradmask_board", "gradmask_geometry", "gradmask_heads_first"):
+    for name in ("gradmask_owners", "gradmask_context", "gradmask_geometry", "gradmask_heads_first"):
         module.__dict__.pop(name, None)

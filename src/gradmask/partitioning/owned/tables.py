@@ -51,12 +51,12 @@ class Tabled(Owned):
 
     def flags(self) -> dict[str, tuple[Flag, Flag]]:
         """Group -> whether its table runs, and whether it learns, in this call."""
-        route = self.gradmask_board.route
+        route = self.gradmask_context.route
         return {group: (route.run(group), route.learn(group)) for group in table_names(self)}  # type: ignore[arg-type]
 
     def divides(self) -> bool:
         """Whether only some tokens use, or teach, one of the tables in this call."""
-        masks = isinstance(self.gradmask_board.route.learn(self.gradmask_owners["weight"]), TokenMask)
+        masks = isinstance(self.gradmask_context.route.learn(self.gradmask_owners["weight"]), TokenMask)
         return masks or any(isinstance(flag, TokenMask) for pair in self.flags().values() for flag in pair)
 
     def read_parameter(self, name: str) -> Tensor | None:
@@ -68,7 +68,7 @@ class Tabled(Owned):
 
     def sum_tables(self) -> Tensor:
         """The shared table plus those of the groups that run, ``[vocabulary, hidden]``."""
-        cache = self.gradmask_board.merged_cache
+        cache = self.gradmask_context.merged_cache
         if cache is not None and id(self) in cache:
             return cache[id(self)][0]
         whole, flags = self.shared(), self.flags()
@@ -80,7 +80,7 @@ class Tabled(Owned):
                     "call the module instead, or give one data label for the whole batch"
                 )
             if run:
-                whole = whole + (table if learn else table.detach()) * _factor(self.gradmask_board.route.scale(group))
+                whole = whole + (table if learn else table.detach()) * _factor(self.gradmask_context.route.scale(group))
         if cache is not None:
             cache[id(self)] = (whole, None)
         return whole
@@ -92,7 +92,7 @@ class TabledEmbedding(Tabled, OwnedEmbedding):
     gradmask_plain: type[nn.Module]
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        route, shared = self.gradmask_board.route, self._parameters["weight"]
+        route, shared = self.gradmask_context.route, self._parameters["weight"]
         assert shared is not None
         if self.gradmask_plain.forward is not nn.Embedding.forward and not self.divides():
             with self.reading({"weight": self.sum_tables()}):  # scaled rows do not add up bit for bit
@@ -115,7 +115,7 @@ class TabledLinear(Tabled, OwnedLinear):
     """A head to which groups add tables of their own."""
 
     def forward(self, x: Tensor) -> Tensor:
-        route, flags = self.gradmask_board.route, self.flags()
+        route, flags = self.gradmask_context.route, self.flags()
         partial = any(isinstance(flag, TokenMask) for pair in flags.values() for flag in pair)
         masked = self.token_masks() and torch.is_grad_enabled()
         if not partial and not masked:

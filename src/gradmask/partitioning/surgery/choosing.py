@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures.sites import AttentionSite, Site, site_amounts
-from gradmask.partitioning.groups.adapters import Piece
+from gradmask.partitioning.groups.adapters import GroupSpec
 from gradmask.partitioning.groups.slices import allocate
 
 Units = dict[str, dict[str, list[int]]]
 """Site name and unit (``model.layers.0/heads``) -> group -> indices of its units."""
 
 
-def choose_units(site: Site, slices: Mapping[str, Piece], added: Units) -> dict[str, list[int]]:
+def choose_units(site: Site, slices: Mapping[str, GroupSpec], added: Units) -> dict[str, list[int]]:
     """The units of one site that each group gets; groups that get none are left out. ``added``: those made for them."""
     fresh = added.get(f"{site.name}/{site.unit}", {})
     amounts = {g: fresh.get(g, []) if slices[g].new else a for g, a in site_amounts(site, slices).items()}
@@ -26,7 +26,7 @@ def choose_units(site: Site, slices: Mapping[str, Piece], added: Units) -> dict[
     return {group: indices for group, indices in chosen.items() if indices}
 
 
-def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Piece], amounts: Mapping[str, object]) -> None:
+def _check_whole_groups(site: AttentionSite, slices: Mapping[str, GroupSpec], amounts: Mapping[str, object]) -> None:
     for group, amount in amounts.items():
         if slices[group].query_only or not amount:
             continue
@@ -46,7 +46,7 @@ def _check_whole_groups(site: AttentionSite, slices: Mapping[str, Piece], amount
             )
 
 
-def check_layers(slices: Mapping[str, Piece], sites: Sequence[Site]) -> None:
+def check_layers(slices: Mapping[str, GroupSpec], sites: Sequence[Site]) -> None:
     count = max(site.layer for site in sites) + 1
     for group, piece in slices.items():
         wrong = [layer for layer in piece.layers or () if not 0 <= layer < count]
@@ -54,7 +54,7 @@ def check_layers(slices: Mapping[str, Piece], sites: Sequence[Site]) -> None:
             raise GradmaskError(f"group {group!r} names layers {wrong}, but the model has layers 0 to {count - 1}")
 
 
-def check_slices_found(slices: Mapping[str, Piece], units: Units) -> None:
+def check_slices_found(slices: Mapping[str, GroupSpec], units: Units) -> None:
     for group, piece in slices.items():
         for unit in ("heads", "neurons", "experts"):
             if getattr(piece, unit) and not any(group in c for name, c in units.items() if name.endswith("/" + unit)):

@@ -13,14 +13,14 @@ from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture
 from gradmask.partitioning.architectures.finding import find_blocks, find_sites, get_module
 from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, Projection, Site
-from gradmask.partitioning.groups.adapters import Adapter, Piece, adapters_of, choose_layers
+from gradmask.partitioning.groups.adapters import Adapter, GroupSpec, adapters_of, choose_layers
 from gradmask.partitioning.kernel.layout import Layout
 from gradmask.partitioning.kernel.linear import SplitLinear, plain_linear
 from gradmask.partitioning.kernel.matmul import Geometry
-from gradmask.partitioning.kernel.route import JOINT, RETAIN, Switchboard
+from gradmask.partitioning.kernel.route import JOINT, RETAIN, RoutingContext
 from gradmask.partitioning.owned.adapters import AdaptedLinear, add_adapter
-from gradmask.partitioning.owned.experts import RowWise, disown_rows, own_rows
-from gradmask.partitioning.owned.modules import Owned, disown, own
+from gradmask.partitioning.owned.experts import RowWise, assign_rows, release_rows
+from gradmask.partitioning.owned.modules import Owned, assign_owner, release
 from gradmask.partitioning.owned.position_bias import route_bias, unroute_bias
 from gradmask.partitioning.owned.table_kinds import add_table, drop_tables, group_of
 from gradmask.partitioning.owned.tables import (
@@ -46,10 +46,10 @@ class Cut:
     """What was done to a model: enough to describe it, to repeat it elsewhere, and to undo it."""
 
     architecture: Architecture
-    slices: dict[str, Piece]
+    slices: dict[str, GroupSpec]
     joint: tuple[str, ...]
     units: Units
-    board: Switchboard
+    context: RoutingContext
     hooks: list[torch.utils.hooks.RemovableHandle] = field(default_factory=list)
     frozen: tuple[str, ...] = ()
     """Plain parameters that learn again when the cut is undone."""
@@ -58,7 +58,7 @@ class Cut:
 def cut(
     model: PreTrainedModel,
     architecture: Architecture,
-    slices: Mapping[str, Piece],
+    slices: Mapping[str, GroupSpec],
     joint: Sequence[str],
     units: Units | None = None,
     freeze: bool = False,
@@ -83,14 +83,14 @@ def cut(
         sites = find_sites(model, architecture) if added else sites
         units = {f"{site.name}/{site.unit}": choose_units(site, slices, added) for site in sites}
     check_slices_found(slices, units)
-    board = Switchboard((RETAIN, JOINT, *slices))
-    record = Cut(architecture, dict(slices), tuple(joint), units, board)
+    context = RoutingContext((RETAIN, JOINT, *slices))
+    record = Cut(architecture, dict(slices), tuple(joint), units, context)
     with torch.no_grad():
         for site in sites:
-            _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, board)
+            _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, context)
         kinds_of_tables = _table_kinds(model) if any(piece.embeddings for piece in slices.values()) else {}
         special = {**kinds_of_tables, **{p.name: AdaptedLinear for layers in adapted.values() for p in layers}}
-        _own_the_rest(model, architecture, shared, board, special)
+        _own_the_rest(model, architecture, shared, context, special)
         _add_tables(model, slices, record)
         for group, adapter in adapters_of(slices).items():
             for projection in adapted[group]:
@@ -115,10 +115,10 @@ def _tied_twins(model: PreTrainedModel, chosen: set[str]) -> set[str]:
 
 
 def _cut_site(
-    model: PreTrainedModel, site: Site, chosen: Mapping[str, list[int]], shared: set[str], board: Switchboard
+    model: PreTrainedModel, site: Site, chosen: Mapping[str, list[int]], shared: set[str], context: RoutingContext
 ) -> None:
     if isinstance(site, ExpertSite):
-        _cut_experts(site, chosen, shared, board)
+        _cut_experts(site, chosen, shared, context)
         return
     if not chosen:
         return
@@ -129,19 +129,19 @@ def _cut_site(
             continue  # keys and values that no group took: owned whole, by `_own_the_rest`
         mixes = isinstance(site, AttentionSite) and site.mixes_heads and projection.split == "out"
         plain = projection.module
-        split = SplitLinear(plain.weight, getattr(plain, "bias", None), geometry, board, mixes)  # type: ignore[arg-type]
+        split = SplitLinear(plain.weight, getattr(plain, "bias", None), geometry, context, mixes)  # type: ignore[arg-type]
         _keep_plain(split, plain)
         parent, _, name = projection.name.rpartition(".")
         setattr(model.get_submodule(parent), name, split)
 
 
-def _cut_experts(site: ExpertSite, chosen: Mapping[str, list[int]], shared: set[str], board: Switchboard) -> None:
+def _cut_experts(site: ExpertSite, chosen: Mapping[str, list[int]], shared: set[str], context: RoutingContext) -> None:
     layout = Layout.carve(site.total, chosen, RETAIN)
     for path, module in site.modules:
         owners = {n: JOINT if f"{path}.{n}" in shared else RETAIN for n in module._parameters}
         counted = [n for n, p in module._parameters.items() if p is not None and len(p) == site.total]
         layouts = {n: layout for n in counted if owners[n] == RETAIN} if chosen else {}
-        own_rows(module, owners, board, layouts, site.writes)
+        assign_rows(module, owners, context, layouts, site.writes)
 
 
 def _geometry(projection: Projection, positions: dict[str, list[int]], shared: set[str]) -> Geometry:
@@ -169,7 +169,7 @@ def _own_the_rest(
     model: PreTrainedModel,
     architecture: Architecture,
     shared: set[str],
-    board: Switchboard,
+    context: RoutingContext,
     special: Mapping[str, type[Owned]],
 ) -> None:
     blocks = list(find_blocks(model, architecture))
@@ -186,7 +186,7 @@ def _own_the_rest(
             if p is not None
         }
         kind = special.get(path) or (Owned if path in positional else None)
-        own(module, owners, board, kind, f"{path}.".startswith(heads_first))
+        assign_owner(module, owners, context, kind, f"{path}.".startswith(heads_first))
     for module, method in biases:
         route_bias(module, method)
 
@@ -219,7 +219,7 @@ def _position_biases(
                 yield module, method
 
 
-def _add_tables(model: PreTrainedModel, slices: Mapping[str, Piece], record: Cut) -> None:
+def _add_tables(model: PreTrainedModel, slices: Mapping[str, GroupSpec], record: Cut) -> None:
     for group, piece in slices.items():
         first: dict[int, nn.Module] = {}
         for _, module in tabled_modules(model) if piece.embeddings else ():
@@ -267,7 +267,7 @@ def find_owners(model: nn.Module) -> dict[str, str]:
 
 
 @torch.no_grad()
-def mend(model: PreTrainedModel, record: Cut) -> None:
+def restore(model: PreTrainedModel, record: Cut) -> None:
     """Undo `cut`: plain modules again, with the merged weights, bit for bit."""
     _merge_tables(model)
     for path, module in list(model.named_modules()):
@@ -275,9 +275,9 @@ def mend(model: PreTrainedModel, record: Cut) -> None:
             parent, _, name = path.rpartition(".")
             setattr(model.get_submodule(parent), name, plain_linear(module.__dict__["plain"], module))
         elif isinstance(module, RowWise):
-            disown_rows(module)  # type: ignore[bad-argument-type]
+            release_rows(module)  # type: ignore[bad-argument-type]
         elif isinstance(module, Owned):
-            disown(module)  # type: ignore[bad-argument-type]
+            release(module)  # type: ignore[bad-argument-type]
         else:
             unroute_bias(module)
     for hook in record.hooks:

@@ -19,14 +19,14 @@ from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture
 from gradmask.partitioning.architectures.finding import find_sites
 from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, MlpSite, Projection
-from gradmask.partitioning.groups.adapters import Piece
+from gradmask.partitioning.groups.adapters import GroupSpec
 from gradmask.partitioning.groups.slices import units_wanted
 
 Added = dict[str, dict[str, list[int]]]
 """``site/unit`` -> group -> indices of its new units."""
 
 
-def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, Piece]) -> Added:
+def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, GroupSpec]) -> Added:
     """Add the units that slices with ``new=True`` ask for, in place; nothing is changed where that cannot be done.
 
     Raises:
@@ -51,7 +51,7 @@ def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str
     return added
 
 
-def _added(site: Any, asking: Mapping[str, Piece]) -> dict[str, list[int]]:
+def _added(site: Any, asking: Mapping[str, GroupSpec]) -> dict[str, list[int]]:
     """Group -> the indices that its new units will have at this site."""
     if isinstance(site, ExpertSite):
         if any(piece.experts for piece in asking.values()):
