@@ -17,7 +17,7 @@ from gradmask.model import recomputation
 from gradmask.partitioning import RoutingContext
 from gradmask.partitioning.architectures import registry
 from gradmask.partitioning.kernel import linear
-from gradmask.partitioning.owned.modules import release
+from gradmask.partitioning.owned.owning import release
 from tiny import tiny
 
 SLICE = gm.Slice(heads=2, neurons=8)

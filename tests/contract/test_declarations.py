@@ -165,7 +165,7 @@ def test_a_linear_layer_with_arithmetic_of_its_own_is_refused() -> None:
 
 
 def test_something_else_than_an_architecture_is_refused() -> None:
-    with pytest.raises(gm.GradmaskError, match="needs a gm.Architecture, got str"):
+    with pytest.raises(gm.GradmaskError, match="architecture must be a gm.Architecture, got str"):
         gm.partition(build(LLAMA), architecture="guess")  # type: ignore[arg-type]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
@@ -156,7 +156,7 @@ def _transposed(model: PreTrainedModel, group: str) -> bool:
     return any(module.gradmask_geometry.transposed for _, module in _layers(model, group))
 
 
-def _tensors(model: PreTrainedModel, group: str) -> dict[str, Tensor]:
+def _tensors(model: PreTrainedModel, group: str) -> dict[str, nn.Parameter]:
     """PEFT's names -> the group's parameters."""
     found = {}
     for name, module in _layers(model, group):

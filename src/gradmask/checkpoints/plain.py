@@ -24,7 +24,8 @@ from gradmask.model.attached import require
 from gradmask.model.manifest import read_manifest, require_own_weights, seal, write_manifest
 from gradmask.model.partitioned import partition
 from gradmask.model.removal import check_removable, without as running_without
-from gradmask.partitioning.kernel.linear import SplitLinear, call_for
+from gradmask.partitioning.kernel.call import call_for
+from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.merging import merge, merge_bias
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.owned.table_kinds import MARKS, group_of
@@ -234,7 +235,7 @@ def _scaled(model: nn.Module, state: dict[str, Any], silenced: frozenset[str] = 
                 state[f"{path}.bias"] = bias.detach()
         elif isinstance(module, RowWise):
             for name in module.gradmask_layouts:
-                state[f"{path}.{name}"] = module.as_route_says(name).detach()
+                state[f"{path}.{name}"] = module.as_routed(name).detach()
     scale = {**context.strength, **dict.fromkeys(silenced, 0.0)}
     sums: dict[int, Tensor] = {}
     for path, module in tabled_modules(model):

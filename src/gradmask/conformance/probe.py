@@ -13,7 +13,7 @@ from gradmask.errors import GradmaskError
 from gradmask.model.attached import require
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.kernel.linear import SplitLinear
-from gradmask.partitioning.surgery.cutting import find_owners
+from gradmask.partitioning.surgery.owners import find_owners
 from gradmask.routing.policy import Cell
 from gradmask.routing.router import UNLABELED
 

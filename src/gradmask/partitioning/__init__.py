@@ -23,11 +23,8 @@ from gradmask.partitioning.kernel.route import (
     RoutingContext as RoutingContext,
     TokenMask as TokenMask,
 )
-from gradmask.partitioning.surgery.cutting import (
-    Cut as Cut,
-    Units as Units,
-    cut as cut,
-    owners as owners,
-    restore as restore,
-)
+from gradmask.partitioning.surgery.choosing import Units as Units
+from gradmask.partitioning.surgery.cutting import Cut as Cut, cut as cut
 from gradmask.partitioning.surgery.kinds import KINDS as KINDS
+from gradmask.partitioning.surgery.owners import owners as owners
+from gradmask.partitioning.surgery.restoring import restore as restore

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
+from gradmask.partitioning.kernel.call import Geometry, call_for
 from gradmask.partitioning.kernel.layout import Layout
-from gradmask.partitioning.kernel.linear import call_for
-from gradmask.partitioning.kernel.matmul import Geometry, RoutedMatmul
+from gradmask.partitioning.kernel.matmul import RoutedMatmul
 from gradmask.partitioning.kernel.route import Flag, Route, TokenMask
 
 IN, OUT, BATCH, LENGTH = 5, 6, 2, 3

@@ -14,10 +14,11 @@ from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 
 import gradmask as gm
+from gradmask.partitioning.kernel.call import Call, Geometry, call_for
 from gradmask.partitioning.kernel.layout import Layout
-from gradmask.partitioning.kernel.linear import SplitLinear, call_for
+from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.matmul import RoutedMatmul
-from gradmask.partitioning.kernel.merging import Call, Geometry, merge, used_weight
+from gradmask.partitioning.kernel.merging import merge, used_weight
 from gradmask.partitioning.kernel.route import Route
 from gradmask.partitioning.kernel.storage import lay_side_by_side, side_by_side
 from tiny import tiny, tokens

@@ -335,15 +335,15 @@ def test_dropout_is_of_the_adapters_inputs_in_training_only() -> None:
 @pytest.mark.parametrize("flag", ["all", "some"])
 @pytest.mark.parametrize("drops", [False, True])
 def test_gradients_of_the_product(transposed: bool, flag: str, drops: bool) -> None:
+    from gradmask.partitioning.kernel.call import Geometry
     from gradmask.partitioning.kernel.layout import Layout
-    from gradmask.partitioning.kernel.matmul import Geometry
     from gradmask.partitioning.kernel.route import TokenMask
-    from gradmask.partitioning.owned.adapters import AdaptedCall, AdaptedMatmul, Added
+    from gradmask.partitioning.owned.adapted_matmul import AdaptedCall, AdaptedMatmul, AdapterCall
 
     run: Any = True if flag == "all" else TokenMask(torch.tensor([[True, False, True], [False, False, True]]))
     parts = Layout.whole(5, "retain")
     call = AdaptedCall(
-        Geometry("out", transposed, parts, parts, parts), True, True, (Added(run, run, 1.5, 0.5, drops),)
+        Geometry("out", transposed, parts, parts, parts), True, True, (AdapterCall(run, run, 1.5, 0.5, drops),)
     )
     sizes = [(2, 3, 4), (4, 5) if transposed else (5, 4), (5,), (2, 4), (5, 2)]
     x, weight, bias, a, b = (torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -12,7 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture, Attention, Mlp, architecture_of
-from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, MlpSite, Projection, Site
+from gradmask.partitioning.architectures.sites import AttentionSite, DenseSite, ExpertSite, MlpSite, Projection, Site
 
 
 def blocks(model: PreTrainedModel) -> list[nn.Module]:
@@ -34,21 +35,19 @@ def sites(model: PreTrainedModel) -> list[Site]:
 
 
 def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]:
-    """Every attention and MLP that ``architecture`` declares, in the order of the blocks.
+    """Every attention, MLP and mixture of experts that ``architecture`` declares, in the order of the blocks.
 
     Raises:
-        GradmaskError: a declared path matches nothing in any block, or a projection has a shape that the config denies.
+        GradmaskError: a declared path matches nothing in any block, or the shape of a projection contradicts the config.
     """
     sites: list[Site] = []
     specs = (*architecture.attention, *architecture.mlp)
     unmatched = {spec.output for spec in specs if not spec.optional}
     unmatched |= {spec.module for spec in architecture.experts if not spec.optional}
     for layer, (name, block) in enumerate(find_blocks(model, architecture)):
-        found: list[Site] = [
-            make_site(model, architecture, name, layer, block, spec) for spec in _present(name, block, specs)
-        ]
-        unmatched -= {site.projections[-1].name.removeprefix(f"{name}.") for site in found}  # type: ignore[missing-attribute]
-        sites += _distinct(found)
+        dense = [make_site(model, architecture, name, layer, block, spec) for spec in _present(name, block, specs)]
+        unmatched -= {site.projections[-1].name.removeprefix(f"{name}.") for site in dense}
+        sites += _distinct(dense)
         experts = _expert_sites(name, layer, block, architecture)
         unmatched -= {f"{path}" for path, _ in experts}
         sites += [site for _, site in experts]
@@ -61,20 +60,21 @@ def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]
 
 
 def _expert_sites(name: str, layer: int, block: nn.Module, architecture: Architecture) -> list[tuple[str, ExpertSite]]:
-    found = []
+    sites = []
     for spec in architecture.experts:
         experts, router = get_module(block, spec.module), get_module(block, spec.router)
         if experts is None:
             continue
-        total = experts._parameters[spec.writes].shape[0] if experts._parameters.get(spec.writes) is not None else 0  # type: ignore[missing-attribute]
+        written = experts._parameters.get(spec.writes)
+        total = 0 if written is None else written.shape[0]
         weight = router._parameters.get("weight") if router is not None else None
         if router is None or weight is None or weight.shape[0] != total:
             raise GradmaskError(
                 f"{name}.{spec.module} holds {total} experts, but {name}.{spec.router} has no weight with a row for each"
             )
         modules = ((f"{name}.{spec.module}", experts), (f"{name}.{spec.router}", router))
-        found.append((spec.module, ExpertSite(name, layer, total, modules, spec.writes)))
-    return found
+        sites.append((spec.module, ExpertSite(name, layer, total, modules, spec.writes)))
+    return sites
 
 
 def find_blocks(model: PreTrainedModel, architecture: Architecture) -> Iterator[tuple[str, nn.Module]]:
@@ -104,10 +104,10 @@ def base_prefix(model: PreTrainedModel) -> str:
 def get_module(module: nn.Module, path: str) -> nn.Module | None:
     """The submodule at ``path``, or None."""
     for part in path.split("."):
-        found = getattr(module, part, None)
-        if not isinstance(found, nn.Module):
+        child = getattr(module, part, None)
+        if not isinstance(child, nn.Module):
             return None
-        module = found
+        module = child
     return module
 
 
@@ -126,11 +126,11 @@ def _present(name: str, block: nn.Module, specs: Sequence[Attention | Mlp]) -> I
 
 def make_site(
     model: PreTrainedModel, architecture: Architecture, name: str, layer: int, block: nn.Module, spec: Attention | Mlp
-) -> AttentionSite | MlpSite:
+) -> DenseSite:
     """One declared attention or MLP of a block.
 
     Raises:
-        GradmaskError: a module is no linear layer, or its shape is not what the declaration and the config say.
+        GradmaskError: a module is not a linear layer, or has not the shape that the declaration and the config give it.
     """
     packings = spec.inputs if isinstance(spec, Attention) else dict.fromkeys(spec.inputs, "q")
     inputs = tuple(_projection(block, name, path, "out", p, architecture) for path, p in packings.items())
@@ -182,15 +182,15 @@ def _kv_heads(inputs: Sequence[Projection], heads: int, head_dim: int) -> int:
     return 0
 
 
-def _distinct(sites: list[Site]) -> list[Site]:
+def _distinct(sites: Sequence[DenseSite]) -> list[DenseSite]:
     """Where a block has several sites of a kind (self- and cross-attention), name each by its module too."""
     counts = Counter(site.unit for site in sites)
-    named = [site.projections[-1].name.rpartition(".")[0] for site in sites]  # type: ignore[missing-attribute]
+    named = [site.projections[-1].name.rpartition(".")[0] for site in sites]
     return [replace(s, name=n) if counts[s.unit] > 1 else s for s, n in zip(sites, named, strict=True)]
 
 
 def _projection(
-    block: nn.Module, block_name: str, path: str, split: str, packing: str, architecture: Architecture
+    block: nn.Module, block_name: str, path: str, split: Literal["in", "out"], packing: str, architecture: Architecture
 ) -> Projection:
     module = get_module(block, path)
     name = f"{block_name}.{path}"

@@ -6,7 +6,7 @@ of what a layer does, or of how heads are packed in it, does not pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from torch import nn
@@ -36,9 +36,9 @@ def infer(model: PreTrainedModel) -> Architecture:
     mlp: list[Mlp] = []
     for block in traced:
         linears = _linears(block.module)
-        found = list(_attentions(model, block, linears))
-        attention += [each for each in found if each not in attention]
-        free = [path for path in linears if not any(path in each.paths for each in found)]
+        attentions = list(_attentions(model, block, linears))
+        attention += [each for each in attentions if each not in attention]
+        free = [path for path in linears if not any(path in each.paths for each in attentions)]
         mlp += [each for each in _mlps(model, block, free) if each not in mlp]
     if not attention and not mlp:
         raise GradmaskError(
@@ -55,7 +55,7 @@ def infer(model: PreTrainedModel) -> Architecture:
         heads_first=tuple(heads_first),
         notes="inferred",
     )
-    find_sites(model, declared)
+    find_sites(model, declared)  # raises where the declaration does not fit the whole model
     return declared
 
 
@@ -63,30 +63,30 @@ def _block_lists(model: PreTrainedModel) -> list[str]:
     """The outermost lists of modules in the base model that hold linear layers."""
     prefix = base_prefix(model)
     base = model.get_submodule(prefix.rstrip("."))
-    found: list[str] = []
+    lists: list[str] = []
     for path, module in base.named_modules():
-        inside = any(path.startswith(f"{other}.") for other in found)
+        inside = any(path.startswith(f"{other}.") for other in lists)
         if isinstance(module, nn.ModuleList) and not inside and _linears(module):
-            found.append(path)
-    return found
+            lists.append(path)
+    return lists
 
 
 def _distinct_blocks(model: PreTrainedModel, lists: Sequence[str]) -> dict[str, nn.Module]:
     """One block of every kind, by name: those with the same layers of the same shapes count as one."""
-    found: dict[tuple[object, ...], tuple[str, nn.Module]] = {}
+    blocks: dict[tuple[object, ...], tuple[str, nn.Module]] = {}
     for path in lists:
         name = base_prefix(model) + path
         for i, block in enumerate(model.get_submodule(name).children()):
-            kind = (path, *((p, type(m), m._parameters["weight"].shape) for p, m in _linears(block).items()))  # type: ignore[union-attr]
-            found.setdefault(kind, (f"{name}.{i}", block))
-    return dict(found.values())
+            kind = (path, *((p, type(m), m.weight.shape) for p, m in _linears(block).items()))
+            blocks.setdefault(kind, (f"{name}.{i}", block))
+    return dict(blocks.values())
 
 
-def _linears(module: nn.Module) -> dict[str, nn.Module]:
+def _linears(module: nn.Module) -> dict[str, nn.Linear | Conv1D]:
     return {path: m for path, m in module.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
 
 
-def _attentions(model: PreTrainedModel, block: Traced, linears: dict[str, nn.Module]) -> Iterator[Attention]:
+def _attentions(model: PreTrainedModel, block: Traced, linears: Collection[str]) -> Iterator[Attention]:
     taken: set[str] = set()
     for output in linears:
         free = [path for path in linears if path not in taken and path != output]
@@ -98,7 +98,7 @@ def _attentions(model: PreTrainedModel, block: Traced, linears: dict[str, nn.Mod
 
 
 def _separate(free: Sequence[str], output: str, mixes_heads: bool = False) -> Iterator[Attention]:
-    """Three neighbours in any order of roles; only their shapes tell keys and values from queries."""
+    """Three neighbouring layers as query, key and value in any order; their shapes tell keys and values from queries."""
     for a, b, c in zip(free, free[1:], free[2:], strict=False):
         for q, k, v in ((a, b, c), (b, a, c), (c, a, b), (a, c, b)):
             yield Attention({q: "q", k: "k", v: "v"}, output, HEADS, kv_heads=None, mixes_heads=mixes_heads)

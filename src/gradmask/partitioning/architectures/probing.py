@@ -16,13 +16,13 @@ from transformers import PreTrainedModel
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures.sites import AttentionSite, MlpSite, Projection
 
-Part = tuple[nn.Parameter, int, list[int]]
+Entries = tuple[nn.Parameter, int, list[int]]
 """Positions along one dimension of a parameter."""
 
 
 @dataclass(frozen=True)
 class Traced:
-    """A block with the inputs that it got in a short pass, and the shapes of what its norms made of them."""
+    """A block with the inputs that it got in a short pass, and the output shapes of its modules with parameters."""
 
     name: str
     module: nn.Module
@@ -64,8 +64,8 @@ def trace(model: PreTrainedModel, blocks: dict[str, nn.Module]) -> tuple[list[Tr
         model.train(training)
         for hook in hooks:
             hook.remove()
-    found = [Traced(name, blocks[name], *call, shapes[name]) for name, call in calls.items()]
-    return found, inputs["input_ids"].shape[1]
+    traced = [Traced(name, blocks[name], *call, shapes[name]) for name, call in calls.items()]
+    return traced, inputs["input_ids"].shape[1]
 
 
 def _keep_call(calls: dict[str, Any], name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -83,10 +83,10 @@ def proves(block: Traced, site: AttentionSite | MlpSite) -> bool:
     their columns read nothing (attention only: an activation may make something of zero); and both matter otherwise."""
     *inputs, output = site.projections
     units = list(range(site.repeats if isinstance(site, AttentionSite) else min(8, site.total)))  # one may be dead
-    rows = [part for p in inputs for part in _parts(p, site.positions(p, units))]
-    columns = _parts(output, site.positions(output, units))
+    rows = [entries for p in inputs for entries in _entries(p, site.positions(p, units))]
+    columns = _entries(output, site.positions(output, units))
     if isinstance(site, AttentionSite) and site.mixes_heads:
-        rows_alone = [part for p in inputs if p.packing == "v" for part in _parts(p, site.positions(p, units))]
+        rows_alone = [e for p in inputs if p.packing == "v" for e in _entries(p, site.positions(p, units))]
     else:
         rows_alone = rows
     with _restored([parameter for parameter, _, _ in (*rows, *columns)]) as restore:
@@ -107,15 +107,15 @@ def proves(block: Traced, site: AttentionSite | MlpSite) -> bool:
     return True
 
 
-def _parts(projection: Projection, positions: list[int]) -> list[Part]:
+def _entries(projection: Projection, positions: list[int]) -> list[Entries]:
     weight, bias = projection.module._parameters["weight"], projection.module._parameters.get("bias")
     assert weight is not None
-    parts = [(weight, int((projection.split == "in") != projection.transposed), positions)]
-    return [*parts, (bias, 0, positions)] if bias is not None and projection.split == "out" else parts
+    entries = [(weight, int((projection.split == "in") != projection.transposed), positions)]
+    return [*entries, (bias, 0, positions)] if bias is not None and projection.split == "out" else entries
 
 
-def _fill(parts: Sequence[Part], make: Callable[[Tensor], Tensor]) -> None:
-    for parameter, dim, positions in parts:
+def _fill(entries: Sequence[Entries], make: Callable[[Tensor], Tensor]) -> None:
+    for parameter, dim, positions in entries:
         index = torch.tensor(positions, device=parameter.device)
         parameter.index_copy_(dim, index, make(parameter.index_select(dim, index)))
 

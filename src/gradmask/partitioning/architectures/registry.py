@@ -1,4 +1,4 @@
-"""Looking an architecture up by a model's type, and adding one."""
+"""The declared architectures, by model type."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def register(architecture: Architecture) -> Architecture:
 
 
 def checked(architecture: Architecture) -> Architecture:
-    """The architecture itself, if it can be one.
+    """The architecture itself, once it is checked.
 
     Raises:
         GradmaskError: the declaration names an unknown packing or nothing at all.
     """
     if not isinstance(architecture, Architecture):
-        raise GradmaskError(f"needs a gm.Architecture, got {type(architecture).__name__}")
+        raise GradmaskError(f"architecture must be a gm.Architecture, got {type(architecture).__name__}")
     packings = [p for attention in architecture.attention for p in attention.inputs.values()]
     for packing in packings:
         if packing not in PACKINGS:
@@ -39,7 +39,7 @@ def checked(architecture: Architecture) -> Architecture:
 
 
 def is_built_in(architecture: Architecture) -> bool:
-    """Whether this version of gradmask knows the declaration without being told."""
+    """Whether the declaration is one of those that this version of gradmask comes with."""
     return architecture in FAMILIES
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, cast
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -15,14 +16,20 @@ class Projection:
 
     name: str
     module: nn.Module
-    split: str
+    split: Literal["out", "in"]
     size: int
     packing: str
     bias_apart: bool = False
 
     @property
     def transposed(self) -> bool:
+        """Whether its weight is ``[in, out]``."""
         return isinstance(self.module, Conv1D)
+
+    @property
+    def linear(self) -> nn.Linear:
+        """The module, to a type checker as what it is or, a Conv1D, reads like."""
+        return cast(nn.Linear, self.module)
 
 
 @dataclass(frozen=True)
@@ -120,12 +127,5 @@ class ExpertSite:
         return [p for _, module in self.modules for p in module.parameters()]
 
 
-Site = AttentionSite | MlpSite | ExpertSite
-
-
-def site_amounts(site: Site, groups: Mapping[str, object]) -> dict[str, object]:
-    """What each group asks for at this site (`Slice.heads` or `Slice.neurons`)."""
-    found = {}
-    for name, piece in groups.items():
-        found[name] = getattr(piece, site.unit) if piece.covers(site.layer) else 0  # type: ignore[attr-defined]
-    return found
+DenseSite = AttentionSite | MlpSite
+Site = DenseSite | ExpertSite

@@ -20,7 +20,7 @@ class Adapter:
 
     Args:
         rank: rows of A ``[rank, in]`` and columns of B ``[out, rank]``.
-        alpha: what the sum is scaled with, over the rank; None is the rank itself, a scale of 1.
+        alpha: ``B @ A`` is scaled by alpha over rank; None is the rank itself, a scale of 1.
         targets: which layers; None is every linear layer of attentions and MLPs. Else kinds (``attention``, ``mlp``,
             ``projections``: those that write to the residual stream), a name or its end (``q_proj``), or a glob pattern.
         layers: indices of the blocks that are adapted; None is every block.
@@ -65,26 +65,26 @@ class Adapter:
 
 
 GroupSpec = Slice | Adapter
-"""What a removable group owns."""
+"""What a removable group owns: what users give to `gradmask.partition` for each group."""
 
 
-def adapters_of(pieces: Mapping[str, GroupSpec]) -> dict[str, Adapter]:
+def adapters_of(groups: Mapping[str, GroupSpec]) -> dict[str, Adapter]:
     """The groups that are adapters."""
-    return {group: piece for group, piece in pieces.items() if isinstance(piece, Adapter)}
+    return {group: spec for group, spec in groups.items() if isinstance(spec, Adapter)}
 
 
-def choose_layers(pieces: Mapping[str, GroupSpec], sites: Sequence[Site]) -> dict[str, list[Projection]]:
+def choose_layers(groups: Mapping[str, GroupSpec], sites: Sequence[Site]) -> dict[str, list[Projection]]:
     """Group -> the layers that its adapter is added to; groups that are slices are left out.
 
     Raises:
         GradmaskError: a target matches nothing, a rank is above a layer's, or another group cuts heads, neurons or experts
             out of the layers that are to be adapted.
     """
-    adapters = adapters_of(pieces)
+    adapters = adapters_of(groups)
     if not adapters:
         return {}
-    for group, piece in pieces.items():
-        if piece.heads or piece.neurons or piece.experts:
+    for group, spec in groups.items():
+        if spec.heads or spec.neurons or spec.experts:
             raise GradmaskError(
                 f"group {group!r} is a slice of heads, neurons or experts, and {next(iter(adapters))!r} an adapter: adapters "
                 "are added to whole layers. Make all groups adapters, or all slices (one of embeddings alone may stay)"
@@ -96,7 +96,7 @@ def _chosen(group: str, adapter: Adapter, sites: Sequence[Site]) -> list[Project
     known = [
         (site, projection) for site in sites if not isinstance(site, ExpertSite) for projection in site.projections
     ]
-    found: dict[str, Projection] = {}
+    chosen: dict[str, Projection] = {}
     for target in ("*",) if adapter.targets is None else adapter.targets:
         matching = [(site, p) for site, p in known if _matches(target, site, p)]
         if not matching:
@@ -106,14 +106,15 @@ def _chosen(group: str, adapter: Adapter, sites: Sequence[Site]) -> list[Project
                 f"{did_you_mean(target, [*({*TARGET_KINDS, *ends} - {target})])} Layers: {', '.join(sorted(ends)) or 'none'}; "
                 f"kinds: {', '.join(TARGET_KINDS)}"
             )
-        found |= {p.name: p for site, p in matching if adapter.covers(site.layer)}
-    for projection in found.values():
-        if adapter.rank > min(projection.module.weight.shape):  # type: ignore[arg-type, union-attr]
+        chosen |= {p.name: p for site, p in matching if adapter.covers(site.layer)}
+    for projection in chosen.values():
+        shape = projection.linear.weight.shape
+        if adapter.rank > min(shape):
             raise GradmaskError(
                 f"group {group!r}: rank {adapter.rank} is above that of {projection.name}, "
-                f"{' x '.join(map(str, projection.module.weight.shape))}: give a smaller one"  # type: ignore[union-attr]
+                f"{' x '.join(map(str, shape))}: give a smaller one"
             )
-    return list(found.values())
+    return list(chosen.values())
 
 
 def _matches(target: str, site: Site, projection: Projection) -> bool:

@@ -61,8 +61,8 @@ def check_embeddings(kind: object) -> None:
     """Raise a `GradmaskError` unless ``kind`` says which tables a group owns: see `Slice`."""
     if isinstance(kind, bool) or (isinstance(kind, int) and kind >= 1):
         return
-    known = isinstance(kind, Sequence) and not isinstance(kind, str) and all(type(i) is int for i in kind)
-    if not known or len(set(kind)) != len(kind):  # type: ignore[arg-type]
+    ids = kind if isinstance(kind, Sequence) and not isinstance(kind, str) else [None]
+    if any(type(i) is not int for i in ids) or len(set(ids)) != len(ids):
         raise GradmaskError(f"embeddings={kind!r}: give True, a rank of at least 1, or a list of distinct token ids")
 
 
@@ -103,6 +103,7 @@ def allocate(where: str, unit: str, total: int, amounts: Mapping[str, Amount], s
         )
     blocks = [list(range(i, i + step)) for i in range(0, total, step)]
     free = [i for block in blocks if taken.isdisjoint(block) for i in block]
+    # from the end, so that the positions that stay with retain are one stretch, which is read without copying
     for group in reversed(list(counts)):
         count = counts[group]
         if count > len(free):

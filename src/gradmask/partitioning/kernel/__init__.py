@@ -1,1 +1,1 @@
-"""The routed linear layer: what runs and learns (`route`), where each group's rows are (`layout`), one product for all of it."""
+"""The routed linear layer, read from the bottom up: route, layout, call, merging, matmul, linear."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from gradmask.errors import GradmaskError
 
 @dataclass(frozen=True)
 class Span:
-    """``length`` neighbouring positions: at ``start`` in the whole, at ``offset`` in the group's own part."""
+    """``length`` neighbouring positions of one group: at ``start`` in the whole, at ``offset`` in the group's part."""
 
     group: str
     start: int
@@ -34,7 +35,9 @@ class Layout:
     def __post_init__(self) -> None:
         owned = sorted(p for positions in self.positions.values() for p in positions)
         if owned != list(range(self.size)):
-            raise GradmaskError(f"a layout must give each of {self.size} positions to exactly one group, got {owned}")
+            raise GradmaskError(
+                f"a layout must give each of {self.size} positions to exactly one group, got the positions {owned}"
+            )
         by_group = {group: tuple(_spans(group, positions)) for group, positions in self.positions.items()}
         in_order = sorted((span for spans in by_group.values() for span in spans), key=lambda span: span.start)
         object.__setattr__(self, "_spans_by_group", by_group)
@@ -66,20 +69,21 @@ class Layout:
 
     def take(self, whole: Tensor, group: str, dim: int) -> Tensor:
         """``group``'s positions of ``whole`` along ``dim``: a view where they are neighbours, else a copy."""
-        pieces = [whole.narrow(dim, span.start, span.length) for span in self.spans_of(group)]
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim)
+        views = [whole.narrow(dim, span.start, span.length) for span in self.spans_of(group)]
+        return views[0] if len(views) == 1 else torch.cat(views, dim)
 
     def assemble(self, parts: Mapping[str, Tensor], dim: int) -> Tensor:
         """The whole from its parts; the part itself, not a copy, where one group owns everything."""
         if len(self.positions) == 1:
             return parts[self.groups[0]]
-        return torch.cat([parts[r.group].narrow(dim, r.offset, r.length) for r in self.spans], dim)
+        return torch.cat([parts[s.group].narrow(dim, s.offset, s.length) for s in self.spans], dim)
 
 
 def sharded_like(whole: Tensor, part: Tensor) -> Tensor:
-    """``whole``, spread over ranks as its ``part`` is by FSDP2, which cutting and joining undo."""
-    placements = getattr(part, "placements", None)
-    return whole if placements is None else whole.redistribute(placements=placements)  # type: ignore[missing-attribute]
+    """``whole``, sharded over ranks as its ``part`` is by FSDP2; concatenating parts has replicated it."""
+    placements = getattr(part, "placements", None)  # of a DTensor
+    sharded: Any = whole
+    return whole if placements is None else sharded.redistribute(placements=placements)
 
 
 def _spans(group: str, positions: Sequence[int]) -> list[Span]:

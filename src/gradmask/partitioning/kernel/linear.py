@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
+from gradmask.partitioning.kernel.call import Call, Geometry, call_for
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
 from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
-from gradmask.partitioning.kernel.merging import Call, Geometry, merge, merge_bias, used_weight
-from gradmask.partitioning.kernel.route import Flag, Route, RoutingContext, TokenMask, both
+from gradmask.partitioning.kernel.merging import merge, merge_bias, used_weight
+from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.storage import lay_side_by_side
 
 
@@ -28,45 +29,19 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
-def call_for(geometry: Geometry, route: Route, gate_outputs: bool = False) -> Call:
-    """Resolve a route for one layer."""
-    units = geometry.units.groups
-    runs = {unit: route.run(unit) for unit in units}
-    aligned = geometry.parts is geometry.units
-    learns = tuple(
-        both(route.learn(g), runs[g]) if aligned and runs[g] is not True else route.learn(g)
-        for g in geometry.parts.groups
-    )
-    bias_learns = tuple(route.learn(g) for g in geometry.bias.groups) if geometry.bias else ()
-    gating = geometry.split == "in" or gate_outputs
-    return Call(
-        geometry,
-        learns,
-        bias_learns,
-        silent=tuple(u for u, flag in runs.items() if flag is False),
-        scales=tuple((u, route.scale(u)) for u in units if geometry.split == "in" and route.scale(u) != 1.0),
-        gates=tuple((u, flag) for u, flag in runs.items() if gating and isinstance(flag, TokenMask)),
-        blocks=tuple(_blocks(geometry, route)),
-    )
-
-
-def _blocks(geometry: Geometry, route: Route) -> list[tuple[str, Flag]]:
-    if geometry.split == "out":
-        return []
-    return [(unit, route.let_pass(unit)) for unit in geometry.units.groups if route.let_pass(unit) is not True]
-
-
 class SplitLinear(nn.Module):
-    """Replaces an `nn.Linear` or a Transformers `Conv1D`, bit for bit, until a group is told not to run or learn.
+    """Replaces an `nn.Linear` or a Transformers `Conv1D`, bit for bit, until a route stops a group from running or learning.
 
     Args:
         weight: the plain layer's weight, ``[out, in]`` or ``[in, out]`` where ``geometry.transposed``.
         bias: its bias ``[out]``, or None.
         geometry: how the weight is cut.
-        context: where the layer reads the current route.
+        context: the routing context of the model, in which the layer reads the current route.
         gate_outputs: also zero the outputs of a group that does not run (needed where a later operation mixes heads,
             such as a norm over all of them).
     """
+
+    _parameters: dict[str, nn.Parameter]  # type: ignore[bad-override-mutable-attribute]  # none of them is ever None
 
     def __init__(
         self,
@@ -82,6 +57,7 @@ class SplitLinear(nn.Module):
         whole = weight.detach().clone(memory_format=torch.contiguous_format) if joined else weight.detach()
         for group in geometry.parts.groups:
             part = geometry.parts.take(whole.data, group, geometry.dim)
+            # joined parts are views of one copy, so that the whole can be read in place; others get memory of their own
             self.register_parameter(f"weight_{group}", nn.Parameter(part if joined else part.clone(), trainable))
         for group in geometry.bias.groups if geometry.bias else ():
             assert geometry.bias is not None
@@ -94,25 +70,27 @@ class SplitLinear(nn.Module):
     def _join(self) -> None:
         order = self.geometry.order
         if order:
-            lay_side_by_side([self.weights[i] for i in order])  # type: ignore[bad-argument-type]
+            lay_side_by_side([self.weights[i] for i in order])
 
     def _apply(self, *args: Any, **kwargs: Any) -> Self:
-        super()._apply(*args, **kwargs)  # moves or casts each part
+        super()._apply(*args, **kwargs)  # .to(), .half(), .cuda(): each part is moved by itself, which takes them apart
         self._join()
         return self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # copies and pickles, too, hold each part by itself
         self._join()
 
     @property
-    def weights(self) -> tuple[Tensor, ...]:
-        return tuple(self._parameters[f"weight_{g}"] for g in self.geometry.parts.groups)  # type: ignore[misc]
+    def weights(self) -> tuple[nn.Parameter, ...]:
+        """The parts of the weight, in the order of the geometry's groups."""
+        return tuple(self._parameters[f"weight_{g}"] for g in self.geometry.parts.groups)
 
     @property
-    def biases(self) -> tuple[Tensor, ...]:
+    def biases(self) -> tuple[nn.Parameter, ...]:
+        """The parts of the bias; none where the layer has no bias."""
         layout = self.geometry.bias
-        return tuple(self._parameters[f"bias_{g}"] for g in layout.groups) if layout else ()  # type: ignore[misc]
+        return tuple(self._parameters[f"bias_{g}"] for g in layout.groups) if layout else ()
 
     @property
     def weight(self) -> Tensor:
@@ -131,15 +109,17 @@ class SplitLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         call = call_for(self.geometry, self.context.route, self.gate_outputs)
         x = x.to(compute_dtype(x))
+        # gates need the two-step product even without gradients; all else is a plain product at inference
         if torch.is_grad_enabled() or call.gates:
             return RoutedMatmul.apply(x, call, *self.weights, *self.biases)
         weight, bias = self._merged(call, x.dtype)
         return product(x, weight, bias, self.geometry.transposed, self.geometry.bias_apart)
 
     def _merged(self, call: Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        cache = self.context.merged_cache
+        cache = self.context.merged_cache  # filled during generation only, where weights do not change between calls
         if cache is not None and id(self) in cache:
             return cache[id(self)]
+        # no product zeroes silent outputs on this path, so silent rows must be zero in the weight
         weight = merge(call, self.weights, dtype) if call.silent else used_weight(call, self.weights, dtype)
         merged = weight, merge_bias(call, self.biases, dtype)
         if cache is not None:
@@ -171,7 +151,7 @@ class SplitLinear(nn.Module):
                 missing_keys.append(key)
                 continue
             value = state_dict[key]
-            expected = (self.weight if name == "weight" else self.bias).shape  # type: ignore[union-attr]
+            expected = getattr(self, name).shape
             if value.shape != expected:
                 error_msgs.append(f"size mismatch for {key}: checkpoint {list(value.shape)}, model {list(expected)}")
                 continue
@@ -183,7 +163,6 @@ class SplitLinear(nn.Module):
     def _load_parts(self, name: str, layout: Layout, dim: int, value: Tensor, assign: bool) -> None:
         for group in layout.groups:
             part, parameter = layout.take(value, group, dim), self._parameters[f"{name}_{group}"]
-            assert parameter is not None
             if assign:
                 self._parameters[f"{name}_{group}"] = nn.Parameter(part.clone(), parameter.requires_grad)
             else:
@@ -202,7 +181,10 @@ def plain_linear(like: nn.Module, split: SplitLinear) -> nn.Module:
     """Fill the plain layer ``like`` with what ``split`` learned; the reverse of splitting."""
     target_weight, target_bias = like._parameters["weight"], like._parameters.get("bias")
     if target_weight is None or tuple(target_weight.shape) != tuple(split.weight.shape):
-        raise GradmaskError("the plain layer kept at partition time no longer fits the split layer")
+        raise GradmaskError(
+            "the plain layer that was kept at partition time no longer has the shape of the split layer: if parameters were "
+            "replaced after gm.partition, undo that, then call gm.unpartition again"
+        )
     like._parameters["weight"] = nn.Parameter(split.weight.detach().clone(), split.weights[0].requires_grad)
     if target_bias is not None and split.bias is not None:
         like._parameters["bias"] = nn.Parameter(split.bias.detach().clone(), split.biases[0].requires_grad)

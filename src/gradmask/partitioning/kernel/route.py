@@ -1,7 +1,7 @@
 """What runs and what learns in one forward pass, as the routed layers read it.
 
 A `Route` answers three questions for every group, each with yes, no, or *for these tokens* (a `TokenMask`).
-Layers never see data labels or policies; those live above and only produce routes.
+Layers never see data labels or policies: the rooms above turn those into routes.
 
 Shapes: B batch, S sequence, N = all leading dimensions of an activation multiplied together.
 """
@@ -32,6 +32,7 @@ class TokenMask:
         self.mask = mask
         self._rows: dict[tuple[tuple[int, ...], bool], Tensor] = {}
         self._index: dict[tuple[int, ...], slice | Tensor] = {}
+        # a mask lives for one forward pass and serves every layer: each spread, index or intersection is made once
         self._and: dict[int, tuple[TokenMask, TokenMask]] = {}
 
     @property
@@ -52,7 +53,10 @@ class TokenMask:
         return self._rows[key]
 
     def index(self, lead: tuple[int, ...]) -> slice | Tensor:
-        """The chosen rows of a flattened activation: a slice where they are contiguous, else their positions."""
+        """The chosen rows of a flattened activation: a slice where they are neighbours, else their positions.
+
+        A slice makes a view, without a copy; the data room orders the examples of a batch by label for this reason.
+        """
         if lead not in self._index:
             positions = self.rows(lead).nonzero().squeeze(1)
             self._index[lead] = _as_slice(positions)
@@ -175,7 +179,7 @@ class Route:
 
 
 class RoutingContext:
-    """The one place where a partitioned model's layers look up the current route.
+    """Where the layers of a partitioned model look up the current route; all layers of a model share one.
 
     ``silenced`` groups never run (`gradmask.without`, `gradmask.ablate`), whatever a route says.
     """
@@ -190,13 +194,14 @@ class RoutingContext:
 
     @property
     def route(self) -> Route:
-        """The route of the forward pass that is running; outside of one, the route of an unlabeled call.
+        """The route of the forward pass that is running; outside of one, the route of a call without data labels.
 
         Raises:
             GradmaskError: a layer runs inside a backward pass without a route, so it would ignore the labels.
         """
         if self._current is not None:
             return self._current
+        # -1 outside of a backward pass; dynamo cannot trace the question
         if not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1:
             raise GradmaskError(
                 "a routed layer runs inside a backward pass and no longer knows the data labels of its forward pass: "
@@ -206,13 +211,13 @@ class RoutingContext:
         return self._resting
 
     def compose(self, runs: Mapping[str, Flag], learns: Mapping[str, Flag], passes: Mapping[str, Flag]) -> Route:
-        """A route with the silenced groups and the strengths of now applied; strength 0 is silence."""
+        """A route with the silenced groups and the current strengths applied; strength 0 is silence."""
         faded = {group for group, strength in self.strength.items() if strength == 0.0}
         silent = dict.fromkeys(self.silenced | faded, False)
         return Route({**runs, **silent}, {**learns, **silent}, dict(passes), dict(self.strength))
 
     def refresh(self) -> None:
-        """Apply a change of `silenced` or `strength` to calls that carry no data labels."""
+        """Apply a change of `silenced` or `strength` to calls without data labels; their route is made once, here."""
         self._resting = self.compose({}, {}, {})
 
     def using(self, route: Route) -> RouteScope:
@@ -221,7 +226,7 @@ class RoutingContext:
 
     @contextmanager
     def merging_once(self) -> Iterator[None]:
-        """Keep merged weights between calls; only for a span in which no parameter changes (generation)."""
+        """Keep merged weights between calls; only while no parameter changes (generation)."""
         if self.merged_cache is not None:
             yield
             return
@@ -233,7 +238,7 @@ class RoutingContext:
 
 
 class RouteScope:
-    """A context manager, reusable and re-entrant, in which a routing context shows one route."""
+    """A context manager, reusable and re-entrant, within which a routing context has one route."""
 
     def __init__(self, context: RoutingContext, route: Route) -> None:
         self.context, self.route = context, route

@@ -1,8 +1,8 @@
 """Parts of a weight that lie one after another in memory, so that the whole can be read without copying them.
 
 Each part is a parameter of its own, with its own version counter: an optimizer that changes one part does not make autograd
-take the others for changed. Whether parts (still) lie side by side is read off them whenever the whole is needed, never
-remembered: whatever replaces a parameter (sharding engines, loading by assignment) costs a copy, not correctness.
+take the others for changed. Whether parts (still) lie side by side is checked whenever the whole is needed, never
+remembered: if something replaces a parameter (a sharding engine, loading by assignment), that costs a copy, not correctness.
 """
 
 from __future__ import annotations
@@ -30,17 +30,20 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor | None:
         rows += part.shape[0]
     if first.untyped_storage().data_ptr() != parts[-1].untyped_storage().data_ptr():
         return None  # neighbours by chance
+    # as_strided, because no slice of `first` reaches beyond it into the rest of the storage
     return first.detach().as_strided((rows, *first.shape[1:]), first.stride())
 
 
 @torch.no_grad()
 def lay_side_by_side(parameters: Sequence[nn.Parameter]) -> None:
-    """Move parameters into one piece of memory, along their first dimension, where that is possible and not yet so."""
+    """Move parameters into one block of memory, along their first dimension, where that is possible and not yet so."""
     first = parameters[0]
     alike = all(type(p.data) is Tensor and (p.dtype, p.device) == (first.dtype, first.device) for p in parameters)
-    shared = first.device.type == "cpu" and first.is_shared()  # on a GPU every tensor says that it is
+    shared = first.device.type == "cpu" and first.is_shared()  # always True for CUDA tensors
+    # memory that other processes share (Hogwild training) must not be replaced by memory of this process alone
     if not alike or first.is_meta or shared or side_by_side(parameters) is not None:
         return
+    # `.data`: the parameters stay the same objects, which optimizers and engines hold
     whole, start = torch.cat([p.data for p in parameters]), 0
     for parameter in parameters:
         parameter.data = whole.data.narrow(0, start, len(parameter))

@@ -1,9 +1,9 @@
-"""Gradients of zero, for parameters that the tokens of a pass teach nothing.
+"""Gradients of zero, for parameters that learn from no token of a pass.
 
 Two things need them. Engines that share gradients between processes need the same parameters to have one on every rank
 (`gradmask.distributed`). And the published code of selective gradient masking (arXiv 2512.05648) sets the masked part of
-``.grad`` to zero and then steps one AdamW over everything, so that momentum and weight decay go on moving what the batch
-should not teach; ``gm.partition(..., exact=False)`` reproduces that, for comparison with published figures.
+``.grad`` to zero and then steps one AdamW over everything, so that momentum and weight decay keep moving parameters that
+the batch should not update; ``gm.partition(..., exact=False)`` reproduces that, for comparison with published figures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class AddZeroGradients(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, output: Tensor, then: Callable[[], None] | None, *parameters: Parameter) -> Tensor:
         ctx.parameters, ctx.then = parameters, then
-        return output.detach()  # no view: engines put hooks on outputs, which a view would lose to an in-place sum
+        return (
+            output.detach()
+        )  # a view (view_as) would lose the hooks that engines put on it at the next in-place operation
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -35,11 +37,11 @@ class AddZeroGradients(torch.autograd.Function):
 
 
 class RequireGradient(torch.autograd.Function):
-    """The identity on an activation that autograd then follows, because of the dummy beside it."""
+    """The identity on an activation, which then requires a gradient because the dummy beside it does."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dummy: Tensor) -> Tensor:
-        return x.detach()
+        return x.detach()  # not a view, as above
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
@@ -47,12 +49,12 @@ class RequireGradient(torch.autograd.Function):
 
 
 def attach_zeros(output: Any, parameters: Sequence[Parameter], then: Callable[[], None] | None = None) -> Any:
-    """``output``, whose backward pass also gives zeros to ``parameters`` and calls ``then`` when all else is over.
+    """``output``, whose backward pass also gives zeros to ``parameters`` and calls ``then`` at its very end.
 
     Args:
         output: a tensor, a tuple, or a Hugging Face ``ModelOutput``.
-        parameters: they add exact zeros to whatever gradient they get otherwise.
-        then: called after the callbacks of engines.
+        parameters: zeros are added to whatever gradient they get otherwise, which changes no bit of it.
+        then: called after the callbacks of DDP or FSDP2.
     """
     if isinstance(output, Tensor):
         return AddZeroGradients.apply(output, then, *parameters) if output.is_floating_point() else output
@@ -66,12 +68,17 @@ def attach_zeros(output: Any, parameters: Sequence[Parameter], then: Callable[[]
 
 
 def as_published(route: Route, context: RoutingContext) -> Route:
-    """``route`` under which every group that must not learn gets zeros instead of no gradient."""
+    """The route, with zeros instead of no gradient for every group that must not learn."""
     idle = {g for g in context.groups if route.learn(g) is False and g not in context.silenced}
     return replace(route, zeros=route.zeros | idle)
 
 
 def _after_all_callbacks(then: Callable[[], None]) -> None:
-    """Call ``then`` at the end of the backward pass that is running, after callbacks that were queued before its end."""
-    engine = torch.autograd.Variable._execution_engine  # type: ignore[missing-attribute]
+    """Call ``then`` at the end of the backward pass that is running, after the callbacks of engines.
+
+    Engines queue theirs during the backward pass, later than this is queued. Callbacks run in the order of the queue, and
+    one that is queued by a callback goes to the end of it: so this one only queues the real one.
+    """
+    variable: Any = torch.autograd.Variable
+    engine = variable._execution_engine
     engine.queue_callback(lambda: engine.queue_callback(then))

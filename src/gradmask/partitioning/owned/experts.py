@@ -10,18 +10,19 @@ A group that does not run is zeros here, too: its experts can still be chosen by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
 from gradmask.partitioning.kernel.route import Flag, RoutingContext, TokenMask
-from gradmask.partitioning.owned.modules import Owned, assign_owner, release
+from gradmask.partitioning.owned.base import Owned
+from gradmask.partitioning.owned.owning import assign_owner, release
 
 
 class _Class(NamedTuple):
-    """Rows of the flattened activation (None: all) and, for each group, whether it runs and whether it learns."""
+    """A set of tokens: their rows of the flattened activation (None: all), and which groups run and learn there."""
 
     rows: Tensor | None
     runs: dict[str, bool]
@@ -31,7 +32,6 @@ class _Class(NamedTuple):
 class RowWise(Owned):
     """A module whose outputs for a token depend on that token's inputs alone, all of them flattened to ``[N, ...]``."""
 
-    gradmask_plain: type[nn.Module]
     gradmask_layouts: dict[str, Layout]
     gradmask_writes: str | None
 
@@ -51,15 +51,16 @@ class RowWise(Owned):
         if len(classes) == 1:
             return self._run(classes[0], (x, *args), kwargs)
         outs = [self._run(c, tuple(_rows(a, c.rows, len(flat)) for a in (flat, *args)), kwargs) for c in classes]
+        # the classes' rows one after another, and then back in the order of the batch
         order = torch.cat([c.rows for c in classes if c.rows is not None]).argsort()
         if isinstance(outs[0], tuple):
-            return tuple(torch.cat(pieces)[order] for pieces in zip(*outs, strict=True))
+            return tuple(torch.cat(rows)[order] for rows in zip(*outs, strict=True))
         return torch.cat(outs)[order]
 
     def _run(self, chosen: _Class, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         names = [*self.gradmask_layouts, *(n for n in self.gradmask_owners if n in self._parameters)]
         with self.reading({name: self._value(name, chosen) for name in names}):
-            return self.gradmask_plain.forward(self, *args, **kwargs)  # type: ignore[arg-type]
+            return self.gradmask_plain.forward(self, *args, **kwargs)
 
     def _groups(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.gradmask_owners.values()))
@@ -97,13 +98,13 @@ class RowWise(Owned):
         part = self._parameters[f"{name}_{group}"]
         assert part is not None
         if not chosen.runs[group]:
-            return torch.zeros_like(part)
+            return torch.zeros_like(part)  # no narrower tensor: an exported model has zeros there, and so the same bits
         scale = self.gradmask_context.route.scale(group)
         part = part if chosen.learns[group] else part.detach()
         return part * scale if scale != 1.0 and name == self.gradmask_writes else part
 
-    def as_route_says(self, name: str) -> Tensor:
-        """The merged parameter as calls without data labels use it: silenced groups zero, strengths applied."""
+    def as_routed(self, name: str) -> Tensor:
+        """The merged parameter as the current route uses it: silenced groups zero, strengths applied."""
         route = self.gradmask_context.route
         runs = {g: route.run(g) is not False for g in self._groups()}
         value = self._value(name, _Class(None, runs, dict.fromkeys(self._groups(), False)))
@@ -111,18 +112,18 @@ class RowWise(Owned):
         return value
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[misc]
+        super()._save_to_state_dict(destination, prefix, keep_vars)
         for name, layout in self.gradmask_layouts.items():
             parts = {group: destination.pop(f"{prefix}{name}_{group}") for group in layout.groups}
             destination[prefix + name] = sharded_like(layout.assemble(parts, 0), parts[layout.groups[0]])
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         for name, layout in self.gradmask_layouts.items():
             whole = state_dict.pop(prefix + name, None)
             if whole is not None:
                 for group in layout.groups:
                     state_dict[f"{prefix}{name}_{group}"] = layout.take(whole, group, 0)
-        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[misc]
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def _rows(value: Any, rows: Tensor | None, count: int) -> Any:
@@ -155,19 +156,19 @@ def assign_rows(
             module.register_parameter(f"{name}_{group}", part)
             all_owners[f"{name}_{group}"] = group
         del module._parameters[name]
-    module.gradmask_layouts, module.gradmask_writes = dict(layouts), writes  # type: ignore[assignment]
+    target = cast(RowWise, module)
+    target.gradmask_layouts, target.gradmask_writes = dict(layouts), writes
     assign_owner(module, all_owners, context, RowWise, names=names)
 
 
-def release_rows(module: nn.Module) -> None:
+def release_rows(module: RowWise) -> None:
     """Undo `assign_rows`: the plain parameters again, merged, in their old order."""
-    layouts: dict[str, Layout] = module.gradmask_layouts  # type: ignore[assignment]
-    for name, layout in layouts.items():
-        parts = {group: module._parameters.pop(f"{name}_{group}") for group in layout.groups}
-        trainable = any(p.requires_grad for p in parts.values() if p is not None)
-        module._parameters[name] = nn.Parameter(layout.assemble(parts, 0).detach().clone(), trainable)  # type: ignore[arg-type]
-    order = type(module).gradmask_names  # type: ignore[attr-defined]
-    for name in order:
+    for name, layout in module.gradmask_layouts.items():
+        popped = {group: module._parameters.pop(f"{name}_{group}") for group in layout.groups}
+        parts = {group: part for group, part in popped.items() if part is not None}
+        trainable = any(part.requires_grad for part in parts.values())
+        module._parameters[name] = nn.Parameter(layout.assemble(parts, 0).detach().clone(), trainable)
+    for name in module.gradmask_names:
         module._parameters[name] = module._parameters.pop(name)
     del module.gradmask_layouts, module.gradmask_writes
     release(module)

@@ -1,4 +1,4 @@
-"""Autograd functions by which parameters that modules own whole learn from chosen tokens only."""
+"""Autograd functions through which a parameter learns from chosen tokens only, in modules that one group owns whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MaskGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
         ctx.save_for_backward(rows)
-        return x.detach()  # not a view: engines put hooks on it
+        return x.detach()  # not a view: engines put hooks on it, which an in-place operation on a view would drop
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None]:
@@ -31,13 +31,17 @@ class SpreadParameter(torch.autograd.Function):
     def forward(ctx: Any, parameter: Tensor, rows: Tensor, lead: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(rows)
         ctx.shape = parameter.shape
-        return parameter.expand(*lead, *parameter.shape)
+        return parameter.expand(*lead, *parameter.shape)  # no memory: every row is the parameter itself
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (rows,) = ctx.saved_tensors
         flat = grads[0].reshape(rows.numel(), -1)
-        return (rows.to(flat.dtype) @ flat).view(ctx.shape), None, None
+        return (
+            (rows.to(flat.dtype) @ flat).view(ctx.shape),
+            None,
+            None,
+        )  # a product sums the chosen rows without copying them
 
 
 class ScaleGradient(torch.autograd.Function):
@@ -60,7 +64,7 @@ class ScaleGradient(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x if weight is not None else None, weight_rows, bias_rows)
         ctx.eps, ctx.rms = eps, rms
-        return out.view_as(out)
+        return out.view_as(out)  # a Function must not return an input itself
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

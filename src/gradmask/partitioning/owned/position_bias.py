@@ -1,6 +1,6 @@
 """Learned biases of attention scores that one table holds for the whole batch (T5's relative positions).
 
-The table is looked up once, not for each example, so labels that differ within the batch are told apart afterwards:
+The table is looked up once, not for each example, so labels that differ within the batch are separated afterwards:
 the bias ``[1, heads, query, key]`` is repeated for every example, and gradient comes from the chosen ones.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradmask.partitioning.owned.embeddings import OwnedEmbedding
 from gradmask.partitioning.owned.gradients import MaskGradient
-from gradmask.partitioning.owned.modules import OwnedEmbedding
 
 
 def route_bias(module: nn.Module, method: str) -> None:

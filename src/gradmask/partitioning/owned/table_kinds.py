@@ -13,6 +13,7 @@ All start as zero, and all are read as one tensor of the shared weight's shape. 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,12 +39,12 @@ def group_of(name: str) -> str | None:
 
 def table_names(module: nn.Module) -> dict[str, list[str]]:
     """Group -> the names of its table's parameters in this module."""
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for name, parameter in module._parameters.items():
         group = group_of(name)
         if group is not None and parameter is not None:
-            found.setdefault(group, []).append(name)
-    return found
+            names.setdefault(group, []).append(name)
+    return names
 
 
 def tables_of(module: nn.Module) -> dict[str, Tensor]:
@@ -56,8 +57,8 @@ def table(module: nn.Module, group: str) -> Tensor:
     owned, name = module._parameters, PREFIX + group
     a, b = (owned.get(ADAPTER + group + side) for side in (A, B))
     if a is not None and b is not None:
-        adapter, geometry = module.gradmask_adapters[group], module.gradmask_geometry  # type: ignore[index]
-        return adapter_delta(a, b, adapter.scale, geometry.transposed)  # type: ignore[union-attr]
+        adapted: Any = module
+        return adapter_delta(a, b, adapted.gradmask_adapters[group].scale, adapted.gradmask_geometry.transposed)
     if (full := owned.get(name)) is not None:
         return full
     rows, columns, chosen = (owned.get(name + kind) for kind in (ROWS, COLUMNS, TOKENS))
@@ -71,6 +72,7 @@ def table(module: nn.Module, group: str) -> Tensor:
 
 def adapter_delta(a: Tensor, b: Tensor, scale: float, transposed: bool) -> Tensor:
     """``scale * b @ a``, ``[out, in]``, or ``[in, out]`` where ``transposed``; never in autocast's lower precision."""
+    # a removed or exported group must be what was trained, whatever autocast was around it
     if torch.is_autocast_enabled(a.device.type):
         with torch.autocast(a.device.type, enabled=False):
             return adapter_delta(a, b, scale, transposed)
@@ -78,19 +80,19 @@ def adapter_delta(a: Tensor, b: Tensor, scale: float, transposed: bool) -> Tenso
     return delta.t() if transposed else delta
 
 
-def add_table(module: nn.Module, group: str, kind: Embeddings, twin: nn.Module | None = None) -> None:
-    """Give ``group`` a table of its own in ``module``; ``twin`` is the module that it is tied to.
+def add_table(module: nn.Module, group: str, kind: Embeddings, tied: nn.Module | None = None) -> None:
+    """Give ``group`` a table of its own in ``module``, or the one that it has already in the module ``tied`` to this.
 
     Raises:
         GradmaskError: a rank above the table's, or a token that is not in the vocabulary.
     """
     shared = module._parameters["weight"]
     assert shared is not None
-    if twin is None:
+    if tied is None:
         made = _make(shared, group, kind)
     else:
         made = {
-            n: p for n, p in {**twin._parameters, **twin._buffers}.items() if group_of(n) == group and p is not None
+            n: p for n, p in {**tied._parameters, **tied._buffers}.items() if group_of(n) == group and p is not None
         }
     for name, tensor in made.items():
         if isinstance(tensor, nn.Parameter):
@@ -119,6 +121,7 @@ def _make(shared: Tensor, group: str, kind: Embeddings) -> dict[str, Tensor]:
                 f"group {group!r}: embeddings={kind} is a rank above that of the table, {vocabulary} x {hidden}: give a "
                 "smaller one, or True for a full table"
             )
+        # one factor random and one zero: their product is zero at first, and has a gradient
         noise = torch.randn(kind, hidden, generator=torch.Generator().manual_seed(0), device="cpu") / kind**0.5
         return {
             name + ROWS: nn.Parameter(torch.zeros(vocabulary, kind, **like)),

@@ -1,8 +1,6 @@
 """Embedding and head tables that a removable group owns, added to the shared ones where the group runs.
 
-A table starts at zero, so that the model's function is unchanged at insertion. In a state dict the plain name holds the
-sum (what a plain model computes with), and two kinds of extra entries hold the summands, for a bit-for-bit resume:
-``<module>.gradmask_shared`` and ``<module>.table_<group>…`` (`gradmask.partitioning.owned.table_kinds`).
+A table starts at zero, so that the outputs of the model are unchanged at insertion.
 """
 
 from __future__ import annotations
@@ -14,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
+from gradmask.partitioning.kernel.call import Call, Geometry
 from gradmask.partitioning.kernel.linear import compute_dtype
-from gradmask.partitioning.kernel.matmul import Call, Geometry, RoutedMatmul, product
+from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
 from gradmask.partitioning.kernel.route import Flag, TokenMask, both
-from gradmask.partitioning.owned.modules import Owned, OwnedEmbedding, OwnedLinear, mask_gradient
+from gradmask.partitioning.owned.base import Owned
+from gradmask.partitioning.owned.embeddings import OwnedEmbedding, mask_gradient
+from gradmask.partitioning.owned.linear import OwnedLinear
 from gradmask.partitioning.owned.table_kinds import table_names, tables_of
 
 SHARED = "gradmask_shared"
@@ -52,10 +53,10 @@ class Tabled(Owned):
     def flags(self) -> dict[str, tuple[Flag, Flag]]:
         """Group -> whether its table runs, and whether it learns, in this call."""
         route = self.gradmask_context.route
-        return {group: (route.run(group), route.learn(group)) for group in table_names(self)}  # type: ignore[arg-type]
+        return {group: (route.run(group), route.learn(group)) for group in table_names(self)}
 
     def divides(self) -> bool:
-        """Whether only some tokens use, or teach, one of the tables in this call."""
+        """Whether one of the tables runs for, or learns from, only some tokens of this call."""
         masks = isinstance(self.gradmask_context.route.learn(self.gradmask_owners["weight"]), TokenMask)
         return masks or any(isinstance(flag, TokenMask) for pair in self.flags().values() for flag in pair)
 
@@ -72,7 +73,7 @@ class Tabled(Owned):
         if cache is not None and id(self) in cache:
             return cache[id(self)][0]
         whole, flags = self.shared(), self.flags()
-        for group, table in tables_of(self).items():  # type: ignore[arg-type]
+        for group, table in tables_of(self).items():
             run, learn = flags[group]
             if isinstance(run, TokenMask) or (isinstance(learn, TokenMask) and torch.is_grad_enabled()):
                 raise GradmaskError(
@@ -89,20 +90,19 @@ class Tabled(Owned):
 class TabledEmbedding(Tabled, OwnedEmbedding):
     """An embedding to which groups add tables of their own."""
 
-    gradmask_plain: type[nn.Module]
-
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         route, shared = self.gradmask_context.route, self._parameters["weight"]
         assert shared is not None
         if self.gradmask_plain.forward is not nn.Embedding.forward and not self.divides():
-            with self.reading({"weight": self.sum_tables()}):  # scaled rows do not add up bit for bit
+            # an embedding that scales what it looks up: scaled rows do not add up to the scaled sum bit for bit
+            with self.reading({"weight": self.sum_tables()}):
                 return self.gradmask_plain.forward(self, *args, **kwargs)
         out = self._look_up(shared, route.learn(self.gradmask_owners["weight"]), args, kwargs)
-        tables = tables_of(self)  # type: ignore[arg-type]
+        tables = tables_of(self)
         for group, (run, learn) in self.flags().items():
             if run is not False:
-                own = self._look_up(tables[group], both(learn, run), args, kwargs) * _factor(route.scale(group))
-                out = out + _where(run, own)
+                summand = self._look_up(tables[group], both(learn, run), args, kwargs) * _factor(route.scale(group))
+                out = out + _where(run, summand)
         return out
 
     def _look_up(self, table: Tensor, learn: Flag, args: Any, kwargs: Any) -> Tensor:
@@ -124,13 +124,13 @@ class TabledLinear(Tabled, OwnedLinear):
         with self.reading({} if masked else {"weight": self.shared()}):
             y = super().forward(x)
         if self._parameters.get("bias") is not None:
-            y = y.clone()  # a product with a bias comes as a view, which autograd does not let change in place
+            y = y.clone()  # a product with a bias returns a view, and autograd forbids to change those in place
         x, lead = x.to(compute_dtype(x)), tuple(x.shape[:-1])
-        for group, table in tables_of(self).items():  # type: ignore[bad-argument-type]
+        for group, table in tables_of(self).items():
             run, learn = flags[group]
             if run is not False:
-                own = self._own_product(x, table, run, both(learn, run)) * _factor(route.scale(group))
-                _add_product(y.view(-1, y.shape[-1]), own, run, lead)
+                summand = self._own_product(x, table, run, both(learn, run)) * _factor(route.scale(group))
+                _add_product(y.view(-1, y.shape[-1]), summand, run, lead)
         return y
 
     def _own_product(self, x: Tensor, table: Tensor, run: Flag, learn: Flag) -> Tensor:
@@ -152,74 +152,31 @@ def _factor(scale: float) -> float | int:
     return 1 if scale == 1.0 else scale
 
 
-def _where(run: Flag, own: Tensor) -> Tensor:
+def _where(run: Flag, summand: Tensor) -> Tensor:
     if not isinstance(run, TokenMask):
-        return own
-    if own.shape[0] == 1 and run.batch > 1:
-        own = own.expand(run.batch, *own.shape[1:])
-    lead = tuple(own.shape[:-1])
-    return own.masked_fill(~run.rows(lead).view(*lead, 1), 0)
+        return summand
+    if summand.shape[0] == 1 and run.batch > 1:
+        summand = summand.expand(run.batch, *summand.shape[1:])
+    lead = tuple(summand.shape[:-1])
+    return summand.masked_fill(~run.rows(lead).view(*lead, 1), 0)
 
 
-def _add_product(y: Tensor, own: Tensor, run: Flag, lead: tuple[int, ...]) -> None:
-    """Add ``own`` to the flattened ``y`` in place, in the rows where the group runs."""
+def _add_product(y: Tensor, summand: Tensor, run: Flag, lead: tuple[int, ...]) -> None:
+    """Add ``summand`` to the flattened ``y`` in place, in the rows where the group runs."""
     if not isinstance(run, TokenMask):
-        y += own
+        y += summand
     elif torch.compiler.is_compiling():
-        y += own.masked_fill(~run.rows(lead).unsqueeze(1), 0)
+        y += summand.masked_fill(~run.rows(lead).unsqueeze(1), 0)
     else:
         chosen = run.index(lead)
         if isinstance(chosen, slice):
-            y[chosen] += own
+            y[chosen] += summand
         else:
-            y.index_add_(0, chosen, own.to(y.dtype))
+            y.index_add_(0, chosen, summand.to(y.dtype))
 
 
 def tabled_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Every module in which some group owns a table or an adapter, with its name."""
     for name, module in model.named_modules():
         if isinstance(module, Tabled):
-            yield name, module  # type: ignore[misc]
-
-
-def _entries(module: nn.Module) -> list[str]:
-    return [name for names in table_names(module).values() for name in names]
-
-
-def write_sums(model: nn.Module, state: dict[str, Any], prefix: str, _metadata: Any) -> None:
-    """State-dict hook: the plain name gets the sum; the shared table moves to a name of its own."""
-    sums: dict[int, Tensor] = {}
-    for name, module in tabled_modules(model):
-        shared = module._parameters["weight"]
-        assert shared is not None
-        if id(shared) in sums:  # tied: the twin's summands are written once
-            for entry in _entries(module):
-                del state[f"{prefix}{name}.{entry}"]
-        else:
-            sums[id(shared)] = merged_table(module)
-            state[f"{prefix}{name}.{SHARED}"] = shared.detach()
-        state[f"{prefix}{name}.weight"] = sums[id(shared)]
-
-
-def read_sums(model: nn.Module, state: dict[str, Any], prefix: str, *args: Any) -> None:
-    """Load hook, the reverse of `write_sums`; a tied module reads its twin's entries."""
-    error_msgs: list[str] = args[-1]
-    found: dict[int, dict[str, Any]] = {}
-    modules = list(tabled_modules(model))
-    for name, module in modules:
-        keys = [SHARED, *_entries(module)]
-        entries = {key: state.get(f"{prefix}{name}.{key}") for key in keys}
-        if all(value is not None for value in entries.values()):
-            found.setdefault(id(module._parameters["weight"]), entries)
-    for name, module in modules:
-        entries = found.get(id(module._parameters["weight"]))
-        if entries is None:
-            error_msgs.append(
-                f"{name}: this model's groups own tables of their own ({', '.join(table_names(module))}), but the state dict "
-                f"has only a merged table; load a checkpoint that gradmask saved, or load the plain weights first and "
-                "partition afterwards"
-            )
-            continue
-        state.pop(f"{prefix}{name}.{SHARED}", None)
-        state[f"{prefix}{name}.weight"] = entries[SHARED]
-        state.update({f"{prefix}{name}.{key}": value for key, value in entries.items() if key != SHARED})
+            yield name, module

@@ -1,7 +1,8 @@
-"""New units: widening a model for a group, without changing what it computes.
+"""New units: widening a model for a group, without changing its outputs.
 
 New query, key, value, gate and up rows are random; the columns that read them are zero, so that they add nothing until they
-are trained. The model's config grows with them, so that an export is a plain checkpoint.
+are trained, and still get gradients at once (with both at zero neither would). The config is widened too, so that an export
+is a plain checkpoint.
 """
 
 from __future__ import annotations
@@ -22,52 +23,52 @@ from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite,
 from gradmask.partitioning.groups.adapters import GroupSpec
 from gradmask.partitioning.groups.slices import units_wanted
 
-Added = dict[str, dict[str, list[int]]]
+NewUnits = dict[str, dict[str, list[int]]]
 """``site/unit`` -> group -> indices of its new units."""
 
 
-def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, GroupSpec]) -> Added:
-    """Add the units that slices with ``new=True`` ask for, in place; nothing is changed where that cannot be done.
+def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, GroupSpec]) -> NewUnits:
+    """Add the units that slices with ``new=True`` ask for, in place; nothing is changed where that is an error.
 
     Raises:
         GradmaskError: blocks would grow by different amounts, or the config cannot express the wider model.
     """
-    asking = {group: piece for group, piece in slices.items() if piece.new}
+    asking = {group: spec for group, spec in slices.items() if spec.new}
     if not asking:
         return {}
     sites = find_sites(model, architecture)
-    added: Added = {}
+    added: NewUnits = {}
     plan: list[tuple[Any, Any, list[int]]] = []
     for site in sites:
-        found = _added(site, asking)
-        if found:
-            fresh = [i for indices in found.values() for i in indices]
+        new = _new_units(site, asking)
+        if new:
+            fresh = [i for indices in new.values() for i in indices]
             plan.append((site, _wider(site, len(fresh)), fresh))
-            added[f"{site.name}/{site.unit}"] = found
+            added[f"{site.name}/{site.unit}"] = new
     _check_even(sites, plan)
     config = _wider_config(model, architecture, plan)
     shell = _shell(model, config, plan)
-    _apply(model, config, shell, plan)
+    _widen_model(model, config, shell, plan)
     return added
 
 
-def _added(site: Any, asking: Mapping[str, GroupSpec]) -> dict[str, list[int]]:
+def _new_units(site: Any, asking: Mapping[str, GroupSpec]) -> dict[str, list[int]]:
     """Group -> the indices that its new units will have at this site."""
     if isinstance(site, ExpertSite):
-        if any(piece.experts for piece in asking.values()):
-            raise GradmaskError("new experts cannot be added; take existing ones (new=False)")
+        if any(spec.experts for spec in asking.values()):
+            raise GradmaskError("experts cannot be added to a model: take existing ones (new=False)")
         return {}
     step, start = (site.repeats if isinstance(site, AttentionSite) else 1), site.total
-    found = {}
-    for group, piece in asking.items():
-        amount = getattr(piece, site.unit)
+    new = {}
+    for group, spec in asking.items():
+        amount = getattr(spec, site.unit)
         if isinstance(amount, Sequence):
-            raise GradmaskError(f"group {group!r}: new {site.unit} are a count or a share, not indices")
-        count = units_wanted(amount, site.total, step) if piece.covers(site.layer) else 0
+            raise GradmaskError(f"group {group!r}: new {site.unit} are given as a count or a share, not as indices")
+        count = units_wanted(amount, site.total, step) if spec.covers(site.layer) else 0
         if count:
-            found[group] = list(range(start, start + count))
+            new[group] = list(range(start, start + count))
             start += count
-    return found
+    return new
 
 
 def _wider(site: Any, count: int) -> Any:
@@ -82,7 +83,7 @@ def _check_even(sites: Sequence[Any], plan: Sequence[tuple[Any, Any, list[int]]]
         counts |= {site.name: len(fresh) for site, _, fresh in plan if site.unit == unit}
         if len(set(counts.values())) > 1:
             raise GradmaskError(
-                f"new {unit} must be as many in every block, because the config has one number for all: leave out `layers`"
+                f"every block must get the same number of new {unit}, because the config has one number for all: leave out `layers`"
             )
 
 
@@ -108,7 +109,7 @@ def _wider_config(
 
 
 def _shell(model: PreTrainedModel, config: Any, plan: Sequence[tuple[Any, Any, list[int]]]) -> nn.Module:
-    """The wider model without weights; raises where it is not as wide as planned."""
+    """The wider model without weights (on the meta device); raises where its config does not give the planned shapes."""
     cls = type(model)
     try:
         config.validate()
@@ -154,8 +155,10 @@ def _sized(projection: Projection, wider: Any) -> Projection:
 
 
 @torch.no_grad()
-def _apply(model: PreTrainedModel, config: Any, shell: nn.Module, plan: Sequence[tuple[Any, Any, list[int]]]) -> None:
-    generator = torch.Generator().manual_seed(0)
+def _widen_model(
+    model: PreTrainedModel, config: Any, shell: nn.Module, plan: Sequence[tuple[Any, Any, list[int]]]
+) -> None:
+    generator = torch.Generator().manual_seed(0)  # on every rank the same
     scale = float(getattr(config.get_text_config(), "initializer_range", None) or 0.02)
     for _, wider, fresh in plan:
         for projection in wider.projections:
@@ -163,9 +166,9 @@ def _apply(model: PreTrainedModel, config: Any, shell: nn.Module, plan: Sequence
     for key, value in config.to_dict().items():
         if getattr(model.config, key, None) != value and key != "dtype":
             setattr(model.config, key, value)
-    for path, twin in shell.named_modules():  # sizes that modules remember from the config
+    for path, wider_module in shell.named_modules():  # sizes that modules copied from the config when they were made
         module = model.get_submodule(path)
-        for name, value in vars(twin).items():
+        for name, value in vars(wider_module).items():
             if type(value) is int and vars(module).get(name) != value:
                 setattr(module, name, value)
 
@@ -177,6 +180,7 @@ def _widen(projection: Projection, wider: Any, fresh: list[int], scale: float, g
         if old is None or (name == "bias" and projection.split == "in"):
             continue
         dim = 0 if name == "bias" else int((projection.split == "in") != projection.transposed)
+        # zeros in the columns that write to the residual stream: the outputs of the model stay as they were
         module._parameters[name] = nn.Parameter(
             _insert(old, new, dim, 0.0 if name == "bias" or projection.split == "in" else scale, generator),
             old.requires_grad,
@@ -190,5 +194,6 @@ def _insert(old: Tensor, new: Tensor, dim: int, scale: float, generator: torch.G
     fresh = (torch.randn(shape, generator=generator, device="cpu") * scale).to(old) if scale else old.new_zeros(shape)
     kept = torch.ones(size, dtype=torch.bool)
     kept[new] = False
+    # a fused projection has new rows in several places, so old and new ones are concatenated and then put in order
     order = torch.cat([kept.nonzero().squeeze(1), new]).argsort()
     return torch.cat([old.detach(), fresh], dim).index_select(dim, order.to(old.device))

@@ -24,15 +24,15 @@ def kinds_of(model: PreTrainedModel, sites: Sequence[Site]) -> dict[str, set[str
     head = model.get_output_embeddings()
     for path, module in model.named_modules():
         for name in module._parameters:
-            found = kinds.setdefault(f"{path}.{name}" if path else name, set())
+            own = kinds.setdefault(f"{path}.{name}" if path else name, set())
             if isinstance(module, nn.Embedding):
-                found.add("embeddings")
+                own.add("embeddings")
             if module is head:
-                found.add("head")
+                own.add("head")
             if "norm" in type(module).__name__.lower():
-                found.add("norms")
+                own.add("norms")
             if name == "bias":
-                found.add("biases")
+                own.add("biases")
     for site in sites:
         if isinstance(site, ExpertSite):
             for path, module in site.modules:
@@ -41,9 +41,9 @@ def kinds_of(model: PreTrainedModel, sites: Sequence[Site]) -> dict[str, set[str
             continue
         for projection in site.projections:
             for name in projection.module._parameters:
-                found = kinds[f"{projection.name}.{name}"]
-                found.add("attention" if isinstance(site, AttentionSite) else "mlp")
-                found |= {"projections"} if projection.split == "in" else set()
+                own = kinds[f"{projection.name}.{name}"]
+                own.add("attention" if isinstance(site, AttentionSite) else "mlp")
+                own |= {"projections"} if projection.split == "in" else set()
     return kinds
 
 
@@ -56,13 +56,13 @@ def match(patterns: Iterable[str], kinds: dict[str, set[str]], what: str = "join
     chosen: set[str] = set()
     for pattern in patterns:
         if pattern in KINDS:
-            found = {name for name, of in kinds.items() if pattern in of}
+            matching = {name for name, own in kinds.items() if pattern in own}
         else:
-            found = {name for name in kinds if fnmatchcase(name, pattern)}
-        if not found:
+            matching = {name for name in kinds if fnmatchcase(name, pattern)}
+        if not matching:
             raise GradmaskError(
                 f"{what}: {pattern!r} matches no parameter of this model.{did_you_mean(pattern, [*KINDS, *kinds])} "
                 f"Give a kind ({', '.join(KINDS)}) or a glob pattern such as '*.layers.0.*'"
             )
-        chosen |= found
+        chosen |= matching
     return chosen

@@ -1,0 +1,119 @@
+"""What a layer computes in one call: how its weight is cut (`Geometry`), and what the route asks of each part (`Call`).
+
+Shapes: a weight is ``[out, in]``, or ``[in, out]`` where ``transposed`` (the Conv1D of GPT-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from gradmask.partitioning.kernel.layout import Layout, Span
+from gradmask.partitioning.kernel.route import Flag, Route, TokenMask, both
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a weight is cut: along which side, who owns each position (``parts``), who computes there (``units``).
+
+    The two differ where a projection is joint: then one group owns every position, while heads and neurons are still
+    switched on and off by group. Where they are the same, they are the same *object*, and layers test that with ``is``.
+    ``bias_apart``: the layer adds its bias in a second operation (Falcon).
+    """
+
+    split: Literal["out", "in"]
+    transposed: bool
+    parts: Layout
+    units: Layout
+    bias: Layout | None
+    bias_apart: bool = False
+
+    @property
+    def dim(self) -> int:
+        """The dimension of the stored weight that is cut."""
+        return int((self.split == "in") != self.transposed)
+
+    @cached_property
+    def order(self) -> tuple[int, ...] | None:
+        """The parts in the order of the whole; None where a group has several spans, or where columns are cut.
+
+        Only then can the parts lie one after another in memory and be read as the whole weight.
+        """
+        groups, spans = self.parts.groups, self.parts.spans
+        if self.dim or len(spans) != len(groups):
+            return None
+        return tuple(groups.index(span.group) for span in spans)
+
+
+Stretch = tuple[int, int]
+"""Neighbouring positions of any groups: the first, and how many."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call of a routed layer does, resolved from the route.
+
+    Args:
+        geometry: how the weight is cut.
+        learns: for each part of the weight, the tokens that it learns from.
+        bias_learns: the same for each part of the bias.
+        silent: units that run for no token of the batch.
+        scales: units with a strength other than 1, where they write to the residual stream.
+        gates: units that run for some tokens.
+        blocks: units through which no gradient flows back, or only that of some tokens.
+    """
+
+    geometry: Geometry
+    learns: tuple[Flag, ...]
+    bias_learns: tuple[Flag, ...]
+    silent: tuple[str, ...] = ()
+    scales: tuple[tuple[str, float], ...] = ()
+    gates: tuple[tuple[str, TokenMask], ...] = ()
+    blocks: tuple[tuple[str, Flag], ...] = ()
+
+    @cached_property
+    def active(self) -> Stretch | None:
+        """The positions that are not silent, where silence leaves one stretch of them; None without silence."""
+        units = self.geometry.units
+        active = [span for span in units.spans if span.group not in self.silent]
+        if not self.silent or not active:
+            return None
+        stretch = hull(active)
+        return stretch if stretch[1] == sum(span.length for span in active) else None
+
+
+def call_for(geometry: Geometry, route: Route, gate_outputs: bool = False) -> Call:
+    """Resolve a route for one layer."""
+    units = geometry.units.groups
+    runs = {unit: route.run(unit) for unit in units}
+    aligned = geometry.parts is geometry.units
+    # a part that is one group's units learns only where these run; a joint part learns whatever runs
+    learns = tuple(
+        both(route.learn(g), runs[g]) if aligned and runs[g] is not True else route.learn(g)
+        for g in geometry.parts.groups
+    )
+    bias_learns = tuple(route.learn(g) for g in geometry.bias.groups) if geometry.bias else ()
+    gating = geometry.split == "in" or gate_outputs
+    return Call(
+        geometry,
+        learns,
+        bias_learns,
+        silent=tuple(u for u, flag in runs.items() if flag is False),
+        scales=tuple((u, route.scale(u)) for u in units if geometry.split == "in" and route.scale(u) != 1.0),
+        gates=tuple((u, flag) for u, flag in runs.items() if gating and isinstance(flag, TokenMask)),
+        blocks=tuple(_blocks(geometry, route)),
+    )
+
+
+def _blocks(geometry: Geometry, route: Route) -> list[tuple[str, Flag]]:
+    if geometry.split == "out":
+        return []
+    return [(unit, route.let_pass(unit)) for unit in geometry.units.groups if route.let_pass(unit) is not True]
+
+
+def hull(spans: Sequence[Span]) -> Stretch:
+    """The shortest stretch that holds ``spans``."""
+    start = min(span.start for span in spans)
+    return start, max(span.start + span.length for span in spans) - start

@@ -1,0 +1,89 @@
+"""Modules that one group owns whole: norms, embeddings, heads, biases, and linear layers that are not cut.
+
+Such a module keeps its parameters and their names, and its class gets a subclass. Only its reading of a parameter changes:
+while a batch does not update the owner, the parameter is read detached, so that autograd leaves ``.grad`` at ``None``; while
+only some tokens update it, the module's forward pass is the token-wise one of its kind (`norms`, `embeddings`, `linear`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from gradmask.errors import GradmaskError
+from gradmask.partitioning.kernel.route import RoutingContext, TokenMask
+
+if TYPE_CHECKING:
+    Mixin = nn.Module
+else:
+    Mixin = object  # what is mixed in comes before a class that is a module already
+
+
+class Owned(Mixin):
+    """Mixed into a module's class by `assign_owner`.
+
+    ``gradmask_owners`` maps the names of its parameters to groups; ``gradmask_plain`` is the class as it was.
+    """
+
+    gradmask_owners: dict[str, str]
+    gradmask_plain: type[nn.Module]
+    gradmask_names: tuple[str, ...]
+    gradmask_context: RoutingContext
+    gradmask_heads_first = False
+
+    def read_parameter(self, name: str) -> Tensor | None:
+        """The parameter as the current route lets this module see it: as it is, or detached where the owner does not learn."""
+        override = self.__dict__.get("_gradmask_reading")
+        if override is not None and name in override:
+            return override[name]
+        parameter = self._parameters[name]
+        if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled():
+            return parameter
+        flag = self.gradmask_context.route.learn(self.gradmask_owners[name])
+        if isinstance(flag, TokenMask):
+            raise GradmaskError(
+                f"{type(self).__name__} reads its parameter {name!r} of shape {list(parameter.shape)} in a way that "
+                "gradmask cannot route token by token: give one data label for the whole batch (or, where this is a learned "
+                "bias of attention scores, declare gm.Architecture(position_bias=...))"
+            )
+        return parameter if flag else parameter.detach()
+
+    def refuse_tensor(self, name: str) -> None:
+        """Called where code deleted a parameter and now sets an ordinary tensor under its name."""
+        raise GradmaskError(
+            f"{type(self).__name__}.{name} belongs to a group and must stay a parameter. (FSDP version 1 replaces parameters by "
+            "views of one flat tensor, so that all groups would share one gradient: use FSDP2, fsdp_version: 2 in an "
+            "accelerate configuration, or torch.distributed.fsdp.fully_shard)"
+        )
+
+    @contextmanager
+    def reading(self, values: Mapping[str, Tensor | None]) -> Iterator[None]:
+        """Run the plain forward pass with other values in the place of parameters.
+
+        In ``__dict__``, since `nn.Module.__setattr__` would register tensors and cost time in every call.
+        """
+        self.__dict__["_gradmask_reading"] = values
+        try:
+            yield
+        finally:
+            self.__dict__.pop("_gradmask_reading", None)
+
+    def rows(self, mask: TokenMask, lead: tuple[int, ...]) -> Tensor:
+        """``mask`` over the leading dimensions of what this module reads, flattened to ``[N]``."""
+        return mask.rows(lead, self.gradmask_heads_first)
+
+    def token_masks(self) -> dict[str, TokenMask]:
+        """The parameters that learn from only some tokens of this call."""
+        route = self.gradmask_context.route
+        flags = {name: route.learn(owner) for name, owner in self.gradmask_owners.items()}
+        trained = {name for name, p in self._parameters.items() if p is not None and p.requires_grad}
+        return {name: flag for name, flag in flags.items() if isinstance(flag, TokenMask) and name in trained}
+
+
+def owned(module: nn.Module) -> Owned:
+    """``module``, to a type checker, as what `assign_owner` made of it."""
+    return cast(Owned, module)

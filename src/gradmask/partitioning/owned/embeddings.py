@@ -1,0 +1,31 @@
+"""Tables that one group owns whole, looked up by token, position or bucket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradmask.partitioning.kernel.route import TokenMask
+from gradmask.partitioning.owned.base import Owned
+from gradmask.partitioning.owned.gradients import MaskGradient
+
+
+class OwnedEmbedding(Owned):
+    """A table looked up by token, position or bucket."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        mask = self.token_masks().get("weight") if torch.is_grad_enabled() else None
+        if mask is None or "weight" in self.__dict__.get("_gradmask_reading", ()):
+            return super().forward(*args, **kwargs)
+        with self.reading({"weight": self._parameters["weight"]}):
+            out = super().forward(*args, **kwargs)
+        return mask_gradient(out, mask)
+
+
+def mask_gradient(out: Tensor, mask: TokenMask) -> Tensor:
+    """Let gradient into ``out`` only from the chosen tokens; an output shared by the batch is repeated first."""
+    if out.shape[0] == 1 and mask.batch > 1:
+        out = out.expand(mask.batch, *out.shape[1:])
+    return MaskGradient.apply(out, mask.rows(tuple(out.shape[:-1])))

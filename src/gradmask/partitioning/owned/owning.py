@@ -1,0 +1,86 @@
+"""Giving a module's parameters to groups, in place, and taking them back."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import cast
+
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from gradmask.partitioning.kernel.route import RoutingContext
+from gradmask.partitioning.owned.base import Owned, owned
+from gradmask.partitioning.owned.embeddings import OwnedEmbedding
+from gradmask.partitioning.owned.linear import OwnedLinear, whole_geometry
+from gradmask.partitioning.owned.norms import OwnedContainer, OwnedLayerNorm, OwnedScale
+
+
+def kind_of(module: nn.Module) -> type[Owned]:
+    """The token-wise behaviour that fits a module's class."""
+    if isinstance(module, (nn.Linear, Conv1D)):
+        return OwnedLinear
+    if isinstance(module, nn.Embedding):
+        return OwnedEmbedding
+    if isinstance(module, (nn.LayerNorm, nn.RMSNorm)):
+        return OwnedLayerNorm
+    is_leaf = next(module.children(), None) is None
+    return OwnedScale if is_leaf else OwnedContainer
+
+
+@cache
+def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...]) -> type[nn.Module]:
+    """``cls`` with its parameters read through the route.
+
+    Properties work on classes only, hence a subclass and not an attribute of the module. It keeps the name and place of the
+    class, which Transformers, PEFT and FSDP look for by name (``_no_split_modules``, wrap policies), and it is one for all
+    modules of a kind (the cache), because `torch.compile` guards on the class.
+    """
+    readers = {
+        name: property(
+            lambda self, name=name: self.read_parameter(name),
+            lambda self, _, name=name: self.refuse_tensor(name),
+        )
+        for name in names
+    }
+    namespace = {
+        **readers,
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "gradmask_plain": cls,
+        "gradmask_names": names,
+    }
+    return type(cls.__name__, (kind, cls), namespace)
+
+
+def assign_owner(
+    module: nn.Module,
+    owners: dict[str, str],
+    context: RoutingContext,
+    kind: type[Owned] | None = None,
+    heads_first: bool = False,
+    names: tuple[str, ...] | None = None,
+) -> None:
+    """Give the parameters of ``module`` itself, without its children's, to groups, in place.
+
+    Args:
+        module: any module with parameters.
+        owners: the name of each of its parameters -> the group that owns it.
+        context: the routing context of the model, in which it reads the current route.
+        kind: its token-wise behaviour; by default what fits its class.
+        heads_first: it reads ``[batch, heads, sequence, ...]``.
+        names: the parameters that its code reads, where these are not the names in ``owners``.
+    """
+    kind, target = kind or kind_of(module), owned(module)
+    target.gradmask_owners, target.gradmask_context = owners, context
+    if heads_first:
+        target.gradmask_heads_first = True
+    if issubclass(kind, OwnedLinear):
+        cast(OwnedLinear, module).gradmask_geometry = whole_geometry(module, owners)
+    module.__class__ = owned_class(type(module), kind, names or tuple(sorted(owners)))
+
+
+def release(module: nn.Module) -> None:
+    """Undo `assign_owner`."""
+    module.__class__ = owned(module).gradmask_plain
+    for name in ("gradmask_owners", "gradmask_context", "gradmask_geometry", "gradmask_heads_first"):
+        module.__dict__.pop(name, None)
