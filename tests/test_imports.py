@@ -66,6 +66,23 @@ def room_of_file(path: Path) -> str:
     return "gradmask" if parts == ("__init__",) else parts[0]
 
 
+INNER = ["errors", "kernel", "architectures", "groups", "owned", "surgery"]
+"""The rooms inside ``partitioning``, lowest first: an import there points to its own room or to one before it."""
+
+
+def inner_problems(source: Path) -> list[str]:
+    """What breaks the order inside ``partitioning``, in words."""
+    problems = []
+    for path in sorted((source / "partitioning").glob("*/**/*.py")):
+        place = path.relative_to(source / "partitioning")
+        allowed = INNER[: INNER.index(place.parts[0]) + 1]
+        for line, name in imports(ast.parse(path.read_text(encoding="utf-8"))):
+            other = name.removeprefix("gradmask.").removeprefix("partitioning.").split(".")[0]
+            if name.startswith("gradmask") and other not in allowed:
+                problems.append(f"partitioning/{place}:{line}: {place.parts[0]} may not import {name}")
+    return problems
+
+
 def problems(source: Path) -> list[str]:
     """What breaks the order, in words."""
     found = []
@@ -88,6 +105,18 @@ def problems(source: Path) -> list[str]:
 
 def test_imports_point_downwards() -> None:
     assert problems(SOURCE) == []
+
+
+def test_imports_inside_partitioning_point_downwards(tmp_path: Path) -> None:
+    assert inner_problems(SOURCE) == []
+    (tmp_path / "partitioning/kernel").mkdir(parents=True)
+    lines = ["from gradmask.errors import GradmaskError", "from gradmask.partitioning.kernel.route import Route"]
+    wrong = ["from gradmask.partitioning import Route", "from gradmask.partitioning.owned.base import Owned"]
+    (tmp_path / "partitioning/kernel/a.py").write_text("\n".join([*lines, *wrong]))
+    assert inner_problems(tmp_path) == [
+        "partitioning/kernel/a.py:3: kernel may not import gradmask.partitioning.Route",
+        "partitioning/kernel/a.py:4: kernel may not import gradmask.partitioning.owned.base.Owned",
+    ]
 
 
 OF_A_USER = ("gradmask", "gradmask.data")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from gradmask.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from gradmask.checkpoints.exporting import export as export
+    from gradmask.checkpoints.loading import load as load, read_plain as read_plain
     from gradmask.checkpoints.peft_format import export_adapter as export_adapter, import_adapter as import_adapter
-    from gradmask.checkpoints.plain import export as export, load as load, read_plain as read_plain
     from gradmask.checkpoints.sharded import (
         describe_model as describe_model,
         load_sharded as load_sharded,
@@ -50,8 +51,9 @@ if TYPE_CHECKING:
     from gradmask.step import masked_gradient_step as masked_gradient_step
 
 _ROOMS = {
+    "checkpoints.exporting": ("export",),
+    "checkpoints.loading": ("load", "read_plain"),
     "checkpoints.peft_format": ("export_adapter", "import_adapter"),
-    "checkpoints.plain": ("export", "load", "read_plain"),
     "conformance": ("Report", "check"),
     "distributed": ("across_ranks",),
     "errors": ("GradmaskError",),

@@ -1,4 +1,4 @@
-"""The equation: one step of gradient descent that a binary mask and a batch's type confine.
+"""One step of gradient descent that updates only the parameters which a binary mask and the batch's type select.
 
 =============  ==================================
 ``forget``     params − lr · (mask ⊙ grad)
@@ -26,13 +26,13 @@ BatchType = Literal["forget", "retain", "unlabeled"]
 BATCH_TYPES = get_args(BatchType)
 
 _BLOCK = 1 << 16
-"""Entries that are worked on at a time on a CPU, so that the temporaries of a block stay in a core's cache.
+"""Entries of a block on a CPU, so that the temporaries of a block stay in a core's cache.
 
-Of large arrays up to four times as many: each call of NumPy lets go of the interpreter lock, and threads queue for it.
+Up to four times as many for large arrays: each call of NumPy releases the interpreter lock, and threads queue for it.
 """
 
 _SHARE = 1 << 19
-"""Entries that a further thread is worth (NumPy lets go of the interpreter lock)."""
+"""Entries for which one more thread pays off (NumPy releases the interpreter lock)."""
 
 _INTEGERS = {2: "int16", 4: "int32", 8: "int64"}
 """By the bytes of an entry: the integers that select bits, p + (stepped - p) · chosen, which wraps around and so is exact.
@@ -43,7 +43,7 @@ a `where` on a CPU when the mask is irregular.
 
 
 def masked_gradient_step(params: Any, grad: Any, forget_mask: Any, lr: float, batch_type: BatchType) -> Any:
-    """One masked gradient step (the seed's equation, in the table above).
+    """One masked gradient step: the update in the table above.
 
     Args:
         params: parameters θ, any shape; a NumPy array-like (lists included), or an array of any library that follows the
@@ -59,7 +59,7 @@ def masked_gradient_step(params: Any, grad: Any, forget_mask: Any, lr: float, ba
         ``grad`` holds there; the others equal ``params - lr * grad`` (bit for bit, but for which NaN it is).
 
     Raises:
-        GradmaskError: (a `ValueError`) an unknown batch type, a learning rate that is no number, negative or not finite,
+        GradmaskError: (a `ValueError`) an unknown batch type, a learning rate that is not a number, negative or not finite,
             shapes that differ, arrays of different kinds or on different devices, complex or non-numeric entries, a mask
             entry other than 0 and 1.
     """
@@ -97,7 +97,7 @@ def _check_rate(lr: Any) -> float:
 
 
 def _same_kind(given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The array namespace that all three share; whatever belongs to no array library becomes a NumPy array."""
+    """The array namespace that all three share; anything that belongs to no array library becomes a NumPy array."""
     theirs = [array_api_compat.is_array_api_obj(x) and not array_api_compat.is_numpy_array(x) for x in given.values()]
     if not any(theirs):
         return numpy_xp, {name: _to_numpy(name, x) for name, x in given.items()}
@@ -190,15 +190,15 @@ def _numpy_choose(
         np.copyto(out, np.where(on == where, stepped, p))
         return
     np.copyto(chosen, on)
-    old, new, found = p.view(chosen.dtype), stepped.view(chosen.dtype), out.view(chosen.dtype)
+    old, new, bits = p.view(chosen.dtype), stepped.view(chosen.dtype), out.view(chosen.dtype)
     base, other = (old, new) if where else (new, old)
-    np.subtract(other, base, out=found)
-    np.multiply(found, chosen, out=chosen)
-    np.add(base, chosen, out=found)
+    np.subtract(other, base, out=bits)
+    np.multiply(bits, chosen, out=chosen)
+    np.add(base, chosen, out=bits)
 
 
 def _numpy_mask(mask: np.ndarray) -> np.ndarray:
-    """The mask as booleans; every call lets go of the interpreter lock and waits for it again, so few calls are fast."""
+    """The mask as booleans; every call releases the interpreter lock and waits for it again, so fewer calls are faster."""
     if mask.dtype == np.bool_:
         return mask
     if mask.itemsize == 1 and mask.dtype.kind in "iu":
@@ -231,7 +231,7 @@ def _torch(theta: Any, g: Any, mask: Any, lr: float, batch_type: str) -> Any:
 
 
 def _torch_fill(p: Any, g: Any, on: Any, out: Any, lr: float, batch_type: str) -> None:
-    """Off the CPU; and the half precisions, whose product with a number PyTorch rounds otherwise than NumPy."""
+    """On accelerators; and for half precisions, whose product with a number PyTorch rounds otherwise than NumPy."""
     import torch
 
     if g.dtype == p.dtype:

@@ -125,7 +125,7 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     def no_space(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gradmask.checkpoints.plain.write_manifest", no_space)
+    monkeypatch.setattr("gradmask.checkpoints.exporting.write_manifest", no_space)
     with pytest.raises(OSError, match="No space left"):
         gm.export(model, tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -135,7 +135,7 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_merged_table_is_not_loaded_in_silence(tmp_path: Path) -> None:
     model = trained("llama", "own-tables")
     gm.export(model, tmp_path / "full")
-    with pytest.raises(RuntimeError, match="own tables of their own"):
+    with pytest.raises(RuntimeError, match="groups of this model own tables"):
         model.load_state_dict(load_file(tmp_path / "full" / "model.safetensors"))
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tests.tiny import tiny
 
 import gradmask as gm
-from gradmask.checkpoints.verification import traces
+from gradmask.checkpoints.traces import traces
 from gradmask.errors import GradmaskError
 from gradmask.model.manifest import MANIFEST, seal
 
@@ -50,7 +50,7 @@ def test_what_was_written_is_verified(saved: tuple[Path, Path]) -> None:
     assert found.ok, str(found)
     assert found.removed == ["forget"]
     assert any("bit for bit" in line for line in found.holds)
-    assert any("runs of weights" in line for line in found.holds)
+    assert any("windows of weights" in line for line in found.holds)
     assert gm.verify(full).ok
 
 
@@ -92,9 +92,9 @@ def _says_the_same(path: Path, folder: Path) -> bool:
         (lambda f: (f / "extra.json").write_text("{}"), "extra.json was added"),
         (lambda f: (f / "optimizer.pt").write_bytes(b"x"), "optimizer.pt may be a pickle"),
         (lambda f: (f / "config.json").rename(f / "conf.json"), "config.json is missing"),
-        (lambda f: _edit(f, kind="partitioned"), "its digest does not fit"),
-        (lambda f: _edit(f, removed=[]), "its digest does not fit"),
-        (lambda f: _edit(f, files={}), "carries no hashes"),
+        (lambda f: _edit(f, kind="partitioned"), "its digest does not match"),
+        (lambda f: _edit(f, removed=[]), "its digest does not match"),
+        (lambda f: _edit(f, files={}), "has no hashes of the files"),
     ],
 )
 def test_harm_is_named(tmp_path: Path, harm: Any, said: str) -> None:
@@ -138,7 +138,7 @@ def test_one_weight_that_is_left_is_found(tmp_path: Path) -> None:
 def test_a_claim_that_is_not_made_is_told(tmp_path: Path) -> None:
     folder = gm.export(trained(PIECES["slices"]), tmp_path / "full")
     found = gm.verify(folder, without=["forget"])
-    assert found.problems == ["it does not claim to be without 'forget': removed is nothing"]
+    assert found.problems == ["its manifest does not list 'forget' as removed (it lists nothing)"]
 
 
 def test_an_export_of_another_model_is_found(saved: tuple[Path, Path], tmp_path: Path) -> None:

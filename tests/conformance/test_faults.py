@@ -62,7 +62,7 @@ def test_a_generation_path_that_ignores_the_switch(monkeypatch: Patch) -> None:
 
     monkeypatch.setattr(linear.SplitLinear, "_merged", merged)
     says = failures(gm.check(partitioned()), "silence")
-    assert says == "inside gm.without(model, 'forget') its parameters still change what model.generate computes"
+    assert says == "inside gm.without(model, 'forget') its parameters still change the output of model.generate"
 
 
 def test_recomputation_under_the_latest_labels(monkeypatch: Patch) -> None:
@@ -132,9 +132,11 @@ def test_a_loop_in_which_the_last_label_wins(loop: Callable[..., None], fault: b
     assert report.ok != fault
     if fault:
         says = failures(report, "optimizer")
-        assert "your step on micro-batches labeled 'forget', 'retain', in this order, does not move 'forget': " in says
+        assert (
+            "your step on micro-batches labeled 'forget', 'retain', in this order, does not change 'forget': " in says
+        )
         assert "the masks of the last label were applied to all of them, 'forget' was lost" in says
-        assert "in this order, does not move 'retain'" in says
+        assert "in this order, does not change 'retain'" in says
 
 
 def test_a_norm_left_unmasked() -> None:
@@ -143,18 +145,16 @@ def test_a_norm_left_unmasked() -> None:
     norm.__class__ = type("Raw", (type(norm),), {"weight": property(lambda self: self._parameters["weight"])})
     report = gm.check(model)
     says = failures(report, "freezing")
-    assert says == "'forget' data must not teach 'retain', but gives a gradient to: model.norm.weight"
-    assert "'forget' data must not move 'retain', but moves: model.norm.weight" in failures(report, "optimizer")
+    assert says == "'forget' data must not update 'retain', but gives a gradient to: model.norm.weight"
+    assert "'forget' data must not change 'retain', but changes: model.norm.weight" in failures(report, "optimizer")
 
 
 def test_a_parameter_that_no_group_owns() -> None:
     model = partitioned()
     release(model.model.norm)
     report = gm.check(model)
-    assert (
-        failures(report, "coverage")
-        == "no group owns, so every batch teaches (added after gm.partition?): model.norm.weight"
-    )
+    says = "no group owns these parameters (added after gm.partition?), so every batch updates them: model.norm.weight"
+    assert failures(report, "coverage") == says
     with pytest.raises(gm.GradmaskError, match=r"no group owns model\.norm\.weight"):
         gm.groups(model)
 
@@ -171,8 +171,8 @@ def test_a_layer_that_was_replaced_after_the_partition() -> None:
     model = partitioned()
     model.model.layers[0].mlp.down_proj = nn.Linear(48, 32, bias=False)
     says = failures(gm.check(model), "coverage")
-    assert "cut into groups are not any more (replaced?): neurons of 'forget' in model.layers.0" in says
-    assert "no group owns" in says
+    assert "cut into groups no longer are (replaced after gm.partition?): neurons of 'forget' in model.layers.0" in says
+    assert "no group owns these parameters" in says
     assert "model.layers.0.mlp.down_proj.weight" in says
 
 
@@ -222,7 +222,7 @@ def test_an_optimizer_that_moves_what_is_frozen(kind: type[Optimizer], names: st
     report = gm.check(model, optimizer=kind(model.parameters(), lr=1e-3))  # type: ignore[call-arg]
     says = failures(report, "optimizer")
     assert names in says
-    assert f"a step of {kind.__name__} on 'forget' data must not move 'retain', but moves: " in says
+    assert f"a step of {kind.__name__} on 'forget' data must not change 'retain', but changes: " in says
     assert {finding.check for finding in report.failures} == {"optimizer"}
 
 
@@ -231,21 +231,24 @@ def test_an_optimizer_from_before_the_partition() -> None:
     optimizer = AdamW(model.parameters())
     gm.partition(model, {"forget": SLICE})
     says = failures(gm.check(model, optimizer=optimizer), "optimizer")
-    assert "the optimizer does not hold, so never moves (was it made before gm.partition?), of 'forget'" in says
+    assert (
+        "the optimizer lacks parameters of 'forget', so they are never updated (was it made before gm.partition?)"
+        in says
+    )
 
 
 def test_an_export_that_keeps_the_group(monkeypatch: Patch) -> None:
     plain = removing.plain_state
     monkeypatch.setattr(removing, "plain_state", lambda model, gone: plain(model))
     says = failures(gm.check(partitioned()), "export")
-    assert says == "the exported plain model computes something else: without 'forget'"
+    assert says == "the exported plain model gives other outputs: without 'forget'"
 
 
 def test_a_router_with_another_table_than_the_model_says() -> None:
     model = partitioned()
     model.gradmask.policy = gm.POLICIES["none"]
     report = gm.check(model)
-    assert "'retain' data must teach 'forget', but gives no gradient to" in failures(report, "freezing")
+    assert "'retain' data must update 'forget', but gives no gradient to" in failures(report, "freezing")
     assert "'retain' data is not the model without nothing" in failures(report, "labels")
 
 
@@ -259,4 +262,4 @@ def test_gradient_that_flows_where_it_must_not(monkeypatch: Patch) -> None:
 def test_exact_false_is_reported() -> None:
     report = gm.check(partitioned(exact=False))
     assert "zero gradients (exact=False asks for that)" in failures(report, "freezing")
-    assert "'forget' data must not move 'retain'" in failures(report, "optimizer")
+    assert "'forget' data must not change 'retain'" in failures(report, "optimizer")

@@ -186,7 +186,7 @@ def left_behind() -> bool:
     before = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
     ranks(input_ids=ids, labels=ids, data_labels="forget").loss.backward()
     during = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
-    model.gradmask.ranks.leave()
+    model.gradmask.ranks.remove_hooks()
     return before != during and before == [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
 
 

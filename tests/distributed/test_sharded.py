@@ -135,7 +135,7 @@ def test_what_stands_there_is_not_overwritten_and_nothing_is_left(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
     with pytest.raises(AssertionError, match="here exists already: choose a new folder"):
         on_ranks(2, saved, str(tmp_path / "here"))
-    with pytest.raises(gm.GradmaskError, match="is no sharded checkpoint: it holds neither shard-"):
+    with pytest.raises(gm.GradmaskError, match="is not a sharded checkpoint: it holds neither shard-"):
         gm.load_sharded(partitioned(), tmp_path)
 
 

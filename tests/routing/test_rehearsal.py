@@ -95,17 +95,19 @@ def test_it_travels_with_a_checkpoint(tmp_path_factory: pytest.TempPathFactory) 
 
 def test_a_model_without_logits_is_refused() -> None:
     base = AutoModel.from_config(tiny().config)
-    with pytest.raises(gm.GradmaskError, match="rehearsal_weight=4 acts at the logits, but LlamaModel has no output"):
+    with pytest.raises(
+        gm.GradmaskError, match="rehearsal_weight=4 is applied at the logits, but LlamaModel has no output"
+    ):
         gm.partition(base, {"forget": PIECES["plain"]}, policy=WEIGHED)
     assert not gm.is_partitioned(base)
 
 
 def test_a_weight_of_nothing_is_refused() -> None:
-    with pytest.raises(gm.GradmaskError, match="rehearsal_weight=4 weighs what is rehearsed, but rehearsal is 0"):
+    with pytest.raises(gm.GradmaskError, match="rehearsal_weight=4 weights rehearsed examples, but rehearsal is 0"):
         replace(SGTM, rehearsal_weight=4.0)
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_weight_is_a_number_above_zero(weight: float) -> None:
-    with pytest.raises(gm.GradmaskError, match="rehearsal_weight is a number above 0"):
+    with pytest.raises(gm.GradmaskError, match="rehearsal_weight must be a finite number above 0"):
         replace(SGTM, rehearsal_weight=weight)

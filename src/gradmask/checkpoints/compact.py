@@ -11,15 +11,16 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
+from gradmask.model.attached import plain_class
 from gradmask.partitioning import Architecture, Attention, Cut
 from gradmask.partitioning.architectures.finding import find_blocks, get_module
 from gradmask.partitioning.kernel.linear import SplitLinear
 
 
 def compact(
-    model: PreTrainedModel, record: Cut, gone: Sequence[str], state: dict[str, Tensor]
+    model: PreTrainedModel, record: Cut, removed: Sequence[str], state: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], Any]:
-    """Drop the units of the groups in ``gone`` from a plain state dict and from the config.
+    """Drop the units of the groups in ``removed`` from a plain state dict and from the config.
 
     Raises:
         GradmaskError: blocks would end up with different sizes, or the config cannot express the smaller ones.
@@ -28,20 +29,20 @@ def compact(
     for path, module in model.named_modules():
         if isinstance(module, SplitLinear):
             geometry = module.geometry
-            kept = sorted(p for g, ps in geometry.units.positions.items() if g not in gone for p in ps)
+            kept = sorted(p for g, ps in geometry.units.positions.items() if g not in removed for p in ps)
             index = torch.tensor(kept, device=state[f"{path}.weight"].device)
             small[f"{path}.weight"] = state[f"{path}.weight"].index_select(geometry.dim, index)
             if geometry.split == "out" and f"{path}.bias" in small:
                 small[f"{path}.bias"] = state[f"{path}.bias"].index_select(0, index)
-    config = _smaller_config(model, record, gone)
+    config = _smaller_config(model, record, removed)
     _check_fits(model, config, small)
     return small, config
 
 
-def _smaller_config(model: PreTrainedModel, record: Cut, gone: Sequence[str]) -> Any:
+def _smaller_config(model: PreTrainedModel, record: Cut, removed: Sequence[str]) -> Any:
     architecture, config = record.architecture, copy.deepcopy(model.config)
     text = config.get_text_config()
-    heads, neurons = (_dropped(record, unit, gone) for unit in ("heads", "neurons"))
+    heads, neurons = (_dropped(record, unit, removed) for unit in ("heads", "neurons"))
     try:
         if neurons:
             _drop_neurons(model, architecture, text, neurons)
@@ -52,8 +53,10 @@ def _smaller_config(model: PreTrainedModel, record: Cut, gone: Sequence[str]) ->
             f"the config of {type(model).__name__} fixes that size ({error}): use compact=False"
         ) from None
     if heads and any(attention.mixes_heads for attention in architecture.attention):
-        raise GradmaskError("a norm over all heads would average over fewer of them: use compact=False")
-    if heads and any(record.slices[group].query_only for group in gone if record.slices[group].heads):
+        raise GradmaskError(
+            "this model has a norm over all heads, which would average over fewer of them: use compact=False"
+        )
+    if heads and any(record.slices[group].query_only for group in removed if record.slices[group].heads):
         raise GradmaskError(
             "a compact export cannot drop query heads without their keys and values (query_only=True): the rest would "
             "read other keys. Use compact=False"
@@ -78,9 +81,9 @@ def _drop_neurons(model: PreTrainedModel, architecture: Architecture, config: An
                 setattr(config, mlp.neurons, output.in_features - count)
 
 
-def _dropped(record: Cut, unit: str, gone: Sequence[str]) -> int:
+def _dropped(record: Cut, unit: str, removed: Sequence[str]) -> int:
     sites = [chosen for name, chosen in record.units.items() if name.endswith(f"/{unit}")]
-    counts = {sum(len(chosen.get(group, ())) for group in gone) for chosen in sites}
+    counts = {sum(len(chosen.get(group, ())) for group in removed) for chosen in sites}
     if len(counts) > 1:
         raise GradmaskError(
             f"a compact export needs the same number of {unit} removed in every block, but blocks lose "
@@ -90,7 +93,7 @@ def _dropped(record: Cut, unit: str, gone: Sequence[str]) -> int:
 
 
 def _check_fits(model: PreTrainedModel, config: Any, state: dict[str, Tensor]) -> None:
-    cls = type(model).gradmask_plain  # type: ignore[attr-defined]
+    cls = plain_class(model)
     try:
         config.validate()
         with torch.device("meta"):

@@ -16,7 +16,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.model.attached import require
+from gradmask.model.attached import gradmask_of
 from gradmask.model.removal import check_removable
 from gradmask.partitioning import Adapter
 from gradmask.partitioning.owned.adapters import AdaptedLinear
@@ -46,15 +46,16 @@ def export_adapter(
     from peft import LoraConfig
 
     adapter = _adapter(model, group)
-    if group in require(model).removed:
-        raise GradmaskError(f"group {group!r} was removed for good: its adapter is zero")
+    if group in gradmask_of(model).removed:
+        raise GradmaskError(f"group {group!r} was removed: its adapter is zero")
     target = Path(path)
     if target.exists() and any(target.iterdir() if target.is_dir() else [target]) and not overwrite:
         raise GradmaskError(f"{target} exists and is not empty: choose another folder, or pass overwrite=True")
     names = [name for name, _ in _layers(model, group)]
+    alpha: Any = adapter.rank if adapter.alpha is None else adapter.alpha  # PEFT declares int and takes any number
     config = LoraConfig(
         r=adapter.rank,
-        lora_alpha=adapter.rank if adapter.alpha is None else adapter.alpha,  # type: ignore[bad-argument-type]
+        lora_alpha=alpha,
         lora_dropout=adapter.dropout,
         target_modules=names,
         fan_in_fan_out=_transposed(model, group),
@@ -98,20 +99,20 @@ def import_adapter(model: PreTrainedModel, path: str | Path, group: str) -> PreT
             f"of {adapter.scale:g}: partition the model with {wanted}"
         )
     try:
-        found = load_file(folder / WEIGHTS)
+        tensors = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise GradmaskError(f"{folder / WEIGHTS} cannot be read: {error}") from None
     expected = _tensors(model, group)
-    odd = sorted(set(found) ^ set(expected))
-    odd += [key for key in found if key in expected and found[key].shape != expected[key].shape]
-    if odd:
-        side = "has" if odd[0] in found else "lacks"
+    differing = sorted(set(tensors) ^ set(expected))
+    differing += [key for key in tensors if key in expected and tensors[key].shape != expected[key].shape]
+    if differing:
+        side = "has" if differing[0] in tensors else "lacks"
         raise GradmaskError(
-            f"{folder} does not fit group {group!r}: it {side} {odd[0]} ({len(odd)} tensors differ): partition the model "
-            f"with {wanted} of the same layers"
+            f"{folder} does not fit group {group!r}: it {side} {differing[0]} ({len(differing)} tensors differ): partition "
+            f"the model with {wanted} of the same layers"
         )
     for key, parameter in expected.items():
-        parameter.copy_(found[key])
+        parameter.copy_(tensors[key])
     return model
 
 
@@ -121,29 +122,29 @@ def _read_config(folder: Path) -> Any:
     try:
         config = PeftConfig.from_pretrained(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GradmaskError(f"{folder} holds no adapter that PEFT can read: {error}") from None
+        raise GradmaskError(f"{folder} has no adapter that PEFT can read: {error}") from None
     variants = {"rank_pattern", "alpha_pattern", "use_rslora", "use_dora", "modules_to_save", "layers_to_transform"}
     used = [name for name in sorted(variants) if getattr(config, name, None)]
     if not isinstance(config, LoraConfig) or used or config.bias != "none":
         what = ", ".join(used) or f"{config.peft_type}, bias={getattr(config, 'bias', None)!r}"
-        raise GradmaskError(f"{folder} is not a plain LoRA adapter ({what}), and only these can be a group")
+        raise GradmaskError(f"{folder} is not a plain LoRA adapter ({what}); only plain LoRA can become a group")
     return config
 
 
 def _adapter(model: PreTrainedModel, group: str) -> Adapter:
-    gradmask = require(model)
+    gradmask = gradmask_of(model)
     check_removable(gradmask, (group,))
-    piece = gradmask.cut.slices[group]
-    if not isinstance(piece, Adapter):
+    spec = gradmask.cut.slices[group]
+    if not isinstance(spec, Adapter):
         raise GradmaskError(
             f"group {group!r} is a slice of the model's own layers, not an adapter: gm.export writes models with or without it"
         )
-    if piece.embeddings:
+    if spec.embeddings:
         raise GradmaskError(
             f"group {group!r} owns embedding tables besides its adapter, which PEFT's format does not hold: gm.export writes "
             "models with or without it"
         )
-    return piece
+    return spec
 
 
 def _layers(model: PreTrainedModel, group: str) -> Iterator[tuple[str, AdaptedLinear]]:
@@ -158,10 +159,10 @@ def _transposed(model: PreTrainedModel, group: str) -> bool:
 
 def _tensors(model: PreTrainedModel, group: str) -> dict[str, nn.Parameter]:
     """PEFT's names -> the group's parameters."""
-    found = {}
+    parameters = {}
     for name, module in _layers(model, group):
         for side, suffix in _SIDES.items():
             parameter = module._parameters[f"{ADAPTER}{group}{suffix}"]
             assert parameter is not None
-            found[f"base_model.model.{name}.{side}.weight"] = parameter
-    return found
+            parameters[f"base_model.model.{name}.{side}.weight"] = parameter
+    return parameters

@@ -1,14 +1,13 @@
-"""Verifying a checkpoint: is it what was written, and is what it claims to be without really gone.
+"""Verifying a checkpoint: is it what was written, and are the groups that it claims to be without really gone?
 
-The hashes in ``gradmask.json`` find what was changed by accident or by somebody who did not write the manifest anew; whoever can
-rewrite it can make its hashes fit. Against that stands the manifest's own digest: publish it, and compare.
+The hashes in ``gradmask.json`` show changes by accident, or by an author who did not rewrite the manifest; an attacker who
+can rewrite the manifest can also rewrite the hashes. Against that there is the manifest's digest: publish it, and compare.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,25 +17,22 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.checkpoints import compact as compaction
-from gradmask.checkpoints.plain import load, plain_state, read_plain
+from gradmask.checkpoints.exporting import plain_state
+from gradmask.checkpoints.loading import load, read_plain
+from gradmask.checkpoints.traces import holds_any, traces
 from gradmask.errors import GradmaskError
 from gradmask.files import sha256
-from gradmask.model.attached import groups, require
+from gradmask.model.attached import gradmask_of, groups
 from gradmask.model.manifest import Manifest, digest_of, files_in, read_manifest
 from gradmask.model.partitioned import partition
 from gradmask.partitioning import Slice
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
-WINDOW = 8
-"""Neighbouring weights that are looked for together."""
-NEEDLES = 48
-"""Places per removed group that are looked for, in every number format."""
-FORMATS = (torch.float32, torch.bfloat16, torch.float16)
 
 
 @dataclass
 class Verification:
-    """What was found. ``holds``: what was proved, in words; ``problems``: what is wrong; none means that it is good."""
+    """What was result. ``holds``: what was proved, in words; ``problems``: what is wrong; none means that it is good."""
 
     folder: str
     kind: str
@@ -80,7 +76,7 @@ def verify(path: str | Path, without: Sequence[str] = (), against: str | Path | 
     if not folder.is_dir():
         raise GradmaskError(f"there is no folder {folder}")
     manifest = read_manifest(folder)
-    found = Verification(
+    result = Verification(
         folder=str(folder),
         kind=manifest.kind,
         groups=list(manifest.groups),
@@ -89,96 +85,96 @@ def verify(path: str | Path, without: Sequence[str] = (), against: str | Path | 
         gradmask_version=manifest.gradmask_version,
         data=manifest.data,
     )
-    _files(folder, manifest, found)
+    _files(folder, manifest, result)
     for name in without:
         if name not in manifest.removed:
             known = ", ".join(manifest.removed) or "nothing"
-            found.problems.append(f"it does not claim to be without {name!r}: removed is {known}")
-    if found.ok and manifest.removed:
-        _removed(folder, manifest, found)
-    if found.ok and against is not None:
-        _against(folder, manifest, Path(against), found)
-    return found
+            result.problems.append(f"its manifest does not list {name!r} as removed (it lists {known})")
+    if result.ok and manifest.removed:
+        _removed(folder, manifest, result)
+    if result.ok and against is not None:
+        _against(folder, manifest, Path(against), result)
+    return result
 
 
-def _files(folder: Path, manifest: Manifest, found: Verification) -> None:
+def _files(folder: Path, manifest: Manifest, result: Verification) -> None:
     if not manifest.files:
-        found.problems.append(
-            "its gradmask.json carries no hashes of the files (written by an older version?): save it again"
+        result.problems.append(
+            "its gradmask.json has no hashes of the files (written by an older version?): save it again"
         )
         return
     if digest_of(manifest) != manifest.digest:
-        found.problems.append("gradmask.json was changed: its digest does not fit")
-    there = files_in(folder)
+        result.problems.append("gradmask.json was changed: its digest does not match")
+    present = files_in(folder)
     for name, known in manifest.files.items():
-        if name not in there:
-            found.problems.append(f"{name} is missing")
+        if name not in present:
+            result.problems.append(f"{name} is missing")
         elif sha256(folder / name) != known:
-            found.problems.append(f"{name} was changed")
-    found.problems += [
-        f"{name} was added: the manifest does not list it" for name in there if name not in manifest.files
+            result.problems.append(f"{name} was changed")
+    result.problems += [
+        f"{name} was added: the manifest does not list it" for name in present if name not in manifest.files
     ]
-    found.problems += list(_indexed_elsewhere(folder, there))
+    result.problems += list(_indexed_elsewhere(folder, present))
     if manifest.kind == "export":
-        found.problems += [
-            f"{name} may be a pickle, which an export never holds" for name in there if name.endswith(PICKLES)
+        result.problems += [
+            f"{name} may be a pickle, which an export never holds" for name in present if name.endswith(PICKLES)
         ]
-    if found.ok:
-        found.holds.append(f"all {len(manifest.files)} files are as they were written")
+    if result.ok:
+        result.holds.append(f"all {len(manifest.files)} files are as they were written")
 
 
-def _indexed_elsewhere(folder: Path, there: Sequence[str]) -> Iterator[str]:
+def _indexed_elsewhere(folder: Path, present: Sequence[str]) -> Iterator[str]:
     """Weights that an index takes from files that the manifest does not cover, and links that lead out of the folder."""
-    for name in there:
+    for name in present:
         if not (folder / name).resolve().is_relative_to(folder.resolve()):
-            yield f"{name} is a link that leads out of the folder"
+            yield f"{name} is a link to outside the folder"
         if name.endswith(".index.json"):
             try:
                 files = set(json.loads((folder / name).read_text(encoding="utf-8"))["weight_map"].values())
             except (ValueError, KeyError, AttributeError, TypeError):
-                yield f"{name} is no index"
+                yield f"{name} is not an index of weights"
                 continue
             yield from (
-                f"{name} takes weights from {file}, which is not in the folder" for file in sorted(files - {*there})
+                f"{name} takes weights from {file}, which is not in the folder" for file in sorted(files - {*present})
             )
 
 
-def _removed(folder: Path, manifest: Manifest, found: Verification) -> None:
+def _removed(folder: Path, manifest: Manifest, result: Verification) -> None:
     """Cut the checkpoint as it was cut before: everything that falls to a removed group must be zero, or have no place."""
     if manifest.compact:
-        found.holds.append(_compact(folder, manifest, found))
+        result.holds.append(_compact(folder, manifest, result))
         return
     try:
         owned = groups(load(folder)) if manifest.kind == "partitioned" else _cut_again(folder, manifest)
     except GradmaskError as error:
-        found.problems.append(f"it cannot be opened and cut as its manifest says: {error}")
+        result.problems.append(f"it cannot be opened and cut as its manifest says: {error}")
         return
     for name in manifest.removed:
         left = {key: int(p.count_nonzero()) for key, p in owned.get(name, {}).items()}
         total = sum(p.numel() for p in owned.get(name, {}).values())
         if nonzero := {key: n for key, n in left.items() if n}:
             key = next(iter(nonzero))
-            found.problems.append(
+            result.problems.append(
                 f"{sum(nonzero.values()):,} weights of the removed group {name!r} are not zero, for example in {key}"
             )
         elif total:
-            found.holds.append(f"all {total:,} weights that belonged to {name!r} are zero")
+            result.holds.append(f"all {total:,} weights that belonged to {name!r} are zero")
         else:
-            found.holds.append(f"a plain checkpoint has no place for the weights of {name!r}, and holds none")
+            result.holds.append(f"a plain checkpoint has no place for the weights of {name!r}, and contains none")
 
 
 def _cut_again(folder: Path, manifest: Manifest) -> dict[str, dict[str, nn.Parameter]]:
     """Group -> its weights in the plain model of an export. Own tables and adapters have no place in one."""
     model = read_plain(folder)
     slices = {
-        name: replace(piece, embeddings=False)
+        name: replace(spec, embeddings=False)
         for name, entry in manifest.groups.items()
-        if isinstance(piece := entry.slice(), Slice) and (piece.heads or piece.neurons or piece.experts)
+        if isinstance(spec := entry.slice(), Slice) and (spec.heads or spec.neurons or spec.experts)
     }
     return groups(partition(model, slices, architecture=manifest.architecture, units=manifest.units)) if slices else {}
 
 
-def _compact(folder: Path, manifest: Manifest, found: Verification) -> str:
+def _compact(folder: Path, manifest: Manifest, result: Verification) -> str:
     """In a compact export the units are gone: its layers have exactly the places that the others need."""
     model = read_plain(folder)
     missing = []
@@ -186,61 +182,38 @@ def _compact(folder: Path, manifest: Manifest, found: Verification) -> str:
         tensor = model.state_dict().get(name)
         if tensor is None or list(tensor.shape) != shape:
             missing.append(name)
-    found.problems += [
-        f"{name} has not the size that is left without {', '.join(manifest.removed)}" for name in missing
+    result.problems += [
+        f"{name} does not have the size that is left without {', '.join(manifest.removed)}" for name in missing
     ]
     return f"the layers are smaller by the units of {', '.join(manifest.removed)}"
 
 
-def _against(folder: Path, manifest: Manifest, full: Path, found: Verification) -> None:
+def _against(folder: Path, manifest: Manifest, full: Path, result: Verification) -> None:
     source = load(full)
-    if require(source).cut.units != manifest.units and not manifest.compact:
-        found.problems.append(f"{full} is cut into other units: it is not what this was made from")
+    if gradmask_of(source).cut.units != manifest.units and not manifest.compact:
+        result.problems.append(f"{full} is partitioned into other units: this checkpoint was not made from it")
         return
-    _same(folder, manifest, source, found)
+    _same(folder, manifest, source, result)
     for name in manifest.removed:
         needles = list(traces(groups(source)[name].values()))
-        where = [str(file) for file in files_in(folder) if _holds(folder / file, needles)]
+        where = [str(file) for file in files_in(folder) if holds_any(folder / file, needles)]
         if where:
-            found.problems.append(f"weights of {name!r} were found in {', '.join(where)}")
+            result.problems.append(f"weights of {name!r} were found in {', '.join(where)}")
         elif needles:
-            found.holds.append(f"none of {len(needles)} runs of weights of {name!r} is in the bytes of any file")
+            result.holds.append(f"none of {len(needles)} windows of weights of {name!r} is in the bytes of any file")
 
 
-def _same(folder: Path, manifest: Manifest, source: PreTrainedModel, found: Verification) -> None:
+def _same(folder: Path, manifest: Manifest, source: PreTrainedModel, result: Verification) -> None:
     expected: dict[str, Tensor] = plain_state(source, manifest.removed)
     if manifest.compact:
-        expected, _ = compaction.compact(source, require(source).cut, manifest.removed, expected)
-    there = read_plain(folder).state_dict()
-    other = [name for name, tensor in expected.items() if name not in there or not _equal(there[name], tensor)]
+        expected, _ = compaction.compact(source, gradmask_of(source).cut, manifest.removed, expected)
+    actual = read_plain(folder).state_dict()
+    other = [name for name, tensor in expected.items() if name not in actual or not _equal(actual[name], tensor)]
     if other:
-        found.problems.append(f"{len(other)} tensors are not what removal gives, for example {other[0]}")
+        result.problems.append(f"{len(other)} tensors differ from what removal gives, for example {other[0]}")
     else:
-        found.holds.append(f"bit for bit what removing {', '.join(manifest.removed) or 'nothing'} gives")
+        result.holds.append(f"bit for bit what removing {', '.join(manifest.removed) or 'nothing'} gives")
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and torch.equal(one.cpu(), other.cpu().to(one.dtype))
-
-
-def traces(parameters: Iterable[nn.Parameter], seed: int = 0) -> Iterator[bytes]:
-    """Runs of neighbouring weights as the bytes that a file would hold, in every number format."""
-    luck = torch.Generator().manual_seed(seed)
-    rows = [p.detach().cpu().reshape(-1, p.shape[-1]) for p in parameters if p.dim() and p.shape[-1] >= WINDOW]
-    rows = [of for of in rows if of.count_nonzero()]
-    for of in rows:
-        for _ in range(max(1, NEEDLES // len(rows))):
-            i = int(torch.randint(len(of), (1,), generator=luck, device="cpu"))
-            j = int(torch.randint(of.shape[1] - WINDOW + 1, (1,), generator=luck, device="cpu"))
-            run = of[i, j : j + WINDOW]
-            if len(run.unique()) < WINDOW // 2:
-                continue
-            for dtype in dict.fromkeys((of.dtype, *FORMATS)):
-                yield run.to(dtype).contiguous().view(torch.uint8).numpy().tobytes()
-
-
-def _holds(path: Path, needles: Sequence[bytes]) -> bool:
-    if not needles or not path.stat().st_size:
-        return False
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        return any(mapped.find(needle) >= 0 for needle in needles)

@@ -1,4 +1,4 @@
-"""`gm.check`: the whole contract on the user's own model."""
+"""`gm.check`: every promise, checked on the user's own model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gradmask.conformance.removing import check_export, check_removal
 from gradmask.conformance.report import Finding, Report
 from gradmask.conformance.sandbox import kept, untouched
 from gradmask.conformance.silence import check_silence
-from gradmask.model.attached import require
+from gradmask.model.attached import gradmask_of, partitioned
 
 CHECKS = (check_coverage, check_freezing, check_passing, check_silence, check_mixing, check_removal, check_export)
 
@@ -32,7 +32,7 @@ def check(
     optimizer: Optimizer | None = None,
     step: Step | None = None,
 ) -> Report:
-    """Prove on this very model that its partition does what it says. Nothing is changed, not by one bit.
+    """Check on this very model that its partition keeps its promises. The model is left as it was, bit for bit.
 
     Checked are: coverage (every parameter has one owner, every slice is in place, no block is cut in name only), freezing
     (what a label must not teach gets no gradient, what it must teach gets one), passing (gradient flows back where the
@@ -58,10 +58,10 @@ def check(
     """
     model = _unwrapped(model)
     started = time.perf_counter()
-    require(model)
+    gradmask_of(model)
     inner: Any = getattr(optimizer, "optimizer", optimizer)
     with untouched(model, inner), torch.enable_grad():
-        probe = Probe(model, batch)  # type: ignore[arg-type]
+        probe = Probe(partitioned(model), batch)
         probe.rows(1)
         report = Report(_name(model), _shares(probe))
         for each in CHECKS:
@@ -69,23 +69,23 @@ def check(
         report.findings += _safely("check_optimizer", check_optimizer(probe, inner), probe)
     if step is not None:
         with untouched(model, inner), torch.enable_grad():
-            probe = Probe(model, batch)  # type: ignore[arg-type]
+            probe = Probe(partitioned(model), batch)
             report.findings += _safely("check_loop", check_step(probe, step, inner), probe)
     report.seconds = time.perf_counter() - started
     return report
 
 
 def _safely(name: str, findings: Iterator[Finding], probe: Probe) -> list[Finding]:
-    """A check that cannot be run to its end is a finding too; whatever it changed is given back."""
-    found: list[Finding] = []
+    """A check that raises is a finding, too; what it changed is restored."""
+    finished: list[Finding] = []
     with kept(probe.parameters.values()) if name in ("check_optimizer", "check_loop") else nullcontext():
         try:
-            found.extend(findings)
+            finished.extend(findings)
         except Exception as error:
-            says = f"could not be checked to the end, {type(error).__name__}: {str(error).strip().splitlines()[0]}"
-            found.append(Finding(name.removeprefix("check_"), "fails", says))
+            says = f"the check failed with {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            finished.append(Finding(name.removeprefix("check_"), "fails", says))
     probe.model.zero_grad(set_to_none=True)
-    return found
+    return finished
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

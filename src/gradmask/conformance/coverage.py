@@ -1,4 +1,4 @@
-"""Does the partition cover what it says?"""
+"""Does the partition cover the model?"""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ TOLERATED = 0.1
 
 
 def check_coverage(probe: Probe) -> Iterator[Finding]:
-    """Every parameter has one owner, every slice is where the record says, and no block is cut in name only."""
+    """Every parameter has one owner, every slice is in place, and the declaration covers the blocks."""
     owned = {name for members in probe.owned.values() for name in members}
-    homeless = tuple(name for name in probe.parameters if name not in owned)
-    if homeless:
+    unowned = tuple(name for name in probe.parameters if name not in owned)
+    if unowned:
         yield Finding(
-            "coverage", "fails", "no group owns, so every batch teaches (added after gm.partition?)", homeless
+            "coverage",
+            "fails",
+            "no group owns these parameters (added after gm.partition?), so every batch updates them",
+            unowned,
         )
     else:
         yield Finding("coverage", "holds", f"each of the {len(owned)} parameters belongs to exactly one group")
@@ -33,7 +36,7 @@ def check_coverage(probe: Probe) -> Iterator[Finding]:
 
 
 def _patterns(probe: Probe) -> Iterator[Finding]:
-    """Patterns of names can stop matching when a library renames its modules."""
+    """Patterns of names that match nothing any more, because a library renamed its modules."""
     joint = {_plain_name(name) for name in probe.owned.get(JOINT, ())}
     for pattern in (*probe.gradmask.cut.joint, *probe.gradmask.policy.joint):
         if not joint if pattern in KINDS else not any(fnmatchcase(name, pattern) for name in joint):
@@ -63,7 +66,12 @@ def _slices(probe: Probe) -> Iterator[Finding]:
         lost += [f"{unit} of {g!r} in {name}" for g in chosen if paths and not any(_holds(m, g) for m in inside)]
     lost += [f"the adapter of {group!r}" for group in adapters_of(record.slices) if not probe.owned[group]]
     if lost:
-        yield Finding("coverage", "fails", "layers that were cut into groups are not any more (replaced?)", tuple(lost))
+        yield Finding(
+            "coverage",
+            "fails",
+            "layers that were cut into groups no longer are (replaced after gm.partition?)",
+            tuple(lost),
+        )
     else:
         yield Finding("coverage", "holds", f"the slices are in place at {len(record.units)} sites")
 

@@ -1,4 +1,4 @@
-"""Does what must not learn stay without a gradient, and does what must learn get one?"""
+"""Do the parameters that must not learn get no gradient, and those that must learn get one?"""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gradmask.partitioning.kernel.linear import SplitLinear
 
 
 def never_learns(probe: Probe, label: str, group: str) -> bool:
-    """Whether the policy says that this label never teaches this group."""
+    """Whether, by the policy, this label never updates this group."""
     cell = probe.cell(label, group)
     return cell.learns == 0.0 or (cell.runs == 0.0 and group not in (RETAIN, JOINT))
 
 
 def always_learns(probe: Probe, label: str, group: str) -> bool:
-    """Whether the policy says that this label always teaches this group."""
+    """Whether, by the policy, this label always updates this group."""
     cell = probe.cell(label, group)
     return cell.learns == cell.runs == 1.0
 
@@ -33,33 +33,37 @@ def check_freezing(probe: Probe) -> Iterator[Finding]:
         gradients = probe.gradients(label, training=True)
         for group, members in probe.owned.items():
             if never_learns(probe, label, group):
-                faults += _taught(probe, label, group, {n: gradients[n] for n in members if n in gradients})
+                faults += _wrong_gradients(probe, label, group, {n: gradients[n] for n in members if n in gradients})
             elif always_learns(probe, label, group):
                 missing = tuple(n for n in members if n in reached and n not in gradients)
-                says = f"{label!r} data must teach {group!r}, but gives no gradient to"
+                says = f"{label!r} data must update {group!r}, but gives no gradient to"
                 faults += [Finding("freezing", "fails", says, missing)] if missing else []
     yield from faults
     if not faults:
         yield Finding(
-            "freezing", "holds", f"each of {len(probe.labels)} labels gives a gradient to what it teaches only"
+            "freezing",
+            "holds",
+            f"each of {len(probe.labels)} labels gives gradients to the groups that it updates, and to no other",
         )
     trainable = {name for name, p in probe.parameters.items() if p.requires_grad and not _silenced(probe, name)}
     if trainable - reached:
-        yield Finding("freezing", "note", "no batch gives a gradient to", tuple(sorted(trainable - reached)))
+        yield Finding(
+            "freezing", "note", "no batch gives a gradient to these parameters", tuple(sorted(trainable - reached))
+        )
 
 
 def _silenced(probe: Probe, name: str) -> bool:
     return any(name in probe.owned[group] for group in probe.off)
 
 
-def _taught(probe: Probe, label: str, group: str, found: dict[str, Tensor]) -> list[Finding]:
-    if not found:
+def _wrong_gradients(probe: Probe, label: str, group: str, gradients: dict[str, Tensor]) -> list[Finding]:
+    if not gradients:
         return []
-    says = f"{label!r} data must not teach {group!r}, but gives a gradient to"
-    if not any(gradient.any() for gradient in found.values()):
+    says = f"{label!r} data must not update {group!r}, but gives a gradient to"
+    if not any(gradient.any() for gradient in gradients.values()):
         cause = "exact=False asks for that" if not probe.gradmask.exact else "it must be None"
         says = f"{label!r} data gives zero gradients ({cause}), which momentum and weight decay turn into steps, to {group!r}"
-    return [Finding("freezing", "fails", says, tuple(found))]
+    return [Finding("freezing", "fails", says, tuple(gradients))]
 
 
 def check_passing(probe: Probe) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Does an optimizer step leave alone what must not learn: with a usual loop, the user's optimizer, the user's step?"""
+"""Does an optimizer step leave alone what must not learn: in a usual loop, with the user's optimizer, in the user's step?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_optimizer(probe: Probe, optimizer: Optimizer | None) -> Iterator[Findi
     if optimizer is None:
         trainable = [p for p in probe.parameters.values() if p.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=1e-3, weight_decay=0.1)
-    yield from _held(probe, optimizer)
+    yield from _missing(probe, optimizer)
 
     def step(labels: Sequence[str]) -> None:
         for label in labels:
@@ -36,7 +36,9 @@ def check_optimizer(probe: Probe, optimizer: Optimizer | None) -> Iterator[Findi
     yield from faults
     if not faults:
         yield Finding(
-            "optimizer", "holds", f"steps of {name} move what a batch teaches and not one bit of anything else"
+            "optimizer",
+            "holds",
+            f"steps of {name} change the groups that a batch updates and not one bit of anything else",
         )
 
 
@@ -53,15 +55,19 @@ def check_step(probe: Probe, step: Step, optimizer: Optimizer | None) -> Iterato
     faults = list(_steps(probe, run, optimizer, "your step"))
     yield from faults
     if not faults:
-        yield Finding("loop", "holds", "your step moves what its micro-batches teach and not one bit of anything else")
+        yield Finding(
+            "loop",
+            "holds",
+            "your step changes the groups that its micro-batches update and not one bit of anything else",
+        )
 
 
-def _held(probe: Probe, optimizer: Optimizer) -> Iterator[Finding]:
+def _missing(probe: Probe, optimizer: Optimizer) -> Iterator[Finding]:
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for group, members in probe.owned.items():
         lost = tuple(n for n, p in members.items() if p.requires_grad and id(p) not in held)
         if lost:
-            says = f"the optimizer does not hold, so never moves (was it made before gm.partition?), of {group!r}"
+            says = f"the optimizer lacks parameters of {group!r}, so they are never updated (was it made before gm.partition?)"
             yield Finding("optimizer", "fails" if len(lost) == len(members) else "note", says, lost)
 
 
@@ -76,9 +82,9 @@ def _steps(
             "parameter by momentum and weight decay"
         )
         yield Finding("optimizer", "fails", says, left)
-    taught = [label for label in probe.labels if label in probe.removable]
+    groups = [label for label in probe.labels if label in probe.removable]
     orders = [[label] for label in probe.labels]
-    orders += [order for label in taught[:1] for order in ([label, RETAIN], [RETAIN, label])]
+    orders += [order for label in groups[:1] for order in ([label, RETAIN], [RETAIN, label])]
     for labels in orders:
         yield from _one_step(probe, step, optimizer, labels, what)
 
@@ -94,11 +100,11 @@ def _one_step(
         trainable = [name for name, p in members.items() if p.requires_grad]
         wrong = tuple(name for name in trainable if name in moved)
         if wrong and all(never_learns(probe, label, group) for label in labels):
-            yield Finding("optimizer", "fails", f"{what} on {data} must not move {group!r}, but moves", wrong)
+            yield Finding("optimizer", "fails", f"{what} on {data} must not change {group!r}, but changes", wrong)
         teachers = [label for label in labels if always_learns(probe, label, group)]
         if trainable and teachers and not wrong and _learning(optimizer):
             cause = f": the masks of the last label were applied to all of them, {quoted(teachers)} was lost"
-            says = f"{what} on {data} does not move {group!r}{cause if len(labels) > 1 else ''}"
+            says = f"{what} on {data} does not change {group!r}{cause if len(labels) > 1 else ''}"
             yield Finding("optimizer", "fails", says)
 
 
@@ -108,11 +114,11 @@ def _learning(optimizer: Optimizer | None) -> bool:
 
 def _snapshot(probe: Probe, optimizer: Optimizer | None) -> dict[str, list[Tensor]]:
     """Each parameter with the tensors of its optimizer state."""
-    found = {}
+    tensors = {}
     for name, parameter in probe.parameters.items():
         state = optimizer.state.get(parameter, {}) if optimizer is not None else {}
-        found[name] = [parameter.detach().clone(), *(v.clone() for v in state.values() if isinstance(v, Tensor))]
-    return found
+        tensors[name] = [parameter.detach().clone(), *(v.clone() for v in state.values() if isinstance(v, Tensor))]
+    return tensors
 
 
 def _same(first: list[Tensor], second: list[Tensor]) -> bool:

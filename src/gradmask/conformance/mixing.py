@@ -1,4 +1,4 @@
-"""Does each example teach by its own label, in one batch and over several passes?"""
+"""Does each example update by its own label, in one batch and over several passes?"""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def check_mixing(probe: Probe) -> Iterator[Finding]:
     alone = [probe.gradients(probe.labels, only=[row]) for row in range(len(probe.labels))]
     wrong = _unequal(probe, probe.gradients(probe.labels), _sum(alone))
     if wrong:
-        says = "a batch of mixed labels does not teach what its examples teach one label at a time; it differs in"
+        says = "a batch of mixed labels does not give the gradients that its examples give one label at a time; it differs in"
         yield Finding("mixing", "fails", says, wrong)
     else:
-        yield Finding("mixing", "holds", "a batch of mixed labels teaches what its examples teach one label at a time")
-    taught = [label for label in probe.labels if label in probe.gradmask.removable]
-    wrong = _unequal(probe, _together(probe, [*taught[:1], "retain"]), _apart(probe, [*taught[:1], "retain"]))
+        yield Finding(
+            "mixing", "holds", "a batch of mixed labels gives the gradients that its examples give one label at a time"
+        )
+    groups = [label for label in probe.labels if label in probe.gradmask.removable]
+    wrong = _unequal(probe, _together(probe, [*groups[:1], "retain"]), _apart(probe, [*groups[:1], "retain"]))
     if wrong:
         says = (
             "two forward passes with different labels before one backward pass do not keep their labels apart (the last "
@@ -41,28 +43,28 @@ def check_mixing(probe: Probe) -> Iterator[Finding]:
 def _together(probe: Probe, labels: list[str]) -> Gradients:
     probe.model.zero_grad(set_to_none=True)
     torch.stack([objective(probe.output(label, training=True)) for label in labels]).sum().backward()
-    found = {name: p.grad for name, p in probe.parameters.items() if p.grad is not None}
+    gradients = {name: p.grad for name, p in probe.parameters.items() if p.grad is not None}
     probe.model.zero_grad(set_to_none=True)
-    return found
+    return gradients
 
 
 def _apart(probe: Probe, labels: list[str]) -> Gradients:
     return _sum([probe.gradients(label, training=True) for label in labels])
 
 
-def _sum(found: list[Gradients]) -> Gradients:
+def _sum(each: list[Gradients]) -> Gradients:
     total: Gradients = {}
-    for gradients in found:
+    for gradients in each:
         for name, gradient in gradients.items():
             total[name] = total[name] + gradient if name in total else gradient
     return total
 
 
-def _unequal(probe: Probe, found: Gradients, expected: Gradients) -> tuple[str, ...]:
+def _unequal(probe: Probe, actual: Gradients, expected: Gradients) -> tuple[str, ...]:
     scale = max((float(g.norm()) for g in expected.values()), default=0.0)
-    wrong = [name for name in probe.parameters if (name in found) != (name in expected)]
-    for name in found.keys() & expected.keys():
-        error = float((found[name] - expected[name]).norm())
-        if not error <= TOLERANCE.get(found[name].dtype, HALF) * (float(expected[name].norm()) + 1e-3 * scale):
+    wrong = [name for name in probe.parameters if (name in actual) != (name in expected)]
+    for name in actual.keys() & expected.keys():
+        error = float((actual[name] - expected[name]).norm())
+        if not error <= TOLERANCE.get(actual[name].dtype, HALF) * (float(expected[name].norm()) + 1e-3 * scale):
             wrong.append(name)
     return tuple(sorted(wrong))

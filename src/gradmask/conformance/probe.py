@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.model.attached import require
+from gradmask.model.attached import gradmask_of
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.surgery.owners import find_owners
@@ -19,7 +19,7 @@ from gradmask.routing.router import UNLABELED
 
 LENGTH = 8
 HUGE = 1e3
-"""Standard deviation of the noise that stands for any other value of a silent parameter."""
+"""Standard deviation of the noise that a silent parameter is changed by: enough to show in any output."""
 
 Labels = str | Sequence[str] | None
 
@@ -29,12 +29,12 @@ class Probe:
 
     Args:
         model: the partitioned model, inside `untouched`.
-        batch: its keyword arguments; made up from the config where None.
+        batch: its keyword arguments; random tokens where None.
     """
 
     def __init__(self, model: PreTrainedModel, batch: Mapping[str, Any] | None) -> None:
-        self.model, self.gradmask = model, require(model)
-        self.batch = dict(batch) if batch is not None else made_up(model)
+        self.model, self.gradmask = model, gradmask_of(model)
+        self.batch = dict(batch) if batch is not None else random_batch(model)
         self.batch.pop("data_labels", None)
         self.inputs = {k: v for k, v in self.batch.items() if k != "labels" or model.config.is_encoder_decoder}
         self.draws = self.gradmask.router.draws
@@ -108,12 +108,12 @@ class Probe:
         """Parameter name -> gradient of `objective`; names without a gradient are left out."""
         self.model.zero_grad(set_to_none=True)
         objective(self.output(labels, training=training, only=only)).backward()
-        found = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
+        gradients = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
         self.model.zero_grad(set_to_none=True)
-        return found
+        return gradients
 
     def cell(self, label: str, group: str) -> Cell:
-        """What the policy's table says for a label and a group; a group that is off never runs."""
+        """The cell of the policy's table for a label and a group; a group that is off never runs."""
         if group in self.off:
             return Cell(runs=0.0, learns=0.0)
         row = label if label in (UNLABELED, RETAIN) else "group"
@@ -123,8 +123,8 @@ class Probe:
         if row == RETAIN and column == "other":
             return Cell(max(cell.runs, policy.run_one_other, policy.rehearsal), max(cell.learns, policy.rehearsal))
         if row == RETAIN and policy.rehearsal:
-            taught = policy.rehearsal * policy.cell("group", column).learns
-            return Cell(cell.runs, (1 - policy.rehearsal) * cell.learns + taught, cell.passes)
+            rehearsed = policy.rehearsal * policy.cell("group", column).learns
+            return Cell(cell.runs, (1 - policy.rehearsal) * cell.learns + rehearsed, cell.passes)
         return cell
 
     def silent(self, label: str) -> tuple[str, ...]:
@@ -167,7 +167,7 @@ def main_output(output: Any) -> Tensor:
     return next(value for value in values if isinstance(value, Tensor) and value.is_floating_point() and value.dim())
 
 
-def made_up(model: PreTrainedModel) -> dict[str, Any]:
+def random_batch(model: PreTrainedModel) -> dict[str, Any]:
     """A batch of random tokens, from the config."""
     config = model.config.get_text_config()
     generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Does removal remove, in every way that there is, and does the exported model agree?"""
+"""Does removal remove, do all ways of removing agree, and does the exported model?"""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from gradmask.checkpoints.plain import plain_state
+from gradmask.checkpoints.exporting import plain_state
 from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding, quoted
 from gradmask.conformance.sandbox import changed, kept
+from gradmask.model.attached import plain_class
 from gradmask.model.removal import ablate, strength, without
 from gradmask.partitioning import JOINT, RETAIN
 
@@ -21,7 +22,7 @@ def check_removal(probe: Probe) -> Iterator[Finding]:
     """Every removable group: its removal changes the outputs; switch, strength 0, labels and ablation agree."""
     for group in probe.gradmask.removable:
         if group not in probe.removable:
-            state = "was removed for good" if group in probe.gradmask.removed else "is switched off"
+            state = "was removed" if group in probe.gradmask.removed else "is switched off"
             yield Finding("removal", "note", f"{group!r} {state} already")
             continue
         effect = difference(probe, group)
@@ -42,9 +43,11 @@ def difference(probe: Probe, group: str) -> float:
 
 def _no_effect(probe: Probe, group: str) -> Finding:
     with changed(list(probe.owned[group].values()), 1.0):
-        alive = difference(probe, group)
-    if alive:
-        says = f"without {group!r} nothing changes yet: the group adds nothing (untrained or zero), its switch works"
+        effect = difference(probe, group)
+    if effect:
+        says = (
+            f"without {group!r} nothing changes yet: the group adds nothing (untrained or zero), but its switch works"
+        )
         return Finding("removal", "note", says)
     says = (
         f"removing {group!r} does nothing: outputs with and without it are the same, whatever its parameters are; the "
@@ -59,7 +62,7 @@ def _ways_agree(probe: Probe, group: str) -> Iterator[Finding]:
         expected = probe.quiet()
     before = context.strength.get(group, 1.0)
     strength(probe.model, **{group: 0.0})
-    faint = probe.quiet()
+    at_zero = probe.quiet()
     strength(probe.model, **{group: before})
     removed, silenced = gradmask.removed, context.silenced
     with kept(probe.owned[group].values()):
@@ -67,7 +70,7 @@ def _ways_agree(probe: Probe, group: str) -> Iterator[Finding]:
         ablated = probe.quiet()
     gradmask.removed, context.silenced = removed, silenced
     context.refresh()
-    wrong = [] if torch.equal(faint, expected) else [f"gm.strength({group}=0)"]
+    wrong = [] if torch.equal(at_zero, expected) else [f"gm.strength({group}=0)"]
     wrong += [] if torch.equal(ablated, expected) else [f"gm.ablate({group!r})"]
     if wrong:
         yield Finding("removal", "fails", f"gm.without({group!r}) gives other outputs than", tuple(wrong))
@@ -85,7 +88,9 @@ def _labels_agree(probe: Probe) -> Iterator[Finding]:
     if wrong:
         yield Finding("labels", "fails", "the forward pass of", tuple(wrong))
     else:
-        yield Finding("labels", "holds", f"each of {len(probe.labels)} labels runs what the policy's table says")
+        yield Finding(
+            "labels", "holds", f"each of {len(probe.labels)} labels runs the groups that the policy's table gives"
+        )
 
 
 def _off_at_inference(probe: Probe, label: str, group: str) -> bool:
@@ -111,14 +116,16 @@ def check_export(probe: Probe) -> Iterator[Finding]:
     already = tuple(probe.gradmask.removed)
     wrong = []
     plain = plain_model(probe.model)
-    for gone in choices:
-        plain.load_state_dict(plain_state(probe.model, (*already, *gone)), assign=True)
-        if not torch.equal(probe.plain(plain), quiet_without(probe, gone)):
-            wrong.append(f"without {quoted(gone)}" if gone else "full")
+    for names in choices:
+        plain.load_state_dict(plain_state(probe.model, (*already, *names)), assign=True)
+        if not torch.equal(probe.plain(plain), quiet_without(probe, names)):
+            wrong.append(f"without {quoted(names)}" if names else "full")
     if wrong:
-        yield Finding("export", "fails", "the exported plain model computes something else", tuple(wrong))
+        yield Finding("export", "fails", "the exported plain model gives other outputs", tuple(wrong))
     else:
-        yield Finding("export", "holds", f"the exported plain model computes the same bits ({len(choices)} exports)")
+        yield Finding(
+            "export", "holds", f"the exported plain model gives the same outputs, bit for bit ({len(choices)} exports)"
+        )
 
 
 def plain_model(model: PreTrainedModel) -> PreTrainedModel:
@@ -127,7 +134,7 @@ def plain_model(model: PreTrainedModel) -> PreTrainedModel:
     if hasattr(config, "data_labels"):
         delattr(config, "data_labels")
     with torch.device(model.device):
-        plain = type(model).gradmask_plain(config).eval()  # type: ignore[attr-defined]
+        plain = plain_class(model)(config).eval()
     for name, buffer in model.named_buffers():
         path, _, leaf = name.rpartition(".")
         buffers = plain.get_submodule(path)._buffers

@@ -1,4 +1,4 @@
-"""What a conformance check found, in words."""
+"""The findings of a conformance check, in words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Finding:
 
     Args:
         check: which promise it is about (``coverage``, ``freezing``, ``silence``, …).
-        status: ``holds``, ``fails``, or ``note`` for what is worth knowing and no fault.
+        status: ``holds``, ``fails``, or ``note`` for what is no failure but worth knowing.
         says: the statement, in words.
         names: what it is about: parameters, blocks.
     """
@@ -59,7 +59,7 @@ class Report:
         """
         if not self.ok:
             lines = "\n".join(f"- {finding.check}: {finding}" for finding in self.failures)
-            raise GradmaskError(f"this {self.model} does not keep what its partition promises:\n{lines}")
+            raise GradmaskError(f"this {self.model} does not keep the promises of its partition:\n{lines}")
         return self
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Trying things out on a model and leaving no trace."""
+"""Changing a model for a check, and restoring it bit for bit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradmask.model.attached import require
+from gradmask.model.attached import gradmask_of
 
 
 @contextmanager
 def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[None]:
-    """Give back, bit for bit: parameters, gradients, buffers, modes, routing, optimizer state, random numbers."""
+    """Restore, bit for bit: parameters, gradients, buffers, modes, routing, optimizer state, random number generators."""
     random_states = _random_states()
     tensors = [*model.parameters(), *model.buffers()]
     values = [tensor.detach().clone() for tensor in tensors]
@@ -25,7 +25,7 @@ def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[
     modes = [(module, module.training) for module in model.modules()]
     routing = _routing(model)
     optimizing = _optimizer_state(optimizer) if optimizer is not None else None
-    require(model).labeler = None
+    gradmask_of(model).labeler = None
     try:
         model.zero_grad(set_to_none=True)
         yield
@@ -45,7 +45,7 @@ def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[
 
 @contextmanager
 def kept(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
-    """Give parameters their values back afterwards."""
+    """Restore the values of parameters afterwards."""
     before = [(parameter, parameter.detach().clone()) for parameter in parameters]
     try:
         yield
@@ -68,13 +68,13 @@ def changed(parameters: Sequence[nn.Parameter], scale: float) -> Iterator[None]:
 
 
 def _routing(model: nn.Module) -> tuple[Any, ...]:
-    gradmask = require(model)
+    gradmask = gradmask_of(model)
     context = gradmask.context
     return gradmask.labeler, gradmask.removed, gradmask.router.draws, context.silenced, dict(context.strength)
 
 
 def _restore_routing(model: nn.Module, routing: tuple[Any, ...]) -> None:
-    gradmask = require(model)
+    gradmask = gradmask_of(model)
     context = gradmask.context
     gradmask.labeler, gradmask.removed, gradmask.router.draws, context.silenced, strength = routing
     context.strength.clear()

@@ -1,4 +1,4 @@
-"""Does what must not run have no influence?"""
+"""Do groups that must not run have no influence on the outputs?"""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Run = Callable[[], Tensor]
 
 
 def check_silence(probe: Probe) -> Iterator[Finding]:
-    """Change the parameters of what must not run beyond recognition: the outputs must not move by one bit."""
+    """Add large noise to the parameters of what must not run: the outputs must not change by one bit."""
     faults = [*_labels(probe), *_mixed(probe), *_switched_off(probe)]
     yield from faults
     if not faults:
-        says = "what must not run has no influence, whatever its parameters are: in training, at inference, in mixed batches"
+        says = "groups that must not run have no influence, whatever their parameters: in training, at inference, in mixed batches"
         yield Finding("silence", "holds", says)
 
 
@@ -33,9 +33,9 @@ def _labels(probe: Probe) -> Iterator[Finding]:
             "at inference": lambda label=label: probe.quiet(label),
         }
         for where, run in runs.items():
-            guilty = _influential(probe, silent, run)
-            if guilty:
-                says = f"on {label!r} data {quoted(guilty)} must not run, but its parameters change the outputs {where}"
+            influential = _influential(probe, silent, run)
+            if influential:
+                says = f"on {label!r} data {quoted(influential)} must not run, but its parameters change the outputs {where}"
                 yield Finding("silence", "fails", says)
 
 
@@ -63,7 +63,7 @@ def _switched_off(probe: Probe) -> Iterator[Finding]:
                 says = f"inside gm.without(model, {group!r}) its parameters still change the outputs"
                 yield Finding("silence", "fails", says)
             elif _generates(probe) and _influential(probe, (group,), lambda: _generated(probe)):
-                says = f"inside gm.without(model, {group!r}) its parameters still change what model.generate computes"
+                says = f"inside gm.without(model, {group!r}) its parameters still change the output of model.generate"
                 yield Finding("silence", "fails", says)
 
 
@@ -75,12 +75,12 @@ def _influential(probe: Probe, groups: Sequence[str], run: Run) -> list[str]:
     with changed([p for group in groups for p in probe.running(group)], HUGE):
         if torch.equal(before, run()):
             return []
-    guilty = []
+    influential = []
     for group in groups:
         with changed(probe.running(group), HUGE):
             if not torch.equal(before, run()):
-                guilty.append(group)
-    return guilty or list(groups)
+                influential.append(group)
+    return influential or list(groups)
 
 
 def _generates(probe: Probe) -> bool:
@@ -91,7 +91,7 @@ def _generated(probe: Probe) -> Tensor:
     """The logits of two generated tokens."""
     model: Any = probe.model.eval()
     inputs = {k: v for k, v in probe.rows(1).items() if k in ("input_ids", "attention_mask")}
-    found = model.generate(
+    generated = model.generate(
         **inputs,
         max_new_tokens=2,
         do_sample=False,
@@ -100,4 +100,4 @@ def _generated(probe: Probe) -> Tensor:
         return_dict_in_generate=True,
         output_logits=True,
     )
-    return torch.stack(found.logits)
+    return torch.stack(generated.logits)

@@ -18,15 +18,17 @@ def agree(
     """Those of ``names`` that are in ``mine`` on at least one rank, and those that are on every rank; a collective call.
 
     Args:
-        mine: what this rank says.
-        names: all there are, in the same order on every rank.
+        mine: those of this rank.
+        names: all names, in the same order on every rank.
         groups: one process group, or one for each dimension of a mesh.
     """
     groups = [group for group in groups if dist.get_world_size(group) > 1]
     if not groups:
         return frozenset(mine), frozenset(mine)
-    said = [name in mine for name in names]
-    bits = torch.tensor([said, [not bit for bit in said]], dtype=torch.int32, device=_device(groups[0]))
+    # Two bits a name, so that one maximum answers both: on some rank (max of yes), on every rank (no max of no).
+    # "Every" is needed where ranks differ: FSDP2 must then reduce at the same moment on all (`ranks`).
+    present = [name in mine for name in names]
+    bits = torch.tensor([present, [not bit for bit in present]], dtype=torch.int32, device=_device(groups[0]))
     for group in groups:
         dist.all_reduce(bits, dist.ReduceOp.MAX, group=group)
     yes, no = bits.tolist()
@@ -35,7 +37,7 @@ def agree(
 
 
 def _device(group: ProcessGroup) -> torch.device:
-    """The CPU where the group's backends can, so that no accelerator has to be waited for."""
+    """The CPU where the process group has a backend for it, so that nothing waits for an accelerator."""
     accelerator = torch.accelerator.current_accelerator()
     if accelerator is None or "cpu:" in dist.get_backend_config(group):
         return torch.device("cpu")

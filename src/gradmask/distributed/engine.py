@@ -1,7 +1,7 @@
-"""Which engine, if any, shares the gradients of a forward pass between processes, and with whom.
+"""Which engine, if any, shares the gradients of a forward pass between processes, and between which.
 
-DDP shows itself while its ``forward`` runs, FSDP2 by the class of the modules that it shards; a loop that sums gradients
-itself says so (`gradmask.across_ranks`).
+DDP is recognised while its ``forward`` runs, FSDP2 by the class of the modules that it shards; a loop that sums gradients
+itself declares that with `gradmask.across_ranks`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Engine:
     on their rank for now (`DistributedDataParallel.no_sync`).
     """
 
-    name: Literal["ddp", "fsdp2", "own"]
+    name: Literal["ddp", "fsdp2", "manual"]
     groups: tuple[ProcessGroup, ...]
     share: tuple[int, int]
     syncs: bool = True
@@ -45,9 +45,9 @@ def ddp_engine() -> Engine | None:
     return Engine("ddp", (group,), _share(group), ddp.require_backward_grad_sync)
 
 
-def fsdp2_engine(shards: Sequence[nn.Module]) -> Engine | None:
-    """FSDP2, if it shards any of the shards."""
-    mesh = next((mesh for shard in shards if (mesh := _mesh(shard)) is not None), None)
+def fsdp2_engine(modules: Sequence[nn.Module]) -> Engine | None:
+    """FSDP2, if it shards any of these modules (see `fsdp_modules`)."""
+    mesh = next((mesh for module in modules if (mesh := _mesh(module)) is not None), None)
     if mesh is None:
         return None
     rank = 0
@@ -56,9 +56,9 @@ def fsdp2_engine(shards: Sequence[nn.Module]) -> Engine | None:
     return Engine("fsdp2", tuple(mesh.get_group(dim) for dim in range(mesh.ndim)), (rank, mesh.size()))
 
 
-def own_engine(group: ProcessGroup) -> Engine:
+def manual_engine(group: ProcessGroup) -> Engine:
     """A loop that sums gradients over ``group`` itself."""
-    return Engine("own", (group,), _share(group))
+    return Engine("manual", (group,), _share(group))
 
 
 def fsdp_modules(model: nn.Module) -> list[nn.Module]:
@@ -70,23 +70,23 @@ def fsdp_modules(model: nn.Module) -> list[nn.Module]:
     from torch.distributed.fsdp import FSDPModule
 
     modules = list(model.modules())
-    shards: list[nn.Module] = [module for module in modules if isinstance(module, FSDPModule)]
-    if not shards and any(getattr(module, "_is_fsdp_managed_module", False) for module in modules):
+    sharded: list[nn.Module] = [module for module in modules if isinstance(module, FSDPModule)]
+    if not sharded and any(getattr(module, "_is_fsdp_managed_module", False) for module in modules):
         raise GradmaskError(
             "FSDP2 shards a module around the partitioned model, but none in it: call fully_shard on the model's blocks and "
             "on the model itself, too"
         )
-    return shards
+    return sharded
 
 
 def _share(group: ProcessGroup) -> tuple[int, int]:
     return dist.get_rank(group), dist.get_world_size(group)
 
 
-def _mesh(shard: Any) -> Any:
-    """The mesh over which FSDP2 shares this shard's gradients; tensor-parallel dimensions are not in it."""
-    state = shard._get_fsdp_state()
-    held = getattr(state, "_fsdp_param_groups", None)
-    if held is None:  # earlier releases of PyTorch keep one
-        held = [state._fsdp_param_group] if state._fsdp_param_group else []
-    return held[0].mesh_info.mesh if held else None
+def _mesh(module: Any) -> Any:
+    """The mesh over which FSDP2 shares the gradients of this module; tensor-parallel dimensions are not in it."""
+    state = module._get_fsdp_state()
+    groups = getattr(state, "_fsdp_param_groups", None)
+    if groups is None:  # earlier releases of PyTorch have one group and another name
+        groups = [state._fsdp_param_group] if state._fsdp_param_group else []
+    return groups[0].mesh_info.mesh if groups else None

@@ -1,11 +1,13 @@
-"""What `gradmask.partition` attached to a model, and what is read off it."""
+"""What `gradmask.partition` attaches to a model, and what can be asked of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from torch import nn
+from transformers import PreTrainedModel
 
 from gradmask.distributed import Ranks
 from gradmask.errors import GradmaskError
@@ -14,6 +16,9 @@ from gradmask.partitioning import Cut, RoutingContext, owners
 from gradmask.routing.policy import Policy
 from gradmask.routing.router import Router
 from gradmask.routing.selflabeling import SelfLabeler
+
+if TYPE_CHECKING:
+    from gradmask.model.partitioned import Partitioned
 
 
 @dataclass
@@ -26,11 +31,11 @@ class Gradmask:
     labeler: SelfLabeler | None = None
     removed: frozenset[str] = field(default_factory=frozenset)
     exact: bool = True
-    """Whether what must not learn gets no gradient (the default), or zeros as in the published code."""
+    """True: what must not learn gets no gradient. False: it gets zeros, as in the published code."""
     ranks: Ranks = field(default_factory=Ranks)
-    """What is known of the other processes that train this model."""
+    """What this process knows of the others that train the model."""
     reached: bool = False
-    """Whether the current call has come to the routed forward pass."""
+    """Whether the routed forward pass ran in the current call; else something replaced ``forward`` (see `Partitioned`)."""
 
     @property
     def context(self) -> RoutingContext:
@@ -41,7 +46,7 @@ class Gradmask:
         return self.router.removable
 
     def manifest(self) -> Manifest:
-        """What ``gradmask.json`` says of the model as it is now."""
+        """The content of ``gradmask.json`` for the model as it is now."""
         manifest = describe(self.cut, self.policy, self.router, self.labeler, self.removed)
         return manifest.model_copy(update={"exact": self.exact})
 
@@ -57,7 +62,7 @@ def is_partitioned(model: nn.Module) -> bool:
     return isinstance(getattr(model, "gradmask", None), Gradmask)
 
 
-def require(model: nn.Module) -> Gradmask:
+def gradmask_of(model: nn.Module) -> Gradmask:
     """What gradmask attached to ``model``.
 
     Raises:
@@ -67,21 +72,31 @@ def require(model: nn.Module) -> Gradmask:
         raise GradmaskError(
             f"this {type(model).__name__} is not partitioned: call gm.partition(model, ...) or gm.load(path)"
         )
-    return model.gradmask  # type: ignore[return-value]
+    return partitioned(model).gradmask
+
+
+def partitioned(model: nn.Module) -> Partitioned:
+    """``model``, to a type checker, as what `partition` made of it."""
+    return cast("Partitioned", model)
+
+
+def plain_class(model: nn.Module) -> type[PreTrainedModel]:
+    """The class that a partitioned model had before `partition`."""
+    return partitioned(model).gradmask_plain
 
 
 def groups(model: nn.Module) -> dict[str, dict[str, nn.Parameter]]:
     """Group -> its parameters by name. Every parameter of the model is in exactly one group."""
-    gradmask = require(model)
-    found: dict[str, dict[str, nn.Parameter]] = {group: {} for group in gradmask.context.groups}
+    gradmask = gradmask_of(model)
+    members: dict[str, dict[str, nn.Parameter]] = {group: {} for group in gradmask.context.groups}
     parameters = dict(model.named_parameters())
     for name, group in owners(model).items():
-        found[group][name] = parameters[name]
-    return found
+        members[group][name] = parameters[name]
+    return members
 
 
 def coverage(model: nn.Module) -> str:
-    """A table: how many parameters each group owns, and which share of the model that is."""
+    """A table: how many parameters each group owns, and what share of the model that is."""
     total = sum(p.numel() for p in model.parameters())
     lines = ["group        parameters   share"]
     for group, members in groups(model).items():

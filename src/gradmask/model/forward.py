@@ -10,16 +10,18 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.model.attached import Gradmask
 from gradmask.partitioning.kernel.zero_gradients import as_published
 from gradmask.routing.router import DataLabels
+
+if TYPE_CHECKING:
+    from gradmask.model.partitioned import Partitioned
 
 
 class RoutedForward:
@@ -38,38 +40,39 @@ class RoutedForward:
 
 
 def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
-    def forward(self: PreTrainedModel, *args: Any, data_labels: DataLabels | None = None, **kwargs: Any) -> Any:
-        if data_labels is not None and self.gradmask.labeler is not None and self.training:  # type: ignore[union-attr]
+    def forward(self: Partitioned, *args: Any, data_labels: DataLabels | None = None, **kwargs: Any) -> Any:
+        if data_labels is not None and self.gradmask.labeler is not None and self.training:
             data_labels = _self_label(self, plain, data_labels, kwargs)
         with _routing(self, data_labels, args, kwargs):
             output = plain(self, *args, **kwargs)
-            return self.gradmask.ranks.finish(self, self.gradmask.context.route, output)  # type: ignore[union-attr]
+            return self.gradmask.ranks.finish(self, self.gradmask.context.route, output)
 
     signature = inspect.signature(plain)
     extra = inspect.Parameter("data_labels", inspect.Parameter.KEYWORD_ONLY, default=None)
     listed = list(signature.parameters.values())
     at = len(listed) - (listed[-1].kind is inspect.Parameter.VAR_KEYWORD)
-    forward.__signature__ = signature.replace(parameters=[*listed[:at], extra, *listed[at:]])  # type: ignore[attr-defined]
+    described: Any = forward
+    described.__signature__ = signature.replace(parameters=[*listed[:at], extra, *listed[at:]])
     forward.__doc__ = plain.__doc__
     return torch.compiler.disable(forward, recursive=False, reason="routes are composed outside the compiled graphs")
 
 
 @torch.compiler.disable
 def _routing(
-    model: PreTrainedModel, data_labels: DataLabels | None, args: Sequence[Any], kwargs: dict[str, Any]
+    model: Partitioned, data_labels: DataLabels | None, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> AbstractContextManager[None]:
-    gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
+    gradmask = model.gradmask
     if getattr(model, "_is_replica", False):
         raise GradmaskError(
             "torch.nn.DataParallel runs copies of the model in threads that would overwrite each other's data labels: "
-            "start one process per device instead (torchrun, accelerate launch), or show one device to this process"
+            "start one process per device instead (torchrun, accelerate launch), or let this process see one device only"
         )
     gradmask.reached = True
     batch = 1
     if data_labels is not None:
         batch = _batch_size(args, kwargs)
         _check_labels_per_token(model, data_labels)
-        _spare_padding(model, kwargs)
+        _drop_padding(model, kwargs)
     engine = gradmask.ranks.engine(model, gradmask.context)
     gradmask.router.share = engine.share if engine else (0, 1)
     route = gradmask.router.route(data_labels, batch, model.training)
@@ -80,25 +83,25 @@ def _routing(
 
 @torch.compiler.disable
 def _self_label(
-    model: PreTrainedModel, plain: Callable[..., Any], data_labels: DataLabels, kwargs: dict[str, Any]
+    model: Partitioned, plain: Callable[..., Any], data_labels: DataLabels, kwargs: dict[str, Any]
 ) -> DataLabels:
-    """Route unlabeled examples by what the model itself says of them (see `gradmask.routing.selflabeling`)."""
-    gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
+    """Label unlabeled examples by the losses of the model itself (see `gradmask.routing.selflabeling`)."""
+    gradmask = model.gradmask
     engine = gradmask.ranks.engine(model, gradmask.context)
     if engine and engine.name == "fsdp2":
         raise GradmaskError(
-            "self-labeling runs the model once more on some examples of this rank, which FSDP2 would need all ranks to do at "
-            "once: use DDP, or gm.partition(..., self_labeling=False)"
+            "self-labeling runs the model once more on some examples of this rank, but under FSDP2 all ranks must run it "
+            "together: use DDP, or gm.partition(..., self_labeling=False)"
         )
     inputs = {k: kwargs[k] for k in ("input_ids", "attention_mask", "labels") if isinstance(kwargs.get(k), Tensor)}
     if "labels" not in inputs or "input_ids" not in inputs:
-        raise GradmaskError("self-labeling needs input_ids and labels, by name, in every training pass")
+        raise GradmaskError("self-labeling needs input_ids and labels as keyword arguments in every training pass")
     batch = inputs["input_ids"].shape[0]
     labels = gradmask.router.encode(data_labels, batch)
     if isinstance(labels, int):
         labels = torch.full((batch,), labels, device=inputs["input_ids"].device)
     assert gradmask.labeler is not None
-    model.eval()
+    model.eval()  # without dropout, so that the measurement leaves the random numbers of the training pass alone
     try:
         return gradmask.labeler.relabel(
             labels,
@@ -115,19 +118,21 @@ def _batch_size(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     for value in (*named, *args, *kwargs.values()):
         if isinstance(value, Tensor) and value.dim():
             return value.shape[0]
-    raise GradmaskError("data_labels was given, but no input tensor from which the batch size can be read")
+    raise GradmaskError(
+        "data_labels was given, but no tensor that shows the batch size: pass input_ids or inputs_embeds"
+    )
 
 
 def _check_labels_per_token(model: PreTrainedModel, data_labels: DataLabels) -> None:
     if isinstance(data_labels, Tensor) and data_labels.dim() == 2 and model.config.is_encoder_decoder:
         raise GradmaskError(
-            f"data_labels has shape {list(data_labels.shape)}, but {type(model).__name__} reads two sequences, and labels "
-            "per token would have to say which: give one label per example ([batch])"
+            f"data_labels has shape {list(data_labels.shape)}, but {type(model).__name__} reads two sequences, so labels per "
+            "token are ambiguous: give one label per example ([batch])"
         )
 
 
-def _spare_padding(model: PreTrainedModel, kwargs: dict[str, Any]) -> None:
-    """Padding teaches nobody: drop it from the targets, so that no gradient starts there."""
+def _drop_padding(model: PreTrainedModel, kwargs: dict[str, Any]) -> None:
+    """Drop padding from the targets, so that no gradient starts there: no group learns from it."""
     mask = kwargs.get("decoder_attention_mask" if model.config.is_encoder_decoder else "attention_mask")
     targets = kwargs.get("labels")
     if isinstance(mask, Tensor) and isinstance(targets, Tensor) and mask.shape == targets.shape:

@@ -1,4 +1,4 @@
-"""``gradmask.json``: what a checkpoint says about its groups, besides its plain weights."""
+"""``gradmask.json``: what a checkpoint records about its groups, beside its plain weights."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | No
     return Manifest(
         gradmask_version=__version__,
         labels=router.ids,
-        groups={name: _entry(piece) for name, piece in cut.slices.items()},
+        groups={name: _entry(spec) for name, spec in cut.slices.items()},
         architecture=None if is_built_in(cut.architecture) else cut.architecture,
         units=cut.units,
         joint=list(cut.joint),
@@ -149,20 +149,20 @@ def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | No
     )
 
 
-def _entry(piece: GroupSpec) -> GroupEntry | AdapterEntry:
-    return (AdapterEntry if isinstance(piece, Adapter) else GroupEntry)(**_plain(piece))
+def _entry(spec: GroupSpec) -> GroupEntry | AdapterEntry:
+    return (AdapterEntry if isinstance(spec, Adapter) else GroupEntry)(**_plain(spec))
 
 
-def _plain(piece: GroupSpec) -> dict[str, Any]:
-    return {k: list(v) if isinstance(v, (tuple, range)) else v for k, v in vars(piece).items()}
+def _plain(spec: GroupSpec) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, (tuple, range)) else v for k, v in vars(spec).items()}
 
 
 def seal(folder: Path, data: str | None = None) -> None:
-    """Write down the hashes of a folder's files, now that it is complete; a folder without a manifest is left alone.
+    """Record the hashes of a folder's files in its manifest, once all are written; does nothing without a manifest.
 
     Args:
         folder: of a checkpoint.
-        data: the fingerprint of the data that it was trained on; by default what the manifest says already.
+        data: the fingerprint of the data that it was trained on; by default what the manifest has already.
     """
     if not (folder / MANIFEST).is_file():
         return
@@ -173,20 +173,20 @@ def seal(folder: Path, data: str | None = None) -> None:
 
 
 def require_own_weights(folder: Path) -> None:
-    """Refuse an index that takes weights from somewhere else than the folder itself.
+    """Refuse an index of weights that names files outside the folder itself.
 
     Raises:
-        GradmaskError: it names a file that is no plain name.
+        GradmaskError: it names a path, or cannot be read.
     """
     for path in sorted(folder.glob("*.index.json")):
         try:
             files = {str(file) for file in json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()}
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise GradmaskError(f"{path} is no index of weights ({type(error).__name__})") from None
+            raise GradmaskError(f"{path} is not an index of weights ({type(error).__name__})") from None
         for file in sorted(files):
             if "/" in file or "\\" in file or file in ("", "..", "."):
                 raise GradmaskError(
-                    f"{path} takes weights from {file!r}, outside of its folder: do not trust this checkpoint"
+                    f"{path} takes weights from {file!r}, outside its folder: do not trust this checkpoint"
                 )
 
 
@@ -198,8 +198,8 @@ def files_in(folder: Path) -> list[str]:
 
 def digest_of(manifest: Manifest) -> str:
     """The SHA-256 of everything in the manifest but its digest."""
-    said = manifest.model_dump(mode="json", exclude={"digest"})
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    content = manifest.model_dump(mode="json", exclude={"digest"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -211,7 +211,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     """Read and check ``gradmask.json``.
 
     Raises:
-        GradmaskError: there is none, or it is not what gradmask writes.
+        GradmaskError: there is none, or gradmask did not write it.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():

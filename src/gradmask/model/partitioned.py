@@ -6,13 +6,20 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
-from gradmask.model.attached import Gradmask, coverage, is_partitioned, require
+from gradmask.model.attached import (
+    Gradmask,
+    coverage,
+    gradmask_of,
+    is_partitioned,
+    partitioned,
+    plain_class,
+)
 from gradmask.model.forward import RoutedForward
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
@@ -41,15 +48,26 @@ logger = logging.getLogger(__name__)
 RESERVED = (RETAIN, JOINT, UNLABELED)
 
 
-class Partitioned:
-    """Mixed into a partitioned model's class by `partition`."""
+if TYPE_CHECKING:
+
+    class Mixin(PreTrainedModel):
+        def generate(self, *args: Any, **kwargs: Any) -> Any: ...
+
+else:
+    Mixin = object  # what is mixed in comes before a class that is a model already
+
+
+class Partitioned(Mixin):
+    """Mixed into a model's class by `partition`; ``gradmask_plain`` is the class as it was."""
 
     gradmask: Gradmask
+    gradmask_plain: type[PreTrainedModel]
 
+    # A check in `__call__`, since some libraries replace `forward` (TRL, Liger): labels would be dropped without a word.
     @partial(torch.compiler.disable, recursive=False)
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.gradmask.reached = False
-        output = super().__call__(*args, **kwargs)  # type: ignore[misc]
+        output = super().__call__(*args, **kwargs)
         if kwargs.get("data_labels") is not None and not self.gradmask.reached:
             raise GradmaskError(
                 f"data_labels was given, but something replaced this {type(self).__name__}'s forward by a function "
@@ -65,11 +83,11 @@ class Partitioned:
         if "gradient_checkpointing_func" in kwargs:
             checkpoint = kwargs["gradient_checkpointing_func"]
             kwargs["gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, self.gradmask.context)
-        super()._set_gradient_checkpointing(*args, **kwargs)  # type: ignore[misc]
+        super()._set_gradient_checkpointing(*args, **kwargs)
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
         """Write the plain checkpoint, merged, and ``gradmask.json`` beside it."""
-        super().save_pretrained(save_directory, *args, **kwargs)  # type: ignore[misc]
+        super().save_pretrained(save_directory, *args, **kwargs)
         if kwargs.get("is_main_process", True):
             write_manifest(Path(save_directory), self.gradmask.manifest())
             seal(Path(save_directory))
@@ -77,7 +95,7 @@ class Partitioned:
     def generate(self, *args: Any, **kwargs: Any) -> Any:
         """Plain generation; weights are merged once for the whole call."""
         with self.gradmask.context.merging_once(), torch.no_grad():
-            return super().generate(*args, **kwargs)  # type: ignore[misc]
+            return super().generate(*args, **kwargs)
 
 
 def partition(
@@ -93,7 +111,7 @@ def partition(
     units: Units | None = None,
     base: Literal["learning", "frozen"] = "learning",
 ) -> PreTrainedModel:
-    """Partition a Hugging Face model into groups of parameters, in place; its outputs stay as they were.
+    """Partition a Hugging Face model into groups of parameters, in place; its outputs do not change.
 
     Args:
         model: any supported architecture (`gradmask.supported`), new or pretrained.
@@ -110,8 +128,7 @@ def partition(
         exact: False gives zero gradients, instead of none, to what must not learn, so that momentum and weight decay
             move it as in the published code; only for comparison with it (`gradmask.partitioning.kernel.zero_gradients`).
         units: the exact units of every site, as a checkpoint records them; by default the slices say.
-        base: ``"frozen"``: the retain group learns from nothing, as LoRA users expect; ``"learning"``: from what the policy
-            says.
+        base: ``"frozen"``: the retain group never learns, as LoRA users expect; ``"learning"``: the policy decides.
 
     Returns:
         ``model`` itself, whose forward pass now takes ``data_labels``.
@@ -135,9 +152,12 @@ def partition(
     record = cut(model, _architecture(model, architecture), slices, shared, units, freeze=base == "frozen")
     record.joint = tuple(joint)
     router = Router(table, record.context, tuple(slices), seed)
-    model.gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)  # type: ignore[assignment]
+    partitioned(model).gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)
     model.config.data_labels = label_ids(tuple(slices))
     cls = type(model)
+    # The class is replaced, not `forward` on the instance: Trainer reads the signature of the instance's `forward` to keep
+    # the column data_labels, but `find_labels` reads the class's and must see the plain one (`RoutedForward` gives both).
+    # The name stays: Transformers writes it into config.json, and PEFT and Accelerate look it up.
     namespace = {"forward": RoutedForward(cls.forward), "gradmask_plain": cls, "__module__": cls.__module__}
     model.__class__ = type(cls.__name__, (Partitioned, cls), namespace)
     wrap_checkpointing(model, record.context)
@@ -148,25 +168,25 @@ def partition(
 
 def unpartition(model: PreTrainedModel) -> PreTrainedModel:
     """Undo `partition` in place: the plain model again, with everything that it learned, bit for bit."""
-    gradmask = require(model)
-    gradmask.ranks.leave()
+    gradmask = gradmask_of(model)
+    gradmask.ranks.remove_hooks()
     restore(model, gradmask.cut)
-    model.__class__ = type(model).gradmask_plain  # type: ignore[attr-defined]
+    model.__class__ = plain_class(model)
     del model.gradmask
-    del model.config.data_labels  # type: ignore[missing-attribute]
+    delattr(model.config, "data_labels")
     unwrap_checkpointing(model)
     remove_loss_weighting(model)
     return model
 
 
-def _architecture(model: PreTrainedModel, given: Architecture | str | None) -> Architecture:
+def _architecture(model: PreTrainedModel, given: Architecture | Literal["infer"] | None) -> Architecture:
     if given is None:
         return architecture_of(model)
     if given != "infer":
-        return checked(given)  # type: ignore[arg-type]
-    found = infer(model)
-    logger.warning("found by shape in %s: %s", type(model).__name__, found)
-    return found
+        return checked(given)
+    inferred = infer(model)
+    logger.warning("found by shape in %s: %s", type(model).__name__, inferred)
+    return inferred
 
 
 def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:
@@ -176,25 +196,25 @@ def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:
 
 
 def _check_adapters_fit(slices: Mapping[str, GroupSpec], policy: Policy) -> None:
-    """An adapter adds to what retain computes, so retain has no units that could be silent or detached."""
+    """An adapter adds to the weights of retain, so a policy cannot silence or detach retain alone."""
     adapters = adapters_of(slices)
     for row, cells in policy.rows.items() if adapters else ():
         for column, cell in cells.items():
             if cell.passes < 1.0 or (column in (RETAIN, JOINT) and cell.runs < 1.0):
                 raise GradmaskError(
-                    f"policy {policy.name!r} silences or detaches {column!r} on {row!r} data, which group "
-                    f"{next(iter(adapters))!r}, an adapter, cannot follow: it adds to the weights of the base, and runs with "
-                    "them. Take another policy, or slices"
+                    f"policy {policy.name!r} silences or detaches {column!r} on {row!r} data, which is impossible beside group "
+                    f"{next(iter(adapters))!r}, an adapter: it is added to the weights of the base and runs with them. Take "
+                    "another policy, or slices"
                 )
 
 
 def _check_groups(slices: Mapping[str, GroupSpec]) -> None:
     if not slices:
         raise GradmaskError("groups is empty: name at least one removable group, e.g. {'forget': gm.Slice(neurons=64)}")
-    for name, piece in slices.items():
+    for name, spec in slices.items():
         if not name.isidentifier() or name in RESERVED:
             raise GradmaskError(
                 f"{name!r} cannot name a removable group: use letters, digits and _, and none of {', '.join(RESERVED)}"
             )
-        if not isinstance(piece, (Slice, Adapter)):
-            raise GradmaskError(f"group {name!r} needs a gm.Slice or a gm.Adapter, got {type(piece).__name__}")
+        if not isinstance(spec, (Slice, Adapter)):
+            raise GradmaskError(f"group {name!r} needs a gm.Slice or a gm.Adapter, got {type(spec).__name__}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from gradmask.model.attached import Gradmask
+from gradmask.model.attached import gradmask_of
 from gradmask.partitioning import Route, RoutingContext
 
 Context = AbstractContextManager[Any]
@@ -37,13 +37,13 @@ def recomputation_contexts(model: nn.Module) -> Callable[[], tuple[Context, Cont
     Args:
         model: a partitioned model.
     """
-    gradmask: Gradmask = model.gradmask  # type: ignore[assignment]
-    context = gradmask.context
+    context = gradmask_of(model).context
+    # called once per checkpointed call, in its forward pass: the route is read there and kept for the recomputation
     return lambda: (nullcontext(), context.using(context.route))
 
 
 def wrap_checkpointing(model: nn.Module, context: RoutingContext) -> None:
-    """Put checkpointing that was switched on before the partition under routes."""
+    """Let checkpointing that was switched on before the partition recompute under the route of its forward pass."""
     for module in model.modules():
         checkpoint = module.__dict__.get("_gradient_checkpointing_func")
         if checkpoint is not None:
@@ -51,7 +51,7 @@ def wrap_checkpointing(model: nn.Module, context: RoutingContext) -> None:
 
 
 def unwrap_checkpointing(model: nn.Module) -> None:
-    """Undo `wrap_checkpointing`, and what the partitioned model's own switch did."""
+    """Undo `wrap_checkpointing`, and `Partitioned._set_gradient_checkpointing`."""
     for module in model.modules():
         wrapped = module.__dict__.get("_gradient_checkpointing_func")
         if isinstance(wrapped, partial) and wrapped.func is checkpoint_under_route:

@@ -1,4 +1,4 @@
-"""Taking a group out of a model: for a while, for good, or by degrees."""
+"""Removing a group from a model: temporarily, permanently, or partly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.model.attached import Gradmask, groups, require
+from gradmask.model.attached import Gradmask, gradmask_of, groups
 
 
 def check_removable(gradmask: Gradmask, names: tuple[str, ...]) -> None:
@@ -29,7 +29,7 @@ def without(model: nn.Module, *names: str) -> Iterator[nn.Module]:
     Raises:
         GradmaskError: a name that is not a removable group.
     """
-    gradmask = require(model)
+    gradmask = gradmask_of(model)
     check_removable(gradmask, names)
     context = gradmask.context
     before = context.silenced
@@ -44,14 +44,14 @@ def without(model: nn.Module, *names: str) -> Iterator[nn.Module]:
 
 @torch.no_grad()
 def ablate(model: nn.Module, *names: str) -> nn.Module:
-    """Remove the named groups for good: their parameters become zero, and they never run again.
+    """Remove the named groups permanently: their parameters become zero, and they never run again.
 
     With no name: all removable groups.
 
     Raises:
         GradmaskError: a name that is not a removable group.
     """
-    gradmask = require(model)
+    gradmask = gradmask_of(model)
     check_removable(gradmask, names)
     owned = groups(model)
     for name in names or gradmask.removable:
@@ -68,7 +68,7 @@ def strength(model: nn.Module, **strengths: float) -> nn.Module:
     Raises:
         GradmaskError: a name that is not a removable group, or a strength outside 0 to 1.
     """
-    gradmask = require(model)
+    gradmask = gradmask_of(model)
     check_removable(gradmask, tuple(strengths))
     for name, value in strengths.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:

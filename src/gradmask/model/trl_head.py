@@ -1,6 +1,6 @@
 """TRL's fused language-model head, under routes.
 
-TRL's trainers replace ``model.forward`` by a function that reads ``lm_head.weight`` itself and so goes past the data
+TRL's trainers replace ``model.forward`` by a function that reads ``lm_head.weight`` itself, and so would ignore data
 labels. A partitioned model answers such calls through its own head instead: the same fields, from ordinary logits.
 """
 
@@ -10,14 +10,18 @@ import inspect
 from collections.abc import Callable, Collection
 from functools import wraps
 from types import MethodType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 
 def keep_labels(model: Any, forward: Any) -> Any:
-    """What to put in the place of ``model.forward`` when somebody sets it to ``forward``."""
+    """What ``model.forward`` becomes when code sets it to ``forward``: TRL's fused head is replaced, all else is kept.
+
+    TRL makes its function inside another one, so it cannot be imported and compared; the module that it comes from and the
+    name of its code tell it. A version of TRL that renames them is noticed by `Partitioned.__call__`.
+    """
     function = getattr(forward, "__func__", None)
     home = getattr(function, "__globals__", {}).get("__name__")
     name = getattr(getattr(function, "__code__", None), "co_name", None)
@@ -31,13 +35,14 @@ def _routed_fused_forward(routed: Callable[..., Any], fused: Any) -> Callable[..
     temperature, wanted = settings.get("temperature", 1.0), {"log_probs", *settings.get("outputs", ())}
     make_output = fused.__globals__["FusedCausalLMOutput"]
 
-    @wraps(routed.__func__)  # type: ignore[attr-defined]
+    @wraps(cast(MethodType, routed).__func__)
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
         if not fused_lm_head:
             return routed(*args, **kwargs)
         targets = {name: kwargs.pop(name, None) for name in ("labels", "shift_labels", "num_items_in_batch")}
         if self.gradmask.labeler is not None:
             kwargs["labels"] = targets["labels"]
+        # the loss comes from the scores below, so the plain forward pass gets no targets and computes none
         output = routed(*args, **{**kwargs, "use_cache": False})
         labels, logits = targets["shift_labels"], output.logits
         if labels is None:

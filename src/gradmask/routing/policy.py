@@ -1,12 +1,12 @@
-"""Policies: tables that say, for each data label, which groups run, which learn, and which pass gradient back.
+"""Policies: tables that give, for each data label, the groups that run, learn, and pass gradient back.
 
 A table has three rows, for a batch that is labeled with a removable group, with ``retain``, or ``unlabeled``; and four
 columns: the ``retain`` group, the ``joint`` group, the ``own`` group (the one that the label names) and every ``other``
 removable group. A cell is never (0), always (1), or a probability, drawn per example.
 
-Sources of the built-in tables: the seed (`equation_only`); Shilov et al., arXiv 2512.05648, sections 2 and 4 and appendix
-(`sgtm` and its variants, `activation_masking`); Cloud et al., arXiv 2410.04332 (`gradient_routing`); arXiv 2607.08077
-(`gram`).
+Sources of the built-in tables: the masked update of `gradmask.masked_gradient_step` alone (`equation_only`); Shilov et al.,
+arXiv 2512.05648, sections 2 and 4 and appendix (`sgtm` and its variants, `activation_masking`); Cloud et al.,
+arXiv 2410.04332 (`gradient_routing`); arXiv 2607.08077 (`gram`).
 """
 
 from __future__ import annotations
@@ -46,14 +46,15 @@ class Policy:
     """A named table.
 
     Args:
-        name: how it is called in recipes and reports.
+        name: its name in recipes and reports.
         rows: row name -> column name -> `Cell`; a missing cell is *always*.
         joint: kinds or patterns of parameters that the policy makes joint, besides the user's.
         run_one_other: on a ``retain`` example, the probability that one removable group, drawn at random, runs too.
         rehearsal: the probability that a ``retain`` example is routed as an example of one removable group, drawn at
-            random: the group learns to leave alone what is not its own, which the full model needs, and nothing else does.
-        rehearsal_weight: what a rehearsed example's loss counts, for what learns from it; ``1 / rehearsal`` makes the share
-            stand for all (see `gradmask.routing.rehearsal`).
+            random. This trains the group not to disturb retain text while it runs; only the full model benefits, no other
+            parameter is updated.
+        rehearsal_weight: the weight of a rehearsed example's loss; ``1 / rehearsal`` lets the rehearsed share stand for all
+            retain examples (see `gradmask.routing.rehearsal`).
     """
 
     name: str
@@ -72,11 +73,11 @@ class Policy:
                     raise GradmaskError(f"policy {self.name!r}: unknown column {column!r}; one of {', '.join(COLUMNS)}")
         Cell(runs=self.run_one_other, learns=self.rehearsal)
         if not 0.0 < self.rehearsal_weight < math.inf:
-            raise GradmaskError(f"rehearsal_weight is a number above 0, got {self.rehearsal_weight!r}")
+            raise GradmaskError(f"rehearsal_weight must be a finite number above 0, got {self.rehearsal_weight!r}")
         if self.rehearsal_weight != 1.0 and not self.rehearsal:
             raise GradmaskError(
-                f"rehearsal_weight={self.rehearsal_weight:g} weighs what is rehearsed, but rehearsal is 0: give a share, "
-                "such as 0.1"
+                f"rehearsal_weight={self.rehearsal_weight:g} weights rehearsed examples, but rehearsal is 0: give rehearsal a "
+                "share, such as 0.1"
             )
 
     def cell(self, row: str, column: str) -> Cell:
@@ -98,7 +99,7 @@ class Policy:
         if self.run_one_other:
             notes.append(f"on retain, one random removable group runs with probability {self.run_one_other:g}")
         if self.rehearsal:
-            weight = f", and counts {self.rehearsal_weight:g} times" if self.rehearsal_weight != 1.0 else ""
+            weight = f", its loss times {self.rehearsal_weight:g}" if self.rehearsal_weight != 1.0 else ""
             notes.append(f"retain is routed as one random removable group with probability {self.rehearsal:g}{weight}")
         return "\n".join([f"policy {self.name}", *lines, *notes])
 
@@ -109,10 +110,10 @@ def _describe(cell: Cell) -> str:
         return "runs, learns"
     if cell.runs == 0.0 and cell.learns == 0.0:
         return "-"
-    said = [w if p == 1.0 else f"{w} p={p:g}" for w, p in words.items() if p > 0.0 and w != "passes"]
+    parts = [w if p == 1.0 else f"{w} p={p:g}" for w, p in words.items() if p > 0.0 and w != "passes"]
     if cell.passes < 1.0:
-        said.append("detached" if cell.passes == 0.0 else f"passes p={cell.passes:g}")
-    return ", ".join(said)
+        parts.append("detached" if cell.passes == 0.0 else f"passes p={cell.passes:g}")
+    return ", ".join(parts)
 
 
 _REMOVABLE_OFF = {"own": NEVER, "other": NEVER}

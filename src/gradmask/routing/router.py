@@ -14,10 +14,10 @@ from gradmask.routing.policy import COLUMNS, Cell, Policy
 
 UNLABELED = "unlabeled"
 NOBODY = -100
-"""The id of a position that teaches nobody (padding); no name, because no example as a whole has it."""
+"""The id of a position from which no group learns (padding); it has no name, because no whole example has it."""
 
 Draw = Callable[[object], Tensor]
-"""Uniform numbers ``[batch]`` that belong to a question, whichever other questions are asked."""
+"""Uniform random numbers ``[batch]`` for a question, the same whichever other questions are asked."""
 
 DataLabels = str | int | Sequence[str] | Sequence[int] | Tensor
 
@@ -34,7 +34,7 @@ class Router:
         policy: the table.
         context: the routing context of the model.
         removable: the removable groups, in the order of their ids.
-        seed: of the stream from which probabilities are drawn; the draws of call ``n`` depend on ``seed`` and ``n`` only.
+        seed: of the random draws; those of call ``n`` depend on ``seed`` and ``n`` only.
     """
 
     def __init__(self, policy: Policy, context: RoutingContext, removable: Sequence[str], seed: int = 0) -> None:
@@ -42,11 +42,11 @@ class Router:
         self.ids = label_ids(self.removable)
         self.draws = 0
         self.seen: set[int] = set()
-        """The labels that were routed since somebody last emptied this; see `gradmask.lab.run.guards`."""
+        """The label ids that were routed since a reader last emptied this; see `gradmask.lab.run.guards`."""
         self.weights: Tensor | None = None
-        """What each example, or token, of the current call counts in the loss; None: one each. See `gradmask.routing.rehearsal`."""
+        """Loss weights ``[batch]`` or ``[batch, sequence]`` of the current call; None: all 1. See `gradmask.routing.rehearsal`."""
         self.share = (0, 1)
-        """This process, of how many that share a batch: each takes its part of one stream of draws."""
+        """Rank and number of the processes that share a batch: each takes its part of one stream of draws."""
 
     def route(self, data_labels: DataLabels | None, batch: int, training: bool) -> Route:
         """The route for one forward pass over ``batch`` examples."""
@@ -131,7 +131,7 @@ class Router:
         draw: Draw | None,
         made: dict[object, Flag],
     ) -> Flag:
-        """One answer; equal questions share one mask, so that layers can tell that the tokens are the same."""
+        """One answer. Equal questions share one mask *object*: layers compare with ``is`` and make one product for both."""
         odds = {label: self._probability(group, what, label) for label in present}
         if draw is None:
             odds = {label: float(p >= 1.0 or (p > 0.0 and what != "runs")) for label, p in odds.items()}
@@ -147,7 +147,12 @@ class Router:
         return made[key]
 
     def _stream(self, batch: int) -> Draw:
-        """Draws of this call; on each rank its part of the global batch's, whatever labels the other ranks hold."""
+        """Random draws of this call.
+
+        Each question (does this group learn, which group is rehearsed) has a generator of its own, seeded by a hash of it: a
+        question that a rank need not ask, because of the labels that it holds, shifts no other draw. Every rank draws for
+        the global batch and takes its own rows.
+        """
         call, (rank, ranks) = self.draws, self.share
         self.draws += 1
 
@@ -180,13 +185,13 @@ class Router:
 
 def _by_label(labels: Tensor, odds: Mapping[int, float], draw: Draw | None, question: object) -> Tensor:
     mask = torch.zeros_like(labels, dtype=torch.bool)
-    luck = None
+    draws = None
     for label, p in odds.items():
         if p >= 1.0:
             mask |= labels == label
         elif p > 0.0 and draw is not None:
-            luck = draw(question).to(labels.device).view(-1, *[1] * (labels.dim() - 1)) if luck is None else luck
-            mask |= (labels == label) & (luck < p)
+            draws = draw(question).to(labels.device).view(-1, *[1] * (labels.dim() - 1)) if draws is None else draws
+            mask |= (labels == label) & (draws < p)
     return mask
 
 

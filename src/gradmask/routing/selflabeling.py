@@ -1,9 +1,9 @@
-"""Self-labeling: an unlabeled example's loss with and without a group says how much it belongs to the group.
+"""Self-labeling: labels for unlabeled examples, from their loss with and without each group.
 
 The *advantage* of group g on an example is its loss without g minus its loss with everything, in nats per token: the log of
-a likelihood ratio. Labeled examples show what is usual for g (position 1) and for the rest (position 0). An unlabeled
-example beyond `threshold` is routed as g; one that is below `retain_below` for every group is routed as ``retain``; what is
-between stays unlabeled.
+a likelihood ratio. Labeled examples give the mean advantage for g (position 1) and for the rest (position 0). An unlabeled
+example beyond `threshold` is routed as g; one below `retain_below` for every group is routed as ``retain``; all others stay
+unlabeled.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ class SelfLabeling:
     Args:
         after: training passes before the first example is relabeled; the groups must differ by then.
         references: labeled examples per label whose advantage is measured at a time.
-        every: training passes from one measurement of labeled examples to the next; they begin half-way to ``after``.
+        every: training passes from one measurement of labeled examples to the next; the first is half-way to ``after``.
         momentum: of the running means of the labeled examples' advantages.
-        threshold: where between the mean of the rest (0) and the mean of the group (1) an example counts as the group's.
-        retain_below: where an example counts as ``retain``; None: nowhere.
+        threshold: position between the mean of the rest (0) and the mean of the group (1) above which an example is labeled
+            with the group.
+        retain_below: position below which an example is labeled ``retain``; None: never.
     """
 
     after: int = 60
@@ -65,14 +66,14 @@ class SelfLabeler:
     """group -> [mean advantage on examples labeled otherwise, mean advantage on its own]"""
 
     def relabel(self, labels: Tensor, inputs: dict[str, Tensor], router: Router, logits: Logits) -> Tensor:
-        """The labels, where some unlabeled examples carry the id of a group or of ``retain``.
+        """The labels, with the id of a group or of ``retain`` for some of the unlabeled examples.
 
         An example with labels per token is unlabeled where all of it is, and otherwise has the largest id in it.
 
         Args:
             labels: ids ``[batch]`` or ``[batch, sequence]``.
             inputs: the batch's tensors, ``labels`` (targets ``[batch, sequence]``) among them.
-            router: for the ids and the routing context.
+            router: gives the ids of the labels and the routing context.
             logits: runs the plain forward pass on chosen rows of the inputs, ``[n, sequence, vocabulary]``.
         """
         if labels.dim() == 2:
@@ -96,9 +97,9 @@ class SelfLabeler:
         return self.passes > self.settings.after // 2 and self.passes % self.settings.every == 0
 
     def _references(self, labels: Tensor, label: int) -> Tensor:
-        """A few examples with this label, other ones in every pass."""
-        found = (labels == label).nonzero().squeeze(1)
-        return found.roll(-self.passes // self.settings.every)[: self.settings.references] if len(found) else found
+        """A few examples with this label, different ones in every pass."""
+        rows = (labels == label).nonzero().squeeze(1)
+        return rows.roll(-self.passes // self.settings.every)[: self.settings.references] if len(rows) else rows
 
     def _observe(self, group: str, gain: Tensor, own: Tensor) -> None:
         if not bool(own.any()) or bool(own.all()):
@@ -115,14 +116,14 @@ class SelfLabeler:
         best, which = excess.max(0)
         ids = torch.tensor([router.ids[g] for g in groups], device=labels.device)
         settings, labels = self.settings, labels.clone()
-        found = torch.where(best > settings.threshold, ids[which], labels[unlabeled])
+        decided = torch.where(best > settings.threshold, ids[which], labels[unlabeled])
         if settings.retain_below is not None:
-            found = found.masked_fill(best < settings.retain_below, 0)
-        labels[unlabeled] = found
+            decided = decided.masked_fill(best < settings.retain_below, 0)
+        labels[unlabeled] = decided
         return labels
 
     def _position(self, group: str, gain: Tensor) -> Tensor:
-        """0 at the mean of the rest, 1 at the mean of the group; nothing is decided while the means do not differ."""
+        """0 at the mean of the rest, 1 at the mean of the group; while these do not differ, the threshold: no decision."""
         rest, own = self.means[group]
         return (gain - rest) / (own - rest) if own > rest else torch.full_like(gain, self.settings.threshold)
 
@@ -133,11 +134,11 @@ def advantages(rows: dict[str, Tensor], router: Router, logits: Logits) -> dict[
     context = router.context
     with context.using(context.compose({}, {}, {})):
         full = example_losses(logits(rows), rows["labels"])
-    found = {}
+    gains = {}
     for group in router.removable:
         with context.using(context.compose({group: False}, {}, {})):
-            found[group] = example_losses(logits(rows), rows["labels"]) - full
-    return found
+            gains[group] = example_losses(logits(rows), rows["labels"]) - full
+    return gains
 
 
 def example_losses(logits: Tensor, targets: Tensor) -> Tensor:

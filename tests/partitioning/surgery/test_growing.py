@@ -88,8 +88,8 @@ def test_new_and_carved_groups_together() -> None:
     [
         ("gpt2", gm.Slice(heads=1, new=True), "take existing ones"),
         ("llama", gm.Slice(heads=2, new=True), "not a multiple of the number of attention heads"),
-        ("llama", gm.Slice(neurons=[1, 2], new=True), "new neurons are a count or a share, not indices"),
-        ("llama", gm.Slice(neurons=2, layers=[0], new=True), "must be as many in every block"),
+        ("llama", gm.Slice(neurons=[1, 2], new=True), "new neurons are given as a count or a share, not as indices"),
+        ("llama", gm.Slice(neurons=2, layers=[0], new=True), "every block must get the same number of new"),
     ],
 )
 def test_what_cannot_grow_is_refused_and_nothing_changes(model_type: str, piece: gm.Slice, message: str) -> None:

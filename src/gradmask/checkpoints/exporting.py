@@ -1,0 +1,136 @@
+"""Export: a plain Hugging Face checkpoint, with or without each removable group."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from gradmask.checkpoints import compact as compaction
+from gradmask.checkpoints.ranks import first_rank, gathered, is_sharded, wait_for_ranks
+from gradmask.errors import GradmaskError
+from gradmask.model.attached import gradmask_of, plain_class
+from gradmask.model.manifest import seal, write_manifest
+from gradmask.model.removal import check_removable, without as running_without
+from gradmask.partitioning.kernel.call import call_for
+from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.kernel.merging import merge, merge_bias
+from gradmask.partitioning.owned.experts import RowWise
+from gradmask.partitioning.owned.table_kinds import MARKS
+from gradmask.partitioning.owned.tables import SHARED, merged_table, tabled_modules
+
+
+def export(
+    model: PreTrainedModel,
+    path: str | Path,
+    without: Sequence[str] = (),
+    compact: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write a plain Hugging Face checkpoint that needs no gradmask to load; with FSDP2 a collective call.
+
+    Args:
+        model: a partitioned model; it is not changed.
+        path: the new folder.
+        without: removable groups to leave out: their weights are zero in the export, or gone where ``compact``.
+        compact: make the layers smaller by the removed units instead of filling them with zeros.
+        overwrite: replace an existing folder.
+
+    Raises:
+        GradmaskError: an unknown group, an existing folder, a compact export that the architecture cannot express.
+    """
+    gradmask = gradmask_of(model)
+    check_removable(gradmask, tuple(without))
+    target = Path(path)
+    if target.exists() and any(target.iterdir() if target.is_dir() else [target]) and not overwrite:
+        raise GradmaskError(f"{target} exists and is not empty: choose another folder, or pass overwrite=True")
+    removed = tuple(sorted({*without, *gradmask.removed}))
+    state, config = plain_state(model, removed), model.config
+    sharded = is_sharded(state)
+    state = gathered(state) if sharded else state
+    if sharded and not first_rank():
+        wait_for_ranks()
+        return target
+    if compact:
+        state, config = compaction.compact(model, gradmask.cut, removed, state)
+    manifest = gradmask.manifest().model_copy(update={"kind": "export", "removed": list(removed), "compact": compact})
+    if compact:
+        manifest.shapes = {name: list(tensor.shape) for name, tensor in state.items()}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        with _described_by(model, config):
+            plain_class(model).save_pretrained(model, temporary, state_dict=state)
+        write_manifest(temporary, manifest)
+        seal(temporary)
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.chmod(0o755)
+        os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    finally:
+        if sharded:
+            wait_for_ranks()
+    return target
+
+
+def plain_state(model: PreTrainedModel, removed: Sequence[str] = ()) -> dict[str, Tensor]:
+    """The merged state dict of the plain model, the groups in ``removed`` zero and strengths applied."""
+    context = gradmask_of(model).context
+    state = model.state_dict()
+    if not removed:
+        return _without_extras(model, _scaled(model, state))
+    with running_without(model, *removed):
+        return _without_extras(model, _scaled(model, state, context.silenced))
+
+
+@torch.no_grad()
+def _scaled(model: nn.Module, state: dict[str, Any], silenced: frozenset[str] = frozenset()) -> dict[str, Any]:
+    context = gradmask_of(model).context
+    for path, module in model.named_modules():
+        if isinstance(module, SplitLinear):
+            call = call_for(module.geometry, context.route)
+            state[f"{path}.weight"] = merge(call, module.weights, module.weights[0].dtype).detach()
+            if module.biases:
+                bias = merge_bias(call, module.biases, module.biases[0].dtype)
+                assert bias is not None
+                state[f"{path}.bias"] = bias.detach()
+        elif isinstance(module, RowWise):
+            for name in module.gradmask_layouts:
+                state[f"{path}.{name}"] = module.as_routed(name).detach()
+    scale = {**context.strength, **dict.fromkeys(silenced, 0.0)}
+    sums: dict[int, Tensor] = {}
+    for path, module in tabled_modules(model):
+        key = id(module._parameters["weight"])
+        sums.setdefault(key, merged_table(module, scale))
+        state[f"{path}.weight"] = sums[key]
+    return state
+
+
+def _without_extras(model: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
+    paths = [path for path, _ in tabled_modules(model)]
+    extra = tuple(f"{path}.{mark}" for path in paths for mark in (SHARED, *MARKS))
+    return {key: value for key, value in state.items() if not key.startswith(extra)} if extra else state
+
+
+@contextmanager
+def _described_by(model: PreTrainedModel, config: Any) -> Iterator[None]:
+    """Save with a config that does not mention data labels."""
+    before, labels = model.config, model.config.data_labels
+    model.config = config
+    del config.data_labels
+    try:
+        yield
+    finally:
+        config.data_labels = labels
+        model.config = before

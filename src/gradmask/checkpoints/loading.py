@@ -1,0 +1,157 @@
+"""Opening checkpoints: of a partitioned model, or the plain model of an export; safetensors only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.core_model_loading import revert_weight_conversion
+
+from gradmask.checkpoints.shard_files import find_shards
+from gradmask.checkpoints.sharded import read_into
+from gradmask.errors import GradmaskError
+from gradmask.model.attached import gradmask_of
+from gradmask.model.manifest import read_manifest, require_own_weights
+from gradmask.model.partitioned import partition
+from gradmask.partitioning.owned.table_kinds import MARKS, group_of
+from gradmask.partitioning.owned.tables import SHARED, tabled_modules
+
+
+def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
+    """Open a checkpoint that a partitioned model saved: partitioned again, every parameter bit for bit.
+
+    Args:
+        path: a folder with ``gradmask.json``; a sharded checkpoint too (`gradmask.checkpoints.sharded`), which needs no
+            process group here.
+        kwargs: passed to the model class's ``from_pretrained`` (``dtype``, ``device_map``, …).
+
+    Raises:
+        GradmaskError: no such folder, no or a damaged ``gradmask.json``, missing weights.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise GradmaskError(f"there is no folder {folder}")
+    with _one_error_type(folder):
+        return _load(folder, kwargs)
+
+
+@contextmanager
+def _one_error_type(folder: Path) -> Iterator[None]:
+    """Turn the many types of errors that libraries raise over a damaged checkpoint into a `GradmaskError`."""
+    try:
+        require_own_weights(folder)
+        yield
+    except GradmaskError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or "no reason given").splitlines()[0]
+        raise GradmaskError(
+            f"{folder} cannot be opened ({type(error).__name__}: {reason}): its files are damaged, or do not belong together"
+        ) from error
+
+
+def _load(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+    home, shards = find_shards(folder) or (folder, None)
+    manifest = read_manifest(home)
+    if manifest.kind == "export":
+        raise GradmaskError(
+            f"{folder} is an export, so a plain model: open it with AutoModelForCausalLM.from_pretrained"
+        )
+    model = _plain_model(folder, kwargs) if shards is None else _new_model(home, kwargs)
+    slices = {name: entry.slice() for name, entry in manifest.groups.items()}
+    policy = manifest.policy.policy()
+    recorded = {"architecture": manifest.architecture, "units": manifest.units, "base": manifest.base}
+    partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, **recorded)
+    gradmask = gradmask_of(model)
+    gradmask.router.draws = manifest.draws
+    gradmask.labeler = manifest.self_labeling.labeler() if manifest.self_labeling else None
+    if shards is None:
+        _read_tables(model, folder)
+    else:
+        read_into(model, shards)
+    gradmask.context.strength.update(manifest.strength)
+    gradmask.mark_removed(manifest.removed)
+    return model
+
+
+def _class_of(folder: Path) -> tuple[type[PreTrainedModel], Any]:
+    config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    names = config.architectures or []
+    cls = getattr(transformers, names[0], None) if names else None
+    if cls is None:
+        raise GradmaskError(f"{folder}/config.json names the model class {names}, which transformers does not have")
+    return cls, config
+
+
+def _plain_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+    cls, _ = _class_of(folder)
+    # a subclass that does not warn of the groups' tables, which `_read_tables` reads; the model gets its own class right after
+    quiet: Any = type(
+        cls.__name__, (cls,), {"_keys_to_ignore_on_load_unexpected": [SHARED, *(rf"\.{m}" for m in MARKS)]}
+    )
+    quiet.__module__ = cls.__module__
+    model = quiet.from_pretrained(folder, use_safetensors=True, **kwargs)
+    model.__class__ = cls
+    return model
+
+
+def read_plain(path: str | Path) -> PreTrainedModel:
+    """The plain model of an export, without gradmask.
+
+    Raises:
+        GradmaskError: transformers does not have its class.
+    """
+    with _one_error_type(Path(path)):
+        cls, _ = _class_of(Path(path))
+        return cls.from_pretrained(path, use_safetensors=True)
+
+
+def _new_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+    """The model of a sharded checkpoint, its weights not yet read."""
+    cls, config = _class_of(folder)
+    dtype = kwargs.get("dtype") or config.dtype
+    unknown = sorted(set(kwargs) - {"dtype"})
+    if unknown:
+        raise GradmaskError(f"a sharded checkpoint cannot be loaded with {', '.join(unknown)}: give only dtype")
+    model: Any = cls(config)
+    return model.to(dtype).eval()
+
+
+@torch.no_grad()
+def _read_tables(model: PreTrainedModel, folder: Path) -> None:
+    targets: dict[str, nn.Parameter] = {}
+    for path, module in tabled_modules(model):
+        for name, parameter in module._parameters.items():
+            if parameter is not None and (name == "weight" or group_of(name) is not None):
+                targets[_name_in_file(model, f"{path}.{SHARED if name == 'weight' else name}")] = parameter
+    missing = {id(parameter) for parameter in targets.values()}
+    for key, tensor in _tensors(folder, (f".{SHARED}", *(f".{mark}" for mark in MARKS))) if targets else ():
+        if key in targets:
+            targets[key].copy_(tensor)
+            missing.discard(id(targets[key]))
+    if missing:
+        lacking = next(key for key, parameter in targets.items() if id(parameter) in missing)
+        raise GradmaskError(
+            f"{folder} lacks tables that groups own ({lacking}): if it is an export, load the checkpoint that it was made "
+            "from"
+        )
+
+
+def _name_in_file(model: PreTrainedModel, name: str) -> str:
+    """Some families are saved under other names than their modules have (GPT-NeoX's head)."""
+    return next(iter(revert_weight_conversion(model, {name: torch.empty(0)})))
+
+
+def _tensors(folder: Path, marks: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as opened:
+            for key in list(opened.keys()):
+                if any(mark in key for mark in marks):
+                    yield key, opened.get_tensor(key)
