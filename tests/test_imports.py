@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,6 +118,24 @@ def test_imports_inside_partitioning_point_downwards(tmp_path: Path) -> None:
         "partitioning/kernel/a.py:3: kernel may not import gradmask.partitioning.Route",
         "partitioning/kernel/a.py:4: kernel may not import gradmask.partitioning.owned.base.Owned",
     ]
+
+
+def tree(source: Path) -> set[str]:
+    """Every room as docs/design.md writes it: files and folders of the package, of ``lab`` and of ``partitioning``."""
+    places = [*source.iterdir(), *(source / "lab").iterdir(), *(source / "partitioning").iterdir()]
+    rooms = {p.relative_to(source).as_posix() + "/" * p.is_dir() for p in places if p.is_dir() or p.suffix == ".py"}
+    return {room for room in rooms if "__pycache__" not in room} - {
+        "lab/",
+        "lab/__init__.py",
+        "partitioning/__init__.py",
+    }
+
+
+def test_the_table_of_rooms_in_the_docs_is_the_tree() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
+    table = page.partition("## The rooms")[2].partition("\n## ")[0]
+    rooms = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert sorted(rooms) == sorted(tree(SOURCE))
 
 
 OF_A_USER = ("gradmask", "gradmask.data")
