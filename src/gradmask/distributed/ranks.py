@@ -29,7 +29,7 @@ from gradmask.distributed.agreement import agree
 from gradmask.distributed.engine import Engine, ddp_engine, fsdp2_engine, fsdp_modules, manual_engine
 from gradmask.errors import GradmaskError
 from gradmask.partitioning import Route, RoutingContext, owners
-from gradmask.partitioning.kernel.route import both
+from gradmask.partitioning.kernel.token_mask import both
 from gradmask.partitioning.kernel.zero_gradients import RequireGradient, attach_zeros
 
 if TYPE_CHECKING:

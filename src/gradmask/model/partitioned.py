@@ -76,6 +76,7 @@ class Partitioned(Mixin):
         return output
 
     def __setattr__(self, name: str, value: Any) -> None:
+        # TRL assigns to `model.forward` after the model is partitioned
         super().__setattr__(name, keep_labels(self, value) if name == "forward" else value)
 
     def _set_gradient_checkpointing(self, *args: Any, **kwargs: Any) -> None:

@@ -18,11 +18,10 @@ from gradmask.partitioning.groups.slices import Slice as Slice
 from gradmask.partitioning.kernel.route import (
     JOINT as JOINT,
     RETAIN as RETAIN,
-    Flag as Flag,
     Route as Route,
     RoutingContext as RoutingContext,
-    TokenMask as TokenMask,
 )
+from gradmask.partitioning.kernel.token_mask import Flag as Flag, TokenMask as TokenMask
 from gradmask.partitioning.surgery.choosing import Units as Units
 from gradmask.partitioning.surgery.cutting import Cut as Cut, cut as cut
 from gradmask.partitioning.surgery.kinds import KINDS as KINDS

@@ -153,10 +153,14 @@ class Router:
         question that a rank need not ask, because of the labels that it holds, shifts no other draw. Every rank draws for
         the global batch and takes its own rows.
         """
-        call, (rank, ranks) = self.draws, self.share
+        call, (rank, ranks) = (
+            self.draws,
+            self.share,
+        )  # counted and not remembered, so that a checkpoint holds one number
         self.draws += 1
 
         def draw(question: object) -> Tensor:
+            # a hash makes a seed of any question; not Python's hash(), which is salted in every process
             key = f"{self.seed} {call} {question}".encode()
             seed = int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")
             return torch.rand(ranks, batch, generator=torch.Generator().manual_seed(seed), device="cpu")[rank]

@@ -9,7 +9,8 @@ from torch import Tensor
 from gradmask.partitioning.kernel.call import Geometry, call_for
 from gradmask.partitioning.kernel.layout import Layout
 from gradmask.partitioning.kernel.matmul import RoutedMatmul
-from gradmask.partitioning.kernel.route import Flag, Route, TokenMask
+from gradmask.partitioning.kernel.route import Route
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 
 IN, OUT, BATCH, LENGTH = 5, 6, 2, 3
 GROUPS = ("retain", "a", "b")

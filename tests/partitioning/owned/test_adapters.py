@@ -337,7 +337,7 @@ def test_dropout_is_of_the_adapters_inputs_in_training_only() -> None:
 def test_gradients_of_the_product(transposed: bool, flag: str, drops: bool) -> None:
     from gradmask.partitioning.kernel.call import Geometry
     from gradmask.partitioning.kernel.layout import Layout
-    from gradmask.partitioning.kernel.route import TokenMask
+    from gradmask.partitioning.kernel.token_mask import TokenMask
     from gradmask.partitioning.owned.adapted_matmul import AdaptedCall, AdaptedMatmul, AdapterCall
 
     run: Any = True if flag == "all" else TokenMask(torch.tensor([[True, False, True], [False, False, True]]))

@@ -13,8 +13,8 @@ from torch import Tensor
 from gradmask.partitioning.kernel.call import Call, Geometry, Stretch, hull
 from gradmask.partitioning.kernel.layout import Span
 from gradmask.partitioning.kernel.merging import used_weight
-from gradmask.partitioning.kernel.route import Flag, TokenMask
 from gradmask.partitioning.kernel.silencing import gate, unit_views, zero_silent
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 
 
 def input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool, lead: tuple[int, ...]) -> Tensor:

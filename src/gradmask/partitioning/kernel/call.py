@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Literal
 
 from gradmask.partitioning.kernel.layout import Layout, Span
-from gradmask.partitioning.kernel.route import Flag, Route, TokenMask, both
+from gradmask.partitioning.kernel.route import Route
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask, both
 
 
 @dataclass(frozen=True)

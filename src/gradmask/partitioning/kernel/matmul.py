@@ -23,8 +23,8 @@ from torch import Tensor
 from gradmask.partitioning.kernel.backward import bias_grads, input_grad, weight_grads
 from gradmask.partitioning.kernel.call import Call
 from gradmask.partitioning.kernel.merging import merge_bias, used_weight
-from gradmask.partitioning.kernel.route import TokenMask, pick
 from gradmask.partitioning.kernel.silencing import gate, unit_views, zero_silent
+from gradmask.partitioning.kernel.token_mask import TokenMask, pick
 
 
 def product(

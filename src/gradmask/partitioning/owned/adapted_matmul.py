@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gradmask.partitioning.kernel.call import Geometry
 from gradmask.partitioning.kernel.matmul import product
-from gradmask.partitioning.kernel.route import Flag, TokenMask
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 from gradmask.partitioning.owned.table_kinds import adapter_delta
 
 

@@ -15,7 +15,7 @@ from gradmask.partitioning.architectures.sites import Projection
 from gradmask.partitioning.groups.adapters import Adapter
 from gradmask.partitioning.kernel.linear import compute_dtype
 from gradmask.partitioning.kernel.matmul import product
-from gradmask.partitioning.kernel.route import both
+from gradmask.partitioning.kernel.token_mask import both
 from gradmask.partitioning.owned.adapted_matmul import (
     AdaptedCall,
     AdaptedMatmul,
@@ -72,6 +72,7 @@ class AdaptedLinear(Tabled, OwnedLinear):
         assert a is not None
         assert b is not None
         drops = adapter.drops and adapter.run is not False
+        # a mask that backward can use again; where the group does not run, no random numbers are drawn
         keep = F.dropout(torch.ones_like(x), self.gradmask_adapters[group].dropout) if drops else None
         return Factors(a, b, keep)
 
@@ -95,6 +96,7 @@ def add_adapter(module: AdaptedLinear, group: str, adapter: Adapter, projection:
     weight = module._parameters["weight"]
     assert weight is not None
     rows, columns = weight.shape[:: -1 if projection.transposed else 1]
+    # crc32, not hash(): Python salts that in every process
     generator = torch.Generator().manual_seed(crc32(f"{projection.name}/{group}".encode()))
     noise = (torch.rand(adapter.rank, columns, generator=generator, device="cpu") * 2 - 1) / columns**0.5
     like: Any = {"dtype": weight.dtype, "device": weight.device}

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.kernel.route import RoutingContext, TokenMask
+from gradmask.partitioning.kernel.route import RoutingContext
+from gradmask.partitioning.kernel.token_mask import TokenMask
 
 if TYPE_CHECKING:
     Mixin = nn.Module
@@ -43,6 +44,7 @@ class Owned(Mixin):
         parameter = self._parameters[name]
         if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled():
             return parameter
+        # without gradients, or for a frozen parameter, there is nothing to detach: generation takes the short way out above
         flag = self.gradmask_context.route.learn(self.gradmask_owners[name])
         if isinstance(flag, TokenMask):
             raise GradmaskError(

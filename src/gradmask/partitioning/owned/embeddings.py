@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradmask.partitioning.kernel.route import TokenMask
+from gradmask.partitioning.kernel.token_mask import TokenMask
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.gradients import MaskGradient
 
@@ -17,6 +17,7 @@ class OwnedEmbedding(Owned):
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         mask = self.token_masks().get("weight") if torch.is_grad_enabled() else None
+        # inside `reading` the table is chosen already, as for the rows of a group's own table or T5's relative positions
         if mask is None or "weight" in self.__dict__.get("_gradmask_reading", ()):
             return super().forward(*args, **kwargs)
         with self.reading({"weight": self._parameters["weight"]}):
@@ -27,5 +28,6 @@ class OwnedEmbedding(Owned):
 def mask_gradient(out: Tensor, mask: TokenMask) -> Tensor:
     """Let gradient into ``out`` only from the chosen tokens; an output shared by the batch is repeated first."""
     if out.shape[0] == 1 and mask.batch > 1:
+        # positions are looked up once for all examples; labels differ by example
         out = out.expand(mask.batch, *out.shape[1:])
     return MaskGradient.apply(out, mask.rows(tuple(out.shape[:-1])))

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
-from gradmask.partitioning.kernel.route import Flag, RoutingContext, TokenMask
+from gradmask.partitioning.kernel.route import RoutingContext
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.owning import assign_owner, release
 
@@ -76,6 +77,7 @@ class RowWise(Owned):
         rows = [
             self.rows(f, lead) if isinstance(f, TokenMask) else torch.full((count,), f, device=device) for f in flags
         ]
+        # tokens with the same row of this table, one column a question, are one class
         table = torch.stack(rows, 1)
         kinds, which = torch.unique(table, dim=0, return_inverse=True)
         return [
@@ -148,6 +150,7 @@ def assign_rows(
         writes: the parameter through which experts write to the residual stream; a group's strength scales it.
     """
     names, all_owners = tuple(module._parameters), {n: o for n, o in owners.items() if n not in layouts}
+    # the module's code reads the plain names only, so only these get readers (`names`); `_part` reads the parts
     for name, layout in layouts.items():
         whole = module._parameters[name]
         assert whole is not None
@@ -168,6 +171,7 @@ def release_rows(module: RowWise) -> None:
         parts = {group: part for group, part in popped.items() if part is not None}
         trainable = any(part.requires_grad for part in parts.values())
         module._parameters[name] = nn.Parameter(layout.assemble(parts, 0).detach().clone(), trainable)
+    # the order of parameters is that of the optimizer's state, so it must be the plain module's
     for name in module.gradmask_names:
         module._parameters[name] = module._parameters.pop(name)
     del module.gradmask_layouts, module.gradmask_writes

@@ -24,6 +24,7 @@ class OwnedLinear(Owned):
         if not (self.token_masks() and torch.is_grad_enabled()):
             return super().forward(x)
         weight, bias = self._parameters["weight"], self._parameters.get("bias")
+        # not cut, but tokens of other labels must not update it: the routed product sums the gradient of the chosen ones
         call = call_for(self.gradmask_geometry, self.gradmask_context.route)
         biases = [] if bias is None else [bias]
         return RoutedMatmul.apply(x.to(compute_dtype(x)), call, weight, *biases)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradmask.partitioning.kernel.route import TokenMask
+from gradmask.partitioning.kernel.token_mask import TokenMask
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.gradients import ScaleGradient, SpreadParameter
 
@@ -73,5 +73,6 @@ class OwnedLayerNorm(Owned):
             out = super().forward(x)
         rows = {name: self.rows(mask, tuple(x.shape[:-1])) for name, mask in masks.items()}
         names = ("weight", "bias")
+        # LayerNorm's kernel has one weight for all tokens, so the output comes from it and the gradients are made apart
         sides = [side for name in names for side in (learning.get(name), rows.get(name))]
         return ScaleGradient.apply(out, x.detach(), self.eps, isinstance(self, nn.RMSNorm), *sides)

@@ -46,5 +46,6 @@ def _routed_class(cls: type[nn.Module], method: str) -> type[nn.Module]:
             bias = MaskGradient.apply(bias, mask.rows(tuple(bias.shape[:3]), heads_first=True))
         return bias
 
+    # the class again, because T5 calls the method on `self`; built from the plain one, so that undoing is one assignment
     namespace = {method: routed, "__module__": cls.__module__, "__qualname__": cls.__qualname__}
     return type(cls.__name__, (cls,), {**namespace, "gradmask_unbiased": cls})

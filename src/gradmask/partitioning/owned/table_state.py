@@ -51,6 +51,7 @@ def read_sums(model: nn.Module, state: dict[str, Any], prefix: str, *args: Any) 
                 "table; load a checkpoint that gradmask saved, or load the plain weights first and partition afterwards"
             )
             continue
+        # load_state_dict reads the shared table under its plain name, where the file has the sum
         state.pop(f"{prefix}{name}.{SHARED}", None)
         state[f"{prefix}{name}.weight"] = entries[SHARED]
         state.update({f"{prefix}{name}.{key}": value for key, value in entries.items() if key != SHARED})

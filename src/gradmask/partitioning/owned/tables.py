@@ -15,7 +15,7 @@ from gradmask.errors import GradmaskError
 from gradmask.partitioning.kernel.call import Call, Geometry
 from gradmask.partitioning.kernel.linear import compute_dtype
 from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
-from gradmask.partitioning.kernel.route import Flag, TokenMask, both
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask, both
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.embeddings import OwnedEmbedding, mask_gradient
 from gradmask.partitioning.owned.linear import OwnedLinear
@@ -69,7 +69,7 @@ class Tabled(Owned):
 
     def sum_tables(self) -> Tensor:
         """The shared table plus those of the groups that run, ``[vocabulary, hidden]``."""
-        cache = self.gradmask_context.merged_cache
+        cache = self.gradmask_context.merged_cache  # in generation, one sum for all tokens
         if cache is not None and id(self) in cache:
             return cache[id(self)][0]
         whole, flags = self.shared(), self.flags()
@@ -139,6 +139,7 @@ class TabledLinear(Tabled, OwnedLinear):
         if isinstance(run, TokenMask) and not torch.compiler.is_compiling():
             chosen = run.index(lead)
             rows = rows[chosen]
+            # of the rows that are left, those that it learns from; often all of them, and then no mask is needed
             if isinstance(learn, TokenMask):
                 learn = True if learn is run else TokenMask(learn.rows(lead)[chosen])
         if not torch.is_grad_enabled():

@@ -39,6 +39,7 @@ def assign_uncut(
     biases = list(_position_biases(blocks, architecture))
     routed = {child for module, _ in biases for child in module.children()}
     positional = {f"{name}.{path}" for name, b in blocks for path, m in b.named_modules() if _is_table(m, routed)}
+    # a list, because classes are replaced on the way
     for path, module in list(model.named_modules()):
         if isinstance(module, (SplitLinear, RowWise)) or not any(p is not None for p in module._parameters.values()):
             continue
@@ -89,6 +90,7 @@ def add_tables(model: PreTrainedModel, slices: Mapping[str, GroupSpec]) -> list[
             if isinstance(module, AdaptedLinear):
                 continue
             shared = id(module._parameters["weight"])
+            # tied modules share one table, as they share one weight
             add_table(module, group, spec.embeddings, first.get(shared))
             first.setdefault(shared, module)
     if not any(spec.embeddings or isinstance(spec, Adapter) for spec in slices.values()):

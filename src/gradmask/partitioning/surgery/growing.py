@@ -46,6 +46,7 @@ def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str
             plan.append((site, _wider(site, len(fresh)), fresh))
             added[f"{site.name}/{site.unit}"] = new
     _check_even(sites, plan)
+    # all of this before the first parameter is touched, so that an error leaves the model as it was
     config = _wider_config(model, architecture, plan)
     shell = _shell(model, config, plan)
     _widen_model(model, config, shell, plan)
@@ -163,6 +164,7 @@ def _widen_model(
     for _, wider, fresh in plan:
         for projection in wider.projections:
             _widen(_sized(projection, wider), wider, fresh, scale, generator)
+    # in place: modules keep references to this config
     for key, value in config.to_dict().items():
         if getattr(model.config, key, None) != value and key != "dtype":
             setattr(model.config, key, value)

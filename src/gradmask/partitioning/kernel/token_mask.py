@@ -1,0 +1,141 @@
+"""Yes, no, or *for these tokens*: the answers that a route gives.
+
+Shapes: B batch, S sequence, N = all leading dimensions of an activation multiplied together.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gradmask.errors import GradmaskError
+
+
+class TokenMask:
+    """A yes or no for each example ``[B]`` or each token ``[B, S]`` of the batch."""
+
+    def __init__(self, mask: Tensor) -> None:
+        if mask.dtype != torch.bool or mask.dim() not in (1, 2):
+            raise GradmaskError(
+                f"a token mask is boolean and [batch] or [batch, sequence], got {mask.dtype} {mask.shape}"
+            )
+        self.mask = mask
+        self._rows: dict[tuple[tuple[int, ...], bool], Tensor] = {}
+        self._index: dict[tuple[int, ...], slice | Tensor] = {}
+        # a mask lives for one forward pass and serves every layer: each spread, index or intersection is made once
+        self._and: dict[int, tuple[TokenMask, TokenMask]] = {}
+
+    @property
+    def batch(self) -> int:
+        return self.mask.shape[0]
+
+    def rows(self, lead: tuple[int, ...], heads_first: bool = False) -> Tensor:
+        """The mask spread over an activation's leading dimensions, flattened to ``[N]``.
+
+        With ``heads_first`` these are ``[batch, heads, sequence]``.
+        """
+        spread = _spread_after_heads if heads_first and self.mask.dim() == 2 else _spread
+        if torch.compiler.is_compiling():
+            return spread(self.mask, lead)  # no cache: a traced tensor must not outlive its graph
+        key = (lead, heads_first)
+        if key not in self._rows:
+            self._rows[key] = spread(self.mask, lead)
+        return self._rows[key]
+
+    def index(self, lead: tuple[int, ...]) -> slice | Tensor:
+        """The chosen rows of a flattened activation: a slice where they are neighbours, else their positions.
+
+        A slice makes a view, without a copy; the data room orders the examples of a batch by label for this reason.
+        """
+        if lead not in self._index:
+            positions = self.rows(lead).nonzero().squeeze(1)
+            self._index[lead] = _as_slice(positions)
+        return self._index[lead]
+
+    def choose(self, lead: tuple[int, ...], masked: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """Flattened activations whose product over the rows ``[N]`` is to sum the chosen rows only.
+
+        Under `torch.compile`, where the number of rows must not depend on data, the rest of ``masked`` is zero instead.
+        """
+        if torch.compiler.is_compiling():
+            return masked.masked_fill(~self.rows(lead).unsqueeze(1), 0), *others
+        chosen = self.index(lead)
+        return tuple(pick(x, chosen) for x in (masked, *others))
+
+    def __and__(self, other: TokenMask) -> TokenMask:
+        if self is other:
+            return self
+        if torch.compiler.is_compiling():
+            return self._intersect(other)
+        if id(other) not in self._and:
+            # the other mask is kept, too, or a new one could get its id
+            self._and[id(other)] = (other, self._intersect(other))
+        return self._and[id(other)][1]
+
+    def _intersect(self, other: TokenMask) -> TokenMask:
+        first, second = self.mask, other.mask
+        if first.dim() < second.dim():
+            first = first.unsqueeze(1)
+        if second.dim() < first.dim():
+            second = second.unsqueeze(1)
+        return TokenMask(first & second)
+
+
+def pick(x: Tensor, chosen: slice | Tensor) -> Tensor:
+    """Rows of ``x``: a view where they are neighbours (`index_select` is several times as fast as ``x[chosen]``)."""
+    return x[chosen] if isinstance(chosen, slice) else x.index_select(0, chosen)
+
+
+Flag = bool | TokenMask
+"""Yes, no, or for these tokens: whether a group runs, learns, or passes gradient."""
+
+
+def both(first: Flag, second: Flag) -> Flag:
+    """Logical *and* of two answers."""
+    if isinstance(first, bool):
+        return second if first else False
+    if isinstance(second, bool):
+        return first if second else False
+    return first & second
+
+
+def _as_slice(positions: Tensor) -> slice | Tensor:
+    count = positions.numel()
+    # positions ascend, so the first and the last tell whether any is left out
+    if count and int(positions[-1]) - int(positions[0]) == count - 1:
+        return slice(int(positions[0]), int(positions[0]) + count)
+    return positions
+
+
+def _spread(mask: Tensor, lead: tuple[int, ...]) -> Tensor:
+    batch = mask.shape[0]
+    total = 1
+    for size in lead:
+        total *= size
+    # [N] alone may be flattened tokens (experts, some heads): examples first, so each label is repeated for its tokens
+    if mask.dim() == 1 and lead and total % batch == 0 and (lead[0] == batch or len(lead) == 1):
+        return _repeat(mask, total // batch)
+    if mask.dim() == 2:
+        tokens = mask.numel()
+        if total % tokens == 0 and (lead[:2] == tuple(mask.shape) or lead == (tokens,)):
+            return _repeat(mask.reshape(-1), total // tokens)
+        if lead == (batch,):  # a pooled activation stands for the first token
+            return mask[:, 0]
+    raise GradmaskError(
+        f"data labels of shape {list(mask.shape)} cannot be lined up with an activation whose leading dimensions are "
+        f"{list(lead)}: give one label per example ([batch]) or per token ([batch, sequence]) of the tokens that this "
+        "model reads. (A norm after the transposition of heads: name it in gm.Architecture(heads_first=...).)"
+    )
+
+
+def _spread_after_heads(mask: Tensor, lead: tuple[int, ...]) -> Tensor:
+    if len(lead) != 3 or (lead[0], lead[2]) != tuple(mask.shape):
+        raise GradmaskError(
+            f"data labels of shape {list(mask.shape)} cannot be lined up with an activation declared heads_first, with "
+            f"leading dimensions [batch, heads, sequence] = {list(lead)}: give one label per example ([batch])"
+        )
+    return mask.unsqueeze(1).expand(lead).reshape(-1)
+
+
+def _repeat(rows: Tensor, times: int) -> Tensor:
+    return rows if times == 1 else rows.unsqueeze(1).expand(-1, times).reshape(-1)
