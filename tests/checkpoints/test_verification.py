@@ -18,7 +18,7 @@ from gradmask.checkpoints.traces import traces
 from gradmask.errors import GradmaskError
 from gradmask.model.manifest import MANIFEST, seal
 
-PIECES: dict[str, Any] = {
+SPECS: dict[str, Any] = {
     "slices": gm.Slice(heads=2, neurons=8),
     "tables": gm.Slice(heads=2, neurons=8, embeddings=True),
     "tokens": gm.Slice(neurons=8, embeddings=[3, 4, 5]),
@@ -26,9 +26,9 @@ PIECES: dict[str, Any] = {
 }
 
 
-def trained(piece: Any, kind: str = "llama") -> Any:
+def trained(spec: Any, kind: str = "llama") -> Any:
     """A partitioned model in which no weight of the group is zero, and every one is recognisable."""
-    model = gm.partition(tiny(kind), {"forget": piece})
+    model = gm.partition(tiny(kind), {"forget": spec})
     with torch.no_grad():
         for i, parameter in enumerate(gm.groups(model)["forget"].values()):
             count = parameter.numel()
@@ -36,10 +36,10 @@ def trained(piece: Any, kind: str = "llama") -> Any:
     return model
 
 
-@pytest.fixture(params=PIECES, ids=str)
+@pytest.fixture(params=SPECS, ids=str)
 def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
     """(the full checkpoint, the export without the group)."""
-    model = trained(PIECES[request.param])
+    model = trained(SPECS[request.param])
     model.save_pretrained(tmp_path / "full")
     return tmp_path / "full", gm.export(model, tmp_path / "plain", without=["forget"])
 
@@ -65,7 +65,7 @@ def test_every_kind_of_file_is_covered(saved: tuple[Path, Path]) -> None:
 @given(data=st.data())
 def test_one_changed_byte_is_found(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("byte") / "plain"
-    gm.export(trained(PIECES["slices"]), folder, without=["forget"])
+    gm.export(trained(SPECS["slices"]), folder, without=["forget"])
     path = data.draw(st.sampled_from(sorted(folder.iterdir())))
     content = bytearray(path.read_bytes())
     at = data.draw(st.integers(0, len(content) - 1))
@@ -98,7 +98,7 @@ def _says_the_same(path: Path, folder: Path) -> bool:
     ],
 )
 def test_harm_is_named(tmp_path: Path, harm: Any, said: str) -> None:
-    folder = gm.export(trained(PIECES["slices"]), tmp_path / "plain", without=["forget"])
+    folder = gm.export(trained(SPECS["slices"]), tmp_path / "plain", without=["forget"])
     harm(folder)
     found = gm.verify(folder)
     assert not found.ok
@@ -113,7 +113,7 @@ def _edit(folder: Path, **changes: Any) -> None:
 
 def test_a_removal_that_is_none_is_found(tmp_path: Path) -> None:
     """The slice is never zeroed, but the manifest, hashes and all, claims it: what a careless or dishonest port would ship."""
-    model = trained(PIECES["slices"])
+    model = trained(SPECS["slices"])
     folder = gm.export(model, tmp_path / "full")
     _edit(folder, removed=["forget"])
     seal(folder)
@@ -122,7 +122,7 @@ def test_a_removal_that_is_none_is_found(tmp_path: Path) -> None:
 
 
 def test_one_weight_that_is_left_is_found(tmp_path: Path) -> None:
-    model = trained(PIECES["slices"])
+    model = trained(SPECS["slices"])
     folder = gm.export(model, tmp_path / "plain", without=["forget"])
     tensors, name = load_file(folder / "model.safetensors"), "model.layers.1.mlp.down_proj.weight"
     column = int((tensors[name] == 0).all(0).nonzero()[0])
@@ -135,15 +135,15 @@ def test_one_weight_that_is_left_is_found(tmp_path: Path) -> None:
     ] or ("1 weights of the removed group 'forget' are not zero" in found.problems[0])
 
 
-def test_a_claim_that_is_not_made_is_told(tmp_path: Path) -> None:
-    folder = gm.export(trained(PIECES["slices"]), tmp_path / "full")
+def test_a_claim_that_is_not_made_is_reported(tmp_path: Path) -> None:
+    folder = gm.export(trained(SPECS["slices"]), tmp_path / "full")
     found = gm.verify(folder, without=["forget"])
     assert found.problems == ["its manifest does not list 'forget' as removed (it lists nothing)"]
 
 
 def test_an_export_of_another_model_is_found(saved: tuple[Path, Path], tmp_path: Path) -> None:
     _, plain = saved
-    other = trained(PIECES["slices"])
+    other = trained(SPECS["slices"])
     with torch.no_grad():
         other.get_input_embeddings().weight.add_(1.0)
     other.save_pretrained(tmp_path / "other")
@@ -153,7 +153,7 @@ def test_an_export_of_another_model_is_found(saved: tuple[Path, Path], tmp_path:
 @pytest.mark.parametrize("name", ["tokenizer.json", "generation_config.json", "notes/optimizer.json"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_removed_weights_in_any_file_are_found(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
-    model = trained(PIECES["slices"])
+    model = trained(SPECS["slices"])
     model.save_pretrained(tmp_path / "full")
     folder = gm.export(model, tmp_path / "plain", without=["forget"])
     parameter = next(iter(gm.groups(model)["forget"].values()))
@@ -166,7 +166,7 @@ def test_removed_weights_in_any_file_are_found(tmp_path: Path, name: str, dtype:
 
 
 def test_a_compact_export_is_verified(tmp_path: Path) -> None:
-    model = trained(PIECES["slices"])
+    model = trained(SPECS["slices"])
     model.save_pretrained(tmp_path / "full")
     folder = gm.export(model, tmp_path / "small", without=["forget"], compact=True)
     found = gm.verify(folder, without=["forget"], against=tmp_path / "full")
@@ -175,14 +175,14 @@ def test_a_compact_export_is_verified(tmp_path: Path) -> None:
 
 
 def test_an_ablated_checkpoint_is_verified(tmp_path: Path) -> None:
-    model = gm.ablate(trained(PIECES["tables"]), "forget")
+    model = gm.ablate(trained(SPECS["tables"]), "forget")
     model.save_pretrained(tmp_path / "full")
     found = gm.verify(tmp_path / "full", without=["forget"])
     assert found.ok, str(found)
     assert any("are zero" in line for line in found.holds)
 
 
-def test_traces_are_runs_of_the_weights() -> None:
+def test_traces_are_windows_of_the_weights() -> None:
     weight = torch.nn.Parameter(torch.randn(6, 20))
     found = list(traces([weight]))
     content = weight.detach().numpy().tobytes()
@@ -191,7 +191,7 @@ def test_traces_are_runs_of_the_weights() -> None:
     assert list(traces([torch.nn.Parameter(torch.zeros(6, 20)), torch.nn.Parameter(torch.ones(3))])) == []
 
 
-def test_what_is_no_checkpoint_is_told(tmp_path: Path) -> None:
+def test_what_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GradmaskError, match="there is no folder"):
         gm.verify(tmp_path / "nothing")
     with pytest.raises(GradmaskError, match="has no gradmask.json"):
@@ -199,7 +199,7 @@ def test_what_is_no_checkpoint_is_told(tmp_path: Path) -> None:
 
 
 def test_an_old_manifest_still_loads(tmp_path: Path) -> None:
-    trained(PIECES["slices"]).save_pretrained(tmp_path / "full")
+    trained(SPECS["slices"]).save_pretrained(tmp_path / "full")
     data = json.loads((tmp_path / "full" / MANIFEST).read_text())
     for key in ("files", "digest", "data", "compact", "shapes"):
         data.pop(key)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.checkpoints.test_verification import PIECES, trained
+from tests.checkpoints.test_verification import SPECS, trained
 
 import gradmask as gm
 from gradmask.cli import main
@@ -14,7 +14,7 @@ from gradmask.cli import main
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
-    model = trained(PIECES["slices"])
+    model = trained(SPECS["slices"])
     model.save_pretrained(tmp_path / "full")
     return gm.export(model, tmp_path / "plain", without=["forget"])
 

@@ -12,18 +12,18 @@ from torch import Tensor
 import gradmask as gm
 from tiny import CONFIGS, tiny, tokens
 
-PIECES = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
+SPECS = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
 
 
 def half() -> torch.autocast:
     return torch.autocast(torch.get_default_device().type, dtype=torch.bfloat16)
 
 
-@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("model_type", CONFIGS)
-def test_an_unlabeled_batch_equals_plain_autocast_bit_for_bit(model_type: str, piece: str) -> None:
+def test_an_unlabeled_batch_equals_plain_autocast_bit_for_bit(model_type: str, spec: str) -> None:
     plain = tiny(model_type).train()
-    model = gm.partition(copy.deepcopy(plain), {"forget": PIECES[piece]})
+    model = gm.partition(copy.deepcopy(plain), {"forget": SPECS[spec]})
     outputs = []
     for each in (plain, model):
         with half():
@@ -31,7 +31,7 @@ def test_an_unlabeled_batch_equals_plain_autocast_bit_for_bit(model_type: str, p
         outputs[-1].loss.backward()
     assert outputs[0].logits.dtype == outputs[1].logits.dtype == torch.bfloat16
     assert torch.equal(outputs[0].logits, outputs[1].logits)
-    if piece == "own-tables":  # the group's own tables learn too, so only the outputs are the plain model's
+    if spec == "own-tables":  # the group's own tables learn too, so only the outputs are the plain model's
         return
     for each in (plain, model):
         torch.optim.SGD(each.parameters(), lr=1.0).step()
@@ -40,10 +40,10 @@ def test_an_unlabeled_batch_equals_plain_autocast_bit_for_bit(model_type: str, p
         assert torch.equal(found, expected), name
 
 
-@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("model_type", CONFIGS)
-def test_freezing_is_exact_and_parameters_keep_their_dtype(model_type: str, piece: str) -> None:
-    model = gm.partition(tiny(model_type).train(), {"forget": PIECES[piece]})
+def test_freezing_is_exact_and_parameters_keep_their_dtype(model_type: str, spec: str) -> None:
+    model = gm.partition(tiny(model_type).train(), {"forget": SPECS[spec]})
     with half():  # both in one region: autocast keeps casts of weights until it ends
         for label in ("unlabeled", "forget"):
             loss = model(tokens(), labels=tokens(), data_labels=label).loss
@@ -57,7 +57,7 @@ def test_freezing_is_exact_and_parameters_keep_their_dtype(model_type: str, piec
 
 @pytest.mark.parametrize("model_type", CONFIGS)
 def test_mixed_labels_agree_with_full_precision(model_type: str) -> None:
-    model: Any = gm.partition(tiny(model_type).train(), {"forget": PIECES["own-tables"]}, joint=["norms"])
+    model: Any = gm.partition(tiny(model_type).train(), {"forget": SPECS["own-tables"]}, joint=["norms"])
     labels = ["forget", "retain", "unlabeled"]
     found: list[list[Tensor]] = []
     for enabled in (False, True):

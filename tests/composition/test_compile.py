@@ -14,7 +14,7 @@ from torch._dynamo.utils import counters
 import gradmask as gm
 from tiny import tiny, tokens
 
-PIECES = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
+SPECS = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
 MIXED = ["forget", "retain", "unlabeled"]
 PER_TOKEN = torch.tensor([[0, 1, -1, 1, 0, -100, 0, 1, -1]]).expand(3, -1)
 
@@ -48,7 +48,7 @@ def breaks() -> list[str]:
 
 
 def test_one_graph_per_kind_of_label_and_no_break() -> None:
-    model = gm.partition(tiny(num_hidden_layers=1).train(), {"forget": PIECES["plain"]})
+    model = gm.partition(tiny(num_hidden_layers=1).train(), {"forget": SPECS["plain"]})
     eager = copy.deepcopy(model)
     compiled = torch.compile(model, backend="eager")
     kinds: list[tuple[Any, set[str]]] = [("forget", {"retain"}), (MIXED, set())]
@@ -67,15 +67,15 @@ def test_one_graph_per_kind_of_label_and_no_break() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model_type", "piece", "way"),
+    ("model_type", "spec", "way"),
     [
         ("llama", "own-tables", "torch.compile"),
         ("gpt2", "own-tables", "model.compile"),
         ("gpt_neo", "plain", "torch.compile"),
     ],
 )
-def test_every_kind_of_label(model_type: str, piece: str, way: str) -> None:
-    model: Any = gm.partition(tiny(model_type).train(), {"forget": PIECES[piece]})
+def test_every_kind_of_label(model_type: str, spec: str, way: str) -> None:
+    model: Any = gm.partition(tiny(model_type).train(), {"forget": SPECS[spec]})
     eager = copy.deepcopy(model)
     if way == "torch.compile":
         compiled = torch.compile(model, backend="aot_eager")
@@ -106,7 +106,7 @@ def test_every_kind_of_label(model_type: str, piece: str, way: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("backend", "recompute"), [("inductor", False), ("aot_eager", True)])
 def test_with_the_default_backend_and_with_activation_checkpointing(backend: str, recompute: bool) -> None:
-    model: Any = gm.partition(tiny(num_hidden_layers=1).train(), {"forget": PIECES["plain"]})
+    model: Any = gm.partition(tiny(num_hidden_layers=1).train(), {"forget": SPECS["plain"]})
     eager = copy.deepcopy(model)
     if recompute:
         model.gradient_checkpointing_enable({"use_reentrant": False})

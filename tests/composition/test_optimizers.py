@@ -14,7 +14,7 @@ from transformers.optimization import Adafactor
 import gradmask as gm
 from tiny import tiny, tokens
 
-PIECES = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
+SPECS = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
 Build = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
@@ -78,12 +78,10 @@ def same(before: list[Any], after: list[Any]) -> bool:
     return all(torch.equal(a, b) if isinstance(a, Tensor) else a == b for a, b in pairs)
 
 
-@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_freezing_is_bitwise_for_parameters_and_state(name: str, piece: str) -> None:
-    model = gm.partition(
-        tiny(num_hidden_layers=1).train(), {"forget": PIECES[piece]}, joint=["*.input_layernorm.weight"]
-    )
+def test_freezing_is_bitwise_for_parameters_and_state(name: str, spec: str) -> None:
+    model = gm.partition(tiny(num_hidden_layers=1).train(), {"forget": SPECS[spec]}, joint=["*.input_layernorm.weight"])
     optimizer = OPTIMIZERS[name](model)
     for seed in range(2):
         step(model, optimizer, "unlabeled", seed)
@@ -98,7 +96,7 @@ def test_freezing_is_bitwise_for_parameters_and_state(name: str, piece: str) -> 
 
 def test_groups_make_optimizer_groups() -> None:
     """A group's parameters are ordinary parameters: another learning rate for each is nothing special."""
-    model = gm.partition(tiny(num_hidden_layers=1).train(), {"forget": PIECES["plain"]})
+    model = gm.partition(tiny(num_hidden_layers=1).train(), {"forget": SPECS["plain"]})
     owned = gm.groups(model)
     rates = {"retain": 0.0, "joint": 0.0, "forget": 0.1}
     optimizer = torch.optim.SGD([{"params": list(owned[g].values()), "lr": lr} for g, lr in rates.items()])

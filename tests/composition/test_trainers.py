@@ -16,12 +16,12 @@ from transformers import PreTrainedModel, Trainer, TrainingArguments
 import gradmask as gm
 from tiny import tiny, tokens
 
-PIECES = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
+SPECS = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
 
 
-def partitioned(piece: str = "plain", policy: str = "sgtm", **overrides: Any) -> PreTrainedModel:
+def partitioned(spec: str = "plain", policy: str = "sgtm", **overrides: Any) -> PreTrainedModel:
     model = tiny(num_hidden_layers=1, **overrides).train()
-    return gm.partition(model, {"forget": PIECES[piece]}, policy=policy)
+    return gm.partition(model, {"forget": SPECS[spec]}, policy=policy)
 
 
 def dataset(labels: tuple[int, ...], size: int = 24) -> Dataset:
@@ -68,17 +68,17 @@ def test_evaluation_gives_a_loss(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("piece", "policy", "tied", "loaded"),
+    ("spec", "policy", "tied", "loaded"),
     [("plain", "sgtm", False, False), ("own-tables", "sgtm", True, False), ("own-tables", "gram", False, True)],
 )
-def test_resuming_continues_bit_for_bit(piece: str, policy: str, tied: bool, loaded: bool, tmp_path: Path) -> None:
+def test_resuming_continues_bit_for_bit(spec: str, policy: str, tied: bool, loaded: bool, tmp_path: Path) -> None:
     """The model may be a new one; only a policy with probabilities needs `gm.load`, which knows how many were drawn."""
     data, saving = dataset((0, 1, -1, 1, 0)), {"save_strategy": "steps", "save_steps": 3}
-    model = partitioned(piece, policy, tie_word_embeddings=tied)
+    model = partitioned(spec, policy, tie_word_embeddings=tied)
     whole = Trainer(model, arguments(tmp_path / "whole", **saving), train_dataset=data)
     whole.train()
     checkpoint = tmp_path / "whole" / "checkpoint-3"
-    fresh = gm.load(checkpoint) if loaded else partitioned(piece, policy, tie_word_embeddings=tied, seed=1)
+    fresh = gm.load(checkpoint) if loaded else partitioned(spec, policy, tie_word_embeddings=tied, seed=1)
     again = Trainer(fresh, arguments(tmp_path / "again"), train_dataset=data)
     again.train(resume_from_checkpoint=str(checkpoint))
     assert again.state.global_step == 6
@@ -135,7 +135,7 @@ def test_on_a_plain_model_trl_gives_the_same_fields(fused: str) -> None:
     utils = pytest.importorskip("trl.trainer.utils")
     outputs = ("log_probs", "entropy", "log_sum_sq_probs", "mean_logits", "is_top1") if fused == "all" else (fused,)
     plain = tiny(num_hidden_layers=1)
-    model = gm.partition(copy.deepcopy(plain), {"forget": PIECES["plain"]})
+    model = gm.partition(copy.deepcopy(plain), {"forget": SPECS["plain"]})
     ids = tokens()
     found = []
     for each in (plain, model):

@@ -71,10 +71,10 @@ def same(first: PreTrainedModel, second: PreTrainedModel) -> None:
 @every_case
 def test_a_compact_export_computes_the_same_or_is_refused(case: Case, tmp_path: Path) -> None:
     inputs = batch(case)
-    for name, piece in (("all", slices(case, "one")["forget"]), ("neurons", gm.Slice(neurons=8))):
+    for name, spec in (("all", slices(case, "one")["forget"]), ("neurons", gm.Slice(neurons=8))):
         if name not in ("all", *case.units):
             continue
-        model = gm.partition(build(case), {"forget": piece}).eval()
+        model = gm.partition(build(case), {"forget": spec}).eval()
         if name == "all" and not case.compact_heads:
             with pytest.raises(gm.GradmaskError, match="compact=False"):
                 gm.export(model, tmp_path / name, without=["forget"], compact=True)

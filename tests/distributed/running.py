@@ -76,8 +76,8 @@ def _job(rank: int, world: int, folder: str, function: Callable[..., Any], args:
 def partitioned(policy: str = "sgtm", seed: int = 0, **changes: Any) -> PreTrainedModel:
     """A tiny Llama in float64 with two removable groups, the same on every rank."""
     model = tiny(seed=seed, **changes).double().train()
-    pieces = {"forget": gm.Slice(heads=1, neurons=6), "other": gm.Slice(neurons=5)}
-    return gm.partition(model, pieces, joint=["head"], policy=policy)
+    specs = {"forget": gm.Slice(heads=1, neurons=6), "other": gm.Slice(neurons=5)}
+    return gm.partition(model, specs, joint=["head"], policy=policy)
 
 
 def wrap(model: PreTrainedModel, engine: str, **settings: Any) -> nn.Module:

@@ -18,7 +18,7 @@ import gradmask as gm
 from gradmask.errors import GradmaskError
 from tiny import VOCABULARY, tiny, tokens
 
-PIECE = gm.Slice(heads=1, neurons=6)
+SPEC = gm.Slice(heads=1, neurons=6)
 
 
 def tables() -> PreTrainedModel:
@@ -32,7 +32,7 @@ def upper_layers() -> PreTrainedModel:
 
 
 def gpt2() -> PreTrainedModel:
-    return gm.partition(tiny("gpt2").double().train(), {"forget": PIECE}, joint=["embeddings"])
+    return gm.partition(tiny("gpt2").double().train(), {"forget": SPEC}, joint=["embeddings"])
 
 
 def experts() -> PreTrainedModel:
@@ -156,7 +156,7 @@ def refusals() -> list[str]:
     trial(lambda: FullyShardedDataParallel(upper_layers(), device_id=torch.device("cpu"), use_orig_params=True))
     around = fully_shard(Around(upper_layers()))
     trial(lambda: around(input_ids=ids, labels=ids, data_labels="forget"))
-    labeler = wrap(gm.partition(tiny().train(), {"forget": PIECE}, self_labeling=True), "fsdp2")
+    labeler = wrap(gm.partition(tiny().train(), {"forget": SPEC}, self_labeling=True), "fsdp2")
     trial(lambda: labeler(input_ids=ids, labels=ids, data_labels=[0, -1]))
     trial(lambda: gm.across_ranks(tiny()))
     trial(lambda: gm.across_ranks(upper_layers(), process_group=dist.group.WORLD))

@@ -39,13 +39,13 @@ def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, tu
     }
 
 
-@pytest.mark.parametrize("piece", [SLICE, TABLES], ids=["plain", "own-tables"])
+@pytest.mark.parametrize("spec", [SLICE, TABLES], ids=["plain", "own-tables"])
 @pytest.mark.parametrize("model_type", CONFIGS)
 @pytest.mark.parametrize(("label", "taught"), [("forget", "forget"), ("retain", "retain")])
 def test_what_a_batch_does_not_teach_is_unchanged_by_one_bit(
-    model_type: str, piece: gm.Slice, label: str, taught: str
+    model_type: str, spec: gm.Slice, label: str, taught: str
 ) -> None:
-    model = gm.partition(tiny(model_type).train(), {"forget": piece})
+    model = gm.partition(tiny(model_type).train(), {"forget": spec})
     optimizer = adamw(model)
     for seed in (1, 2):
         step(model, optimizer, "unlabeled", seed)
@@ -74,10 +74,10 @@ def test_training_without_labels_is_plain_training_bit_for_bit(model_type: str) 
         assert torch.equal(found, expected), name
 
 
-@pytest.mark.parametrize("piece", [SLICE, TABLES], ids=["plain", "own-tables"])
+@pytest.mark.parametrize("spec", [SLICE, TABLES], ids=["plain", "own-tables"])
 @pytest.mark.parametrize("model_type", CONFIGS)
-def test_retain_mode_is_the_ablated_model_bit_for_bit(model_type: str, piece: gm.Slice) -> None:
-    model = gm.partition(tiny(model_type).train(), {"forget": piece})
+def test_retain_mode_is_the_ablated_model_bit_for_bit(model_type: str, spec: gm.Slice) -> None:
+    model = gm.partition(tiny(model_type).train(), {"forget": spec})
     optimizer = adamw(model)
     step(model, optimizer, "unlabeled")
     model.eval()
@@ -137,12 +137,12 @@ def test_the_signature_shows_data_labels_on_the_model_only() -> None:
 
 def test_a_copy_is_independent() -> None:
     model = gm.partition(tiny(), {"forget": SLICE}).eval()
-    twin, ids = copy.deepcopy(model), tokens()
-    with gm.without(twin, "forget"), torch.no_grad():
-        assert not torch.equal(twin(ids).logits, model(ids).logits)
-    gm.ablate(twin)
+    other, ids = copy.deepcopy(model), tokens()
+    with gm.without(other, "forget"), torch.no_grad():
+        assert not torch.equal(other(ids).logits, model(ids).logits)
+    gm.ablate(other)
     with torch.no_grad():
-        assert not torch.equal(twin(ids).logits, model(ids).logits)
+        assert not torch.equal(other(ids).logits, model(ids).logits)
 
 
 def test_coverage_says_what_each_group_owns() -> None:

@@ -13,13 +13,13 @@ import gradmask as gm
 from gradmask.routing.policy import SGTM, Policy
 from tiny import CONFIGS, tiny, tokens
 
-PIECES = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
+SPECS = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
 ALWAYS = 1 - 1e-9
 WEIGHED = replace(SGTM, rehearsal=0.5, rehearsal_weight=4.0)
 
 
-def partitioned(policy: Policy, model_type: str = "llama", piece: str = "plain") -> PreTrainedModel:
-    return gm.partition(tiny(model_type).double().train(), {"forget": PIECES[piece]}, policy=policy)
+def partitioned(policy: Policy, model_type: str = "llama", spec: str = "plain") -> PreTrainedModel:
+    return gm.partition(tiny(model_type).double().train(), {"forget": SPECS[spec]}, policy=policy)
 
 
 def gradients(model: PreTrainedModel, labels: list[int], rows: slice = slice(None)) -> dict[str, torch.Tensor]:
@@ -31,13 +31,13 @@ def gradients(model: PreTrainedModel, labels: list[int], rows: slice = slice(Non
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("model_type", CONFIGS)
-def test_a_rehearsed_example_is_one_of_the_group_times_the_weight(model_type: str, piece: str) -> None:
+def test_a_rehearsed_example_is_one_of_the_group_times_the_weight(model_type: str, spec: str) -> None:
     """A factor that is a power of two changes no bit of a gradient but its exponent."""
     always = replace(WEIGHED, rehearsal=ALWAYS)
-    found = gradients(partitioned(always, model_type, piece), [0, 0, 0])
-    expected = gradients(partitioned(SGTM, model_type, piece), [1, 1, 1])
+    found = gradients(partitioned(always, model_type, spec), [0, 0, 0])
+    expected = gradients(partitioned(SGTM, model_type, spec), [1, 1, 1])
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], 4 * expected[name]) for name in found)
 
@@ -98,7 +98,7 @@ def test_a_model_without_logits_is_refused() -> None:
     with pytest.raises(
         gm.GradmaskError, match="rehearsal_weight=4 is applied at the logits, but LlamaModel has no output"
     ):
-        gm.partition(base, {"forget": PIECES["plain"]}, policy=WEIGHED)
+        gm.partition(base, {"forget": SPECS["plain"]}, policy=WEIGHED)
     assert not gm.is_partitioned(base)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from tests.checkpoints.test_verification import PIECES, trained
+from tests.checkpoints.test_verification import SPECS, trained
 from tests.lab.run.tiny_run import tiny_data, tiny_recipe
 
 import gradmask as gm
@@ -34,7 +34,7 @@ class Evil:
 
 @pytest.fixture
 def full(tmp_path: Path) -> Path:
-    trained(PIECES["slices"]).save_pretrained(tmp_path / "full")
+    trained(SPECS["slices"]).save_pretrained(tmp_path / "full")
     return tmp_path / "full"
 
 

@@ -35,7 +35,7 @@ def check(
     """Check on this very model that its partition keeps its promises. The model is left as it was, bit for bit.
 
     Checked are: coverage (every parameter has one owner, every slice is in place, no block is cut in name only), freezing
-    (what a label must not teach gets no gradient, what it must teach gets one), passing (gradient flows back where the
+    (what a label must not update gets no gradient, what it must update gets one), passing (gradient flows back where the
     policy lets it), silence (what must not run has no influence, however its parameters are changed), mixing (labels
     in one batch, and in passes before one backward pass, stay apart), removal (it changes the outputs; every way of it
     agrees; every label runs what the policy's table says), export (the plain model computes the same bits), and

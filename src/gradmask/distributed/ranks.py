@@ -1,7 +1,7 @@
 """How the ranks of a training run agree on gradients; kept at ``model.gradmask.ranks``.
 
-Engines share gradients by collectives that every rank must enter with the same parameters. A rank whose tokens teach a
-group nothing has no gradient for it, so the ranks first agree on which groups learn anywhere (`agreement`). A group that
+Engines share gradients by collectives that every rank must enter with the same parameters. A rank has no gradient for a
+group that none of its tokens update, so the ranks first agree on which groups learn anywhere (`agreement`). A group that
 learns elsewhere then gets a gradient of exact zeros here, which adds nothing to the global sum; a group that learns nowhere
 gets none, on any rank. Zeros are attached where the engine waits for them:
 

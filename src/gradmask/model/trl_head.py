@@ -20,7 +20,7 @@ def keep_labels(model: Any, forward: Any) -> Any:
     """What ``model.forward`` becomes when code sets it to ``forward``: TRL's fused head is replaced, all else is kept.
 
     TRL makes its function inside another one, so it cannot be imported and compared; the module that it comes from and the
-    name of its code tell it. A version of TRL that renames them is noticed by `Partitioned.__call__`.
+    name of its code identify it. A version of TRL that renames them is noticed by `Partitioned.__call__`.
     """
     function = getattr(forward, "__func__", None)
     home = getattr(function, "__globals__", {}).get("__name__")

@@ -51,8 +51,8 @@ def as_if_trained(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def small(base: Any = "learning", **pieces: Any) -> PreTrainedModel:
-    return as_if_trained(gm.partition(tiny(), pieces or {"a": GROUPS["a"], "b": GROUPS["b"]}, base=base)).eval()
+def small(base: Any = "learning", **specs: Any) -> PreTrainedModel:
+    return as_if_trained(gm.partition(tiny(), specs or {"a": GROUPS["a"], "b": GROUPS["b"]}, base=base)).eval()
 
 
 def out(model: Any, **kwargs: Any) -> Tensor:
@@ -199,9 +199,9 @@ def test_exports_are_plain_and_checkpoints_come_back(case: Case, base: Any, tmp_
     assert torch.equal(logits(back, inputs), logits(model, inputs))
 
 
-def _listed(piece: Any) -> gm.Adapter:
+def _listed(spec: Any) -> gm.Adapter:
     return gm.Adapter(
-        piece.rank, piece.alpha, piece.targets and list(piece.targets), piece.layers, piece.dropout, piece.embeddings
+        spec.rank, spec.alpha, spec.targets and list(spec.targets), spec.layers, spec.dropout, spec.embeddings
     )
 
 
@@ -322,8 +322,8 @@ def test_a_frozen_base_and_retain_data_teach_nobody() -> None:
 
 
 def test_dropout_is_of_the_adapters_inputs_in_training_only() -> None:
-    ids, piece = tokens(), gm.Adapter(rank=4, dropout=0.5)
-    model = small(a=piece)
+    ids, spec = tokens(), gm.Adapter(rank=4, dropout=0.5)
+    model = small(a=spec)
     assert torch.equal(out(model), out(small(a=gm.Adapter(rank=4))))
     model.train()
     drawn = [model(ids).logits for _ in range(2)]
@@ -396,8 +396,8 @@ def test_compiled() -> None:
 
 @pytest.mark.parametrize("base", BASES)
 def test_tables_of_embeddings_may_stand_beside_and_in_an_adapter(base: Any, tmp_path: Path) -> None:
-    pieces = {"a": gm.Adapter(rank=4, embeddings=3), "words": gm.Slice(embeddings=True)}
-    model = gm.partition(tiny(), pieces, base=base)
+    specs = {"a": gm.Adapter(rank=4, embeddings=3), "words": gm.Slice(embeddings=True)}
+    model = gm.partition(tiny(), specs, base=base)
     assert len([name for name in gm.groups(model)["a"] if ".table_a-" in name]) == 4
     with pytest.raises(gm.GradmaskError, match="owns embedding tables besides its adapter"):
         gm.export_adapter(model, tmp_path / "x", "a")
@@ -444,10 +444,10 @@ def test_what_makes_no_sense_is_refused(make: Any, message: str) -> None:
 
 
 def cut(policy: str = "sgtm", other: gm.Slice | None = None, **fields: Any) -> PreTrainedModel:
-    pieces: dict[str, Any] = {"a": gm.Adapter(**{"rank": 4, **fields})}
+    specs: dict[str, Any] = {"a": gm.Adapter(**{"rank": 4, **fields})}
     model = tiny()
     try:
-        return gm.partition(model, {**pieces, **({"other": other} if other else {})}, policy=policy)
+        return gm.partition(model, {**specs, **({"other": other} if other else {})}, policy=policy)
     finally:
         assert not gm.is_partitioned(model)
         assert list(model.state_dict()) == list(tiny().state_dict())

@@ -21,8 +21,8 @@ def logits(model: PreTrainedModel, **inputs: Any) -> torch.Tensor:
 
 
 def grown(model_type: str = "llama", **fields: Any) -> PreTrainedModel:
-    piece = NEW if model_type == "llama" else gm.Slice(neurons=6, new=True)
-    return gm.partition(tiny(model_type), {"forget": piece, **fields})
+    spec = NEW if model_type == "llama" else gm.Slice(neurons=6, new=True)
+    return gm.partition(tiny(model_type), {"forget": spec, **fields})
 
 
 @pytest.mark.parametrize("model_type", ["llama", "gpt2", "gpt_neo"])
@@ -84,7 +84,7 @@ def test_new_and_carved_groups_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model_type", "piece", "message"),
+    ("model_type", "spec", "message"),
     [
         ("gpt2", gm.Slice(heads=1, new=True), "take existing ones"),
         ("llama", gm.Slice(heads=2, new=True), "not a multiple of the number of attention heads"),
@@ -92,9 +92,9 @@ def test_new_and_carved_groups_together() -> None:
         ("llama", gm.Slice(neurons=2, layers=[0], new=True), "every block must get the same number of new"),
     ],
 )
-def test_what_cannot_grow_is_refused_and_nothing_changes(model_type: str, piece: gm.Slice, message: str) -> None:
+def test_what_cannot_grow_is_refused_and_nothing_changes(model_type: str, spec: gm.Slice, message: str) -> None:
     model = tiny(model_type)
     with pytest.raises(gm.GradmaskError, match=message):
-        gm.partition(model, {"forget": piece})
+        gm.partition(model, {"forget": spec})
     assert torch.equal(logits(model), logits(tiny(model_type)))
     assert model.config.to_dict() == tiny(model_type).config.to_dict()

@@ -1,4 +1,4 @@
-"""Finding attentions and MLPs by shape, in a model whose architecture nobody has declared.
+"""Finding attentions and MLPs by shape, in a model whose architecture is not declared.
 
 Shapes and the order of registration give candidates. Each is then proven on the model itself (`probing`): a wrong guess
 of what a layer does, or of how heads are packed in it, does not pass.
