@@ -16,13 +16,13 @@ from gradmask.data.words import count_words, distinctiveness, positions, vocabul
 from gradmask.lab.measures.losses import sequences_of, token_losses
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.trained import trained_model
-from gradmask.lab.run.training import Run
+from gradmask.lab.run.training import Training
 
 
 def main(run: str, ratios: tuple[float, ...] = (1.2, 1.5, 2.0, 3.0, 4.0)) -> dict[float, tuple[float, float]]:
     """Ratio -> (share of positions, share of the gap)."""
     folder = RunFolder(Path(run))
-    prepared = Run(folder.recipe(), folder).prepared()
+    prepared = Training(folder.recipe(), folder).prepared
     held_out = [sequences_of(part, 200) for name, part in prepared.test.items() if prepared.roles[name] == "forget"]
     sequences = torch.cat(held_out)
     models = (trained_model(folder.arm(arm)) for arm in ("no_filter", "perfect_filter"))

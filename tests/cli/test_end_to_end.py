@@ -51,7 +51,7 @@ def test_the_same_command_again_trains_nothing(run: Path, capsys: pytest.Capture
     assert main(["train", str(run.parent / "recipe.yaml"), "--set", "train.steps=4", "--json"]) == 0
     said = capsys.readouterr()
     assert set(json.loads(said.out)["arms"]) == ARMS
-    assert said.err.count("is trained already") == 4
+    assert said.err.count("is already trained") == 4
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")} == before
 
 
@@ -84,10 +84,10 @@ def test_the_trained_model_is_checked_on_text(run: Path, tmp_path: Path, capsys:
     assert said["checkpoint"] == str(run / "arms/gradmask/model")
     text.write_bytes(b"caf\xe9 " * 20)
     assert main(["check", str(run), "--text", str(text)]) == 2
-    assert "is no UTF-8 text" in capsys.readouterr().err
+    assert "is not UTF-8 text" in capsys.readouterr().err
     text.write_text("a", encoding="utf-8")
     assert main(["check", str(run), "--text", str(text)]) == 2
-    assert "needed: at least 4" in capsys.readouterr().err
+    assert "at least 4 are needed" in capsys.readouterr().err
 
 
 def test_an_export_is_a_plain_model(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import signal
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from rich.console import Console
 from tests.lab.run.tiny_run import tiny_data
 
 from gradmask.cli import main
-from gradmask.cli.output import telling
-from gradmask.lab.run.display import RichDisplay
+from gradmask.cli.output import Messages
+from gradmask.cli.terminal import Terminal
+from gradmask.lab.progress import Lines, heading, messages_to, showing, status, step, track
 
 
 @pytest.fixture
@@ -32,26 +34,41 @@ def test_nothing_but_our_own_lines(recipe: str, tmp_path: Path, capfd: pytest.Ca
     assert said.out == ""
     lines = said.err.splitlines()
     assert [line.split("   ")[0] for line in lines[:3]] == [f"gradmask step {n}/6" for n in (2, 4, 6)]
-    assert lines[3:] == [f"trained: gradmask in {run}. Next: gradmask evaluate {run}"]
+    assert lines[3:] == [f"trained gradmask in {run}. Next: gradmask evaluate {run}"]
     assert main(["evaluate", str(run)]) == 0
     said = capfd.readouterr()
     assert said.err == ""
     assert said.out.splitlines()[-1] == f"report: {run}/report/index.html"
     assert main(["export", str(run), str(tmp_path / "plain")]) == 0
     said = capfd.readouterr()
-    assert said.err.splitlines() == [f"{tmp_path}/plain holds {run}/arms/gradmask/model with all its groups"]
+    assert said.err.splitlines() == [f"exported {run}/arms/gradmask/model to {tmp_path}/plain, with all groups"]
 
 
-def test_long_work_is_told_of_now_and_then_in_a_file_and_always_in_a_terminal() -> None:
-    times, out = iter([0.0, 1.0, 61.0, 61.0, 62.0, 130.0, 130.0]), io.StringIO()
-    with telling(Console(file=out, width=80), "run: ", lambda: next(times)) as tell:
-        for n in range(4):
-            tell(f"job {n}")
-    assert out.getvalue().splitlines() == ["run: job 1", "run: job 3"]
-    screen = io.StringIO()
-    with telling(Console(file=screen, force_terminal=True, width=80), "run: ") as tell:
-        tell("job [9]")
-    assert "run: job [9]" in screen.getvalue()
+def test_a_terminal_shows_what_is_being_done_and_messages_above_it() -> None:
+    screen, logger = io.StringIO(), logging.getLogger("gradmask.lab.run")
+    console = Console(file=screen, force_terminal=True, width=80)
+    with messages_to(Messages(console)), showing(Terminal(console)), heading("run"):
+        status("job [9]")
+        logger.info("%d %% of [this]", 100)
+        with track("arm [1]", 6, 2):
+            step(3, loss="1.250")
+            logger.warning("look here")
+        status("job 10")
+        status("")
+    shown = screen.getvalue()
+    parts = ("run: job [9]", "100 % of [this]", "arm [1]", "3/6", "loss 1.250", "look here", "run: job 10")
+    assert [part for part in parts if part not in shown] == []
+    assert shown.index("100 % of [this]") < shown.index("arm [1]") < shown.index("look here")
+    status("nobody shows this")
+
+
+def test_messages_of_the_library_are_shown_where_they_warn() -> None:
+    out = io.StringIO()
+    with messages_to(Messages(Console(file=out, width=20))):
+        logging.getLogger("gradmask.model").info("a table")
+        logging.getLogger("gradmask.model").warning("look at this, which is longer than the width")
+    logging.getLogger("gradmask.lab").error("over")
+    assert out.getvalue().splitlines() == ["look at this, which is longer than the width"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -64,15 +81,17 @@ def test_a_signal_while_training(
     code: int,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(RichDisplay, "step", lambda self, step: signal.raise_signal(number) if step == 3 else None)
+        patch.setattr(
+            Lines, "step", lambda self, done, fields=None: done == 3 and not fields and signal.raise_signal(number)
+        )
         assert main(["train", recipe]) == code
     assert capfd.readouterr().err.splitlines()[-2:] == [
-        "stopping: the step is finished first, then a checkpoint saved; once more stops at once",
-        f"stopped in {tmp_path}/run after step 3 of 6 of gradmask; the same command goes on from there",
+        "stopping: finishing this step and saving a checkpoint (interrupt again to stop at once)",
+        f"stopped in {tmp_path}/run after step 3 of 6 of gradmask; run the same command again to resume",
     ]
     assert (tmp_path / "run/arms/gradmask/checkpoint-3/complete.json").is_file()
     assert main(["train", recipe]) == 0
-    assert capfd.readouterr().err.startswith("gradmask goes on from step 3 of 6\n")
+    assert capfd.readouterr().err.startswith("gradmask resumes at step 3 of 6\n")
 
 
 def test_a_signal_at_any_other_time(

@@ -75,7 +75,7 @@ def test_a_recipe_with_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["train", "{}/none.yaml"], "there is no recipe"),
         (["evaluate", "{}"], "holds no run (no recipe.yaml)"),
         (["report", "{}"], "evaluate the run first"),
-        (["export", "{}", "{}/out"], "is no run (no recipe.yaml) and no partitioned checkpoint"),
+        (["export", "{}", "{}/out"], "is neither a run (no recipe.yaml) nor a partitioned checkpoint"),
         (["export", "{}/none", "{}/out"], "there is no folder"),
     ],
 )

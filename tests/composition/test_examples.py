@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.lab.run.tiny_run import tiny_recipe
 
-from gradmask.lab.run.training import train
+from gradmask.lab.run.driver import train
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LAUNCHED = {"ddp_loop", "fsdp2_loop"}  # by torchrun: tests/distributed/test_examples.py

@@ -39,7 +39,7 @@ def trials(
 def table(found: list[Trial]) -> str:
     """A row per kind; Markdown."""
     lines = [
-        "| what happened | trials | it hit | went on | equal to the uninterrupted run | lost |",
+        "| fault | trials | process failed | resumed | equal to the uninterrupted run | lost |",
         "| --- |" + " --- |" * 5,
     ]
     for kind in [*dict.fromkeys(t.kind for t in found), ""]:

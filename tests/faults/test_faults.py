@@ -52,12 +52,12 @@ def test_every_kind_of_fault(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_lost_run_is_seen(reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that goes on with other weights is not equal; one that does not go on is lost."""
+    """A run that resumes with other weights is not equal; one that does not resume is lost."""
     other = Scene(tmp_path / "other", {"train.seed": 7})
     assert other.finish() == ""
     assert other.state() != reference.scene.state()
     other.recipe.write_text("nonsense")
-    assert "does not go on" in other.finish()
+    assert "does not resume" in other.finish()
     monkeypatch.setitem(trials.FAULTS, "silent", lambda scene, luck, reference: scene.do("train"))
     found = fault("silent", reference, tmp_path / "silent", random.Random(0))
     assert found.lost == "the program did not notice"

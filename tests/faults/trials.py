@@ -89,7 +89,7 @@ class Scene:
         for phase in PHASES[PHASES.index(start) :]:
             ended = self.do(phase)
             if ended.code != 0:
-                return f"{phase} does not go on: {ended.said[-300:]}"
+                return f"{phase} does not resume: {ended.said[-300:]}"
         return ""
 
     def state(self) -> dict[str, str]:
@@ -161,11 +161,11 @@ def kill(reference: Reference, folder: Path, luck: random.Random) -> Trial:
         what = f"{phase}, after {at:.2f} of {reference.seconds[phase]:.2f} s"
     lost = scene.checkpoint_loads() or scene.finish(phase)
     equal = not lost and scene.state() == reference.scene.state()
-    return Trial(f"kill -9 while in {phase}", what, ended.killed, equal, lost)
+    return Trial(f"kill -9 during {phase}", what, ended.killed, equal, lost)
 
 
 def kill_command(reference: Reference, folder: Path, luck: random.Random) -> Trial:
-    """Kill the installed ``gradmask train`` at a random moment of its work, and go on with the same command."""
+    """Kill the installed ``gradmask train`` at a random moment of its work, and resume with the same command."""
     scene = Scene(folder, reference.scene.changes)
     at = luck.uniform(0, reference.seconds["train"])
     begun = (scene.run_folder / "recipe.yaml").exists
@@ -173,7 +173,7 @@ def kill_command(reference: Reference, folder: Path, luck: random.Random) -> Tri
     lost = scene.checkpoint_loads()
     again = command(scene.argv("train"), folder / "again.log")
     if again.code != 0:
-        lost = lost or f"train does not go on: {again.said[-300:]}"
+        lost = lost or f"train does not resume: {again.said[-300:]}"
     lost = lost or scene.finish("evaluate")
     equal = not lost and scene.state() == reference.scene.state()
     return Trial("kill -9 of the command `gradmask train`", f"after {at:.2f} s of work", ended.killed, equal, lost)
@@ -187,7 +187,7 @@ Fault = Callable[[Scene, random.Random, Reference], Ended]
 
 
 def fault(kind: str, reference: Reference, folder: Path, luck: random.Random) -> Trial:
-    """Let something fail, look at what the program said, put it right, and go on."""
+    """Let something fail, check what the program said, put it right, and resume."""
     scene = Scene(folder, reference.scene.changes)
     ended = FAULTS[kind](scene, luck, reference)
     lost = ""
@@ -302,8 +302,8 @@ def torn_checkpoint(scene: Scene, luck: random.Random, reference: Reference) -> 
         else:
             victim.write_bytes(bytes([content[0] ^ 1]) + content[1:])
     ended = scene.do("train")
-    told = "is torn and skipped" in ended.said
-    return ended if told else Ended(ended.code, "", ended.seconds)
+    reported = "is torn and skipped" in ended.said
+    return ended if reported else Ended(ended.code, "", ended.seconds)
 
 
 def _begun(scene: Scene) -> list[Path]:
@@ -333,8 +333,8 @@ def _killing_workers(after: float) -> Callable[[], None]:
     return start
 
 
-def not_a_number(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
-    """A loss becomes no number; the recipe is then put right, and the run starts over."""
+def not_finite(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+    """A loss is not finite; the recipe is then put right, and the run starts over."""
     text = scene.recipe.read_text()
     data = yaml.safe_load(text)
     data["train"] |= {"learning_rate": luck.choice([1e28, 1e30, 1e35]), "max_grad_norm": 0.0}
@@ -350,13 +350,13 @@ FAULTS: dict[str, Fault] = {
     "read-only output": read_only,
     "input/output error": io_error,
     "SIGTERM": terminated,
-    "data file gone, cut or changed": data_gone,
+    "data file deleted, truncated or changed": data_gone,
     "prepared data damaged": prepared_data_damaged,
     "torn checkpoint": torn_checkpoint,
     "data-loading process dies": worker_dies,
-    "loss is no number": not_a_number,
-    "disk full while in evaluate or export": disk_full_later,
-    "prepared data gone or cut under a run": data_under_way,
+    "loss is not finite": not_finite,
+    "disk full during evaluate or export": disk_full_later,
+    "prepared data deleted or truncated during a run": data_under_way,
 }
 HARMLESS = ("prepared data damaged", "torn checkpoint")
 """Faults that the program puts right by itself, with a message."""

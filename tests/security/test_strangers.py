@@ -18,7 +18,7 @@ from gradmask.checkpoints.loading import read_plain
 from gradmask.cli import main
 from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.loading import load_recipe
-from gradmask.lab.run.training import train
+from gradmask.lab.run.driver import train
 from gradmask.model.manifest import MANIFEST, seal
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import inspect
 import json
+import logging
 import os
 import sys
 import traceback
@@ -15,18 +16,19 @@ import typer
 
 import gradmask
 from gradmask.cli import attack, check, compare, demo, evaluate, export, report, train, verify
-from gradmask.cli.output import say
+from gradmask.cli.output import logger, work_shown
 from gradmask.errors import GradmaskError
+from gradmask.lab.progress import status
 from gradmask.lab.run.failures import Interrupted, RunError
 from gradmask.lab.run.stopping import Stopper
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 
 DISK = {
-    errno.ENOSPC: ". Free some space, and give the same command again: it goes on where it was",
-    errno.EDQUOT: ". Free some space, and give the same command again: it goes on where it was",
-    errno.EROFS: ". Choose an output that can be written",
-    errno.EACCES: ". Choose an output that can be written",
+    errno.ENOSPC: ". Free some space and run the same command again: it resumes",
+    errno.EDQUOT: ". Free some space and run the same command again: it resumes",
+    errno.EROFS: ". Choose a writable output",
+    errno.EACCES: ". Choose a writable output",
 }
 """What to do about an error of the operating system."""
 
@@ -89,13 +91,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = [argument for argument in given if argument != "--debug"]
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    try:
-        with Stopper().installed():
-            return _run(arguments)
-    except (Exception, Interrupted) as error:
-        if "--debug" in given:
-            traceback.print_exc()
-        return _explain(error, "--json" in given)
+    with work_shown():
+        try:
+            with Stopper().installed():
+                return _run(arguments)
+        except (Exception, Interrupted) as error:
+            status("")
+            if "--debug" in given:
+                traceback.print_exc()
+            return _explain(error, "--json" in given)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -118,8 +122,8 @@ def _explain(error: BaseException, as_json: bool) -> int:
         where = f": {error.filename}" if error.filename else ""
         text = f"error: {error.strerror or error}{where}{DISK.get(error.errno or 0, '')}"
     else:
-        text = f"unexpected {type(error).__name__}: {error}\nRun again with --debug to see where"
-    say(text, style="bold red" if code in (FAILED, BAD_INPUT) else "yellow")
+        text = f"unexpected {type(error).__name__}: {error}\nRun again with --debug for the traceback"
+    logger.log(logging.ERROR if code in (FAILED, BAD_INPUT) else logging.WARNING, text)
     if as_json:
         typer.echo(json.dumps({"error": str(error), "exit_code": code}))
     return code

@@ -31,7 +31,7 @@ def run(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove on a partitioned model that it keeps what its partition promises; nothing of it is changed.
+    """Prove on a partitioned model that it keeps what its partition promises; the model is not changed.
 
     Coverage, freezing, silence, mixed labels, removal, export and optimizer steps are checked. The exit code is 1 where
     something fails.
@@ -65,10 +65,10 @@ def _tokens(checkpoint: Path, text: Path) -> Tensor:
     try:
         words = text.read_text(encoding="utf-8")[: TOKENS * 100]
     except UnicodeDecodeError as error:
-        raise GradmaskError(f"{text} is no UTF-8 text: {error.reason} at byte {error.start}") from None
+        raise GradmaskError(f"{text} is not UTF-8 text: {error.reason} at byte {error.start}") from None
     tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
     ids = tokenizer(words, return_tensors="pt", verbose=False)["input_ids"][0]
     length = min(TOKENS, len(ids) // 2)
     if length < 2:
-        raise GradmaskError(f"{text} has {len(ids)} tokens, needed: at least 4")
+        raise GradmaskError(f"{text} has {len(ids)} tokens; at least 4 are needed")
     return ids[: 2 * length].view(2, length)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from gradmask.cli.output import AsJson, Changes, Jobs, print_json, result_console, say, telling, work_console
+from gradmask.cli.output import AsJson, Changes, Jobs, logger, print_json, result_console
+from gradmask.lab.progress import status
 
 if TYPE_CHECKING:
     from gradmask.lab.compare.results import Comparison
@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Train, unlearn and measure every arm with every seed, on the same data, budget and tokenizer.
 
-    The same command goes on where it was stopped; what is finished is not repeated. Each run is an ordinary run in a
+    The same command resumes what was stopped; what is finished is not repeated. Each run is an ordinary run in a
     folder of its own, for gradmask evaluate, attack, report and export.
     """
     from gradmask.lab.recipe.loading import load_recipe
@@ -59,41 +59,38 @@ def run(
         return
     compared = _compare(loaded, only or (), jobs, _command(recipe, changes or ()))
     if compared is None:
-        say("these runs are finished; the comparison needs at least one with the recipe's own labels (main/seed-...)")
+        logger.info(
+            "these runs are finished; the comparison needs at least one with the recipe's own labels (main/seed-...)"
+        )
         return
-    found, page = compared
+    results, page = compared
     if as_json:
-        print_json({**found.model_dump(mode="json"), "page": str(page)})
+        print_json({**results.model_dump(mode="json"), "page": str(page)})
         return
-    _print(found)
-    say(f"page: {page}")
+    _print(results)
+    logger.info("page: %s", page)
 
 
 def _command(recipe: Path, changes: Sequence[str]) -> str:
-    said = "".join(f" --set {shlex.quote(change)}" for change in changes)
-    return f"gradmask compare {shlex.quote(str(recipe))}{said}"
+    options = "".join(f" --set {shlex.quote(change)}" for change in changes)
+    return f"gradmask compare {shlex.quote(str(recipe))}{options}"
 
 
 def _compare(recipe: Recipe, only: Sequence[str], jobs: int, command: str) -> tuple[Comparison, Path] | None:
     """Do the runs; what they say together and its page, as far as there is something to compare with."""
     from gradmask.lab.compare.page import write_page
-    from gradmask.lab.compare.running import Progress, run_units
+    from gradmask.lab.compare.running import perform_runs
     from gradmask.lab.compare.runs import folder_of
     from gradmask.lab.compare.table import any_main, comparison
-    from gradmask.lab.run.display import RichDisplay
     from gradmask.lab.run.stopping import Stopper
 
-    console = work_console()
-    display = RichDisplay(console)
-    stopper = Stopper(display.message)
-    with stopper.installed():
-        progress = Progress(display, lambda name: telling(console, f"measuring {name}, "))
-        run_units(recipe, only, progress, stopper, jobs)
+    with Stopper().installed() as stopper:
+        perform_runs(recipe, only, stopper, jobs)
     if only and not any_main(recipe):
         return None
-    with console.status(escape("comparing")):
-        found = comparison(recipe, command)
-        return found, write_page(found, folder_of(recipe))
+    status("comparing the runs")
+    compared = comparison(recipe, command)
+    return compared, write_page(compared, folder_of(recipe))
 
 
 def _plan(recipe: Recipe, only: Sequence[str], as_json: bool) -> None:
@@ -107,26 +104,28 @@ def _plan(recipe: Recipe, only: Sequence[str], as_json: bool) -> None:
     for row in rows:
         table.add_row(row["run"], ", ".join(row["arms"]), str(len(row["done"])), _time(row["seconds"]))
     result_console().print(table)
-    result_console().print(f"training that is left: about {_time(seconds)}; measuring comes on top", highlight=False)
+    result_console().print(
+        f"about {_time(seconds)} of training left; measuring takes more time on top", highlight=False
+    )
 
 
 def _time(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _print(found: Comparison) -> None:
+def _print(comparison: Comparison) -> None:
     from gradmask.lab.compare.words import BRIEF, table_of, verdict
 
     console = result_console()
-    for name, setting in found.settings.items():
-        table = Table("model", title=f"{found.name}, {name}: seeds {', '.join(map(str, setting.seeds))}")
+    for name, setting in comparison.settings.items():
+        table = Table("model", title=f"{comparison.name}, {name}: seeds {', '.join(map(str, setting.seeds))}")
         columns, rows = table_of(setting, BRIEF)
         for column in columns:
             table.add_column(column, justify="right")
         for title, row in rows:
             table.add_row(title, *row)
         console.print(table)
-    for line in verdict(found):
+    for line in verdict(comparison):
         console.print(line, highlight=False)
-    if found.missing:
-        console.print(f"not finished: {', '.join(found.missing)}", highlight=False, style="yellow")
+    if comparison.missing:
+        console.print(f"not finished: {', '.join(comparison.missing)}", highlight=False, style="yellow")

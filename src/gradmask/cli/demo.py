@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradmask.cli.output import AsJson, Changes, Restart, say
+from gradmask.cli.output import AsJson, Changes, Restart
 
 NAME = "demo"
 EXAMPLES = """
@@ -29,10 +29,10 @@ def run(
     gradmask, no filter, a filter with the same labels, and a perfect filter.
     """
     from gradmask.cli.summary import print_results
-    from gradmask.cli.work import evaluate_folder, train_recipe
+    from gradmask.cli.work import reported, train_recipe
+    from gradmask.lab.measures.results import read_results
     from gradmask.lab.recipe.loading import demo_recipe
 
-    folder = train_recipe(demo_recipe([f"output={out}", *(changes or ())]), restart)
-    say("evaluating")
-    results, page = evaluate_folder(folder.path)
+    folder = train_recipe(demo_recipe([f"output={out}", *(changes or ())]), restart, measured=True)
+    results, page = reported(folder.path, lambda run: read_results(run.results))
     print_results(results, page, as_json)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradmask.cli.output import AsJson, print_json, say
+from gradmask.cli.output import AsJson, logger, print_json
 from gradmask.errors import GradmaskError
 
 NAME = "export"
@@ -47,4 +47,6 @@ def run(
     if as_json:
         print_json({"folder": str(target), "from": str(checkpoint), "without": list(gone)})
     else:
-        say(f"{target} holds {checkpoint} " + (f"without {', '.join(gone)}" if gone else "with all its groups"))
+        logger.info(
+            "exported %s to %s, %s", checkpoint, target, f"without {', '.join(gone)}" if gone else "with all groups"
+        )

@@ -1,19 +1,21 @@
-"""Where output goes: results to standard output, everything about the work to standard error."""
+"""Where output goes: results to standard output, messages and progress to standard error."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-SECONDS = 60.0
-"""Between two lines about long work where the output goes to a file."""
+from gradmask.cli.terminal import Terminal
+from gradmask.lab.progress import Lines, messages_to, showing, status
+
+logger = logging.getLogger("gradmask.cli")
+STYLES = {logging.WARNING: "yellow", logging.ERROR: "bold red"}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Changes = Annotated[
@@ -29,41 +31,37 @@ Jobs = Annotated[
 Restart = Annotated[bool, typer.Option("--restart", help="Delete an earlier run in the same folder and start over.")]
 
 
-def work_console() -> Console:
-    """The console for progress and messages (standard error)."""
-    return Console(stderr=True)
+class Messages(logging.Handler):
+    """Shows log records as plain lines, colored by their level in a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = STYLES.get(record.levelno)
+        self.console.print(record.getMessage(), style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def work_shown() -> Iterator[None]:
+    """Within: messages and progress go to standard error."""
+    console = Console(stderr=True)
+    progress = Terminal(console) if console.is_terminal else Lines(logger.info)
+    with messages_to(Messages(console)), showing(progress):
+        try:
+            yield
+        finally:
+            status("")
 
 
 def result_console() -> Console:
     """The console for results (standard output)."""
+    status("")  # in a terminal, the line of what is being done would be drawn over the result
     return Console()
-
-
-@contextmanager
-def telling(
-    console: Console, head: str = "", clock: Callable[[], float] = time.monotonic
-) -> Iterator[Callable[[str], None]]:
-    """Within: a function that shows what is being done, on one line in a terminal, now and then where output goes to a file."""
-    if console.is_terminal:
-        with console.status("") as status:
-            yield lambda line: status.update(escape(head + line))
-        return
-    last = clock()
-
-    def tell(line: str) -> None:
-        nonlocal last
-        if clock() - last >= SECONDS:
-            last = clock()
-            console.print(head + line, markup=False, highlight=False, soft_wrap=True)
-
-    yield tell
-
-
-def say(text: str, style: str | None = None) -> None:
-    """A message about the work."""
-    work_console().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(data: Any) -> None:
     """A result for programs."""
+    status("")
     typer.echo(json.dumps(data, indent=1, ensure_ascii=False))

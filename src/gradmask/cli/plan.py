@@ -21,7 +21,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         if done:
             console.print(f"{arm}: {done:,} of {plan.steps:,} steps are done", highlight=False)
     if not plan.fits:
-        text = f"{_size(plan.disk_needed)} are needed on the disk of {plan.output}, {_size(plan.disk_free)} are free"
+        text = f"the disk of {plan.output} needs {_size(plan.disk_needed)} and has {_size(plan.disk_free)} free"
         console.print(f"{text}: free some space, or keep fewer checkpoints (train.keep)", style="red", markup=False)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradmask.cli.output import AsJson, print_json, say
+from gradmask.cli.output import AsJson, logger, print_json
 
 NAME = "report"
 EXAMPLES = """
@@ -27,4 +27,4 @@ def run(
 
     place = RunFolder(folder)
     page = write_report(read_results(place.results), place.report)
-    print_json({"report": str(page)}) if as_json else say(f"the report is {page}")
+    print_json({"report": str(page)}) if as_json else logger.info("report: %s", page)

@@ -30,7 +30,7 @@ def print_results(results: Results, page: Path, as_json: bool) -> None:
 def table_of(results: Results) -> Table:
     """A line per model, a column per domain (or per role, where there are many); calibrated losses where there are."""
     from gradmask.lab.report.series import roles_of, shown_loss
-    from gradmask.lab.run.display import MANY, brief
+    from gradmask.lab.run.brief import MANY, brief
 
     roles = roles_of(results)
     columns = [f"{domain} ({role})" for domain, role in roles.items()]
@@ -41,8 +41,8 @@ def table_of(results: Results) -> Table:
     for column in [*columns, "time"]:
         table.add_column(column, justify="right")
     for arm in results.arms.values():
-        for i, (view, found) in enumerate(arm.models.items()):
-            losses = brief({domain: shown_loss(found[domain]) for domain in roles}, roles)
+        for i, (view, domains) in enumerate(arm.models.items()):
+            losses = brief({domain: shown_loss(domains[domain]) for domain in roles}, roles)
             cells = [f"{loss:.3f}" for loss in losses.values()]
             table.add_row("" if i else arm.title, view, *cells, "" if i else _minutes(arm.seconds))
     return table

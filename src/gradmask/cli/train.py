@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradmask.cli.output import AsJson, Changes, Jobs, Restart, print_json, result_console, say
+from gradmask.cli.output import AsJson, Changes, Jobs, Restart, logger, print_json, result_console
 
 NAME = "train"
 EXAMPLES = """
@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Train the arms of a recipe: gradmask and the baselines it is compared with.
 
-    The same command goes on where a run was stopped; finished arms are not trained again.
+    The same command resumes a run that was stopped; finished arms are not trained again.
     """
     from gradmask.lab.recipe.loading import load_recipe
 
@@ -50,4 +50,4 @@ def run(
     if as_json:
         print_json({"folder": str(folder.path), "arms": {name: str(folder.arm(name).model) for name in loaded.arms}})
     else:
-        say(f"trained: {', '.join(loaded.arms)} in {folder.path}. Next: gradmask evaluate {folder.path}")
+        logger.info("trained %s in %s. Next: gradmask evaluate %s", ", ".join(loaded.arms), folder.path, folder.path)

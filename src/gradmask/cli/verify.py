@@ -1,4 +1,4 @@
-"""``gradmask verify``: is a checkpoint what was written, and without what it claims to be without."""
+"""``gradmask verify``: check that a checkpoint is what was written, and that its removed groups are gone."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def run(
     from gradmask.quiet import quiet
 
     with quiet():
-        found = gm.verify(path, tuple(without or ()), None if against is None else checkpoint_of(against))
-    if digest is not None and digest != found.digest:
-        found.problems.append(f"its digest is {found.digest or 'missing'}, not {digest}")
+        verification = gm.verify(path, tuple(without or ()), None if against is None else checkpoint_of(against))
+    if digest is not None and digest != verification.digest:
+        verification.problems.append(f"its digest is {verification.digest or 'missing'}, not {digest}")
     if as_json:
-        print_json(found.to_dict())
+        print_json(verification.to_dict())
     else:
-        result_console().print(str(found), markup=False, highlight=False, soft_wrap=True)
-    if not found.ok:
+        result_console().print(str(verification), markup=False, highlight=False, soft_wrap=True)
+    if not verification.ok:
         raise typer.Exit(1)

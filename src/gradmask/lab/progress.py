@@ -1,21 +1,29 @@
 """One way to show how work goes: messages go to the logger, steps of long work to the progress object in force.
 
-A message is ``logging.getLogger(__name__).info(...)``. What is being done right now, which nobody needs to keep, is
-`status`; a job of known length is `track`. Without a progress object in force (`showing`) nothing is shown.
+A message is ``logging.getLogger(__name__).info(...)``, or ``.warning`` for what a user should look at. What is being done
+right now, which nobody needs to keep, is `status`, inside whatever `heading` and `Jobs` are open; a job of known length is
+`track`. Without a progress object in force (`showing`) nothing is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+
+SECONDS = 60.0
+"""Between two lines about long work where the output goes to a file."""
+
+Clock = Callable[[], float]
 
 
 class Progress:
     """Shows nothing; what the others have in common."""
 
     def status(self, text: str) -> None:
-        """What is being done now."""
+        """What is being done now; empty where nothing is."""
 
     @contextmanager
     def track(self, name: str, total: int, done: int = 0) -> Iterator[None]:
@@ -23,10 +31,47 @@ class Progress:
         yield
 
     def step(self, done: int, fields: Mapping[str, str] | None = None) -> None:
-        """So many steps of the tracked job are done; ``fields`` are shown beside the bar."""
+        """So many steps of the tracked job are done; ``fields`` are shown beside them until they change."""
+
+
+class Lines(Progress):
+    """Writes a line now and then, for output that goes to a file.
+
+    Args:
+        write: takes a line.
+        clock: seconds; for tests.
+    """
+
+    def __init__(self, write: Callable[[str], None], clock: Clock = time.monotonic) -> None:
+        self.write, self.clock = write, clock
+        self.last = clock()
+        self._tracked = ("", 0, 0, self.last)
+        self._fields: dict[str, str] = {}
+
+    def status(self, text: str) -> None:
+        self._now_and_then(text)
+
+    @contextmanager
+    def track(self, name: str, total: int, done: int = 0) -> Iterator[None]:
+        self._tracked, self._fields = (name, total, done, self.clock()), {}
+        yield
+
+    def step(self, done: int, fields: Mapping[str, str] | None = None) -> None:
+        name, total, first, began = self._tracked
+        self._fields |= fields or {}
+        parts = [f"{name}: step {done} of {total}", *(f"{key} {value}" for key, value in self._fields.items())]
+        if first < done < total:
+            parts.append(time_left((self.clock() - began) / (done - first) * (total - done)))
+        self._now_and_then(", ".join(parts))
+
+    def _now_and_then(self, text: str) -> None:
+        if text and self.clock() - self.last >= SECONDS:
+            self.last = self.clock()
+            self.write(text)
 
 
 _current: ContextVar[Progress] = ContextVar("gradmask_progress", default=Progress())  # noqa: B039  (it holds nothing)
+_around: ContextVar[tuple[Callable[[str], str], ...]] = ContextVar("gradmask_headings", default=())
 
 
 @contextmanager
@@ -39,9 +84,40 @@ def showing(progress: Progress) -> Iterator[Progress]:
         _current.reset(token)
 
 
+@contextmanager
+def messages_to(handler: logging.Handler) -> Iterator[None]:
+    """Within: ``handler`` takes the messages of the lab and the command line, and of the library its warnings."""
+    with ExitStack() as undo:
+        for name in ("gradmask.lab", "gradmask.cli"):
+            logger = logging.getLogger(name)
+            undo.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.INFO)
+        logging.getLogger("gradmask").addHandler(handler)
+        undo.callback(logging.getLogger("gradmask").removeHandler, handler)
+        yield
+
+
 def status(text: str) -> None:
-    """Show what is being done now."""
+    """Show what is being done now; an empty text takes away what was shown."""
+    for around in reversed(_around.get()) if text else ():
+        text = around(text)
     _current.get().status(text)
+
+
+@contextmanager
+def heading(text: str) -> Iterator[None]:
+    """Within: `status` is shown after this text, which says what it is a part of."""
+    with _surrounding(lambda line: f"{text}: {line}"):
+        yield
+
+
+@contextmanager
+def _surrounding(around: Callable[[str], str]) -> Iterator[None]:
+    token = _around.set((*_around.get(), around))
+    try:
+        yield
+    finally:
+        _around.reset(token)
 
 
 @contextmanager
@@ -54,3 +130,43 @@ def track(name: str, total: int, done: int = 0) -> Iterator[None]:
 def step(done: int, **fields: str) -> None:
     """Show that so many steps of the tracked job are done."""
     _current.get().step(done, fields)
+
+
+class Jobs:
+    """Jobs of different weight, one after the other: `status` shows which it is, and the time left at the pace so far.
+
+    Args:
+        weights: what each job is expected to take, in any unit.
+        clock: seconds; for tests.
+    """
+
+    def __init__(self, weights: Sequence[float], clock: Clock = time.monotonic) -> None:
+        self.weights, self.clock = list(weights), clock
+        self.done, self.began = 0, clock()
+
+    @contextmanager
+    def next(self) -> Iterator[None]:
+        """Within: the next job."""
+        with _surrounding(self._line):
+            yield
+        self.done += 1
+
+    def skip(self, index: int) -> None:
+        """The job of this index, not begun yet, takes no time, since its result is there already."""
+        self.weights[index] = 0.0
+
+    def left(self) -> float | None:
+        """Seconds that the rest takes, the current job counted whole; None before the first is done."""
+        past, rest = sum(self.weights[: self.done]), sum(self.weights[self.done :])
+        return (self.clock() - self.began) / past * rest if past and rest else None
+
+    def _line(self, text: str) -> str:
+        left = self.left()
+        number = min(self.done + 1, len(self.weights))
+        return f"{number} of {len(self.weights)}: {text}" + (f" ({time_left(left)})" if left else "")
+
+
+def time_left(seconds: float) -> str:
+    """For people: ``about 50 s left``, ``about 5 min left``."""
+    amount = f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
+    return f"about {amount} left"

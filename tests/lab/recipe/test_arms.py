@@ -15,9 +15,10 @@ from gradmask.data import TRAINING_SETS
 from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
 from gradmask.lab.recipe.spec import CompareSpec
+from gradmask.lab.run.driver import train
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring.evaluating import evaluate_run
-from gradmask.lab.run.training import Run, train, unlearn_arm
+from gradmask.lab.run.training import Training, unlearn_arm
 
 
 def test_recipes_know_every_arm() -> None:
@@ -81,7 +82,7 @@ def test_every_kind_of_arm_is_measured_as_what_it_is(finished: RunFolder) -> Non
 
 def test_a_strict_filter_trains_on_what_is_labeled_retain(finished: RunFolder) -> None:
     recipe = finished.recipe()
-    prepared = Run(recipe, finished).prepared()
+    prepared = Training(recipe, finished).prepared
     strict, weak = (prepared.training_set(ARMS[name].data) for name in ("filter_strict", "filter"))
     assert len(strict) == sum(label == 0 for label in prepared.train["data_labels"])
     assert 0 < len(strict) < len(weak)
@@ -90,10 +91,10 @@ def test_a_strict_filter_trains_on_what_is_labeled_retain(finished: RunFolder) -
 
 def test_unlearning_without_its_start_or_without_labels_is_told(finished: RunFolder, tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, "arms=[no_filter, rmu]", "train.steps=2")
-    run = Run(recipe, RunFolder.of(recipe))
+    run = Training(recipe, RunFolder.of(recipe))
     run.folder.path.mkdir(parents=True)
     with pytest.raises(GradmaskError, match="rmu starts from the finished no_filter model"):
-        unlearn_arm(run, run.prepared(), "rmu")
+        unlearn_arm(run, run.prepared, "rmu")
     unlabeled = tiny_recipe(tmp_path / "run", "arms=[no_filter, rmu]", "train.steps=2", "data.labels.retain_labeled=0")
     with pytest.raises(GradmaskError, match="at least 5 sequences labeled retain, but there are 0"):
         train(unlabeled)

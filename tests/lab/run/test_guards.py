@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 import gradmask as gm
 from gradmask.errors import GradmaskError
+from gradmask.lab.run.driver import train
 from gradmask.lab.run.failures import RunError
 from gradmask.lab.run.guards import GroupGuard, check_labels, rms
-from gradmask.lab.run.training import train
 
 
 def trainer(folder: Path, labels: list[int], guard: GroupGuard, spoil: Any = None, **arguments: Any) -> Trainer:
@@ -45,7 +46,7 @@ def trainer(folder: Path, labels: list[int], guard: GroupGuard, spoil: Any = Non
 
 
 def nan_in(group: str, at: int) -> Any:
-    """A gradient of the group is made no number while the backward pass of a step is under way."""
+    """A gradient of the group is made NaN during the backward pass of a step."""
 
     def prepare(trainer: Trainer) -> None:
         def spoil(gradient: torch.Tensor) -> torch.Tensor:
@@ -69,7 +70,7 @@ def test_a_good_run_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("group", "step", "label"), [("forget", 3, "forget"), ("retain", 2, "retain"), ("retain", 4, "unlabeled")]
 )
-def test_a_gradient_that_is_no_number_is_told_with_its_group_label_and_step(
+def test_a_gradient_that_is_not_finite_is_told_with_its_group_label_and_step(
     tmp_path: Path, group: str, step: int, label: str
 ) -> None:
     with pytest.raises(RunError) as caught:
@@ -101,27 +102,28 @@ def test_weights_that_explode_are_told(tmp_path: Path) -> None:
 
 def test_a_plain_model_has_no_groups_to_guard(tmp_path: Path) -> None:
     arguments = TrainingArguments(str(tmp_path), report_to=[], use_cpu=True, max_steps=1)
-    with pytest.raises(GradmaskError, match="GroupGuard looks at the groups"):
+    with pytest.raises(GradmaskError, match="GroupGuard needs a partitioned model"):
         Trainer(tiny(), arguments, train_dataset=[{"input_ids": [1, 2]}], callbacks=[GroupGuard()]).train()  # type: ignore[arg-type]
 
 
-def test_labels_are_looked_at_before_the_run() -> None:
-    told: list[str] = []
-    check_labels(np.array([1, 2, 0, -1]), ["a", "b"], told.append)
-    assert told == []
-    check_labels(np.array([1, 2, -1]), ["a", "b"], told.append)
-    assert "no training example is labeled retain" in told[0]
+def test_labels_are_checked_before_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        check_labels(np.array([1, 2, 0, -1]), ["a", "b"])
+        assert caplog.records == []
+        check_labels(np.array([1, 2, -1]), ["a", "b"])
+    (warning,) = caplog.records
+    assert warning.levelno == logging.WARNING
+    assert "no training example is labeled retain" in warning.getMessage()
     with pytest.raises(GradmaskError, match=r"no training example is labeled 'b' \(labels that occur: a, retain\)"):
-        check_labels(np.array([0, 1]), ["a", "b"], told.append)
+        check_labels(np.array([0, 1]), ["a", "b"])
 
 
 def test_a_run_whose_labels_miss_a_group_does_not_begin(tmp_path: Path) -> None:
     with pytest.raises(GradmaskError, match="no training example is labeled 'forget'"):
         train(tiny_recipe(tmp_path, "arms=[gradmask]", "data.labels.undiscovered=1.0"))
     display = Doing()
-    train(
-        tiny_recipe(tmp_path, "arms=[gradmask]", "data.labels.retain_labeled=0", "output=" + str(tmp_path / "b")),
-        display=display,
+    display.train(
+        tiny_recipe(tmp_path, "arms=[gradmask]", "data.labels.retain_labeled=0", "output=" + str(tmp_path / "b"))
     )
     assert any("no training example is labeled retain" in m for m in display.messages)
 

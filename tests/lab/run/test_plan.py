@@ -12,9 +12,9 @@ from tests.lab.run.tiny_run import tiny_recipe
 from gradmask.data import prepare
 from gradmask.errors import GradmaskError
 from gradmask.lab.run import plan as planning
+from gradmask.lab.run.driver import train
 from gradmask.lab.run.examples import total_steps
 from gradmask.lab.run.plan import make_plan
-from gradmask.lab.run.training import train
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on and ends with the same bits as one that was not."""
+"""A run that was stopped resumes and ends with the same bits as one that was not."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from tests.lab.run.tiny_run import Doing, tiny_recipe
 
 from gradmask.errors import GradmaskError
+from gradmask.lab.run.driver import train
 from gradmask.lab.run.failures import Interrupted
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.stopping import Stopper
-from gradmask.lab.run.training import train
 
 CASES = {
     "sgtm": [],
@@ -41,8 +41,10 @@ def stop_after(step: int, folder: Path, *changes: str) -> Doing:
     """Train until SIGTERM comes during ``step``."""
     stopper = Stopper()
     display = Doing(step, lambda: stopper.handle(signal.SIGTERM, None))
-    with pytest.raises(Interrupted, match=rf"after step {step} of 6 of gradmask; the same command goes on") as caught:
-        train(tiny_recipe(folder, "arms=[gradmask]", *changes), display=display, stopper=stopper)
+    with pytest.raises(
+        Interrupted, match=rf"after step {step} of 6 of gradmask; run the same command again to resume"
+    ) as caught:
+        display.train(tiny_recipe(folder, "arms=[gradmask]", *changes), stopper=stopper)
     assert caught.value.exit_code == 143
     return display
 
@@ -54,7 +56,7 @@ def test_a_stopped_run_ends_with_the_same_bits(tmp_path: Path, changes: list[str
     train(tiny_recipe(whole, "arms=[gradmask]", *changes))
     stop_after(3, parts, *changes)
     display = Doing()
-    train(tiny_recipe(parts, "arms=[gradmask]", *changes), display=display)
+    display.train(tiny_recipe(parts, "arms=[gradmask]", *changes))
     assert display.steps == [4, 5, 6]
     assert weights(parts) == weights(whole)
     assert losses(parts) == losses(whole)
@@ -68,16 +70,14 @@ def test_other_bits_where_something_differs(tmp_path: Path) -> None:
     assert weights(tmp_path / "a") != weights(tmp_path / "b")
 
 
-def test_a_plain_arm_goes_on_too(tmp_path: Path) -> None:
+def test_a_plain_arm_resumes_too(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir(), parts.mkdir()
     train(tiny_recipe(whole, "arms=[no_filter]"))
     stopper = Stopper()
     with pytest.raises(Interrupted):
-        train(
-            tiny_recipe(parts, "arms=[no_filter]"),
-            display=Doing(2, lambda: stopper.handle(signal.SIGINT, None)),
-            stopper=stopper,
+        Doing(2, lambda: stopper.handle(signal.SIGINT, None)).train(
+            tiny_recipe(parts, "arms=[no_filter]"), stopper=stopper
         )
     train(tiny_recipe(parts, "arms=[no_filter]"))
     assert weights(parts, "no_filter") == weights(whole, "no_filter")
@@ -94,10 +94,10 @@ def test_a_torn_checkpoint_is_skipped_with_a_message(tmp_path: Path) -> None:
     with (arm / "log.jsonl").open("a") as log:
         log.write('{"step": 5, "los')
     display = Doing()
-    train(tiny_recipe(tmp_path, "arms=[gradmask]"), display=display)
+    display.train(tiny_recipe(tmp_path, "arms=[gradmask]"))
     assert any("checkpoint-5 is torn and skipped: it was not finished" in m for m in display.messages)
     assert any("checkpoint-4 is torn and skipped: optimizer.pt has" in m for m in display.messages)
-    assert "gradmask goes on from step 2 of 6" in display.messages
+    assert "gradmask resumes at step 2 of 6" in display.messages
     assert weights(tmp_path) == finished
 
 
@@ -110,15 +110,15 @@ def test_one_changed_byte_tears_a_checkpoint(tmp_path: Path) -> None:
     content[-1] ^= 1
     file.write_bytes(content)
     display = Doing()
-    train(tiny_recipe(tmp_path, "arms=[gradmask]"), display=display)
+    display.train(tiny_recipe(tmp_path, "arms=[gradmask]"))
     assert any("model.safetensors was changed" in m for m in display.messages)
 
 
 def test_finished_arms_are_not_trained_again(tmp_path: Path) -> None:
     train(tiny_recipe(tmp_path, "arms=[no_filter]"))
     display = Doing()
-    train(tiny_recipe(tmp_path, "arms=[no_filter, filter]"), display=display)
-    assert "no_filter is trained already" in display.messages
+    display.train(tiny_recipe(tmp_path, "arms=[no_filter, filter]"))
+    assert "no_filter is already trained" in display.messages
     assert display.steps == [1, 2, 3, 4, 5, 6]
 
 
@@ -136,7 +136,7 @@ def test_another_recipe_in_the_same_folder_is_refused_with_what_changed(tmp_path
     assert weights(tmp_path, "no_filter") != before
 
 
-def test_the_log_is_cut_back_to_where_the_run_goes_on(tmp_path: Path) -> None:
+def test_the_log_is_cut_back_to_where_the_run_resumes(tmp_path: Path) -> None:
     log = RunLog(tmp_path / "log.jsonl")
     for step in (1, 2, 3):
         log.append({"step": step, "seconds": step / 2})

@@ -17,10 +17,10 @@ from gradmask.data import prepare
 from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.build import cut_model, new_model
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.run.display import brief
+from gradmask.lab.run.brief import brief
+from gradmask.lab.run.driver import train
 from gradmask.lab.run.examples import training_examples
 from gradmask.lab.run.trainer import collate, make_trainer, parameter_groups, training_arguments
-from gradmask.lab.run.training import train
 
 
 class Tokens:

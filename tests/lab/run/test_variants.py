@@ -13,9 +13,9 @@ import gradmask as gm
 from gradmask.data import prepare
 from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.build import cut_model, new_model
+from gradmask.lab.run.driver import train
 from gradmask.lab.run.examples import labeled_first, training_examples
 from gradmask.lab.run.trainer import make_trainer
-from gradmask.lab.run.training import train
 
 GPT2 = "model.config={model_type: gpt2, n_embd: 16, n_layer: 2, n_head: 4, n_positions: 16}"
 NEO = (
@@ -32,7 +32,7 @@ NEO = (
 def test_a_run_of_it(tmp_path: Path, changes: list[str]) -> None:
     recipe = tiny_recipe(tmp_path, "arms=[gradmask]", "train.steps=2", *changes)
     display = Doing()
-    train(recipe, display=display)
+    display.train(recipe)
     assert display.steps == [1, 2]
     assert gm.groups(gm.load(tmp_path / "run/arms/gradmask/model")).keys() == {"retain", "joint", "forget"}
 
@@ -64,7 +64,7 @@ def test_a_pretrained_model_with_its_tokenizer(tmp_path: Path) -> None:
     changes = [model, "arms=[gradmask]", f"output={tmp_path}/second"]
     recipe = tiny_recipe(tmp_path, *changes, f"data.tokenizer={{path: {trained}}}")
     display = Doing()
-    train(recipe, display=display)
+    display.train(recipe)
     assert display.steps == [1, 2, 3, 4, 5, 6]
     with pytest.raises(
         GradmaskError, match=r"has 280 embeddings, but the tokenizer has \d+ tokens: give the model's own"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gradmask.lab.progress import Progress, messages_to, showing
 from gradmask.lab.recipe.loading import make_recipe
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.run.display import Display
+from gradmask.lab.run.driver import train
 
 WORDS = {"en": "the dog ran home and saw a red tree", "es": "el gato corre a casa y ve un árbol rojo"}
 
@@ -61,18 +65,43 @@ def tiny_recipe(folder: Path, *changes: str) -> Recipe:
     return make_recipe(tiny_data(folder), changes=changes, trial=False)
 
 
-class Doing(Display):
-    """Does something after a step, as a signal or a fault would; keeps the messages."""
+class Doing(Progress):
+    """Does something after a step, as a signal or a fault would; keeps the steps and what was said."""
 
     def __init__(self, at: int = -1, action: Any = None) -> None:
         self.at, self.action = at, action
         self.messages: list[str] = []
+        self.statuses: list[str] = []
         self.steps: list[int] = []
 
-    def step(self, step: int) -> None:
-        self.steps.append(step)
-        if step == self.at:
+    def status(self, text: str) -> None:
+        self.statuses.append(text)
+
+    def step(self, done: int, fields: Mapping[str, str] | None = None) -> None:
+        if self.steps[-1:] == [done]:
+            return
+        self.steps.append(done)
+        if done == self.at:
             self.action()
 
-    def message(self, text: str) -> None:
-        self.messages.append(text)
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Within: steps, statuses and messages come here."""
+        with messages_to(Keeper(self.messages)), showing(self):
+            yield
+
+    def train(self, recipe: Recipe, **how: Any) -> None:
+        """Train, watched."""
+        with self.watching():
+            train(recipe, **how)
+
+
+class Keeper(logging.Handler):
+    """Keeps messages in a list."""
+
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__()
+        self.messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())

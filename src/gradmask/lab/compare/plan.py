@@ -1,4 +1,4 @@
-"""What a comparison would do, and about how long that takes."""
+"""What a comparison would do, and about how long it takes."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ All of it hangs on `transformers.Trainer` as callbacks; the loop itself is Train
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import time
@@ -14,13 +15,15 @@ from typing import Any
 
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from gradmask.lab import progress
 from gradmask.lab.recipe.spec import TrainSpec
+from gradmask.lab.run.brief import brief
 from gradmask.lab.run.checkpoints import bytes_needed, newest, rotate, seal
-from gradmask.lab.run.display import Display, brief
 from gradmask.lab.run.failures import RunError
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.stopping import Stopper
 
+logger = logging.getLogger(__name__)
 Measure = Callable[[PreTrainedModel], dict[str, Any]]
 """Held-out losses of a model as it is: ``full`` and ``removed`` -> domain -> nats per token."""
 
@@ -30,13 +33,12 @@ class LogCallback(TrainerCallback):
 
     Args:
         log: of the arm.
-        display: what the user sees.
         tokens_per_step: training tokens in one optimizer step.
         seconds: spent training before this process took over.
     """
 
-    def __init__(self, log: RunLog, display: Display, tokens_per_step: int, seconds: float) -> None:
-        self.log, self.display, self.tokens_per_step = log, display, tokens_per_step
+    def __init__(self, log: RunLog, tokens_per_step: int, seconds: float) -> None:
+        self.log, self.tokens_per_step = log, tokens_per_step
         self.started = time.perf_counter() - seconds
 
     def line(self, step: int, **values: Any) -> dict[str, Any]:
@@ -45,7 +47,7 @@ class LogCallback(TrainerCallback):
         return {"step": step, "tokens": step * self.tokens_per_step, "seconds": seconds, **values}
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.display.step(state.global_step)
+        progress.step(state.global_step)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         logs = kwargs["logs"]
@@ -53,31 +55,44 @@ class LogCallback(TrainerCallback):
             return
         known = {key: logs[key] for key in ("loss", "learning_rate", "grad_norm") if key in logs}
         self.log.append(self.line(state.global_step, **known))
-        self.display.loss(logs["loss"])
+        progress.step(state.global_step, loss=f"{logs['loss']:.3f}")
 
 
 class CurveCallback(TrainerCallback):
-    """Measures the model at regular steps and at the end: the points of the training curve."""
+    """Measures the model at regular steps and at the end: the points of the training curve.
 
-    def __init__(self, measure: Measure, every: int, writer: LogCallback, roles: Mapping[str, str]) -> None:
-        self.measure, self.every, self.writer, self.roles = measure, every, writer, roles
+    Args:
+        measure: gives the losses.
+        every: steps between points.
+        writer: of the arm's log.
+        roles: domain -> role.
+        title: what a message calls the model.
+    """
+
+    def __init__(self, measure: Measure, every: int, writer: LogCallback, roles: Mapping[str, str], title: str) -> None:
+        self.measure, self.every, self.writer, self.roles, self.title = measure, every, writer, roles, title
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self.every and state.global_step != state.max_steps:
             return
         losses = self.measure(kwargs["model"])
         self.writer.log.append(self.writer.line(state.global_step, domain_loss=losses))
-        self.writer.display.point(state.global_step, {view: brief(by, self.roles) for view, by in losses.items()})
+        parts = [f"{view}: {_line(brief(by, self.roles))}" for view, by in losses.items()]
+        logger.info("%s step %d/%d   %s", self.title, state.global_step, state.max_steps, "   |   ".join(parts))
+
+
+def _line(losses: Mapping[str, float]) -> str:
+    return "  ".join(f"{domain} {loss:.3f}" for domain, loss in losses.items())
 
 
 class GuardCallback(TrainerCallback):
-    """Stops a run whose loss is no number, before a checkpoint of it is made."""
+    """Stops a run whose loss is not finite, before a checkpoint of it is saved."""
 
     def __init__(self, arm: Path) -> None:
         self.arm = arm
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        overflow_is_usual = args.fp16  # the loss scale is lowered, and the step skipped
+        overflow_is_usual = args.fp16  # Trainer then lowers the loss scale and skips the step
         for name in ("loss",) if overflow_is_usual else ("loss", "grad_norm"):
             value = float(kwargs["logs"].get(name, 0.0))
             if not math.isfinite(value):
@@ -85,7 +100,7 @@ class GuardCallback(TrainerCallback):
                 raise RunError(
                     f"{self.arm.name}: {name} is {value} at step {state.global_step}. Try a lower "
                     "train.learning_rate, more train.warmup, or train.precision=fp32. "
-                    + (f"The last good checkpoint is {last}" if last else "No checkpoint had been made")
+                    + (f"The last good checkpoint is {last}" if last else "No checkpoint was saved yet")
                 )
 
 
@@ -96,7 +111,7 @@ class CheckpointCallback(TrainerCallback):
         arm: the arm's folder.
         every: steps between checkpoints.
         keep: how many remain.
-        stopper: what signals asked for.
+        stopper: whether a signal asked to stop.
     """
 
     def __init__(self, arm: Path, every: int, keep: int, stopper: Stopper) -> None:
@@ -131,7 +146,7 @@ def require_room(folder: Path, needed: int, what: str = "a checkpoint") -> None:
     if free < needed:
         raise RunError(
             f"no room for {what} in {folder}: {size(needed)} are needed, {size(free)} are free. Free some space, "
-            "keep fewer checkpoints (train.keep), or choose another output; the run goes on from its last checkpoint"
+            "keep fewer checkpoints (train.keep), or choose another output; the run resumes from its last checkpoint"
         )
 
 

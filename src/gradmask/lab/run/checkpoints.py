@@ -21,7 +21,7 @@ UNSAFE = "training_args.bin"
 
 
 @dataclass(frozen=True)
-class Found:
+class LastCheckpoint:
     """The newest whole checkpoint of an arm, if any, and what was skipped on the way to it."""
 
     path: Path | None
@@ -39,8 +39,8 @@ def step_of(checkpoint: Path) -> int:
 
 def checkpoints(arm: Path) -> list[Path]:
     """Checkpoint folders of an arm, oldest first, whole or not."""
-    found = [path for path in arm.glob("checkpoint-*") if path.is_dir() and path.name.rpartition("-")[2].isdecimal()]
-    return sorted(found, key=step_of)
+    folders = (path for path in arm.glob("checkpoint-*") if path.is_dir())
+    return sorted((path for path in folders if path.name.rpartition("-")[2].isdecimal()), key=step_of)
 
 
 def seal(checkpoint: Path) -> None:
@@ -74,19 +74,19 @@ def torn(checkpoint: Path) -> str | None:
     return None
 
 
-def newest(arm: Path) -> Found:
-    """The newest whole checkpoint; newer torn ones are named, with what is wrong."""
+def newest(arm: Path) -> LastCheckpoint:
+    """The newest whole checkpoint; newer torn ones are listed, with what is wrong."""
     messages = []
     for path in reversed(checkpoints(arm)):
         reason = torn(path)
         if reason is None:
-            return Found(path, tuple(messages))
+            return LastCheckpoint(path, tuple(messages))
         messages.append(f"{path} is torn and skipped: {reason}")
-    return Found(None, tuple(messages))
+    return LastCheckpoint(None, tuple(messages))
 
 
 def sweep(arm: Path, after: int = -1) -> None:
-    """Delete checkpoints later than step ``after``: what a run that goes on from there leaves behind."""
+    """Delete checkpoints later than step ``after``, which a run that resumes from there makes anew."""
     for path in checkpoints(arm):
         if step_of(path) > after:
             shutil.rmtree(path)

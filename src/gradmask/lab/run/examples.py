@@ -34,8 +34,8 @@ def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int)
     train, labels = recipe.train, examples["data_labels"][:]
     order = training_order(labels, steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name))
     if is_routed(name) and (ratio := partition_of(recipe, name).distinctive_words) is not None:
-        told = token_labels(examples["input_ids"][:], labels, prepared.tokenizer, ratio)
-        examples = with_column(examples, "data_labels", list(told)).with_format("numpy")
+        labels_of_tokens = token_labels(examples["input_ids"][:], labels, prepared.tokenizer, ratio)
+        examples = with_column(examples, "data_labels", list(labels_of_tokens)).with_format("numpy")
     return examples.select(order)
 
 

@@ -28,7 +28,7 @@ def checkpoint_of(source: Path) -> Path:
         raise GradmaskError(f"the gradmask arm of {source} is not trained yet: run gradmask train again")
     if not source.is_dir():
         raise GradmaskError(f"there is no folder {source}: give a run, or a checkpoint with gradmask.json")
-    raise GradmaskError(f"{source} is no run (no recipe.yaml) and no partitioned checkpoint (no gradmask.json)")
+    raise GradmaskError(f"{source} is neither a run (no recipe.yaml) nor a partitioned checkpoint (no gradmask.json)")
 
 
 def tokenizer_folder(checkpoint: Path) -> Path | None:

@@ -8,11 +8,11 @@ from gradmask.errors import GradmaskError
 
 
 class RunError(GradmaskError):
-    """A run that cannot go on: a full disk, a loss that is no number. What was reached is kept."""
+    """A run that cannot continue: a full disk, a loss that is not finite. Its checkpoints are kept."""
 
 
 class Interrupted(BaseException):
-    """A signal ended the command; the exit code is 128 + the signal's number. Like Ctrl-C, it is no `Exception`."""
+    """A signal ended the command; the exit code is 128 + the signal's number. Like Ctrl-C, it is not an `Exception`."""
 
     def __init__(self, number: int, message: str = "") -> None:
         self.number = number

@@ -1,4 +1,4 @@
-"""A run's folder: what stands where, who holds it, and whether a recipe fits what is already there."""
+"""A run's folder: its layout, its lock, and whether a recipe fits what is already there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAY_CHANGE = (
     "train.keep",
     "train.report_to",
 )
-"""What may differ when a run goes on: nothing here changes a finished arm's weights."""
+"""What may differ when a run is resumed: nothing here changes a finished arm's weights."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,10 @@ class RunFolder:
             lock.acquire()
         except Timeout:
             raise GradmaskError(
-                f"another process is working in {self.path}: wait for it, or choose another output"
+                f"another process is working in {self.path}: wait for it to end, or choose another output"
             ) from None
         except OSError as error:
-            raise GradmaskError(f"{self.path} cannot be written: {error.strerror}. Choose another output") from None
+            raise GradmaskError(f"cannot write to {self.path}: {error.strerror}. Choose another output") from None
         try:
             yield
         finally:
@@ -125,11 +125,11 @@ class RunFolder:
         """Take the recipe as the run's, or refuse where a different one has begun here.
 
         Args:
-            recipe: of the run that is about to go on.
+            recipe: of the run that is about to start or resume.
             restart: delete what an earlier run left.
 
         Raises:
-            GradmaskError: the recipe changed; the message lists what, and how to go on.
+            GradmaskError: the recipe changed; the message lists what, and what to do.
         """
         if restart and self.recipe_file.is_file():
             self._clear()
@@ -137,7 +137,7 @@ class RunFolder:
         write_whole(self.recipe_file, as_yaml(recipe))
 
     def check(self, recipe: Recipe) -> None:
-        """Refuse a recipe by which the run that began here cannot go on; see `adopt`."""
+        """Refuse a recipe with which the run that began here cannot be resumed; see `adopt`."""
         if not self.begun:
             return
         if not self.recipe_file.is_file():
@@ -146,7 +146,7 @@ class RunFolder:
             raise GradmaskError(
                 f"{self.path} holds a run of another recipe:\n"
                 + "\n".join(f"  {line}" for line in changed)
-                + "\nGive another output, go on with the old recipe, or start over with --restart"
+                + "\nChoose another output, resume with the old recipe, or start over with --restart"
             )
 
     def check_data(self, recipe: Recipe, fingerprint: str) -> None:
@@ -163,8 +163,8 @@ class RunFolder:
         if self.begun and recorded.is_file() and recorded.read_text(encoding="utf-8").strip() != fingerprint:
             paths = ", ".join(source.path for source in recipe.data.sources if source.path)
             raise GradmaskError(
-                f"the data of the run in {self.path} is no longer what it began with: look at {paths}. Put back what "
-                "was there, give another output, or start over with --restart"
+                f"the data of the run in {self.path} has changed since it started: check {paths}. Restore the files, "
+                "choose another output, or start over with --restart"
             )
 
     def _clear(self) -> None:

@@ -1,13 +1,14 @@
-"""Guards of a run's numbers: what goes wrong is told with its group, its data labels and its step.
+"""Guards of a run's numbers: an error names the group, the data labels and the step.
 
-All of it hangs on `transformers.Trainer` as a callback, and may be given to one's own ``Trainer``: ``callbacks=[GroupGuard()]``.
-Gradients are looked at on the device, without waiting for it; the answer is read where the loss is logged.
+They are callbacks of `transformers.Trainer`, also of one's own: ``callbacks=[GroupGuard()]``. Gradients are checked on the device,
+without synchronizing; the answer is read where the loss is logged, which synchronizes anyway.
 """
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,19 @@ from gradmask.data import RETAIN, UNLABELED
 from gradmask.errors import GradmaskError
 from gradmask.lab.run.failures import RunError
 
+logger = logging.getLogger(__name__)
 EXPLODES = 30.0
-"""Times the larger of its own start and the retain group's weights, as root mean squares."""
+"""Times the larger of its own weights and the retain group's at the start, as root mean squares."""
 KEPT = 64
-"""Steps back for which it is known which labels they had."""
+"""Steps whose data labels are remembered; more than lie between two lines of the log."""
 
 
-def check_labels(labels: np.ndarray, groups: Iterable[str], tell: Callable[[str], None]) -> None:
-    """Look at the data labels of a run before it begins.
+def check_labels(labels: np.ndarray, groups: Iterable[str]) -> None:
+    """Check the data labels of a run before it starts; warn where no example is labeled retain.
 
     Args:
         labels: ids of all training examples.
         groups: removable groups in the order of their ids, 1, 2, ...
-        tell: told what is allowed but unwise.
 
     Raises:
         GradmaskError: a group that no example is labeled with.
@@ -41,15 +42,15 @@ def check_labels(labels: np.ndarray, groups: Iterable[str], tell: Callable[[str]
     present = set(np.unique(labels).tolist())
     for i, name in enumerate(groups, 1):
         if i not in present:
-            there = ", ".join(sorted(_names(list(groups))[x] for x in present))
+            occurring = ", ".join(sorted(_names(list(groups))[x] for x in present))
             raise GradmaskError(
-                f"no training example is labeled {name!r} (labels that occur: {there}), so that nothing would teach its group: "
-                "look at data.labels and at the labels of the data, or take the group out of the recipe"
+                f"no training example is labeled {name!r} (labels that occur: {occurring}), so its group would learn nothing: "
+                "check data.labels and the labels in the data, or remove the group from the recipe"
             )
     if RETAIN not in present:
-        tell(
-            "no training example is labeled retain: what is kept is then learned from unlabeled text alone, and may come to "
-            "lean on the removable groups; label some of it (data.labels.retain_labeled)"
+        logger.warning(
+            "no training example is labeled retain; unlabeled text then teaches what is kept, and may come to rely on the "
+            "removable groups: label some of it (data.labels.retain_labeled)"
         )
 
 
@@ -58,7 +59,7 @@ def _names(groups: list[str]) -> dict[int, str]:
 
 
 class GroupGuard(TrainerCallback):
-    """Stops training when a group's gradient is no number, or a removable group's weights explode.
+    """Stops training when a group's gradient is not finite, or a removable group's weights explode.
 
     Args:
         explodes: how many times a removable group's weights may grow (root mean square), against the larger of their own and
@@ -71,20 +72,20 @@ class GroupGuard(TrainerCallback):
     def __init__(self, explodes: float = EXPLODES) -> None:
         self.explodes = explodes
         self.bad: dict[str, Tensor] = {}
-        """Group -> whether its gradient was no number after the last backward pass."""
+        """Group -> whether its gradient was not finite after the last backward pass."""
         self.first: dict[str, Tensor] = {}
         """Group -> the first step at which that was so; 0 for none."""
         self.limits: dict[str, float] = {}
         self.labels: dict[int, list[int]] = {}
         self.handles: list[Any] = []
-        self._asked = False
+        self._queued = False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         model = kwargs["model"]
         if not gm.is_partitioned(model):
-            raise GradmaskError("GroupGuard looks at the groups of a partitioned model: call gm.partition first")
+            raise GradmaskError("GroupGuard needs a partitioned model: call gm.partition first")
         owned = gm.groups(model)
         sizes = {name: rms(members.values()) for name, members in owned.items()}
         self.limits = {
@@ -93,31 +94,31 @@ class GroupGuard(TrainerCallback):
             if name not in ("retain", "joint")
         }
         model.gradmask.router.seen.clear()
-        if not args.fp16:  # overflows are usual there: the loss scale is lowered, and the step skipped
+        if not args.fp16:  # overflows are usual there: Trainer lowers the loss scale and skips the step
             self._watch({name: list(members.values()) for name, members in owned.items()})
 
     def _watch(self, owned: dict[str, list[nn.Parameter]]) -> None:
-        """Look at gradients when a backward pass ends: clipping would spread what is no number over all groups.
+        """Check gradients at the end of every backward pass."""
 
-        All gradients of a group at once, since many small kernels would cost more than the arithmetic.
-        """
-
-        def look() -> None:
-            self._asked = False
+        # Check before clipping: the global norm would turn one NaN into NaN everywhere.
+        def check() -> None:
+            self._queued = False
             for name, members in owned.items():
                 gradients = [p.grad for p in members if p.grad is not None and p.grad.numel()]
-                if gradients:  # what does not learn gets none
-                    # What is too large to be squared counts too: clipping would make everything 0.
-                    sizes = torch._foreach_norm(gradients)
-                    self.bad[name] = ~torch.isfinite(torch.stack([x.float() for x in sizes])).all()
+                if gradients:  # frozen parameters have none
+                    # One fused kernel: many small ones would cost more than the arithmetic. A norm overflows where values are
+                    # finite but too large to square; clipping by an infinite norm would set every gradient to 0, so stop there too.
+                    norms = torch._foreach_norm(gradients)
+                    self.bad[name] = ~torch.isfinite(torch.stack([norm.float() for norm in norms])).all()
 
-        def ask(ready: Tensor) -> None:
-            if not self._asked:
-                self._asked = True
-                torch.autograd.Variable._execution_engine.queue_callback(look)
+        def queue(parameter: Tensor) -> None:
+            # The hook runs once per parameter, while others still have no gradient; the engine's callback runs once, after all.
+            if not self._queued:
+                self._queued = True
+                torch.autograd.Variable._execution_engine.queue_callback(check)
 
         for members in owned.values():
-            self.handles += [p.register_post_accumulate_grad_hook(ask) for p in members if p.requires_grad]
+            self.handles += [p.register_post_accumulate_grad_hook(queue) for p in members if p.requires_grad]
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -144,28 +145,28 @@ class GroupGuard(TrainerCallback):
             groups = ", ".join(name for name, first in bad.items() if first == step)
             raise RunError(
                 f"the gradient of {groups} is not finite at step {step}{self._after(kwargs['model'], step)}. Try a lower "
-                "learning rate, more warm-up, gradient clipping, or fp32; look at the examples with that label"
+                "learning rate, more warm-up, gradient clipping, or fp32; check the examples with that label"
             )
         for name, limit in self.limits.items():
             size = rms(gm.groups(kwargs["model"])[name].values())
-            if not size <= limit:
+            if not size <= limit:  # NaN fails every comparison
                 raise RunError(
-                    f"the weights of {name!r} explode: their root mean square is {size:.3g} at step {state.global_step}, more "
-                    f"than {limit:.3g}{self._after(kwargs['model'], state.global_step)}. Lower its learning rate "
+                    f"the weights of {name!r} explode: their root mean square is {size:.3g} at step {state.global_step}, above "
+                    f"{limit:.3g}{self._after(kwargs['model'], state.global_step)}. Lower its learning rate "
                     f"(train.group_learning_rates={{{name}: 0.3}}), or clip gradients"
                 )
 
     def _after(self, model: nn.Module, step: int) -> str:
         """The labels of the step, in words."""
         ids = {i: name for name, i in model.gradmask.router.ids.items()}  # type: ignore[union-attr]
-        found = sorted(ids[x] for x in self.labels.get(step, ()) if x in ids)
-        return f", whose batch was labeled {', '.join(found)}" if found else ""
+        labels = sorted(ids[x] for x in self.labels.get(step, ()) if x in ids)
+        return f", whose batch was labeled {', '.join(labels)}" if labels else ""
 
 
 class DataGuard(TrainerCallback):
     """Stops training when a file that the data is read from vanishes or is cut, before it is read again.
 
-    Such files are mapped into memory: reading where one was cut off would end the process with SIGBUS, without a word.
+    Such files are mapped into memory: reading where one was cut off would end the process with SIGBUS, without a message.
 
     Args:
         files: whole now.
@@ -179,15 +180,15 @@ class DataGuard(TrainerCallback):
         self.problem = ""
 
     def check(self) -> None:
-        """Look at the files now, and raise at once."""
-        self.problem = self.problem or self._look()
+        """Check the files now, and raise at once."""
+        self.problem = self.problem or self._changed()
         if self.problem:
             raise RunError(
-                f"the data changed while the run was under way: {self.problem}. Start again: it is prepared anew from its "
-                "sources, and the run goes on from its last checkpoint"
+                f"the prepared data changed during the run: {self.problem}. Run the same command again: the data is prepared "
+                "anew from its sources, and the run resumes from its last checkpoint"
             )
 
-    def _look(self) -> str:
+    def _changed(self) -> str:
         for path, size in self.sizes.items():
             try:
                 now = path.stat().st_size
@@ -198,7 +199,7 @@ class DataGuard(TrainerCallback):
         return ""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.problem = self._look()
+        self.problem = self._changed()
         if self.problem and state.global_step < state.max_steps:
             control.should_save = control.should_log = True
 

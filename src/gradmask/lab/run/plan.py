@@ -30,7 +30,7 @@ from gradmask.lab.run.examples import labeled_first, total_steps, training_examp
 from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.trained import parameters_of
 from gradmask.lab.run.trainer import make_trainer
-from gradmask.lab.run.training import Run
+from gradmask.lab.run.training import Training
 from gradmask.lab.unlearning.registry import grid
 from gradmask.quiet import quiet
 
@@ -95,7 +95,7 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
         if restart and folder.begun:
             folder = RunFolder(Path(temporary))
         folder.check(recipe)
-        prepared = Run(recipe, folder).prepared()
+        prepared = Training(recipe, folder).prepared
         steps = total_steps(recipe, prepared)
         trained = [name for name in recipe.arms if not ARMS[name].unlearns]
         done: dict[str, int] = {name: _steps_done(folder.arm(name), steps) for name in trained}
@@ -173,7 +173,7 @@ def _trying() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise GradmaskError(
-            f"a trial step fails: {str(error).splitlines()[0]}. Look at model.config and train"
+            f"a trial step failed: {str(error).splitlines()[0]}. Check model.config and train"
         ) from error
 
 

@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from gradmask.lab.run.failures import Interrupted
 
+logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopper:
-    """What signals do now.
+    """What signals do now."""
 
-    Args:
-        notify: told once, when a stop is asked for and put off until the step ends.
-    """
-
-    def __init__(self, notify: Callable[[str], None] = lambda message: None) -> None:
-        self.notify = notify
+    def __init__(self) -> None:
         self.requested: int | None = None
-        self._putting_off = False
+        self._finishing_steps = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The signal handler. The second signal always stops at once."""
-        if self._putting_off and self.requested is None:
+        if self._finishing_steps and self.requested is None:
             self.requested = number
-            self.notify("stopping: the step is finished first, then a checkpoint saved; once more stops at once")
+            logger.info("stopping: finishing this step and saving a checkpoint (interrupt again to stop at once)")
             return
         raise Interrupted(number)
 
     @contextmanager
     def after_step(self) -> Iterator[None]:
         """Within: the first signal only sets ``requested``."""
-        self._putting_off = True
+        self._finishing_steps = True
         try:
             yield
         finally:
-            self._putting_off = False
+            self._finishing_steps = False
 
     @contextmanager
     def installed(self) -> Iterator[Stopper]:

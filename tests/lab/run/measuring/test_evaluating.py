@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.lab.measures.fabricated import Lines
-from tests.lab.run.tiny_run import tiny_recipe
+from tests.lab.run.tiny_run import Doing, tiny_recipe
 
 import gradmask as gm
 from gradmask.data.arrow import column
@@ -16,14 +15,14 @@ from gradmask.lab.measures.comparisons.compute import compute
 from gradmask.lab.measures.findings import Findings
 from gradmask.lab.measures.registry import names, of_a_model
 from gradmask.lab.measures.results import Results, read_results
-from gradmask.lab.progress import showing
+from gradmask.lab.run.driver import train
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring import evaluating, examination
 from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.evaluating import attack_run, changed_recipe, evaluate_run
 from gradmask.lab.run.measuring.examination import Job, jobs
 from gradmask.lab.run.measuring.ladder import Ladder, forget_tokens, rung_data
-from gradmask.lab.run.training import Run, train
+from gradmask.lab.run.training import Training
 
 ARMS = ["gradmask", "no_filter", "filter", "perfect_filter"]
 SMALL = [
@@ -96,19 +95,18 @@ def test_attacks_alone(trained: Path, measured: Results, tmp_path: Path) -> None
     copy = tmp_path / "run"
     shutil.copytree(trained, copy)
     shutil.rmtree(copy / "evidence")
-    lines: list[str] = []
-    with showing(Lines()) as statuses:
-        found = attack_run(RunFolder(copy), lines.append, SMALL)
+    watcher = Doing()
+    with watcher.watching():
+        found = attack_run(RunFolder(copy), SMALL)
     assert found.arms["gradmask"].models == measured.arms["gradmask"].models
     removed = found.arms["gradmask"].findings["removed"]
     assert removed.relearning == measured.arms["gradmask"].findings["removed"].relearning
     assert removed.membership is None
-    assert not any("calibrating" in line for line in [*lines, *statuses.shown])
+    assert not any("calibrating" in line for line in watcher.statuses)
     assert found.command.endswith(
         f"gradmask attack {copy} --set " + " --set ".join(f"'{c}'" if "[" in c else c for c in SMALL)
     )
-    assert any("of 11: gradmask, removed model: relearning" in line for line in lines)
-    assert any("relearning 1 of 2" in line for line in statuses.shown)
+    assert any("of 11: gradmask, removed model: relearning 1 of 2" in line for line in watcher.statuses)
 
 
 def test_tasks_are_run_on_every_model(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +153,7 @@ def test_a_recipe_changes_its_preset(tmp_path: Path) -> None:
 
 def test_a_rung_is_all_that_is_kept_and_a_share_of_the_rest(trained: Path) -> None:
     recipe = RunFolder(trained).recipe()
-    prepared = Run(recipe, RunFolder(trained)).prepared()
+    prepared = Training(recipe, RunFolder(trained)).prepared
     groups = column(prepared.train, "group")
     small, large = (rung_data(prepared.train, share, 0) for share in (0.25, 0.75))
     assert (column(small, "group") == 0).sum() == (groups == 0).sum()
@@ -174,13 +172,14 @@ def test_a_ladder_is_shared_by_runs_with_other_labels(trained: Path, measured: R
     recipe = RunFolder(trained).recipe()
     labels = recipe.data.labels.model_copy(update={"undiscovered": 0.4, "retain_labeled": 0.1})
     other = recipe.model_copy(update={"data": recipe.data.model_copy(update={"labels": labels})})
-    lines: list[str] = []
-    arm, tokens = Ladder(other, 6, cache, lines.append).trained(0.5)
+    watcher = Doing()
+    with watcher.watching():
+        arm, tokens = Ladder(other, 6, cache).trained(0.5)
     assert arm.finished
-    assert lines == []
+    assert watcher.messages == watcher.steps == []
     assert tokens > 0
     longer = recipe.model_copy(update={"train": recipe.train.model_copy(update={"learning_rate": 1e-3})})
-    assert Ladder(longer, 6, cache, print).fingerprint(0.5) != Ladder(recipe, 6, cache, print).fingerprint(0.5)
+    assert Ladder(longer, 6, cache).fingerprint(0.5) != Ladder(recipe, 6, cache).fingerprint(0.5)
 
 
 def test_ends_of_several_sizes_are_fitted(trained: Path, measured: Results, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def ladder_of(recipe: Recipe, folder: RunFolder, prepared: Prepared) -> Ladder:
     """The ladder of a run: in the recipe's cache, or beside the run."""
     cache = recipe.evaluate.ladder_cache
     place = Path(cache).expanduser() if cache else folder.path.parent / "ladder"
-    return Ladder(recipe, total_steps(recipe, prepared), place, status)
+    return Ladder(recipe, total_steps(recipe, prepared), place)
 
 
 def flags(arms: Arms) -> list[str]:

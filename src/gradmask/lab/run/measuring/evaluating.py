@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from gradmask.data import Prepared
@@ -15,6 +15,7 @@ from gradmask.lab.measures.results import ArmResult, Results, read_results, writ
 from gradmask.lab.measures.run import HISTOGRAM_EDGES
 from gradmask.lab.measures.tasks import evaluate_tasks, require_harness
 from gradmask.lab.measures.views import views
+from gradmask.lab.progress import Jobs, heading, status
 from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.spec import EvaluateSpec, Recipe
 from gradmask.lab.run.folder import RunFolder
@@ -22,24 +23,20 @@ from gradmask.lab.run.measuring.across_arms import compare, series_name
 from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.examination import Examination, jobs, weight
 from gradmask.lab.run.measuring.losses import LOSSES as LOSSES
-from gradmask.lab.run.measuring.pace import Pace
 from gradmask.lab.run.trained import trained_model as trained_model
-from gradmask.lab.run.training import Run
+from gradmask.lab.run.training import Training
 from gradmask.quiet import quiet
-
-Tell = Callable[[str], None]
 
 
 @quiet()
-def evaluate_run(folder: RunFolder, progress: Tell = lambda line: None, changes: Sequence[str] = ()) -> Results:
+def evaluate_run(folder: RunFolder, changes: Sequence[str] = ()) -> Results:
     """Measure every finished arm on held-out data and write ``results.json``.
 
     Findings are kept in the run's folder: what was measured before in the same way is not measured again, and stays in the
     results though it is not asked for.
 
     Args:
-        folder: of a run that `gradmask.lab.run.training.train` made.
-        progress: told what is being done, one short line at a time.
+        folder: of a run that `gradmask.lab.run.driver.train` made.
         changes: ``evaluate.key=value`` changes to the run's recipe.
 
     Raises:
@@ -48,11 +45,11 @@ def evaluate_run(folder: RunFolder, progress: Tell = lambda line: None, changes:
     recipe = changed_recipe(folder, changes)
     again = f"gradmask evaluate {shlex.quote(str(folder.path))}"
     again += "".join(f" --set {shlex.quote(change)}" for change in changes)
-    return _measured(recipe, folder, progress, recipe.evaluate.measures, {}, f"{_training(folder)} && {again}")
+    return _measure(recipe, folder, recipe.evaluate.measures, {}, f"{_training(folder)} && {again}")
 
 
 @quiet()
-def attack_run(folder: RunFolder, progress: Tell = lambda line: None, changes: Sequence[str] = ()) -> Results:
+def attack_run(folder: RunFolder, changes: Sequence[str] = ()) -> Results:
     """Run the attacks alone, and write them into ``results.json`` beside what was measured before.
 
     Losses and samples are those of the last evaluation where it measured them in the same way. Arguments and errors
@@ -67,7 +64,7 @@ def attack_run(folder: RunFolder, progress: Tell = lambda line: None, changes: S
     again = f"gradmask attack {shlex.quote(str(folder.path))}"
     again += "".join(f" --set {shlex.quote(change)}" for change in changes)
     asked = [*attacks(), *(name for name in comparisons() if name in recipe.evaluate.measures)]
-    return _measured(recipe, folder, progress, asked, known, f"{_training(folder)} && {again}")
+    return _measure(recipe, folder, asked, known, f"{_training(folder)} && {again}")
 
 
 def changed_recipe(folder: RunFolder, changes: Sequence[str]) -> Recipe:
@@ -90,24 +87,21 @@ def _training(folder: RunFolder) -> str:
     return f"gradmask train {folder.recipe_file}"
 
 
-def _measured(
+def _measure(
     recipe: Recipe,
     folder: RunFolder,
-    progress: Tell,
     measures: Sequence[str],
     known: Mapping[str, ArmResult],
     command: str,
 ) -> Results:
     done: list[str] = [name for name in recipe.arms if folder.arm(name).finished]
     if not done:
-        raise GradmaskError(
-            f"{folder.path} has no finished arm yet: run gradmask train with its recipe.yaml to the end"
-        )
+        raise GradmaskError(f"{folder.path} has no finished arm yet: finish gradmask train with its recipe.yaml first")
     if recipe.evaluate.tasks:
         require_harness()
-    prepared = Run(recipe, folder).prepared()
-    arms, tasks = _arms(recipe, folder, prepared, done, measures, known, progress)
-    progress("comparing the arms")
+    prepared = Training(recipe, folder).prepared
+    arms, tasks = _arms(recipe, folder, prepared, done, measures, known)
+    status("comparing the arms")
     findings = compare(recipe, folder, prepared, arms, measures)
     results = Results(
         name=recipe.name,
@@ -133,38 +127,40 @@ def _arms(
     done: Sequence[str],
     measures: Sequence[str],
     known: Mapping[str, ArmResult],
-    progress: Tell,
 ) -> tuple[dict[str, ArmResult], dict[str, dict[str, dict[str, float]]]]:
     """Losses and samples of every arm, then its measures and tasks."""
     todo = jobs(done, measures)
     settings = suite_of(recipe.evaluate, recipe.train.seed)
     new = [name for name in done if name not in known]
-    pace = Pace(progress, [6.0 * recipe.evaluate.sequences] * len(new) + [weight(job, settings) for job in todo])
-    look = Examination(recipe, folder, prepared, pace)
+    pace = Jobs([6.0 * recipe.evaluate.sequences] * len(new) + [weight(job, settings) for job in todo])
+    examination = Examination(recipe, folder, prepared)
     arms = {name: known[name] for name in done if name in known}
     for name in new:
-        arms[name] = look.losses(name)
-        pace.end()
+        with pace.next():
+            arms[name] = examination.losses(name)
     for i, job in enumerate(todo, len(new)):
-        if look.kept(job) is not None:
+        if examination.kept(job) is not None:
             pace.skip(i)
     for job in todo:
-        look.examine(job)
-    found = look.findings(done)
-    arms = {name: arms[name].model_copy(update={"findings": found.get(name, {})}) for name in done}
-    return arms, _tasks(recipe.evaluate, look, arms)
+        with pace.next():
+            examination.examine(job)
+    findings = examination.findings(done)
+    arms = {name: arms[name].model_copy(update={"findings": findings.get(name, {})}) for name in done}
+    return arms, _tasks(recipe.evaluate, examination, arms)
 
 
 def _tasks(
-    spec: EvaluateSpec, look: Examination, arms: Mapping[str, ArmResult]
+    spec: EvaluateSpec, examination: Examination, arms: Mapping[str, ArmResult]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Series -> task -> metric -> value."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    scores: dict[str, dict[str, dict[str, float]]] = {}
+    tokenizer = examination.prepared.tokenizer
     for name in arms if spec.tasks else ():
-        model = look.model(name)
+        model = examination.model(name)
         for view in views(model):
-            look.pace.line(f"{name}, {view} model: tasks {', '.join(spec.tasks)}")
-            found[series_name(name, view, arms)] = evaluate_tasks(
-                model, look.prepared.tokenizer, spec.tasks, view, spec.tasks_path, spec.tasks_limit, spec.batch_size
-            )
-    return found
+            with heading(f"{name}, {view} model"):
+                status(f"tasks {', '.join(spec.tasks)}")
+                scores[series_name(name, view, arms)] = evaluate_tasks(
+                    model, tokenizer, spec.tasks, view, spec.tasks_path, spec.tasks_limit, spec.batch_size
+                )
+    return scores

@@ -23,12 +23,12 @@ from gradmask.lab.measures.registry import find, of_a_model
 from gradmask.lab.measures.results import ArmResult
 from gradmask.lab.measures.settings import SuiteSettings
 from gradmask.lab.measures.suite import examine
+from gradmask.lab.progress import heading
 from gradmask.lab.recipe.arms import NO_FILTER, PERFECT_FILTER, is_routed
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.losses import arm_losses
-from gradmask.lab.run.measuring.pace import Pace
 from gradmask.lab.run.trained import trained_model
 
 
@@ -79,7 +79,6 @@ class Examination:
     recipe: Recipe
     folder: RunFolder
     prepared: Prepared
-    pace: Pace
     models: dict[str, PreTrainedModel] = field(default_factory=dict)
     """The arm that was measured last: one is held at a time."""
     hashes: dict[str, list[str]] = field(default_factory=dict)
@@ -110,21 +109,19 @@ class Examination:
 
     def losses(self, arm: str) -> ArmResult:
         """Losses, curve and samples of an arm."""
-        return arm_losses(
-            self.recipe, self.folder, self.prepared, arm, self.weights(arm), lambda: self.model(arm), self.pace.line
-        )
+        return arm_losses(self.recipe, self.folder, self.prepared, arm, self.weights(arm), lambda: self.model(arm))
 
     def examine(self, job: Job) -> None:
         """Do a job, unless what it finds is kept already."""
         if self.kept(job) is None:
-            self.pace.line(f"{job.arm}, {job.view} model: {job.measure}")
             target = self.target if find(job.measure).needs_target else None
             end = self.prepared.tokenizer.eos_token_id
-            findings = examine(self.model(job.arm), job.view, self.material, [job.measure], self.settings, target, end)
+            with heading(f"{job.arm}, {job.view} model"):
+                model = self.model(job.arm)
+                findings = examine(model, job.view, self.material, [job.measure], self.settings, target, end)
             data = {"key": self.key(job), "found": findings.model_dump(mode="json")[job.measure]}
             self.file(job).parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.file(job), json.dumps(data, indent=1) + "\n")
-        self.pace.end()
 
     def file(self, job: Job) -> Path:
         return self.folder.path / "evidence" / f"{job.arm}-{job.view}-{job.measure}.json"

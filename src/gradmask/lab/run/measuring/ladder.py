@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from filelock import FileLock
 
 from gradmask.data import DataSpec, column, fingerprint_of, prepare, select_rows
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.run.display import Display
 from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.stopping import Stopper
-from gradmask.lab.run.training import Run, train_arm
+from gradmask.lab.run.training import Training, train_arm
 
-LOOKING = {"group_learning_rates", "log_every", "eval_every", "checkpoint_every", "keep", "report_to", "workers"}
+logger = logging.getLogger(__name__)
+UNRELATED = {"group_learning_rates", "log_every", "eval_every", "checkpoint_every", "keep", "report_to", "workers"}
 """Keys of ``train`` that change nothing of a plain model."""
 ARM = "no_filter"
 """The arm as which a rung is trained: everything that it is given, without labels."""
@@ -64,21 +64,20 @@ class Ladder:
         recipe: of the run that is measured.
         steps: optimizer steps of its arms, and so of every rung.
         cache: the folder of all ladders.
-        tell: told what is being done.
     """
 
-    def __init__(self, recipe: Recipe, steps: int, cache: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, recipe: Recipe, steps: int, cache: Path) -> None:
         train = recipe.train.model_copy(update={"steps": steps, "epochs": None, "tokens": None, "report_to": []})
         data = unlabeled_spec(recipe.data)
         self.recipe = recipe.model_copy(update={"train": train, "arms": [ARM], "data": data})
-        self.cache, self.tell = cache, tell
+        self.cache = cache
 
     def trained(self, share: float, stopper: Stopper | None = None) -> tuple[ArmFolder, int]:
-        """A rung's folder and its forget tokens; trained where it is not yet, an interrupted one goes on.
+        """A rung's folder and its forget tokens; trained where it is not yet, an interrupted one is resumed.
 
         Raises:
             GradmaskError: another process trains it.
-            Interrupted: see `gradmask.lab.run.training.train`.
+            Interrupted: see `gradmask.lab.run.training.train_arm`.
         """
         self.cache.mkdir(parents=True, exist_ok=True)
         with FileLock(self.cache / ".lock"):  # the data is shared by all seeds, and by all processes that train them
@@ -86,37 +85,18 @@ class Ladder:
         part = replace(prepared, train=rung_data(prepared.train, share, self.recipe.data.seed))
         folder = RunFolder(self.cache / f"rung-{self.fingerprint(share)}")
         recipe = self.recipe.model_copy(update={"output": str(folder.path)})
-        own = Stopper(self.tell)
-        with folder.held(), own.installed() if stopper is None else nullcontext(stopper) as stopper:
+        with folder.held(), Stopper().installed() if stopper is None else nullcontext(stopper) as stopper:
             if not folder.arm(ARM).finished:
-                self.tell(f"training a plain model on {100 * share:g} % of the forget text")
-                train_arm(Run(recipe, folder, _Told(self.tell), stopper), part, ARM)
+                logger.info("training a plain model on %g %% of the forget text", 100 * share)
+                train_arm(Training(recipe, folder, stopper), part, ARM, f"ladder {100 * share:g} %")
         return folder.arm(ARM), forget_tokens(part.train)
 
     def fingerprint(self, share: float) -> str:
-        """Of what a rung depends on: neither labels nor policy, nor how often its training is looked at."""
+        """Of what a rung depends on: neither labels nor policy, nor how often it is logged and saved."""
         parts: dict[str, Any] = {
             "data": fingerprint_of(self.recipe.data),
             "model": self.recipe.model.model_dump(mode="json"),
-            "train": self.recipe.train.model_dump(mode="json", exclude=LOOKING),
+            "train": self.recipe.train.model_dump(mode="json", exclude=UNRELATED),
             "share": share,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
-
-
-class _Told(Display):
-    """Steps as lines."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.tell, self.steps = tell, 0
-
-    @contextmanager
-    def arm(self, name: str, steps: int, done: int) -> Iterator[None]:
-        self.steps = steps
-        yield
-
-    def step(self, step: int) -> None:
-        self.tell(f"ladder: step {step} of {self.steps}")
-
-    def message(self, text: str) -> None:
-        self.tell(text)

@@ -14,6 +14,7 @@ from gradmask.data import Prepared
 from gradmask.files import write_whole
 from gradmask.lab.measures.results import ArmResult
 from gradmask.lab.measures.run import measure, sample
+from gradmask.lab.progress import heading, status
 from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.folder import RunFolder
@@ -24,8 +25,6 @@ from gradmask.lab.run.trained import curve, parameters_of
 LOSSES = ("sequences", "batch_size", "calibration_steps", "alpha", "beta", "samples", "sample_tokens")
 """Keys of ``evaluate`` that losses and samples depend on."""
 
-Tell = Callable[[str], None]
-
 
 def arm_losses(
     recipe: Recipe,
@@ -34,7 +33,6 @@ def arm_losses(
     name: str,
     weights: Sequence[str],
     load: Callable[[], PreTrainedModel],
-    tell: Tell,
 ) -> ArmResult:
     """Measure an arm, unless the same was measured before.
 
@@ -45,7 +43,6 @@ def arm_losses(
         name: of the arm.
         weights: the hashes of its weights.
         load: gives its model.
-        tell: told what is being done.
     """
     file = folder.path / "evidence" / f"{name}-losses.json"
     settings = {key: getattr(recipe.evaluate, key) for key in LOSSES} | {"seed": recipe.train.seed}
@@ -56,20 +53,20 @@ def arm_losses(
         if data["key"] == key:
             return ArmResult.model_validate(data["found"])
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
-        pass  # not there, or damaged: it is measured
-    found = _measured(recipe, folder, prepared, name, load(), tell)
-    write_whole(file, json.dumps({"key": key, "found": found.model_dump(mode="json")}, indent=1) + "\n")
-    return found
+        pass  # not there, or damaged: measure it
+    with heading(ARMS[name].title):
+        result = _measure(recipe, folder, prepared, name, load())
+    write_whole(file, json.dumps({"key": key, "found": result.model_dump(mode="json")}, indent=1) + "\n")
+    return result
 
 
-def _measured(recipe: Recipe, folder: RunFolder, prepared: Prepared, name: str, model: Any, tell: Tell) -> ArmResult:
-    measures, title = measures_of(recipe.evaluate), ARMS[name].title
-    tell(f"{title}: losses")
+def _measure(recipe: Recipe, folder: RunFolder, prepared: Prepared, name: str, model: Any) -> ArmResult:
+    measures = measures_of(recipe.evaluate)
     models = measure(model, prepared.test, prepared.roles, measures, prepared.tokenizer)
-    tell(f"{title}: samples")
+    status("samples")
     lines = list(RunLog(folder.arm(name).log).lines())
     return ArmResult(
-        title=title,
+        title=ARMS[name].title,
         policy=partition_of(recipe, name).policy if is_routed(name) else None,
         parameters=parameters_of(model),
         steps=max(line["step"] for line in lines),

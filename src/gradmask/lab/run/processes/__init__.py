@@ -1,1 +1,0 @@
-"""The pieces that runs consist of, and the processes that share them."""
