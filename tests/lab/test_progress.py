@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.lab.run.tiny_run import Doing
 
-from gradmask.lab.progress import Jobs, Lines, heading, showing, status, step, time_left, track
+from gradmask.lab.progress import Countdown, Lines, heading, showing, status, step, time_left, track
 
 
 class Clock:
@@ -16,15 +16,15 @@ class Clock:
 
 def test_the_time_left_goes_by_what_was_done() -> None:
     clock, shown = Clock(), Doing()
-    jobs = Jobs([1.0, 3.0, 2.0], clock)
+    countdown = Countdown([1.0, 3.0, 2.0], clock)
     with showing(shown):
-        with jobs.next():
+        with countdown.next():
             status("first")
             clock.now = 10.0
-        with jobs.next():
+        with countdown.next():
             status("second")
             clock.now = 40.0
-        with jobs.next():
+        with countdown.next():
             status("third")
         status("over")
     assert shown.statuses == [
@@ -37,12 +37,12 @@ def test_the_time_left_goes_by_what_was_done() -> None:
 
 def test_jobs_that_are_done_already_take_no_time() -> None:
     clock, shown = Clock(), Doing()
-    jobs = Jobs([1.0, 9.0, 30.0], clock)
-    jobs.skip(1)
+    countdown = Countdown([1.0, 9.0, 30.0], clock)
+    countdown.skip(1)
     with showing(shown), heading("run"):
-        with jobs.next():
+        with countdown.next():
             clock.now = 10.0
-        with jobs.next(), heading("model"):
+        with countdown.next(), heading("model"):
             status("x")
         status("")
     assert shown.statuses == ["run: 2 of 3: model: x (about 5 min left)", ""]

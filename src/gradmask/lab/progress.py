@@ -1,7 +1,7 @@
 """One way to show how work goes: messages go to the logger, steps of long work to the progress object in force.
 
 A message is ``logging.getLogger(__name__).info(...)``, or ``.warning`` for what a user should look at. What is being done
-right now, which nobody needs to keep, is `status`, inside whatever `heading` and `Jobs` are open; a job of known length is
+right now, which nobody needs to keep, is `status`, inside whatever `heading` and `Countdown` are open; a job of known length is
 `track`. Without a progress object in force (`showing`) nothing is shown.
 """
 
@@ -132,7 +132,7 @@ def step(done: int, **fields: str) -> None:
     _current.get().step(done, fields)
 
 
-class Jobs:
+class Countdown:
     """Jobs of different weight, one after the other: `status` shows which it is, and the time left at the pace so far.
 
     Args:
@@ -152,7 +152,7 @@ class Jobs:
         self.done += 1
 
     def skip(self, index: int) -> None:
-        """The job of this index, not begun yet, takes no time, since its result is there already."""
+        """The job of this index, not started yet, takes no time, since its result is there already."""
         self.weights[index] = 0.0
 
     def left(self) -> float | None:

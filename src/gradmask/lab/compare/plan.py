@@ -20,11 +20,11 @@ def make_plan(recipe: Recipe, only: Sequence[str] = ()) -> tuple[list[dict[str, 
     Raises:
         GradmaskError: see `gradmask.lab.run.plan.make_plan`.
     """
-    units, rows = runs_of(recipe, only), []
-    for unit in units:
-        folder = RunFolder.of(recipe_of(recipe, unit))
-        done = [arm for arm in unit.arms if folder.arm(arm).finished]
-        rows.append({"run": unit.name, "arms": list(unit.arms), "done": done})
+    rows = []
+    for run in runs_of(recipe, only):
+        folder = RunFolder.of(recipe_of(recipe, run))
+        done = [arm for arm in run.arms if folder.arm(arm).finished]
+        rows.append({"run": run.name, "arms": list(run.arms), "done": done})
     left = list(dict.fromkeys(arm for row in rows for arm in row["arms"] if arm not in row["done"]))
     seconds = _seconds(recipe, left) if left else {}
     for row in rows:

@@ -63,10 +63,10 @@ def perform(
         Interrupted: a signal came; the same call resumes.
     """
     require_one_process()
-    with ExitStack() as held:
+    with ExitStack() as locks:
         for recipe in recipes:
             folder = RunFolder.of(recipe)
-            held.enter_context(folder.held())
+            locks.enter_context(folder.locked())
             folder.adopt(recipe, restart)
         tasks = [task for recipe in recipes for task in tasks_of(recipe, measured, shared=jobs > 1)]
         if jobs > 1:

@@ -95,16 +95,16 @@ class RunFolder:
         return load_recipe(self.recipe_file, trial=False)
 
     @property
-    def begun(self) -> bool:
-        """Whether training began here."""
+    def started(self) -> bool:
+        """Whether training started here."""
         return any(self.path.glob("arms/*/*"))
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Make the folder, and keep other processes from training in it. The lock ends with the process.
 
         Raises:
-            GradmaskError: another process holds it, or it cannot be written.
+            GradmaskError: another process locks it, or it cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ class RunFolder:
             lock.release()
 
     def adopt(self, recipe: Recipe, restart: bool = False) -> None:
-        """Take the recipe as the run's, or refuse where a different one has begun here.
+        """Take the recipe as the run's, or refuse where one with another recipe started here.
 
         Args:
             recipe: of the run that is about to start or resume.
@@ -137,8 +137,8 @@ class RunFolder:
         write_whole(self.recipe_file, as_yaml(recipe))
 
     def check(self, recipe: Recipe) -> None:
-        """Refuse a recipe with which the run that began here cannot be resumed; see `adopt`."""
-        if not self.begun:
+        """Refuse a recipe with which the run that started here cannot be resumed; see `adopt`."""
+        if not self.started:
             return
         if not self.recipe_file.is_file():
             raise GradmaskError(f"{self.path} holds arms of a run but no recipe.yaml: choose another output")
@@ -160,7 +160,7 @@ class RunFolder:
             GradmaskError: a file that the data came from has changed or is gone.
         """
         recorded = self.data / "fingerprint.txt"
-        if self.begun and recorded.is_file() and recorded.read_text(encoding="utf-8").strip() != fingerprint:
+        if self.started and recorded.is_file() and recorded.read_text(encoding="utf-8").strip() != fingerprint:
             paths = ", ".join(source.path for source in recipe.data.sources if source.path)
             raise GradmaskError(
                 f"the data of the run in {self.path} has changed since it started: check {paths}. Restore the files, "

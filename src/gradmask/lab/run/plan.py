@@ -91,8 +91,8 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
         GradmaskError: bad data, a model that cannot be cut, another recipe's run in the folder.
     """
     folder = RunFolder.of(recipe)
-    with folder.held(), TemporaryDirectory(prefix="gradmask-plan-") as temporary:
-        if restart and folder.begun:
+    with folder.locked(), TemporaryDirectory(prefix="gradmask-plan-") as temporary:
+        if restart and folder.started:
             folder = RunFolder(Path(temporary))
         folder.check(recipe)
         prepared = Training(recipe, folder).prepared

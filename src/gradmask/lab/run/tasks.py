@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from gradmask.lab.measures.registry import find, of_a_model
-from gradmask.lab.progress import Jobs, heading, status
+from gradmask.lab.progress import Countdown, heading, status
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.measuring.across_arms import ladder_of
@@ -120,10 +120,10 @@ def _measure(training: Training, arm: str) -> None:
     """Every measure of one arm, kept in the run's folder."""
     spec, settings = training.recipe.evaluate, suite_of(training.recipe.evaluate, training.recipe.train.seed)
     todo = jobs([arm], _asked(training.recipe))
-    pace = Jobs([6.0 * spec.sequences, *(weight(job, settings) for job in todo)])
+    countdown = Countdown([6.0 * spec.sequences, *(weight(job, settings) for job in todo)])
     examination = Examination(training.recipe, training.folder, training.prepared)
-    with pace.next():
+    with countdown.next():
         examination.losses(arm)
     for job in todo:
-        with pace.next():
+        with countdown.next():
             examination.examine(job)

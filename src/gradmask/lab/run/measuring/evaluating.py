@@ -15,7 +15,7 @@ from gradmask.lab.measures.results import ArmResult, Results, read_results, writ
 from gradmask.lab.measures.run import HISTOGRAM_EDGES
 from gradmask.lab.measures.tasks import evaluate_tasks, require_harness
 from gradmask.lab.measures.views import views
-from gradmask.lab.progress import Jobs, heading, status
+from gradmask.lab.progress import Countdown, heading, status
 from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.spec import EvaluateSpec, Recipe
 from gradmask.lab.run.folder import RunFolder
@@ -132,17 +132,17 @@ def _arms(
     todo = jobs(done, measures)
     settings = suite_of(recipe.evaluate, recipe.train.seed)
     new = [name for name in done if name not in known]
-    pace = Jobs([6.0 * recipe.evaluate.sequences] * len(new) + [weight(job, settings) for job in todo])
+    countdown = Countdown([6.0 * recipe.evaluate.sequences] * len(new) + [weight(job, settings) for job in todo])
     examination = Examination(recipe, folder, prepared)
     arms = {name: known[name] for name in done if name in known}
     for name in new:
-        with pace.next():
+        with countdown.next():
             arms[name] = examination.losses(name)
     for i, job in enumerate(todo, len(new)):
         if examination.kept(job) is not None:
-            pace.skip(i)
+            countdown.skip(i)
     for job in todo:
-        with pace.next():
+        with countdown.next():
             examination.examine(job)
     findings = examination.findings(done)
     arms = {name: arms[name].model_copy(update={"findings": findings.get(name, {})}) for name in done}

@@ -85,7 +85,7 @@ class Ladder:
         part = replace(prepared, train=rung_data(prepared.train, share, self.recipe.data.seed))
         folder = RunFolder(self.cache / f"rung-{self.fingerprint(share)}")
         recipe = self.recipe.model_copy(update={"output": str(folder.path)})
-        with folder.held(), Stopper().installed() if stopper is None else nullcontext(stopper) as stopper:
+        with folder.locked(), Stopper().installed() if stopper is None else nullcontext(stopper) as stopper:
             if not folder.arm(ARM).finished:
                 logger.info("training a plain model on %g %% of the forget text", 100 * share)
                 train_arm(Training(recipe, folder, stopper), part, ARM, f"ladder {100 * share:g} %")
