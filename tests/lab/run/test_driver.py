@@ -234,8 +234,8 @@ def test_alone_runs_are_announced_and_the_first_failure_ends_them(tmp_path: Path
     with watcher.watching(), pytest.raises(GradmaskError, match="no training example is labeled 'forget'"):
         perform([good, few, never], measured=True)
     here = tmp_path.name
-    assert watcher.messages[0] == f"run 1 of 3: {here}/run (1 arms)"
+    assert watcher.messages[0] == f"run 1 of 3: {here}/run (1 arm)"
     assert f"measuring {here}/run" in watcher.messages
-    assert any(line.startswith(f"run 2 of 3: {here}/few (1 arms, about ") for line in watcher.messages)
+    assert any(line.startswith(f"run 2 of 3: {here}/few (1 arm, about ") for line in watcher.messages)
     assert (tmp_path / "run/results.json").is_file()
     assert not RunFolder.of(never).arm("no_filter").path.exists()

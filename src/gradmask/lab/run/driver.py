@@ -108,7 +108,7 @@ class _Here(Executor):
 
 def _in_processes(schedule: _Schedule, jobs: int) -> None:
     """Perform the tasks in worker processes; see `perform` for what is raised."""
-    context = get_context("loky")  # new interpreters: a fork could not use the GPU
+    context = get_context("loky")  # new interpreters: a forked process cannot use CUDA
     stop, threads = context.Event(), max(1, (os.cpu_count() or 1) // jobs)
     pool = ProcessPoolExecutor(jobs, context=context, initializer=begin, initargs=(stop, threads))
     try:
@@ -185,12 +185,11 @@ class _Schedule:
         """Alone, with several runs: which one starts, and when it is measured. Several processes report what has ended."""
         if self.shared:
             return
-        runs = list(dict.fromkeys(t.run for t in self.tasks.values()))
+        runs = list(dict.fromkeys(t.recipe.output for t in self.tasks.values()))
         if len(runs) > 1 and task.kind == "data":
-            arms = len(task.recipe.arms)
-            logger.info(
-                "run %d of %d: %s (%d arms%s)", runs.index(task.run) + 1, len(runs), task.run, arms, self._left()
-            )
+            number, arms = runs.index(task.recipe.output) + 1, len(task.recipe.arms)
+            size = f"{arms} arm{'s' if arms > 1 else ''}"
+            logger.info("run %d of %d: %s (%s%s)", number, len(runs), task.run, size, self._left())
         elif task.kind == "finish":
             logger.info("measuring %s", task.run)
 
