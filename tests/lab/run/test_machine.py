@@ -20,7 +20,7 @@ def said(folder: Path, *changes: str) -> str:
 def test_half_precision_needs_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     text = said(tmp_path, "train.precision=fp16")
-    assert "train.precision  given 'fp16', which needs a CUDA device: take bf16 or fp32" in text
+    assert "train.precision  given 'fp16', which needs a CUDA device: use bf16 or fp32" in text
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     make_recipe(tiny_data(tmp_path), changes=["train.precision=fp16"])
 
@@ -35,7 +35,10 @@ def test_trackers_are_known_and_installed(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_model_that_sees_the_future_is_refused(tmp_path: Path) -> None:
     text = said(tmp_path, "model.config={model_type: bert}")
-    assert "model.config.is_decoder  given None, needed: true, since a bert model otherwise sees the tokens" in text
+    assert (
+        "model.config.is_decoder  given None, needed: true; otherwise a bert model sees the tokens that it should predict"
+        in text
+    )
 
 
 def test_self_labeling_is_a_switch_or_its_settings(tmp_path: Path) -> None:

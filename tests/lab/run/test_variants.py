@@ -67,7 +67,7 @@ def test_a_pretrained_model_with_its_tokenizer(tmp_path: Path) -> None:
     display.train(recipe)
     assert display.steps == [1, 2, 3, 4, 5, 6]
     with pytest.raises(
-        GradmaskError, match=r"has 280 embeddings, but the tokenizer has \d+ tokens: give the model's own"
+        GradmaskError, match=r"has 280 embeddings, but the tokenizer has \d+ tokens: use the model's own tokenizer"
     ):
         train(tiny_recipe(tmp_path, *changes, f"output={tmp_path}/third", "data.tokenizer.vocab_size=300"))
 
