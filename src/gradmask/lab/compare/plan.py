@@ -20,7 +20,7 @@ def make_plan(recipe: Recipe, only: Sequence[str] = ()) -> tuple[list[dict[str, 
     Raises:
         GradmaskError: see `gradmask.lab.run.plan.make_plan`.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run in runs_of(recipe, only):
         folder = RunFolder.of(recipe_of(recipe, run))
         done = [arm for arm in run.arms if folder.arm(arm).finished]
