@@ -20,7 +20,7 @@ GROUPS = {"forget": gm.Slice(heads=2, neurons=8, embeddings=True), "code": gm.Sl
 
 
 def partitioned(model_type: str = "llama", policy: str = "sgtm", **changes: Any) -> Any:
-    return gm.partition(tiny(model_type, **changes), GROUPS, joint=["norms"], policy=policy)
+    return gm.partition(tiny(model_type, **changes), GROUPS, joint=["norms"], policy=policy, labels="optional")
 
 
 @pytest.mark.parametrize(("model_type", "tied"), zip(CONFIGS, (True, False, True), strict=True))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 import torch
 
 import gradmask as gm
-from gradmask.partitioning import RoutingContext, TokenMask
+from gradmask.partitioning import Route, RoutingContext, TokenMask
 from gradmask.routing.router import Router, label_ids
 from tiny import tiny, tokens
 
@@ -121,3 +122,33 @@ def test_padding_teaches_nobody() -> None:
         model(input_ids=ids, attention_mask=mask, labels=labels, data_labels=["forget", "unlabeled"]).loss.backward()
         grads.append({n: p.grad.clone() for n, p in model.named_parameters()})
     assert all(torch.equal(grads[0][n], grads[1][n]) for n in grads[0])
+
+
+def partitioned(policy: gm.Policy, **fields: Any) -> Any:
+    return gm.partition(tiny(**fields).train(), {"a": gm.Slice(neurons=8), "b": gm.Slice(neurons=8)}, policy=policy)
+
+
+def test_a_probability_of_one_is_obeyed() -> None:
+    """Which group is drawn, even where it is certain that one is."""
+    rehearsed = partitioned(dataclasses.replace(gm.POLICIES["sgtm"], rehearsal=1.0))
+    rehearsed(tokens(), labels=tokens(), data_labels="retain").loss.backward()
+    owned = gm.groups(rehearsed)
+    assert all(p.grad is None for p in owned["retain"].values())
+    assert any(p.grad is not None for p in (*owned["a"].values(), *owned["b"].values()))
+    drawn = partitioned(gm.gram(auxiliary_spread=0.0, core_robustness=1.0)).gradmask.router
+    runs = drawn.route(["retain"] * 64, 64, training=True)
+    either = [runs.run(group).mask for group in ("a", "b")]
+    assert bool((either[0] ^ either[1]).all())
+
+
+def test_what_learns_from_no_token_gets_none_and_not_zero() -> None:
+    """Masks of running and of learning that have no token in common, weights and biases alike."""
+    never_both = gm.Policy("apart", {"group": {"own": gm.Cell(0.5, 0.5)}})
+    model = partitioned(never_both, mlp_bias=True)
+    router = model.gradmask.router
+    runs, learns = torch.tensor([True, False]), torch.tensor([False, True])
+    route = Route({"a": TokenMask(runs)}, {"a": TokenMask(learns)})
+    router.route_ids = lambda *_: route
+    model(tokens()[:2], labels=tokens()[:2], data_labels="a").loss.backward()
+    assert all(p.grad is None for p in gm.groups(model)["a"].values())
+    assert all(p.grad is not None for p in gm.groups(model)["retain"].values())

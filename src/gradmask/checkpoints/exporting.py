@@ -99,7 +99,7 @@ def _scaled(model: nn.Module, state: dict[str, Any], silenced: frozenset[str] = 
     context = gradmask_of(model).context
     for path, module in model.named_modules():
         if isinstance(module, SplitLinear):
-            call = call_for(module.geometry, context.route)
+            call = call_for(module.geometry, context.route_to_read)
             state[f"{path}.weight"] = merge(call, module.weights, module.weights[0].dtype).detach()
             if module.biases:
                 bias = merge_bias(call, module.biases, module.biases[0].dtype)

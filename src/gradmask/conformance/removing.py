@@ -57,18 +57,18 @@ def _no_effect(probe: Probe, group: str) -> Finding:
 
 
 def _ways_agree(probe: Probe, group: str) -> Iterator[Finding]:
-    gradmask, context = probe.gradmask, probe.gradmask.context
+    context = probe.gradmask.context
     with without(probe.model, group):
         expected = probe.quiet()
     before = context.strength.get(group, 1.0)
     strength(probe.model, **{group: 0.0})
     at_zero = probe.quiet()
     strength(probe.model, **{group: before})
-    removed, silenced = gradmask.removed, context.silenced
+    removed = context.removed
     with kept(probe.owned[group].values()):
         ablate(probe.model, group)
         ablated = probe.quiet()
-    gradmask.removed, context.silenced = removed, silenced
+    context.removed = removed
     context.refresh()
     wrong = [] if torch.equal(at_zero, expected) else [f"gm.strength({group}=0)"]
     wrong += [] if torch.equal(ablated, expected) else [f"gm.ablate({group!r})"]

@@ -26,6 +26,7 @@ def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[
     routing = _routing(model)
     optimizing = _optimizer_state(optimizer) if optimizer is not None else None
     gradmask_of(model).labeler = None
+    gradmask_of(model).context.labels_required = False  # what a pass without labels does is checked, too
     try:
         model.zero_grad(set_to_none=True)
         yield
@@ -70,13 +71,16 @@ def changed(parameters: Sequence[nn.Parameter], scale: float) -> Iterator[None]:
 def _routing(model: nn.Module) -> tuple[Any, ...]:
     gradmask = gradmask_of(model)
     context = gradmask.context
-    return gradmask.labeler, gradmask.removed, gradmask.router.draws, context.silenced, dict(context.strength)
+    kept = gradmask.labeler, gradmask.router.draws, frozenset(gradmask.taught), gradmask.stepped
+    return (*kept, context.removed, context.labels_required, dict(context.strength))
 
 
 def _restore_routing(model: nn.Module, routing: tuple[Any, ...]) -> None:
     gradmask = gradmask_of(model)
     context = gradmask.context
-    gradmask.labeler, gradmask.removed, gradmask.router.draws, context.silenced, strength = routing
+    gradmask.labeler, gradmask.router.draws, taught, gradmask.stepped, *rest = routing
+    context.removed, context.labels_required, strength = rest
+    gradmask.taught = set(taught)
     context.strength.clear()
     context.strength.update(strength)
     context.refresh()

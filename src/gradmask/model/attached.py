@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -29,17 +29,30 @@ class Gradmask:
     policy: Policy
     router: Router
     labeler: SelfLabeler | None = None
-    removed: frozenset[str] = field(default_factory=frozenset)
     exact: bool = True
     """True: what must not learn gets no gradient. False: it gets zeros, as in the published code."""
     ranks: Ranks = field(default_factory=Ranks)
     """What this process knows of the others that train the model."""
+    taught: set[str] = field(default_factory=set)
+    """The groups that learn from a pass whose gradients no optimizer step has used yet (`gradmask.model.stepping`)."""
+    stepped: bool = False
+    """Whether an optimizer step came after the last pass with gradients."""
+    places: Any = None
+    """What `gradmask.model.tree.places` looked up, and when."""
     reached: bool = False
     """Whether the routed forward pass ran in the current call; else something replaced ``forward`` (see `Partitioned`)."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "places": None}  # a copy looks its own up
 
     @property
     def context(self) -> RoutingContext:
         return self.cut.context
+
+    @property
+    def removed(self) -> frozenset[str]:
+        """The groups that never run again."""
+        return self.context.removed
 
     @property
     def removable(self) -> tuple[str, ...]:
@@ -52,8 +65,7 @@ class Gradmask:
 
     def mark_removed(self, names: Iterable[str]) -> None:
         """The named groups never run again."""
-        self.removed |= set(names)
-        self.context.silenced |= self.removed
+        self.context.removed |= set(names)
         self.context.refresh()
 
 

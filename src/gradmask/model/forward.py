@@ -10,18 +10,33 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
+from transformers.utils.generic import TransformersKwargs
 
-from gradmask.errors import GradmaskError
-from gradmask.partitioning.kernel.zero_gradients import as_published
+from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.model.padding import gate, spare
+from gradmask.model.stepping import begin_pass, note_taught
+from gradmask.partitioning.kernel.zero_gradients import RequireGradient, as_published
 from gradmask.routing.router import DataLabels
 
 if TYPE_CHECKING:
     from gradmask.model.partitioned import Partitioned
+
+OTHERS = (
+    "use_cache",
+    "return_dict",
+    "cache_position",
+    "logits_to_keep",
+    "shift_labels",
+    "skip_logits",
+    "past_key_values",
+)
+"""Keywords that every model of Transformers takes, in one place or another."""
 
 
 class RoutedForward:
@@ -40,14 +55,19 @@ class RoutedForward:
 
 
 def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(plain)
+    known = _keywords(signature, plain)
+
     def forward(self: Partitioned, *args: Any, data_labels: DataLabels | None = None, **kwargs: Any) -> Any:
-        if data_labels is not None and self.gradmask.labeler is not None and self.training:
-            data_labels = _self_label(self, plain, data_labels, kwargs)
-        with _routing(self, data_labels, args, kwargs):
+        labels = _labels(self, known, data_labels, args, kwargs)
+        if labels is not None and self.gradmask.labeler is not None and self.training:
+            labels = _self_label(self, plain, labels, kwargs)
+        with _routing(self, labels, args, kwargs):
             output = plain(self, *args, **kwargs)
+            if labels is not None and self.training and torch.is_grad_enabled():
+                output = _with_gradient(gate(output, kwargs))
             return self.gradmask.ranks.finish(self, self.gradmask.context.route, output)
 
-    signature = inspect.signature(plain)
     extra = inspect.Parameter("data_labels", inspect.Parameter.KEYWORD_ONLY, default=None)
     listed = list(signature.parameters.values())
     at = len(listed) - (listed[-1].kind is inspect.Parameter.VAR_KEYWORD)
@@ -57,9 +77,68 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
     return torch.compiler.disable(forward, recursive=False, reason="routes are composed outside the compiled graphs")
 
 
+def _keywords(signature: inspect.Signature, plain: Callable[..., Any]) -> frozenset[str] | None:
+    """The keywords that a model's forward pass knows; None where it refuses others by itself."""
+    rest = [p for p in signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD]
+    if not rest:
+        return None
+    typed = (FlashAttentionKwargs, TransformersKwargs, *_typed_dicts(plain, rest[0].name))
+    return frozenset({*signature.parameters, *OTHERS}.union(*(kind.__annotations__ for kind in typed)))
+
+
+def _typed_dicts(plain: Callable[..., Any], name: str) -> tuple[Any, ...]:
+    """What ``**kwargs: Unpack[...]`` says of a model's further keywords."""
+    try:
+        hint = get_type_hints(inspect.unwrap(plain)).get(name)
+    except (NameError, TypeError):  # names that are imported for type checkers only
+        return ()
+    return tuple(kind for kind in get_args(hint) if hasattr(kind, "__annotations__"))
+
+
+@torch.compiler.disable
+def _labels(
+    model: Partitioned,
+    known: frozenset[str] | None,
+    data_labels: DataLabels | None,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> int | Tensor | None:
+    """The ids of a call's data labels: its own, or those of `gradmask.labels`; None without any.
+
+    Raises:
+        GradmaskError: a training pass with gradients has none, or carries a keyword that the model would swallow.
+    """
+    gradmask = model.gradmask
+    training = model.training and torch.is_grad_enabled()
+    if training and known is not None and (unknown := sorted(kwargs.keys() - known)):
+        raise GradmaskError(
+            f"{type(model).__name__} does not know {', '.join(map(repr, unknown))} and would ignore it."
+            f"{did_you_mean(unknown[0], {*known, 'data_labels'})} Check the names of the keywords, or of the dataset's columns"
+        )
+    if data_labels is None:
+        data_labels = gradmask.context.labels
+    if data_labels is None:
+        if gradmask.context.needs_labels:
+            raise GradmaskError(_no_labels(model, kwargs))
+        return None
+    _check_labels_per_token(model, data_labels)
+    labels = gradmask.router.encode(data_labels, _batch_size(args, kwargs))
+    return spare(model, labels, kwargs) if training else labels
+
+
+def _no_labels(model: Partitioned, kwargs: Mapping[str, Any]) -> str:
+    return (
+        f"this partitioned {type(model).__name__} got no data_labels in a training pass with gradients, which would train every "
+        f"group on everything (it got {', '.join(sorted(kwargs)) or 'no keywords'}). Likely reasons: the data collator dropped "
+        "the column (strings are dropped by default: use gm.LabelCollator(model, collator)), the trainer removed it "
+        "(remove_unused_columns=False keeps it), or its name is not 'data_labels'. Where a stack cannot pass it, call the model "
+        "inside `with gm.labels(model, data_labels):`. For plain training passes: gm.partition(..., labels='optional')"
+    )
+
+
 @torch.compiler.disable
 def _routing(
-    model: Partitioned, data_labels: DataLabels | None, args: Sequence[Any], kwargs: dict[str, Any]
+    model: Partitioned, labels: int | Tensor | None, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> AbstractContextManager[None]:
     gradmask = model.gradmask
     if getattr(model, "_is_replica", False):
@@ -68,23 +147,29 @@ def _routing(
             "start one process per device instead (torchrun, accelerate launch), or let this process see one device only"
         )
     gradmask.reached = True
-    batch = 1
-    if data_labels is not None:
-        batch = _batch_size(args, kwargs)
-        _check_labels_per_token(model, data_labels)
-        _drop_padding(model, kwargs)
+    batch = 1 if labels is None else _batch_size(args, kwargs)
     engine = gradmask.ranks.engine(model, gradmask.context)
     gradmask.router.share = engine.share if engine else (0, 1)
-    route = gradmask.router.route(data_labels, batch, model.training)
+    route = gradmask.router.route_ids(labels, batch, model.training)
+    if torch.is_grad_enabled():
+        begin_pass(model)
+        note_taught(gradmask, route)
     if not gradmask.exact:
         route = as_published(route, gradmask.context)
     return gradmask.context.using(gradmask.ranks.sync(model, gradmask.context, route, engine))
 
 
 @torch.compiler.disable
-def _self_label(
-    model: Partitioned, plain: Callable[..., Any], data_labels: DataLabels, kwargs: dict[str, Any]
-) -> DataLabels:
+def _with_gradient(output: Any) -> Any:
+    """``output``, whose loss can be passed back even where nothing learns from the pass (no example has a target)."""
+    loss = output.get("loss") if isinstance(output, dict) else None
+    if isinstance(loss, Tensor) and not loss.requires_grad:
+        output["loss"] = RequireGradient.apply(loss, torch.zeros((), requires_grad=True))
+    return output
+
+
+@torch.compiler.disable
+def _self_label(model: Partitioned, plain: Callable[..., Any], labels: int | Tensor, kwargs: dict[str, Any]) -> Tensor:
     """Label unlabeled examples by the losses of the model itself (see `gradmask.routing.selflabeling`)."""
     gradmask = model.gradmask
     engine = gradmask.ranks.engine(model, gradmask.context)
@@ -97,7 +182,6 @@ def _self_label(
     if "labels" not in inputs or "input_ids" not in inputs:
         raise GradmaskError("self-labeling needs input_ids and labels as keyword arguments in every training pass")
     batch = inputs["input_ids"].shape[0]
-    labels = gradmask.router.encode(data_labels, batch)
     if isinstance(labels, int):
         labels = torch.full((batch,), labels, device=inputs["input_ids"].device)
     assert gradmask.labeler is not None
@@ -129,11 +213,3 @@ def _check_labels_per_token(model: PreTrainedModel, data_labels: DataLabels) -> 
             f"data_labels has shape {list(data_labels.shape)}, but {type(model).__name__} reads two sequences, so labels per "
             "token are ambiguous: give one label per example ([batch])"
         )
-
-
-def _drop_padding(model: PreTrainedModel, kwargs: dict[str, Any]) -> None:
-    """Drop padding from the targets, so that no gradient starts there: no group learns from it."""
-    mask = kwargs.get("decoder_attention_mask" if model.config.is_encoder_decoder else "attention_mask")
-    targets = kwargs.get("labels")
-    if isinstance(mask, Tensor) and isinstance(targets, Tensor) and mask.shape == targets.shape:
-        kwargs["labels"] = targets.masked_fill(mask == 0, -100)

@@ -23,6 +23,7 @@ from gradmask.model.attached import (
 from gradmask.model.forward import RoutedForward
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
+from gradmask.model.stepping import watch
 from gradmask.model.trl_head import keep_labels
 from gradmask.partitioning import (
     JOINT,
@@ -78,6 +79,8 @@ class Partitioned(Mixin):
     def __setattr__(self, name: str, value: Any) -> None:
         # TRL assigns to `model.forward` after the model is partitioned
         super().__setattr__(name, keep_labels(self, value) if name == "forward" else value)
+        if name == "training":  # `train()` and `eval()` set it; layers ask their context, which knows no model
+            self.gradmask.context.training = value
 
     def _set_gradient_checkpointing(self, *args: Any, **kwargs: Any) -> None:
         """See `gradmask.model.recomputation`."""
@@ -111,6 +114,7 @@ def partition(
     exact: bool = True,
     units: Units | None = None,
     base: Literal["learning", "frozen"] = "learning",
+    labels: Literal["required", "optional"] = "required",
 ) -> PreTrainedModel:
     """Partition a Hugging Face model into groups of parameters, in place; its outputs do not change.
 
@@ -129,6 +133,8 @@ def partition(
         exact: False gives zero gradients, instead of none, to what must not learn, so that momentum and weight decay
             move it as in the published code; only for comparison with it (`gradmask.partitioning.kernel.zero_gradients`).
         units: the exact units of every site, as a checkpoint records them; by default the slices say.
+        labels: ``"required"``: a training pass with gradients and without data labels is an error, so that labels that are lost
+            on their way stop training; ``"optional"``: such a pass is plain training, in which everything learns.
         base: ``"frozen"``: the retain group never learns, as LoRA users expect; ``"learning"``: the policy decides.
 
     Returns:
@@ -146,12 +152,15 @@ def partition(
     _check_groups(slices)
     if base not in ("learning", "frozen"):
         raise GradmaskError(f"base={base!r}: give 'learning' or 'frozen'")
+    if labels not in ("required", "optional"):
+        raise GradmaskError(f"labels={labels!r}: give 'required' or 'optional'")
     table = resolve_policy(policy)
     _check_adapters_fit(slices, table)
     check_loss_weighting(model, table)
     shared = [*joint, *(p for p in table.joint if p not in joint)]
     record = cut(model, _architecture(model, architecture), slices, shared, units, freeze=base == "frozen")
     record.joint = tuple(joint)
+    record.context.labels_required, record.context.training = labels == "required", model.training
     router = Router(table, record.context, tuple(slices), seed)
     partitioned(model).gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)
     model.config.data_labels = label_ids(tuple(slices))
@@ -163,6 +172,7 @@ def partition(
     model.__class__ = type(cls.__name__, (Partitioned, cls), namespace)
     wrap_checkpointing(model, record.context)
     add_loss_weighting(model, router)
+    watch(model)
     logger.info("%s", coverage(model))
     return model
 

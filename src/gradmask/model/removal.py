@@ -10,6 +10,7 @@ from torch import nn
 
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.model.attached import Gradmask, gradmask_of, groups
+from gradmask.partitioning.kernel.route import Ambient
 
 
 def check_removable(gradmask: Gradmask, names: tuple[str, ...]) -> None:
@@ -26,20 +27,16 @@ def check_removable(gradmask: Gradmask, names: tuple[str, ...]) -> None:
 def without(model: nn.Module, *names: str) -> Iterator[nn.Module]:
     """Run ``model`` as if the named groups had been removed; nothing is changed. With no name: all removable groups.
 
+    It holds for this thread, or asyncio task, and for what it starts while inside; others see the whole model.
+
     Raises:
         GradmaskError: a name that is not a removable group.
     """
     gradmask = gradmask_of(model)
     check_removable(gradmask, names)
     context = gradmask.context
-    before = context.silenced
-    context.silenced = before | set(names or gradmask.removable)
-    context.refresh()
-    try:
+    with context.ambient(Ambient(context, silenced=frozenset(names or gradmask.removable))):
         yield model
-    finally:
-        context.silenced = before
-        context.refresh()
 
 
 @torch.no_grad()

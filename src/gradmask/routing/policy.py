@@ -86,9 +86,9 @@ class Policy:
 
     @property
     def random(self) -> bool:
-        """Whether any cell is a probability strictly between never and always."""
+        """Whether something is drawn: a cell strictly between never and always, or which group runs or is rehearsed."""
         values = [v for row in self.rows.values() for c in row.values() for v in (c.runs, c.learns, c.passes)]
-        return any(0.0 < v < 1.0 for v in [*values, self.run_one_other, self.rehearsal])
+        return any(0.0 < v < 1.0 for v in values) or self.run_one_other > 0.0 or self.rehearsal > 0.0
 
     def __str__(self) -> str:
         lines = [f"{'label':<12}" + "".join(f"{column:<24}" for column in COLUMNS)]

@@ -50,10 +50,13 @@ class Router:
 
     def route(self, data_labels: DataLabels | None, batch: int, training: bool) -> Route:
         """The route for one forward pass over ``batch`` examples."""
+        return self.route_ids(None if data_labels is None else self.encode(data_labels, batch), batch, training)
+
+    def route_ids(self, labels: int | Tensor | None, batch: int, training: bool) -> Route:
+        """`route` for labels that are encoded."""
         self.weights = None
-        if data_labels is None:
+        if labels is None:
             return self.context.compose({}, {}, {})
-        labels = self.encode(data_labels, batch)
         draw = self._stream(batch) if training and self.policy.random else None
         if draw is not None:
             labels = torch.full((batch,), labels) if isinstance(labels, int) else labels

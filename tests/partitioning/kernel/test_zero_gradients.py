@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 import gradmask as gm
+from gradmask.model import stepping
 from tiny import CONFIGS, tiny, tokens
 
 SLICE = gm.Slice(heads=2, neurons=8, embeddings=True)
 
 
 def partitioned(model_type: str = "llama", exact: bool = False, **changes: Any) -> Any:
-    return gm.partition(tiny(model_type, **changes).train(), {"forget": SLICE}, exact=exact)
+    return gm.partition(tiny(model_type, **changes).train(), {"forget": SLICE}, exact=exact, labels="optional")
 
 
 def adamw(model: nn.Module, weight_decay: float = 0.0) -> torch.optim.Optimizer:
@@ -54,8 +55,9 @@ def test_the_published_leak_is_reproduced_and_the_default_has_none(model_type: s
         assert largest_move(model, before, "forget") > 1e-3
 
 
-def test_it_is_the_published_step_bit_for_bit() -> None:
+def test_it_is_the_published_step_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     """One AdamW over everything, after the masked gradients were set to zero by hand."""
+    monkeypatch.setattr(stepping, "check_step", lambda *_: None)  # which refuses just that
     published, model = (partitioned(exact=exact) for exact in (True, False))
     optimizers = [adamw(each, weight_decay=0.1) for each in (published, model)]
     for seed, label in enumerate(("unlabeled", "forget", "retain", ["forget", "retain", "unlabeled"])):

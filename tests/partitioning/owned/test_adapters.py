@@ -39,7 +39,7 @@ def fitting(case: Case) -> dict[str, gm.Adapter]:
 
 
 def adapted(case: Case, base: Any = "learning", trained: bool = True) -> PreTrainedModel:
-    model = gm.partition(build(case), fitting(case), base=base)
+    model = gm.partition(build(case), fitting(case), base=base, labels="optional")
     return as_if_trained(model) if trained else model
 
 
@@ -52,7 +52,9 @@ def as_if_trained(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def small(base: Any = "learning", **specs: Any) -> PreTrainedModel:
-    return as_if_trained(gm.partition(tiny(), specs or {"a": GROUPS["a"], "b": GROUPS["b"]}, base=base)).eval()
+    return as_if_trained(
+        gm.partition(tiny(), specs or {"a": GROUPS["a"], "b": GROUPS["b"]}, base=base, labels="optional")
+    ).eval()
 
 
 def out(model: Any, **kwargs: Any) -> Tensor:
@@ -65,7 +67,7 @@ def out(model: Any, **kwargs: Any) -> Tensor:
 def test_insertion_changes_no_bit_and_can_be_undone(case: Case, base: Any) -> None:
     plain, inputs = build(case), batch(case)
     before, values = fingerprint(plain), {n: p.detach().clone() for n, p in plain.named_parameters()}
-    model = gm.partition(copy.deepcopy(plain), fitting(case), base=base)
+    model = gm.partition(copy.deepcopy(plain), fitting(case), base=base, labels="optional")
     assert torch.equal(logits(model, inputs), logits(plain, inputs))
     found, expected = model.train()(**inputs).logits, plain.train()(**inputs).logits
     if (case.name, base) == (
@@ -397,7 +399,7 @@ def test_compiled() -> None:
 @pytest.mark.parametrize("base", BASES)
 def test_tables_of_embeddings_may_stand_beside_and_in_an_adapter(base: Any, tmp_path: Path) -> None:
     specs = {"a": gm.Adapter(rank=4, embeddings=3), "words": gm.Slice(embeddings=True)}
-    model = gm.partition(tiny(), specs, base=base)
+    model = gm.partition(tiny(), specs, base=base, labels="optional")
     assert len([name for name in gm.groups(model)["a"] if ".table_a-" in name]) == 4
     with pytest.raises(gm.GradmaskError, match="owns embedding tables besides its adapter"):
         gm.export_adapter(model, tmp_path / "x", "a")

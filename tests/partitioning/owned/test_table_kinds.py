@@ -113,6 +113,7 @@ def test_they_cost_what_they_say() -> None:
 
 def test_only_chosen_tokens_have_rows() -> None:
     model, _ = trained("tokens")
+    model.eval()
     with gm.without(model):
         before = model.get_input_embeddings()(torch.arange(VOCABULARY))
     after = model.get_input_embeddings()(torch.arange(VOCABULARY))

@@ -95,7 +95,9 @@ def call_for(geometry: Geometry, route: Route, gate_outputs: bool = False) -> Ca
         both(route.learn(g), runs[g]) if aligned and runs[g] is not True else route.learn(g)
         for g in geometry.parts.groups
     )
-    bias_learns = tuple(route.learn(g) for g in geometry.bias.groups) if geometry.bias else ()
+    biases = geometry.bias.groups if geometry.bias else ()
+    own = geometry.bias is geometry.units  # each unit has its entry of the bias, else one group owns all of it
+    bias_learns = tuple(both(route.learn(g), runs[g]) if own else route.learn(g) for g in biases)
     gating = geometry.split == "in" or gate_outputs
     return Call(
         geometry,

@@ -6,9 +6,12 @@ Layers never see data labels or policies: the rooms above turn those into routes
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,47 +54,160 @@ class Route:
         return self.strength.get(group, 1.0)
 
 
+class _Running(threading.local):
+    """The routes of this thread: of the forward pass that is running, and of calls outside of one.
+
+    Thread-local and no `ContextVar`, which `torch.compile` cannot trace; a forward pass never changes threads or tasks on
+    its way. A copy of a model, in this process or another, has no pass running.
+    """
+
+    route: Route | None = None
+    at_rest: Route | None = None
+    merged: dict[int, tuple[Tensor, Tensor | None]] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Running, ()
+
+
+@dataclass(frozen=True, eq=False)
+class Ambient:
+    """What holds for the calls of one thread or task for a while: groups that do not run, or labels for what has none.
+
+    Args:
+        context: of the model that it holds for.
+        silenced: groups that do not run.
+        labels: data labels of calls that carry none.
+        route: of calls of inner modules, which take no labels.
+    """
+
+    context: RoutingContext
+    silenced: frozenset[str] = frozenset()
+    labels: Any = None
+    route: Callable[[], Route] | None = None
+
+
+_ambient: ContextVar[tuple[Ambient, ...]] = ContextVar("gradmask_ambient", default=())
+"""In this thread or task, oldest first. Each scope takes out its own entry at its end, so scopes may end in any order."""
+
+
 class RoutingContext:
     """Where the layers of a partitioned model look up the current route; all layers of a model share one.
 
-    ``silenced`` groups never run (`gradmask.without`, `gradmask.ablate`), whatever a route says.
+    Attributes:
+        groups: every group of the model.
+        removed: groups that never run again (`gradmask.ablate`), whatever a route says.
+        strength: group -> scale of what it contributes.
+        labels_required: whether a training pass with gradients needs data labels.
+        training: the model's mode, see `Partitioned`.
     """
 
     def __init__(self, groups: tuple[str, ...]) -> None:
         self.groups = groups
-        self.silenced: frozenset[str] = frozenset()
+        self.removed: frozenset[str] = frozenset()
         self.strength: dict[str, float] = {}
-        self.merged_cache: dict[int, tuple[Tensor, Tensor | None]] | None = None
-        self._current: Route | None = None
-        self._resting = Route()
+        self.labels_required = False
+        self.training = False
+        self._running = _Running()
+        self._at_rest = {frozenset[str](): Route()}
+
+    @property
+    def silenced(self) -> frozenset[str]:
+        """The groups that do not run now, in this thread or task: removed ones and those of `gradmask.without`."""
+        return self.removed.union(*(entry.silenced for entry in _ambient.get() if entry.context is self))
+
+    @property
+    def merged_cache(self) -> dict[int, tuple[Tensor, Tensor | None]] | None:
+        """Merged weights that this thread keeps between calls, see `merging_once`."""
+        return self._running.merged
+
+    @property
+    def labels(self) -> Any:
+        """The data labels of calls that carry none (`gradmask.labels`), or None."""
+        return next((e.labels for e in reversed(_ambient.get()) if e.context is self and e.labels is not None), None)
 
     @property
     def route(self) -> Route:
-        """The route of the forward pass that is running; outside of one, the route of a call without data labels.
+        """The route of the forward pass that is running, for a module's own forward pass.
+
+        Outside of one (a call of an inner module) it is the route of `gradmask.labels`, or that of a call without labels.
 
         Raises:
-            GradmaskError: a layer runs inside a backward pass without a route, so it would ignore the labels.
+            GradmaskError: a layer runs inside a backward pass without a route, so it would ignore the labels; or it runs in
+                training, with gradients, and nothing says which labels its tokens have.
         """
-        if self._current is not None:
-            return self._current
-        # -1 outside of a backward pass; dynamo cannot trace the question
-        if not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1:
+        running = self._running.route
+        if running is not None:
+            return running
+        if torch.compiler.is_compiling():
+            return self._running.at_rest or self._at_rest[self.removed]
+        # -1 outside of a backward pass
+        if torch._C._current_graph_task_id() != -1:
             raise GradmaskError(
                 "a routed layer runs inside a backward pass and no longer knows the data labels of its forward pass: "
                 "activation checkpointing was put around it. Use model.gradient_checkpointing_enable() instead, or "
                 "give the checkpoint use_reentrant=False and context_fn=gm.recomputation_contexts(model)"
             )
-        return self._resting
+        if self.needs_labels and self.labels is None:
+            raise GradmaskError(
+                "a module inside a partitioned model was called in training, with gradients, and nothing says which data "
+                "labels its tokens have: call the model itself with data_labels=..., or put the call into "
+                "`with gm.labels(model, data_labels):`. For plain training, gm.partition(..., labels='optional')"
+            )
+        return self.route_to_read
+
+    @property
+    def route_to_read(self) -> Route:
+        """As `route`, for a parameter that may be read from outside of any forward pass, where nothing is refused."""
+        running = self._running.route
+        if running is not None:
+            return running
+        if torch.compiler.is_compiling():
+            return self._running.at_rest or self._at_rest[self.removed]
+        ambient = next((e.route for e in reversed(_ambient.get()) if e.context is self and e.route is not None), None)
+        return self._resting(self.silenced) if ambient is None else ambient()
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether a pass without data labels would now train every group, unintended."""
+        return self.labels_required and self.training and torch.is_grad_enabled()
 
     def compose(self, runs: Mapping[str, Flag], learns: Mapping[str, Flag], passes: Mapping[str, Flag]) -> Route:
         """A route with the silenced groups and the current strengths applied; strength 0 is silence."""
+        return self._compose(self.silenced, runs, learns, passes)
+
+    def _compose(
+        self, silenced: frozenset[str], runs: Mapping[str, Flag], learns: Mapping[str, Flag], passes: Mapping[str, Flag]
+    ) -> Route:
         faded = {group for group, strength in self.strength.items() if strength == 0.0}
-        silent = dict.fromkeys(self.silenced | faded, False)
+        silent = dict.fromkeys(silenced | faded, False)
         return Route({**runs, **silent}, {**learns, **silent}, dict(passes), dict(self.strength))
 
+    def _resting(self, silenced: frozenset[str]) -> Route:
+        """The route of calls without data labels; one object for each set of silenced groups, which all layers compare."""
+        if silenced not in self._at_rest:
+            self._at_rest[silenced] = self._compose(silenced, {}, {}, {})
+        return self._at_rest[silenced]
+
     def refresh(self) -> None:
-        """Apply a change of `silenced` or `strength` to calls without data labels; their route is made once, here."""
-        self._resting = self.compose({}, {}, {})
+        """Apply a change of `removed` or `strength` to calls without data labels."""
+        self._at_rest = {self.removed: self._compose(self.removed, {}, {}, {})}
+        self._set_at_rest()
+
+    def _set_at_rest(self) -> None:
+        """For compiled calls of inner modules, which cannot ask what is ambient."""
+        silenced = self.silenced
+        self._running.at_rest = self._resting(silenced) if silenced != self.removed else None
+
+    @contextmanager
+    def ambient(self, entry: Ambient) -> Iterator[None]:
+        """Within, in this thread or task: what ``entry`` says."""
+        _ambient.set((*_ambient.get(), entry))
+        self._set_at_rest()
+        try:
+            yield
+        finally:
+            _ambient.set(tuple(other for other in _ambient.get() if other is not entry))
+            self._set_at_rest()
 
     def using(self, route: Route) -> RouteScope:
         """Run a forward pass, or its recomputation (any number of times), under ``route``."""
@@ -100,26 +216,28 @@ class RoutingContext:
     @contextmanager
     def merging_once(self) -> Iterator[None]:
         """Keep merged weights between calls; only while no parameter changes (generation)."""
-        if self.merged_cache is not None:
+        running = self._running
+        if running.merged is not None:
             yield
             return
-        self.merged_cache = {}
+        running.merged = {}
         try:
             yield
         finally:
-            self.merged_cache = None
+            running.merged = None
 
 
 class RouteScope:
-    """A context manager, reusable and re-entrant, within which a routing context has one route."""
+    """A context manager, reusable and re-entrant, within which a routing context has one route in this thread."""
 
     def __init__(self, context: RoutingContext, route: Route) -> None:
         self.context, self.route = context, route
         self._before: list[Route | None] = []
 
     def __enter__(self) -> None:
-        self._before.append(self.context._current)
-        self.context._current = self.route
+        running = self.context._running
+        self._before.append(running.route)
+        running.route = self.route
 
     def __exit__(self, *exception: object) -> None:
-        self.context._current = self._before.pop()
+        self.context._running.route = self._before.pop()

@@ -23,7 +23,7 @@ class TokenMask:
         self._rows: dict[tuple[tuple[int, ...], bool], Tensor] = {}
         self._index: dict[tuple[int, ...], slice | Tensor] = {}
         # a mask lives for one forward pass and serves every layer: each spread, index or intersection is made once
-        self._and: dict[int, tuple[TokenMask, TokenMask]] = {}
+        self._and: dict[int, tuple[TokenMask, Flag]] = {}
 
     @property
     def batch(self) -> int:
@@ -62,14 +62,16 @@ class TokenMask:
         chosen = self.index(lead)
         return tuple(pick(x, chosen) for x in (masked, *others))
 
-    def __and__(self, other: TokenMask) -> TokenMask:
+    def __and__(self, other: TokenMask) -> Flag:
+        """The tokens of both; False where there are none, so that nothing learns zeros from them."""
         if self is other:
             return self
         if torch.compiler.is_compiling():
             return self._intersect(other)
         if id(other) not in self._and:
+            common = self._intersect(other)
             # the other mask is kept, too, or a new one could get its id
-            self._and[id(other)] = (other, self._intersect(other))
+            self._and[id(other)] = (other, common if bool(common.mask.any()) else False)
         return self._and[id(other)][1]
 
     def _intersect(self, other: TokenMask) -> TokenMask:

@@ -45,7 +45,7 @@ class Owned(Mixin):
         if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled():
             return parameter
         # without gradients, or for a frozen parameter, there is nothing to detach: generation takes the short way out above
-        flag = self.gradmask_context.route.learn(self.gradmask_owners[name])
+        flag = self.gradmask_context.route_to_read.learn(self.gradmask_owners[name])
         if isinstance(flag, TokenMask):
             raise GradmaskError(
                 f"{type(self).__name__} reads its parameter {name!r} of shape {list(parameter.shape)} in a way that "

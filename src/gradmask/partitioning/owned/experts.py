@@ -101,13 +101,13 @@ class RowWise(Owned):
         assert part is not None
         if not chosen.runs[group]:
             return torch.zeros_like(part)  # no narrower tensor: an exported model has zeros there, and so the same bits
-        scale = self.gradmask_context.route.scale(group)
+        scale = self.gradmask_context.route_to_read.scale(group)
         part = part if chosen.learns[group] else part.detach()
         return part * scale if scale != 1.0 and name == self.gradmask_writes else part
 
     def as_routed(self, name: str) -> Tensor:
         """The merged parameter as the current route uses it: silenced groups zero, strengths applied."""
-        route = self.gradmask_context.route
+        route = self.gradmask_context.route_to_read
         runs = {g: route.run(g) is not False for g in self._groups()}
         value = self._value(name, _Class(None, runs, dict.fromkeys(self._groups(), False)))
         assert value is not None

@@ -52,12 +52,12 @@ class Tabled(Owned):
 
     def flags(self) -> dict[str, tuple[Flag, Flag]]:
         """Group -> whether its table runs, and whether it learns, in this call."""
-        route = self.gradmask_context.route
+        route = self.gradmask_context.route_to_read
         return {group: (route.run(group), route.learn(group)) for group in table_names(self)}
 
     def divides(self) -> bool:
         """Whether one of the tables runs for, or learns from, only some tokens of this call."""
-        masks = isinstance(self.gradmask_context.route.learn(self.gradmask_owners["weight"]), TokenMask)
+        masks = isinstance(self.gradmask_context.route_to_read.learn(self.gradmask_owners["weight"]), TokenMask)
         return masks or any(isinstance(flag, TokenMask) for pair in self.flags().values() for flag in pair)
 
     def read_parameter(self, name: str) -> Tensor | None:
@@ -81,7 +81,9 @@ class Tabled(Owned):
                     "call the module instead, or give one data label for the whole batch"
                 )
             if run:
-                whole = whole + (table if learn else table.detach()) * _factor(self.gradmask_context.route.scale(group))
+                whole = whole + (table if learn else table.detach()) * _factor(
+                    self.gradmask_context.route_to_read.scale(group)
+                )
         if cache is not None:
             cache[id(self)] = (whole, None)
         return whole
