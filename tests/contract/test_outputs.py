@@ -25,7 +25,7 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS)
 @every_case
 def test_a_partition_changes_no_bit_of_the_outputs(case: Case, variant: str) -> None:
     plain, inputs = build(case, TIED[variant]), batch(case)
-    model = gm.partition(copy.deepcopy(plain), slices(case, variant), joint=joint(plain, variant))
+    model = gm.partition(copy.deepcopy(plain), slices(case, variant), joint=joint(plain, variant), labels="optional")
     assert torch.equal(logits(model, inputs), logits(plain, inputs))
     found, expected = model.train()(**inputs), plain.train()(**inputs)
     assert torch.equal(found.logits, expected.logits)
@@ -37,7 +37,7 @@ def test_a_partition_changes_no_bit_of_the_outputs(case: Case, variant: str) -> 
 def test_undoing_a_partition_leaves_nothing_behind(case: Case, variant: str) -> None:
     model = build(case, TIED[variant])
     before, values = fingerprint(model), {n: p.detach().clone() for n, p in model.named_parameters()}
-    gm.partition(model, slices(case, variant), joint=joint(model, variant))
+    gm.partition(model, slices(case, variant), joint=joint(model, variant), labels="optional")
     assert fingerprint(model) != before
     model(**batch(case), data_labels="retain")
     gm.unpartition(model)
