@@ -11,13 +11,13 @@ from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import gradmask_of
+from gradmask.model.tiny_batch import main_output, random_batch
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.surgery.owners import find_owners
 from gradmask.routing.policy import Cell
 from gradmask.routing.router import UNLABELED
 
-LENGTH = 8
 HUGE = 1e3
 """Standard deviation of the noise that a silent parameter is changed by: enough to show in any output."""
 
@@ -154,23 +154,3 @@ def objective(output: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(output.shape[1:], generator=generator, device="cpu").to(output.device)
     return (output.float() * weights).sum()
-
-
-def main_output(output: Any) -> Tensor:
-    """The logits of a Hugging Face output, or its first floating-point tensor."""
-    if isinstance(output, Tensor):
-        return output
-    logits = getattr(output, "logits", None)
-    if isinstance(logits, Tensor):
-        return logits
-    values = output if isinstance(output, tuple) else output.values()
-    return next(value for value in values if isinstance(value, Tensor) and value.is_floating_point() and value.dim())
-
-
-def random_batch(model: PreTrainedModel) -> dict[str, Any]:
-    """A batch of random tokens, from the config."""
-    config = model.config.get_text_config()
-    generator = torch.Generator().manual_seed(0)
-    top = int(config.vocab_size)
-    ids = torch.randint(min(3, top - 1), top, (2, LENGTH), generator=generator, device="cpu").to(model.device)
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}

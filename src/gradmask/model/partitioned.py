@@ -20,6 +20,7 @@ from gradmask.model.attached import (
     partitioned,
     plain_class,
 )
+from gradmask.model.comparison import Comparison
 from gradmask.model.forward import RoutedForward
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
@@ -40,6 +41,7 @@ from gradmask.partitioning import (
     infer,
     restore,
 )
+from gradmask.partitioning.owned.experts import RowWise
 from gradmask.routing.policy import Policy, resolve_policy
 from gradmask.routing.rehearsal import add_loss_weighting, check_loss_weighting, remove_loss_weighting
 from gradmask.routing.router import UNLABELED, Router, label_ids
@@ -142,12 +144,19 @@ def partition(
 
     Raises:
         GradmaskError: an unknown architecture, a group larger than a layer, a name that matches nothing, a model that is
-            partitioned already. Nothing has been changed then.
+            partitioned already, something on a layer that would be lost (a pruning mask, a patched ``forward``, …), or
+            outputs on a made-up batch (a few tokens; hooks of the model see it) that differ afterwards. Nothing has been
+            changed then.
     """
     if is_partitioned(model):
         raise GradmaskError("the model is partitioned already; undo that first with gm.unpartition(model)")
     if not isinstance(model, PreTrainedModel):
         raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
+    if "forward" in vars(model):
+        raise GradmaskError(
+            f"this {type(model).__name__} has a patched forward (set on the instance), which would never see data labels: "
+            "partition the model first, before accelerator.prepare or any other wrapper; or del model.forward"
+        )
     slices = dict(groups) if groups is not None else {"forget": Slice(heads=1 / 32, neurons=1 / 16)}
     _check_groups(slices)
     if base not in ("learning", "frozen"):
@@ -158,6 +167,7 @@ def partition(
     _check_adapters_fit(slices, table)
     check_loss_weighting(model, table)
     shared = [*joint, *(p for p in table.joint if p not in joint)]
+    comparison = Comparison(model)
     record = cut(model, _architecture(model, architecture), slices, shared, units, freeze=base == "frozen")
     record.joint = tuple(joint)
     record.context.labels_required, record.context.training = labels == "required", model.training
@@ -172,9 +182,29 @@ def partition(
     model.__class__ = type(cls.__name__, (Partitioned, cls), namespace)
     wrap_checkpointing(model, record.context)
     add_loss_weighting(model, router)
+    _check_outputs(model, comparison, slices)
     watch(model)
     logger.info("%s", coverage(model))
     return model
+
+
+def _check_outputs(model: PreTrainedModel, comparison: Comparison, slices: Mapping[str, GroupSpec]) -> None:
+    """Undo the partition and raise where it changed what the model computes."""
+    record = gradmask_of(model).cut
+    # grown layers, and the grouped kernels of experts, add up the same numbers in another order
+    rounds = any(spec.new for spec in slices.values()) or any(isinstance(m, RowWise) for m in model.modules())
+    difference = comparison.difference(model, exact=not rounds)
+    undo_growth, record.undo_growth = record.undo_growth, []
+    if difference is None:
+        return
+    unpartition(model)
+    for undo in undo_growth:
+        undo()
+    raise GradmaskError(
+        f"gm.partition would change what this {type(model).__name__} computes: {difference}. It was undone. Something hooks "
+        "into, or reads past, a layer that is cut: partition a freshly loaded model, and change it afterwards; if that fails "
+        "too, its gm.Architecture does not describe it"
+    )
 
 
 def unpartition(model: PreTrainedModel) -> PreTrainedModel:

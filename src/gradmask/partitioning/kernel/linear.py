@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.kernel.call import Call, Geometry, call_for
+from gradmask.partitioning.kernel.carrying import carry_to_parts, carry_to_whole
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
 from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
 from gradmask.partitioning.kernel.merging import merge, merge_bias, used_weight
@@ -54,9 +55,9 @@ class SplitLinear(nn.Module):
         super().__init__()
         self.geometry, self.context, self.gate_outputs = geometry, context, gate_outputs
         trainable, joined = weight.requires_grad, geometry.order is not None
-        whole = weight.detach().clone(memory_format=torch.contiguous_format) if joined else weight.detach()
+        values = weight.detach().clone(memory_format=torch.contiguous_format) if joined else weight.detach()
         for group in geometry.parts.groups:
-            part = geometry.parts.take(whole.data, group, geometry.dim)
+            part = geometry.parts.take(values.data, group, geometry.dim)
             # joined parts are views of one copy, so that the whole can be read in place; others get memory of their own
             self.register_parameter(f"weight_{group}", nn.Parameter(part if joined else part.clone(), trainable))
         for group in geometry.bias.groups if geometry.bias else ():
@@ -64,8 +65,17 @@ class SplitLinear(nn.Module):
             assert bias is not None
             part = geometry.bias.take(bias.detach(), group, 0)
             self.register_parameter(f"bias_{group}", nn.Parameter(part.clone(), bias.requires_grad))
+        for name, whole, layout, dim in (
+            ("weight", weight, geometry.parts, geometry.dim),
+            ("bias", bias, geometry.bias, 0),
+        ):
+            if whole is not None and layout is not None:
+                carry_to_parts(whole, self._parts(name, layout), layout, dim)
         out_dim = int(geometry.transposed)
         self.out_features, self.in_features = weight.shape[out_dim], weight.shape[1 - out_dim]
+
+    def _parts(self, name: str, layout: Layout) -> dict[str, nn.Parameter]:
+        return {group: self._parameters[f"{name}_{group}"] for group in layout.groups}
 
     def _join(self) -> None:
         order = self.geometry.order
@@ -179,13 +189,17 @@ class SplitLinear(nn.Module):
 
 def plain_linear(like: nn.Module, split: SplitLinear) -> nn.Module:
     """Fill the plain layer ``like`` with what ``split`` learned; the reverse of splitting."""
-    target_weight, target_bias = like._parameters["weight"], like._parameters.get("bias")
-    if target_weight is None or tuple(target_weight.shape) != tuple(split.weight.shape):
-        raise GradmaskError(
-            "the plain layer that was kept at partition time no longer has the shape of the split layer: if parameters were "
-            "replaced after gm.partition, undo that, then call gm.unpartition again"
-        )
-    like._parameters["weight"] = nn.Parameter(split.weight.detach().clone(), split.weights[0].requires_grad)
-    if target_bias is not None and split.bias is not None:
-        like._parameters["bias"] = nn.Parameter(split.bias.detach().clone(), split.biases[0].requires_grad)
+    geometry = split.geometry
+    for name, layout, dim in (("weight", geometry.parts, geometry.dim), ("bias", geometry.bias, 0)):
+        if layout is None:
+            continue
+        parts, target = split._parts(name, layout), like._parameters.get(name)
+        merged = layout.assemble(parts, dim).detach().clone()
+        if target is None or target.shape != merged.shape:
+            raise GradmaskError(
+                "the plain layer that was kept at partition time no longer has the shape of the split layer: if parameters were "
+                "replaced after gm.partition, undo that, then call gm.unpartition again"
+            )
+        whole = like._parameters[name] = nn.Parameter(merged, next(iter(parts.values())).requires_grad)
+        carry_to_whole(parts, whole, layout, dim)
     return like

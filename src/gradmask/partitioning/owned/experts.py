@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from gradmask.partitioning.kernel.carrying import carry_to_parts, carry_to_whole
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
@@ -158,6 +159,9 @@ def assign_rows(
             part = nn.Parameter(layout.take(whole.detach(), group, 0).clone(), whole.requires_grad)
             module.register_parameter(f"{name}_{group}", part)
             all_owners[f"{name}_{group}"] = group
+        carry_to_parts(
+            whole, {g: cast(nn.Parameter, module._parameters[f"{name}_{g}"]) for g in layout.groups}, layout, 0
+        )
         del module._parameters[name]
     target = cast(RowWise, module)
     target.gradmask_layouts, target.gradmask_writes = dict(layouts), writes
@@ -170,7 +174,8 @@ def release_rows(module: RowWise) -> None:
         popped = {group: module._parameters.pop(f"{name}_{group}") for group in layout.groups}
         parts = {group: part for group, part in popped.items() if part is not None}
         trainable = any(part.requires_grad for part in parts.values())
-        module._parameters[name] = nn.Parameter(layout.assemble(parts, 0).detach().clone(), trainable)
+        merged = module._parameters[name] = nn.Parameter(layout.assemble(parts, 0).detach().clone(), trainable)
+        carry_to_whole(parts, merged, layout, 0)
     # the order of parameters is that of the optimizer's state, so it must be the plain module's
     for name in module.gradmask_names:
         module._parameters[name] = module._parameters.pop(name)

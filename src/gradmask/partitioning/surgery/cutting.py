@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -22,6 +22,7 @@ from gradmask.partitioning.kernel.route import JOINT, RETAIN, RoutingContext
 from gradmask.partitioning.owned.adapters import AdaptedLinear, add_adapter
 from gradmask.partitioning.owned.experts import assign_rows
 from gradmask.partitioning.surgery.assigning import add_tables, assign_uncut, table_kinds
+from gradmask.partitioning.surgery.attachments import carry_over, check_attachments
 from gradmask.partitioning.surgery.choosing import Units, check_layers, check_slices_found, choose_units
 from gradmask.partitioning.surgery.growing import grow
 from gradmask.partitioning.surgery.kinds import kinds_of, match
@@ -40,6 +41,8 @@ class Cut:
     hooks: list[RemovableHandle] = field(default_factory=list)
     frozen: tuple[str, ...] = ()
     """Names of plain parameters that require gradients again once the cut is undone."""
+    undo_growth: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    """Makes a widened model narrow again, once the cut is undone; only until `gradmask.partition` has compared outputs."""
 
 
 def cut(
@@ -62,16 +65,15 @@ def cut(
     shared |= _tied_names(model, shared)
     adapted = choose_layers(slices, sites)
     trained = tuple(name for name, p in model.named_parameters() if p.requires_grad) if freeze else ()
+    check_attachments(model, _to_cut(sites, slices, units), [p for layers in adapted.values() for p in layers])
+    undo: list[Callable[[], None]] = []
     if units is None:
-        carved = {group: spec for group, spec in slices.items() if not spec.new}
-        for site in sites:
-            choose_units(site, carved, {})  # raises what there is to raise before the model is widened
-        added = grow(model, architecture, slices)
+        added = grow(model, architecture, slices, undo)
         sites = find_sites(model, architecture) if added else sites
         units = {f"{site.name}/{site.unit}": choose_units(site, slices, added) for site in sites}
     check_slices_found(slices, units)
     context = RoutingContext((RETAIN, JOINT, *slices))
-    record = Cut(architecture, dict(slices), tuple(joint), units, context)
+    record = Cut(architecture, dict(slices), tuple(joint), units, context, undo_growth=undo)
     with torch.no_grad():
         for site in sites:
             _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, context)
@@ -86,6 +88,16 @@ def cut(
         record.frozen = trained
         _freeze(model)
     return record
+
+
+def _to_cut(sites: Sequence[Site], slices: Mapping[str, GroupSpec], units: Units | None) -> list[Site]:
+    """The sites out of which some group takes units; raises what there is to raise before the model is widened."""
+    if units is not None:
+        return [site for site in sites if units.get(f"{site.name}/{site.unit}")]
+    carved = {group: spec for group, spec in slices.items() if not spec.new}
+    new = [spec for spec in slices.values() if spec.new]
+    chosen = {id(site): choose_units(site, carved, {}) for site in sites}
+    return [s for s in sites if chosen[id(s)] or any(spec.covers(s.layer) and getattr(spec, s.unit) for spec in new)]
 
 
 def _freeze(model: PreTrainedModel) -> None:
@@ -119,6 +131,7 @@ def _cut_site(
         mixes = isinstance(site, AttentionSite) and site.mixes_heads and projection.split == "out"
         plain = projection.linear
         split = SplitLinear(plain.weight, plain.bias, geometry, context, mixes)
+        carry_over(plain, split)
         _keep_plain(split, plain)
         parent, _, name = projection.name.rpartition(".")
         setattr(model.get_submodule(parent), name, split)

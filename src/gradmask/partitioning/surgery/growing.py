@@ -8,7 +8,7 @@ is a plain checkpoint.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,8 +27,15 @@ NewUnits = dict[str, dict[str, list[int]]]
 """``site/unit`` -> group -> indices of its new units."""
 
 
-def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, GroupSpec]) -> NewUnits:
+def grow(
+    model: PreTrainedModel,
+    architecture: Architecture,
+    slices: Mapping[str, GroupSpec],
+    undo: list[Callable[[], None]] | None = None,
+) -> NewUnits:
     """Add the units that slices with ``new=True`` ask for, in place; nothing is changed where that is an error.
+
+    ``undo`` gets what makes the model narrow again.
 
     Raises:
         GradmaskError: blocks would grow by different amounts, or the config cannot express the wider model.
@@ -49,8 +56,28 @@ def grow(model: PreTrainedModel, architecture: Architecture, slices: Mapping[str
     # all of this before the first parameter is touched, so that an error leaves the model as it was
     config = _wider_config(model, architecture, plan)
     shell = _shell(model, config, plan)
+    if undo is not None:
+        undo.append(_narrowing(model, plan))
     _widen_model(model, config, shell, plan)
     return added
+
+
+def _narrowing(model: PreTrainedModel, plan: Sequence[tuple[Any, Any, list[int]]]) -> Callable[[], None]:
+    """What gives the model its old parameters, config and sizes back."""
+    configs = [(config, dict(vars(config))) for config in (model.config, model.config.get_text_config())]
+    parameters = [(p.module, dict(p.module._parameters)) for site, _, _ in plan for p in site.projections]
+    sizes = [(module, {k: v for k, v in vars(module).items() if type(v) is int}) for module in model.modules()]
+
+    def narrow() -> None:
+        for config, values in configs:
+            config.__dict__.clear()
+            config.__dict__.update(values)
+        for module, before in parameters:
+            module._parameters.update(before)
+        for module, values in sizes:
+            module.__dict__.update(values)
+
+    return narrow
 
 
 def _new_units(site: Any, asking: Mapping[str, GroupSpec]) -> dict[str, list[int]]:
@@ -183,10 +210,11 @@ def _widen(projection: Projection, wider: Any, fresh: list[int], scale: float, g
             continue
         dim = 0 if name == "bias" else int((projection.split == "in") != projection.transposed)
         # zeros in the columns that write to the residual stream: the outputs of the model stay as they were
-        module._parameters[name] = nn.Parameter(
-            _insert(old, new, dim, 0.0 if name == "bias" or projection.split == "in" else scale, generator),
-            old.requires_grad,
-        )
+        wider = _insert(old, new, dim, 0.0 if name == "bias" or projection.split == "in" else scale, generator)
+        parameter = module._parameters[name] = nn.Parameter(wider, old.requires_grad)
+        parameter.__dict__.update(old.__dict__)
+        if old.grad is not None:
+            parameter.grad = _insert(old.grad, new, dim, 0.0, generator)
 
 
 def _insert(old: Tensor, new: Tensor, dim: int, scale: float, generator: torch.Generator) -> Tensor:

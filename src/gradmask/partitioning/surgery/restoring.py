@@ -12,6 +12,7 @@ from gradmask.partitioning.owned.owning import release
 from gradmask.partitioning.owned.position_bias import unroute_bias
 from gradmask.partitioning.owned.table_kinds import drop_tables
 from gradmask.partitioning.owned.tables import merged_table, tabled_modules
+from gradmask.partitioning.surgery.attachments import give_back
 from gradmask.partitioning.surgery.cutting import Cut
 
 
@@ -22,7 +23,9 @@ def restore(model: PreTrainedModel, record: Cut) -> None:
     for path, module in list(model.named_modules()):
         if isinstance(module, SplitLinear):
             parent, _, name = path.rpartition(".")
-            setattr(model.get_submodule(parent), name, plain_linear(module.__dict__["plain"], module))
+            plain = plain_linear(module.__dict__["plain"], module)
+            give_back(module, plain)
+            setattr(model.get_submodule(parent), name, plain)
         elif isinstance(module, RowWise):
             release_rows(module)
         elif isinstance(module, Owned):
@@ -31,8 +34,10 @@ def restore(model: PreTrainedModel, record: Cut) -> None:
             unroute_bias(module)
     for hook in record.hooks:
         hook.remove()
+    parameters = dict(model.named_parameters(remove_duplicate=False))
     for name in record.frozen:
-        model.get_parameter(name).requires_grad_(True)
+        if name in parameters:  # a module that was replaced since may not have it
+            parameters[name].requires_grad_(True)
 
 
 def _merge_tables(model: PreTrainedModel) -> None:
