@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from gradmask.distributed import Ranks
 from gradmask.errors import GradmaskError
 from gradmask.model.manifest import Manifest, describe
+from gradmask.model.membership import Membership
 from gradmask.partitioning import Cut, RoutingContext, owners
 from gradmask.routing.policy import Policy
 from gradmask.routing.router import Router
@@ -39,6 +40,8 @@ class Gradmask:
     """Whether an optimizer step came after the last pass with gradients."""
     places: Any = None
     """What `gradmask.model.tree.places` looked up, and when."""
+    membership: Membership = field(default_factory=Membership)
+    """Whether everything that can learn belongs to a group."""
     reached: bool = False
     """Whether the routed forward pass ran in the current call; else something replaced ``forward`` (see `Partitioned`)."""
 

@@ -147,6 +147,8 @@ def _routing(
             "start one process per device instead (torchrun, accelerate launch), or let this process see one device only"
         )
     gradmask.reached = True
+    if torch.is_grad_enabled():
+        gradmask.membership.check(model, gradmask.cut)
     batch = 1 if labels is None else _batch_size(args, kwargs)
     engine = gradmask.ranks.engine(model, gradmask.context)
     gradmask.router.share = engine.share if engine else (0, 1)

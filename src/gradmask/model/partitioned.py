@@ -42,6 +42,7 @@ from gradmask.partitioning import (
     restore,
 )
 from gradmask.partitioning.owned.experts import RowWise
+from gradmask.partitioning.surgery.resizing import check_tokens_kept, plain_tables
 from gradmask.routing.policy import Policy, resolve_policy
 from gradmask.routing.rehearsal import add_loss_weighting, check_loss_weighting, remove_loss_weighting
 from gradmask.routing.router import UNLABELED, Router, label_ids
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
     class Mixin(PreTrainedModel):
         def generate(self, *args: Any, **kwargs: Any) -> Any: ...
+        def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> Any: ...
 
 else:
     Mixin = object  # what is mixed in comes before a class that is a model already
@@ -90,6 +92,13 @@ class Partitioned(Mixin):
             checkpoint = kwargs["gradient_checkpointing_func"]
             kwargs["gradient_checkpointing_func"] = partial(checkpoint_under_route, checkpoint, self.gradmask.context)
         super()._set_gradient_checkpointing(*args, **kwargs)
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args: Any, **kwargs: Any) -> Any:
+        """As of the plain model. Owners stay as they were, and groups' own tables get rows of zeros for new tokens."""
+        check_tokens_kept(self.gradmask.cut.slices, new_num_tokens)
+        with plain_tables(self):
+            super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
+        return self.get_input_embeddings()
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
         """Write the plain checkpoint, merged, and ``gradmask.json`` beside it."""

@@ -36,7 +36,10 @@ def find_owners(model: nn.Module) -> dict[str, str]:
             if parameter is None or id(parameter) not in names:
                 continue
             if isinstance(module, SplitLinear):
-                owned[names[id(parameter)]] = name.partition("_")[2]
+                kind, _, group = name.partition("_")
+                layout = {"weight": module.geometry.parts, "bias": module.geometry.bias}.get(kind)
+                if layout is not None and group in layout.groups:
+                    owned[names[id(parameter)]] = group
             elif (group := group_of(name)) is not None:
                 owned[names[id(parameter)]] = group
             elif isinstance(module, Owned) and name in module.gradmask_owners:
