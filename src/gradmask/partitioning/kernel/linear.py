@@ -19,6 +19,7 @@ from gradmask.partitioning.kernel.call import Call, Geometry, call_for
 from gradmask.partitioning.kernel.carrying import carry_to_parts, carry_to_whole
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
 from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
+from gradmask.partitioning.kernel.merged import merged, plain
 from gradmask.partitioning.kernel.merging import merge, merge_bias, used_weight
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.storage import lay_side_by_side
@@ -42,6 +43,8 @@ class SplitLinear(nn.Module):
             such as a norm over all of them).
     """
 
+    restored = False
+    """Whether the plain layer has taken its place again."""
     _parameters: dict[str, nn.Parameter]  # type: ignore[bad-override-mutable-attribute]  # none of them is ever None
 
     def __init__(
@@ -65,12 +68,10 @@ class SplitLinear(nn.Module):
             assert bias is not None
             part = geometry.bias.take(bias.detach(), group, 0)
             self.register_parameter(f"bias_{group}", nn.Parameter(part.clone(), bias.requires_grad))
-        for name, whole, layout, dim in (
-            ("weight", weight, geometry.parts, geometry.dim),
-            ("bias", bias, geometry.bias, 0),
-        ):
-            if whole is not None and layout is not None:
-                carry_to_parts(whole, self._parts(name, layout), layout, dim)
+        for name, (layout, dim) in self._layouts().items():
+            whole = weight if name == "weight" else bias
+            assert whole is not None
+            carry_to_parts(whole, self._parts(name, layout), layout, dim)
         out_dim = int(geometry.transposed)
         self.out_features, self.in_features = weight.shape[out_dim], weight.shape[1 - out_dim]
 
@@ -104,13 +105,43 @@ class SplitLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The merged weight, in the plain layer's own orientation."""
-        return merge(self._plain_call, self.weights, self.weights[0].dtype)
+        """The merged weight, in the plain layer's own orientation; in-place operations on it reach the parts."""
+        return self._writable("weight", merge(self._plain_call, self.weights, self.weights[0].dtype))
+
+    @weight.setter
+    def weight(self, value: object) -> None:
+        _refuse_replacing("weight")
 
     @property
     def bias(self) -> Tensor | None:
-        """The merged bias."""
-        return merge_bias(self._plain_call, self.biases, self.biases[0].dtype) if self.biases else None
+        """The merged bias, likewise."""
+        bias = merge_bias(self._plain_call, self.biases, self.biases[0].dtype) if self.biases else None
+        return None if bias is None else self._writable("bias", bias)
+
+    @bias.setter
+    def bias(self, value: object) -> None:
+        _refuse_replacing("bias")
+
+    def _writable(self, name: str, whole: Tensor) -> Tensor:
+        layout, dim = self._layouts()[name]
+        # where one group owns everything, the whole is its parameter itself
+        if len(layout.groups) == 1:
+            return whole
+        return merged(whole, name, layout, dim, lambda: {} if self.restored else self._parts(name, layout))
+
+    def _layouts(self) -> dict[str, tuple[Layout, int]]:
+        geometry = self.geometry
+        bias = {"bias": (geometry.bias, 0)} if geometry.bias is not None else {}
+        return {"weight": (geometry.parts, geometry.dim), **bias}
+
+    def reset_parameters(self) -> None:
+        """Initialize as the plain layer does."""
+        type(self.__dict__["plain"]).reset_parameters(self)
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        if name in ("weight", "bias"):
+            _refuse_replacing(name)
+        super().register_parameter(name, param)
 
     @property
     def _plain_call(self) -> Call:
@@ -139,8 +170,9 @@ class SplitLinear(nn.Module):
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         for name, value, parts in (("weight", self.weight, self.weights), ("bias", self.bias, self.biases)):
             if value is not None:
-                value = sharded_like(value, parts[0])
-                destination[prefix + name] = value if keep_vars else value.detach()
+                # `detach` keeps what makes it a MergedWeight
+                value = value if keep_vars else value.detach()
+                destination[prefix + name] = sharded_like(value, parts[0])
 
     def _load_from_state_dict(
         self,
@@ -152,15 +184,12 @@ class SplitLinear(nn.Module):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        layouts = {"weight": (self.geometry.parts, self.geometry.dim), "bias": (self.geometry.bias, 0)}
-        for name, (layout, dim) in layouts.items():
+        for name, (layout, dim) in self._layouts().items():
             key = prefix + name
-            if layout is None:
-                continue
             if key not in state_dict:
                 missing_keys.append(key)
                 continue
-            value = state_dict[key]
+            value = plain(state_dict[key])
             expected = getattr(self, name).shape
             if value.shape != expected:
                 error_msgs.append(f"size mismatch for {key}: checkpoint {list(value.shape)}, model {list(expected)}")
@@ -187,12 +216,16 @@ class SplitLinear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, {side}: {shares}"
 
 
+def _refuse_replacing(name: str) -> None:
+    raise GradmaskError(
+        f"{name} of a cut layer is merged from one parameter per group and cannot be replaced: write to it in place "
+        f"(with torch.no_grad(): layer.{name}.copy_(value)), or call gm.unpartition(model) first"
+    )
+
+
 def plain_linear(like: nn.Module, split: SplitLinear) -> nn.Module:
     """Fill the plain layer ``like`` with what ``split`` learned; the reverse of splitting."""
-    geometry = split.geometry
-    for name, layout, dim in (("weight", geometry.parts, geometry.dim), ("bias", geometry.bias, 0)):
-        if layout is None:
-            continue
+    for name, (layout, dim) in split._layouts().items():
         parts, target = split._parts(name, layout), like._parameters.get(name)
         merged = layout.assemble(parts, dim).detach().clone()
         if target is None or target.shape != merged.shape:

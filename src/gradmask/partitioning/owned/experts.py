@@ -10,6 +10,7 @@ A group that does not run is zeros here, too: its experts can still be chosen by
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from gradmask.partitioning.kernel.carrying import carry_to_parts, carry_to_whole
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
+from gradmask.partitioning.kernel.merged import merged, plain
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 from gradmask.partitioning.owned.base import Owned
@@ -45,7 +47,10 @@ class RowWise(Owned):
         if name not in self.gradmask_layouts:
             return self._parameters[name]
         everything = dict.fromkeys(self._groups(), True)
-        return self._value(name, _Class(None, everything, everything))
+        whole, layout = self._value(name, _Class(None, everything, everything)), self.gradmask_layouts[name]
+        if whole is None or len(layout.groups) == 1:
+            return whole
+        return merged(whole, name, layout, 0, partial(_parts, self, name, layout))
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         flat = x.reshape(-1, x.shape[-1])
@@ -118,15 +123,25 @@ class RowWise(Owned):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         for name, layout in self.gradmask_layouts.items():
             parts = {group: destination.pop(f"{prefix}{name}_{group}") for group in layout.groups}
-            destination[prefix + name] = sharded_like(layout.assemble(parts, 0), parts[layout.groups[0]])
+            whole = layout.assemble(parts, 0)
+            if len(parts) > 1:
+                whole = merged(whole, name, layout, 0, partial(_parts, self, name, layout))
+            destination[prefix + name] = sharded_like(whole, parts[layout.groups[0]])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         for name, layout in self.gradmask_layouts.items():
             whole = state_dict.pop(prefix + name, None)
             if whole is not None:
+                whole = plain(whole)
                 for group in layout.groups:
                     state_dict[f"{prefix}{name}_{group}"] = layout.take(whole, group, 0)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _parts(module: nn.Module, name: str, layout: Layout) -> dict[str, nn.Parameter]:
+    """Group -> its part; empty once the module is plain again."""
+    parts = {group: module._parameters.get(f"{name}_{group}") for group in layout.groups}
+    return {group: part for group, part in parts.items() if part is not None}
 
 
 def _rows(value: Any, rows: Tensor | None, count: int) -> Any:
@@ -159,9 +174,7 @@ def assign_rows(
             part = nn.Parameter(layout.take(whole.detach(), group, 0).clone(), whole.requires_grad)
             module.register_parameter(f"{name}_{group}", part)
             all_owners[f"{name}_{group}"] = group
-        carry_to_parts(
-            whole, {g: cast(nn.Parameter, module._parameters[f"{name}_{g}"]) for g in layout.groups}, layout, 0
-        )
+        carry_to_parts(whole, _parts(module, name, layout), layout, 0)
         del module._parameters[name]
     target = cast(RowWise, module)
     target.gradmask_layouts, target.gradmask_writes = dict(layouts), writes

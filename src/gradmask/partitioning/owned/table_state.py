@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gradmask.partitioning.kernel.merged import read_only_sum
 from gradmask.partitioning.owned.table_kinds import table_names
-from gradmask.partitioning.owned.tables import SHARED, merged_table, tabled_modules
+from gradmask.partitioning.owned.tables import REMEDY, SHARED, merged_table, tabled_modules
 
 
 def _entries(module: nn.Module) -> list[str]:
@@ -28,7 +29,7 @@ def write_sums(model: nn.Module, state: dict[str, Any], prefix: str, _metadata: 
             for entry in _entries(module):
                 del state[f"{prefix}{name}.{entry}"]
         else:
-            sums[id(shared)] = merged_table(module)
+            sums[id(shared)] = read_only_sum(merged_table(module), f"{name}.weight", REMEDY)
             state[f"{prefix}{name}.{SHARED}"] = shared.detach()
         state[f"{prefix}{name}.weight"] = sums[id(shared)]
 

@@ -15,6 +15,7 @@ from gradmask.errors import GradmaskError
 from gradmask.partitioning.kernel.call import Call, Geometry
 from gradmask.partitioning.kernel.linear import compute_dtype
 from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
+from gradmask.partitioning.kernel.merged import read_only_sum
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask, both
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.embeddings import OwnedEmbedding, mask_gradient
@@ -22,6 +23,10 @@ from gradmask.partitioning.owned.linear import OwnedLinear
 from gradmask.partitioning.owned.table_kinds import table_names, tables_of
 
 SHARED = "gradmask_shared"
+REMEDY = (
+    "write to the summands (gradmask_shared and table_<group>… or adapter_<group>… in the state dict; gm.groups(model) has the "
+    "parameters)"
+)
 
 
 def merged_table(module: nn.Module, scale: dict[str, float] | None = None) -> Tensor:
@@ -65,7 +70,11 @@ class Tabled(Owned):
         reading = self.__dict__.get("_gradmask_reading") or {}
         if name in reading or name != "weight":
             return super().read_parameter(name)
-        return self.sum_tables()
+        whole = self.sum_tables()
+        # where no table runs, the sum is the shared table itself
+        return (
+            whole if whole is self._parameters[name] else read_only_sum(whole, f"{type(self).__name__}.weight", REMEDY)
+        )
 
     def sum_tables(self) -> Tensor:
         """The shared table plus those of the groups that run, ``[vocabulary, hidden]``."""

@@ -25,6 +25,7 @@ def restore(model: PreTrainedModel, record: Cut) -> None:
             parent, _, name = path.rpartition(".")
             plain = plain_linear(module.__dict__["plain"], module)
             give_back(module, plain)
+            module.restored = True
             setattr(model.get_submodule(parent), name, plain)
         elif isinstance(module, RowWise):
             release_rows(module)
