@@ -1,8 +1,9 @@
 """Everything that can learn belongs to a group: looked at again at the first pass with gradients after any change.
 
 A module or parameter that enters after `gradmask.partition` (LoRA on the base, a new head) belongs to no group, so every
-data label would train it. PyTorch calls a hook for each registration of a module or parameter, anywhere in the process; the
-modules are walked only when that count has moved, so that an ordinary training step compares two numbers.
+data label would train it. PyTorch calls a hook for each registration of a module or parameter in the process. Those in
+modules of partitioned models are counted, and a model is walked only when that count has moved, so that an ordinary
+training step compares two numbers. (Others are none of ours: Transformers makes a list of blocks in every forward pass.)
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 from torch import nn
 from torch.nn.modules.module import (
@@ -23,11 +25,13 @@ from gradmask.partitioning import RETAIN, Cut
 from gradmask.partitioning.surgery.owners import find_owners
 
 _registrations = 0
+_watched: WeakSet[nn.Module] = WeakSet()
+"""The modules of all partitioned models, as of when each was last walked."""
 
 
-def _count(*_: Any) -> None:
+def _count(module: nn.Module, *_: Any) -> None:
     global _registrations
-    _registrations += 1
+    _registrations += module in _watched
 
 
 register_module_module_registration_hook(_count)
@@ -39,9 +43,12 @@ class Membership:
     """What was last known of a model's parameters."""
 
     seen: int = -1
-    """How many registrations the process had made when the modules were last walked."""
+    """The count of registrations when the modules were last walked."""
     frozen: list[nn.Parameter] = field(default_factory=list)
     """The retain group's parameters, where the base is frozen: `requires_grad_` calls no hook, so these are read each time."""
+
+    def __reduce__(self) -> tuple[type[Membership], tuple[()]]:
+        return Membership, ()  # a copy of the model is another model, of which nothing is known yet
 
     def check(self, model: PreTrainedModel, record: Cut) -> None:
         """Raise where something that can learn belongs to no group, or a frozen base is not frozen any more.
@@ -68,6 +75,7 @@ class Membership:
         parameters = dict(model.named_parameters())
         self.frozen = [parameters[n] for n, group in owned.items() if group == RETAIN] if record.frozen else []
         self.seen = _registrations
+        _watched.update(model.modules())
 
 
 def _entered(names: Sequence[str]) -> str:

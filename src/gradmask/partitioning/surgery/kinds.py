@@ -22,7 +22,7 @@ def kinds_of(model: PreTrainedModel, sites: Sequence[Site]) -> dict[str, set[str
     """
     kinds: dict[str, set[str]] = {}
     head = model.get_output_embeddings()
-    for path, module in model.named_modules():
+    for path, module in model.named_modules(remove_duplicate=False):
         for name in module._parameters:
             own = kinds.setdefault(f"{path}.{name}" if path else name, set())
             if isinstance(module, nn.Embedding):
