@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakSet
 
+import torch
 from torch import nn
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
@@ -31,7 +32,8 @@ _watched: WeakSet[nn.Module] = WeakSet()
 
 def _count(module: nn.Module, *_: Any) -> None:
     global _registrations
-    _registrations += module in _watched
+    if not torch.compiler.is_compiling():  # a compiled graph would have to be compiled again whenever the count moves
+        _registrations += module in _watched
 
 
 register_module_module_registration_hook(_count)
