@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 import gradmask as gm
+from contract.cases import CASES, VOCABULARY, batch, build as build_case, logits as case_logits
 from tiny import tiny, tokens
 
 TABLES: dict[str, Any] = {"none": False, "full": True, "rank": 3, "tokens": [5, 7, 60]}
@@ -64,6 +65,23 @@ def test_it_computes_what_the_plain_model_computes_and_each_label_updates_its_gr
     assert step(model, "unlabeled", size) == {name for members in owned.values() for name in members}
     assert step(model, "forget", size) == {*owned["forget"], *owned["joint"]}
     assert step(model, "retain", size) == {*owned["retain"], *owned["joint"]}
+
+
+@pytest.mark.parametrize("embeddings", [False, True])
+@pytest.mark.parametrize("name", ["t5", "bert", "qwen3-moe"])
+def test_other_architectures_too(name: str, embeddings: bool) -> None:
+    """T5's three embeddings are tied, BERT's head has a bias of its own, a mixture of experts has cut experts."""
+    case = next(case for case in CASES if case.name == name)
+    spec = gm.Slice(experts=1 if case.experts else 0, neurons=0 if case.experts else 2, embeddings=embeddings)
+    size = VOCABULARY + 8
+    plain = resized(build_case(case), size)
+    model = resized(gm.partition(build_case(case), {"forget": spec}), size)
+    assert torch.equal(case_logits(model, batch(case)), case_logits(plain, batch(case)))
+    model.train()(**batch(case), data_labels="forget").loss.backward()
+    assert {n for n, p in model.named_parameters() if p.grad is not None} <= set(gm.groups(model)["forget"])
+    gm.unpartition(model)
+    for (name, p), (_, q) in zip(model.named_parameters(), plain.named_parameters(), strict=True):
+        assert torch.equal(p, q), name
 
 
 @every_kind[0]
