@@ -105,6 +105,13 @@ def test_a_lora_on_the_base_is_refused_and_the_adapter_recommended() -> None:
     train(gm.partition(tiny(), {"forget": gm.Adapter(rank=2, targets=["q_proj"])}, base="frozen"))
 
 
+def test_a_lora_on_all_linear_layers_finds_those_that_are_not_cut_and_is_refused() -> None:
+    model = gm.partition(tiny(), {"forget": NEURONS})
+    wrapped = get_peft_model(model, LoraConfig(r=2, target_modules="all-linear"))
+    with pytest.raises(gm.GradmaskError, match="lora_A.*belong to no group"):
+        train(wrapped)
+
+
 def test_a_lora_on_cut_layers_is_refused_by_peft() -> None:
     model = gm.partition(tiny(), {"forget": NEURONS})
     with pytest.raises(ValueError, match="SplitLinear.* is not supported"):

@@ -6,6 +6,7 @@ import copy
 import io
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
+from transformers import AutoModelForCausalLM
 
 import gradmask as gm
 from contract.cases import CASES, build
@@ -295,3 +297,11 @@ def test_a_cut_layer_is_initialized_like_the_plain_one_but_is_no_linear() -> Non
         torch.manual_seed(0)
         each.get_submodule(LAYER).reset_parameters()  # type: ignore[not-callable]
     assert torch.equal(layer.weight, plain.get_submodule(LAYER).weight)  # type: ignore[bad-argument-type]
+
+
+def test_tools_find_every_linear_layer_of_an_export(tmp_path: Path) -> None:
+    model = gm.partition(tiny(), {"forget": SLICE})
+    gm.export(model, tmp_path / "plain")
+    exported = AutoModelForCausalLM.from_pretrained(tmp_path / "plain")
+    counts = [sum(isinstance(module, nn.Linear) for module in each.modules()) for each in (tiny(), exported, model)]
+    assert counts == [15, 15, 1]
