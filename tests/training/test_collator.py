@@ -169,7 +169,7 @@ def test_a_missing_column_is_refused_with_the_nearest_name() -> None:
         (lambda rows: {"text": "x"}, "made a batch without tensors (text)"),
         (lambda rows: {"input_ids": torch.ones(1, 4)}, "one row of 4 tokens of examples with 10 tokens"),
         (lambda rows: {"input_ids": torch.zeros(3, 2)}, "a row with 2 tokens of an example with 3, and changed them"),
-    ],
+        getattr(collator, "__wrapped__")  # noqa: B009
 )  # fmt: skip
 def test_a_batch_that_labels_do_not_fit_is_refused(collate: Any, message: str) -> None:
     with pytest.raises(gm.GradmaskError) as raised:

@@ -109,7 +109,7 @@ def test_labeled_packed_rows_are_those_that_trl_makes(tmp_path: Path) -> None:
     for name in ("input_ids", "labels", "seq_lengths"):
         assert made[name] == theirs[name]
     ids = {"forget": 1, "retain": 0, "unlabeled": -1}
-    known = {tuple([*tokenizer()(row["text"])["input_ids"], 2]): ids[row["data_labels"]] for row in data}
+    known = {(*tokenizer()(row["text"])["input_ids"], 2): ids[row["data_labels"]] for row in data}
     for row in made:
         start = 0
         for length in row["seq_lengths"]:
