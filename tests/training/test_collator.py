@@ -127,13 +127,19 @@ def test_other_collators(collator: Any) -> None:
     assert gm.LabelCollator(model(), collator(tokenizer()))(rows)["data_labels"].tolist() == [1, 0, -1]
 
 
-def test_targets_of_padding_are_dropped() -> None:
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_targets_of_padding_are_dropped_and_the_one_that_padding_predicts(side: str) -> None:
     def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
-        ids = torch.tensor([row["input_ids"] + [0] * (5 - len(row["input_ids"])) for row in rows])
+        padding = [[0] * (5 - len(row["input_ids"])) for row in rows]
+        pairs = [(row["input_ids"], pad) for row, pad in zip(rows, padding, strict=True)]
+        ids = torch.tensor([[*ids, *pad] if side == "right" else [*pad, *ids] for ids, pad in pairs])
         return {"input_ids": ids, "labels": ids.clone(), "attention_mask": (ids != 0).long()}
 
     batch = gm.LabelCollator(model(), collate)(features([1, 0, 1]))
-    assert batch["labels"].tolist() == [[*ids, *[-100] * (5 - len(ids))] for ids in IDS]
+    void = [[-100] * (5 - len(ids)) for ids in IDS]
+    left = [[*pad, *([-100] if pad else []), *ids[bool(pad) :]] for ids, pad in zip(IDS, void, strict=True)]
+    expected = [[*ids, *pad] for ids, pad in zip(IDS, void, strict=True)] if side == "right" else left
+    assert batch["labels"].tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -169,7 +175,7 @@ def test_a_missing_column_is_refused_with_the_nearest_name() -> None:
         (lambda rows: {"text": "x"}, "made a batch without tensors (text)"),
         (lambda rows: {"input_ids": torch.ones(1, 4)}, "one row of 4 tokens of examples with 10 tokens"),
         (lambda rows: {"input_ids": torch.zeros(3, 2)}, "a row with 2 tokens of an example with 3, and changed them"),
-        getattr(collator, "__wrapped__")  # noqa: B009
+    ],
 )  # fmt: skip
 def test_a_batch_that_labels_do_not_fit_is_refused(collate: Any, message: str) -> None:
     with pytest.raises(gm.GradmaskError) as raised:
@@ -183,7 +189,7 @@ def test_it_has_the_settings_of_the_collator_inside_and_travels_to_workers() -> 
     again = pickle.loads(pickle.dumps(collator))
     assert again.ids == collator.ids
     with pytest.raises(AttributeError):
-        collator.__wrapped__
+        getattr(collator, "__wrapped__")  # noqa: B009
 
 
 def test_a_plain_model_is_refused() -> None:

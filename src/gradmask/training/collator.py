@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from transformers import default_data_collator
 
 from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.model.padding import IGNORED, shifts, void_targets
 from gradmask.training.alignment import lined_up
 from gradmask.training.columns import misspelled
-from gradmask.training.unwrapping import gradmask_inside
+from gradmask.training.unwrapping import gradmask_inside, partitioned_inside
 
 Feature = Mapping[str, Any]
 
@@ -31,7 +32,8 @@ class LabelCollator:
 
     Where the other collator joins all examples in one row (padding-free training), a label per example becomes one for each of
     its tokens. Where it makes several rows of each example (chosen and rejected answers), each of them gets the label.
-    Targets are dropped where ``attention_mask`` is 0, so that `Trainer` divides the loss by the number of targets that count.
+    Targets at padding, and the one that padding on the left predicts, are dropped, so that `Trainer` divides the loss by the number
+    of targets that count.
 
     Raises (when called):
         GradmaskError: an example without a label, an unknown label, or a batch that labels cannot be lined up with.
@@ -44,6 +46,7 @@ class LabelCollator:
         column: str = "data_labels",
     ) -> None:
         self.ids = dict(gradmask_inside(model).router.ids)
+        self.shifted = shifts(partitioned_inside(model))
         self.collator, self.column = collator, column
 
     def __call__(self, features: Sequence[Feature]) -> Any:
@@ -51,7 +54,7 @@ class LabelCollator:
         rest = [{name: value for name, value in feature.items() if name != self.column} for feature in features]
         batch = self.collator(rest)
         batch["data_labels"] = lined_up(labels, rest, batch)
-        drop_padded_targets(batch)
+        drop_padded_targets(batch, self.shifted)
         return batch
 
     def __getattr__(self, name: str) -> Any:
@@ -96,8 +99,8 @@ def _no_label(column: str, feature: Feature, index: int) -> str:
     )
 
 
-def drop_padded_targets(batch: Any) -> None:
-    """Set the targets of padding to -100, in place, where a batch has both ``[rows, sequence]``."""
+def drop_padded_targets(batch: Any, shifted: bool) -> None:
+    """Set to -100, in place, the targets of a batch that teach nobody: those at padding, and those that padding predicts."""
     mask, targets = batch.get("attention_mask"), batch.get("labels")
-    if isinstance(mask, Tensor) and isinstance(targets, Tensor) and mask.shape == targets.shape:
-        batch["labels"] = targets.masked_fill(mask == 0, -100)
+    if isinstance(mask, Tensor) and isinstance(targets, Tensor) and mask.dim() == 2 and mask.shape == targets.shape:
+        batch["labels"] = targets.masked_fill(void_targets(mask, shifted), IGNORED)
