@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset, Features, List, Value
-from tests.training.stack import Moved, model, only, settings, tokenized
+from datasets import ClassLabel, List, Value
+from tests.training.stack import Moved, model, only, settings, tokenized, tokenizer
 from torch import nn
 from transformers import DataCollatorWithFlattening, Trainer, TrainingArguments, trainer
 
@@ -91,16 +91,12 @@ def test_the_fix_that_the_message_proposes_works(tmp_path: Path) -> None:
 
 
 def test_classes_per_token_in_another_order(tmp_path: Path) -> None:
-    from datasets import ClassLabel
-
     data = tokenized([[0] * 9]).cast_column("data_labels", List(ClassLabel(names=["forget", "retain"])))
     refused(tmp_path, "are {'forget': 0, 'retain': 1}", data)
 
 
 @pytest.mark.parametrize("names", [["retain", "forget"], ["retain"]])
 def test_classes_in_the_order_of_the_ids_are_right(names: list[str], tmp_path: Path) -> None:
-    from datasets import ClassLabel
-
     data = tokenized(0).cast_column("data_labels", ClassLabel(names=names))
     assert train(tmp_path, data) == only("retain")
 
@@ -115,6 +111,14 @@ def test_a_misspelled_column_that_the_trainer_kept(tmp_path: Path) -> None:
         lambda rows: {k: torch.tensor([r[k] for r in rows]) for k in ("input_ids", "labels")},
         remove_unused_columns=False,
     )
+
+
+@pytest.mark.parametrize("name", [None, "data_label", "topic"])
+def test_a_column_that_the_trainer_dropped(name: str | None, tmp_path: Path) -> None:
+    data = (
+        tokenized(1).remove_columns("data_labels") if name is None else tokenized(1).rename_column("data_labels", name)
+    )
+    refused(tmp_path, "got no data_labels in a training pass with gradients", data)
 
 
 @pytest.mark.parametrize("label", [7, "forgte"])
@@ -165,6 +169,29 @@ def test_it_changes_no_random_number(tmp_path: Path) -> None:
     assert torch.equal(*found)
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_the_loss_is_divided_by_the_targets_that_count(side: str, tmp_path: Path) -> None:
+    """Targets at padding are counted by `Trainer`, unless the collator drops them."""
+    made = tokenizer()
+    made.padding_side = side
+    trained = model()
+    data = tokenized(1).map(lambda row, i: {k: row[k][: 3 + i % 6] for k in ("input_ids", "labels")}, with_indices=True)
+
+    def careless(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = made.pad({"input_ids": [row["input_ids"] for row in rows]}, return_tensors="pt")
+        return {**batch, "labels": batch["input_ids"].clone()}
+
+    batch = gm.LabelCollator(trained, careless)(list(data.select(range(16))))
+    with torch.no_grad():
+        logits = trained(**{k: batch[k] for k in ("input_ids", "attention_mask", "data_labels")}).logits
+    expected = nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch["labels"][:, 1:].flatten()).item()
+    changes = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4, "max_steps": 1}
+    arguments = TrainingArguments(**settings(tmp_path, logging_strategy="steps", logging_steps=1, **changes))
+    done = Trainer(trained, arguments, train_dataset=data, data_collator=gm.LabelCollator(trained, careless))
+    done.train()
+    assert done.state.log_history[0]["loss"] == pytest.approx(expected, abs=1e-5)
+
+
 class Wrapped(nn.Module):
     def __init__(self, inside: nn.Module) -> None:
         super().__init__()
@@ -185,8 +212,11 @@ def test_it_finds_the_model_inside_wrappers() -> None:
         gradmask_inside(nn.Linear(1, 1))
 
 
+@pytest.mark.parametrize(("label", "group"), [(1, "forget"), (0, "retain")])
+def test_a_stream_of_ids(label: int, group: str, tmp_path: Path) -> None:
+    assert train(tmp_path, tokenized(label).to_iterable_dataset()) == only(group)
+
+
 def test_features_of_a_stream_are_checked(tmp_path: Path) -> None:
     data = tokenized(["forget", "retain"]).class_encode_column("data_labels").to_iterable_dataset()
     refused(tmp_path, "labels would change their meaning", data)
-    assert isinstance(data.features, Features)
-    assert isinstance(tokenized(1), Dataset)

@@ -38,7 +38,7 @@ def completions(label: Any, size: int = 16) -> Dataset:
 
 def sft(folder: Path, data: Dataset, trained: Any = None, **changes: Any) -> Any:
     changes = {"max_length": 32, **changes}
-    arguments = trl.SFTConfig(**settings(folder, remove_unused_columns=False, **changes))
+    arguments = trl.SFTConfig(**settings(folder, **{"remove_unused_columns": False, **changes}))
     return trl.SFTTrainer(trained or model(), arguments, train_dataset=data, processing_class=tokenizer())
 
 
@@ -56,6 +56,9 @@ SFT = {
     "padding-free": (texts, {"padding_free": True, "max_length": None}),
     "label smoothing": (texts, {"label_smoothing_factor": 0.1}),
     "dft": (texts, {"loss_type": "dft"}),
+    "accumulation": (texts, {"gradient_accumulation_steps": 2}),
+    "checkpointing": (texts, {"gradient_checkpointing": True}),
+    "keep_end": (texts, {"truncation_mode": "keep_end", "max_length": 5}),
 }
 
 
@@ -83,6 +86,19 @@ def test_sft_packing_by_trl_drops_the_column_and_is_refused(tmp_path: Path) -> N
     moved = Moved(trainer.model)
     with pytest.raises(
         gm.GradmaskError, match="column 'data_labels' of example 0 is missing; it has input_ids, labels, seq_lengths"
+    ):
+        trainer.train()
+    assert moved() == {"retain": {False}, "forget": {False}}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"packing": True, "max_length": 16}, {"padding_free": True, "max_length": None}]
+)
+def test_sft_as_it_comes_drops_the_column_and_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    trainer = sft(tmp_path, texts(1), remove_unused_columns=True, **changes)
+    moved = Moved(trainer.model)
+    with pytest.raises(
+        gm.GradmaskError, match=r"got no data_labels in a training pass.*gm.LabelCollator.*remove_unused_columns=False"
     ):
         trainer.train()
     assert moved() == {"retain": {False}, "forget": {False}}
@@ -157,19 +173,37 @@ def test_dpo(label: str, tmp_path: Path) -> None:
     assert trained(wrapped(trainer)) == only(label)
 
 
-@pytest.mark.parametrize("labels", [["forget"], ["retain"], ["forget", "retain", "unlabeled", "retain"]])
-def test_dpo_starts_at_its_reference(labels: list[str], tmp_path: Path) -> None:
-    """With learning rate 0 the policy is its reference under every label, so the margin is 0 and the loss log 2."""
+def test_dpo_with_labels_per_token_is_refused(tmp_path: Path) -> None:
     started = model()
-    arguments = trl.DPOConfig(
-        **settings(tmp_path, remove_unused_columns=False, learning_rate=0.0, logging_strategy="steps", logging_steps=1)
-    )
+    arguments = trl.DPOConfig(**settings(tmp_path, remove_unused_columns=False))
     trainer = trl.DPOTrainer(
-        started, copy.deepcopy(started), arguments, train_dataset=pairs(labels), processing_class=tokenizer()
+        started, copy.deepcopy(started), arguments, train_dataset=pairs([[1, 1, 0]]), processing_class=tokenizer()
     )
-    wrapped(trainer).train()
+    with pytest.raises(gm.GradmaskError, match="per token need one row for each example"):
+        wrapped(trainer).train()
+
+
+@pytest.mark.parametrize("precompute", [False, True])
+@pytest.mark.parametrize("labels", [["forget"], ["retain"], ["forget", "retain", "unlabeled", "retain"]])
+def test_dpo_starts_at_its_reference(labels: list[str], precompute: bool, tmp_path: Path) -> None:
+    """With learning rate 0 the policy is its reference under every label, so the margin is 0 and the loss log 2."""
+    from trl.trainer.dpo_trainer import DataCollatorForPreference
+
+    started = model()
+    changes = {
+        "learning_rate": 0.0,
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "precompute_ref_log_probs": precompute,
+    }
+    arguments = trl.DPOConfig(**settings(tmp_path, remove_unused_columns=False, **changes))
+    collator = gm.LabelCollator(started, DataCollatorForPreference(0))
+    trainer = trl.DPOTrainer(
+        started, copy.deepcopy(started), arguments, collator, train_dataset=pairs(labels), processing_class=tokenizer()
+    )
+    trainer.train()
     logs = [x for x in trainer.state.log_history if "loss" in x]
-    assert [x["rewards/margins"] for x in logs] == [0.0, 0.0]
+    assert [x["rewards/margins"] for x in logs] == pytest.approx([0.0, 0.0], abs=1e-6)
     assert [x["loss"] for x in logs] == pytest.approx([0.693147] * 2, abs=1e-5)
 
 
