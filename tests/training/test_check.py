@@ -143,11 +143,16 @@ def test_a_dataset_without_columns_is_left_to_the_model(tmp_path: Path) -> None:
 
 
 def test_a_plain_model_is_left_alone(tmp_path: Path) -> None:
-    plain = gm.unpartition(model())
     data = tokenized("forget").class_encode_column("data_labels").rename_column("data_labels", "data_label")
-    done = Trainer(plain, TrainingArguments(**settings(tmp_path)), train_dataset=data)
-    done.train()
-    assert done.state.global_step == 2
+    found = []
+    for checked in (True, False):
+        plain = gm.unpartition(model())
+        done = Trainer(plain, TrainingArguments(**settings(tmp_path)), train_dataset=data)
+        if not checked:
+            done.remove_callback(gm.LabelCheck)
+        done.train()
+        found.append(torch.cat([p.flatten() for p in plain.parameters()]))
+    assert torch.equal(*found)
 
 
 def test_it_changes_no_random_number(tmp_path: Path) -> None:
