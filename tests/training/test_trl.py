@@ -163,6 +163,16 @@ def test_tokenized_rows_keep_their_targets_and_labels_per_token() -> None:
         gm.label_sft_dataset(model(), Dataset.from_dict({"words": ["w5"], "data_labels": [1]}), tokenizer())
 
 
+def test_which_reference_suits_a_policy_that_silences_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    from gradmask.routing.policy import POLICIES
+    from gradmask.training.policies import check_policy
+
+    for name, said in (("equation_only", False), ("sgtm", True)):
+        caplog.clear()
+        check_policy(POLICIES[name], trl.DPOConfig(use_cpu=True))
+        assert ("give the trainer ref_model=copy.deepcopy(model)" in caplog.text) == said
+
+
 @pytest.mark.parametrize("label", LABELS)
 def test_dpo(label: str, tmp_path: Path) -> None:
     started = model()

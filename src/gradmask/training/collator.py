@@ -7,11 +7,11 @@ Collators drop what they do not know: strings (`transformers.default_data_collat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import default_data_collator
+from transformers import PreTrainedModel, default_data_collator
 
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.model.padding import IGNORED, shifts, void_targets
@@ -46,7 +46,7 @@ class LabelCollator:
         column: str = "data_labels",
     ) -> None:
         self.ids = dict(gradmask_inside(model).router.ids)
-        self.shifted = shifts(partitioned_inside(model))
+        self.shifted = shifts(cast(PreTrainedModel, partitioned_inside(model)))
         self.collator, self.column = collator, column
 
     def __call__(self, features: Sequence[Feature]) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from transformers import trainer
 
 from gradmask.training.check import LabelCheck
 
-if LabelCheck not in trainer.DEFAULT_CALLBACKS:
-    trainer.DEFAULT_CALLBACKS.append(LabelCheck)
+callbacks: list[Any] = trainer.DEFAULT_CALLBACKS
+if LabelCheck not in callbacks:
+    callbacks.append(LabelCheck)

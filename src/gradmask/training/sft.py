@@ -51,7 +51,7 @@ def label_sft_dataset(
         GradmaskError: an example without a label, an unknown label, or one for another number of tokens.
     """
     label = partial(_labeled, LabelCollator(model, column=column), tokenizer, assistant_only, text)
-    rows = dataset.map(label, with_indices=True, remove_columns=dataset.column_names)
+    rows: Any = dataset.map(label, with_indices=True, remove_columns=dataset.column_names)
     if packing is not None:
         from trl import pack_dataset
 
