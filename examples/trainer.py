@@ -1,4 +1,6 @@
-"""The Hugging Face `Trainer`, without a subclass: the dataset column ``data_labels`` reaches the model by itself.
+"""The Hugging Face `Trainer`, without a subclass: a dataset column ``data_labels`` of names reaches the model.
+
+A column of ids (``model.config.data_labels``) needs no collator.
 
 python examples/trainer.py
 """
@@ -28,8 +30,17 @@ def main(output: str = "runs/example_trainer") -> dict[str, float]:
         disable_tqdm=True,
         use_cpu=True,
     )
-    data = toy.dataset().train_test_split(64, seed=0)
-    trainer = Trainer(toy.model(), arguments, train_dataset=data["train"], eval_dataset=data["test"])
+    names = {i: name for name, i in toy.model().config.data_labels.items()}
+    data = toy.dataset().map(lambda row: {"data_labels": names[row["data_labels"]]}).train_test_split(64, seed=0)
+    model = toy.model()
+    trainer = Trainer(
+        model,
+        arguments,
+        train_dataset=data["train"],
+        eval_dataset=data["test"],
+        data_collator=gm.LabelCollator(model),
+        callbacks=[gm.LabelMonitor()],
+    )
     trainer.train()
     trainer.save_model()
     trainer.accelerator.wait_for_everyone()  # one process writes, all read

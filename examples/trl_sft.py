@@ -1,4 +1,4 @@
-"""TRL's `SFTTrainer`. It drops columns that it does not know in two places; both are told to keep ``data_labels``.
+"""TRL's `SFTTrainer`. It drops columns that it does not know in two places; both keep ``data_labels`` here.
 
 python examples/trl_sft.py
 """
@@ -6,22 +6,13 @@ python examples/trl_sft.py
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-import torch
 import toy
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from trl import SFTConfig, SFTTrainer
-from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-
-class LabeledCollator(DataCollatorForLanguageModeling):
-    """TRL's collator, with one data label per example."""
-
-    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        labels = torch.tensor([example["data_labels"] for example in examples])
-        return {**super().torch_call(examples), "data_labels": labels}
+import gradmask as gm
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -50,8 +41,8 @@ def main(output: str = "runs/example_trl_sft") -> dict[str, float]:
         arguments,
         train_dataset=toy.dataset().select_columns(["text", "data_labels"]),
         processing_class=tokenizer(),
-        data_collator=LabeledCollator(pad_token_id=0),
     )
+    trainer.data_collator = gm.LabelCollator(trainer.model, trainer.data_collator)
     trainer.train()
     return toy.losses(trainer.model)
 

@@ -50,6 +50,11 @@ if TYPE_CHECKING:
     )
     from gradmask.routing.selflabeling import SelfLabeling as SelfLabeling
     from gradmask.step import masked_gradient_step as masked_gradient_step
+    from gradmask.training.check import LabelCheck as LabelCheck
+    from gradmask.training.collator import LabelCollator as LabelCollator
+    from gradmask.training.monitor import LabelMonitor as LabelMonitor
+    from gradmask.training.reinforcement import LabelsFromRewards as LabelsFromRewards
+    from gradmask.training.sft import label_sft_dataset as label_sft_dataset
 
 _ROOMS = {
     "checkpoints.exporting": ("export",),
@@ -80,15 +85,26 @@ _ROOMS = {
     "routing.selflabeling": ("SelfLabeling",),
     "checkpoints.sharded": ("describe_model", "load_sharded", "save_sharded"),
     "step": ("masked_gradient_step",),
+    "training.check": ("LabelCheck",),
+    "training.collator": ("LabelCollator",),
+    "training.monitor": ("LabelMonitor",),
+    "training.reinforcement": ("LabelsFromRewards",),
+    "training.sft": ("label_sft_dataset",),
     "checkpoints.verification": ("Verification", "verify"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
 
 
+_MAKES_PARTITIONED = ("partition", "load", "load_sharded")
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'gradmask' has no attribute {name!r}")
+    if name in _MAKES_PARTITIONED:
+        # whoever makes a partitioned model has its labels checked by every Trainer
+        import_module("gradmask.training.installed")
     return getattr(import_module(f"gradmask.{_HOME[name]}"), name)
 
 

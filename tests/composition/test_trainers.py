@@ -19,9 +19,11 @@ from tiny import tiny, tokens
 SPECS = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
 
 
-def partitioned(spec: str = "plain", policy: str = "sgtm", **overrides: Any) -> PreTrainedModel:
+def partitioned(
+    spec: str = "plain", policy: str = "sgtm", labels: Any = "required", **overrides: Any
+) -> PreTrainedModel:
     model = tiny(num_hidden_layers=1, **overrides).train()
-    return gm.partition(model, {"forget": SPECS[spec]}, policy=policy)
+    return gm.partition(model, {"forget": SPECS[spec]}, policy=policy, labels=labels)
 
 
 def dataset(labels: tuple[int, ...], size: int = 24) -> Dataset:
@@ -44,7 +46,10 @@ def moved(model: nn.Module, before: dict[str, Tensor]) -> dict[str, bool]:
     return {name: not torch.equal(p, before[name]) for name, p in model.named_parameters()}
 
 
-@pytest.mark.parametrize("changes", [{}, {"gradient_checkpointing": True}, {"bf16": True}, {"optim": "adafactor"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"gradient_checkpointing": True}, {"bf16": True}, {"optim": "adafactor"}, {"label_smoothing_factor": 0.1}],
+)
 @pytest.mark.parametrize(("label", "taught"), [(1, "forget"), (0, "retain")])
 def test_the_trainer_hands_data_labels_to_the_model(
     label: int, taught: str, changes: dict[str, Any], tmp_path: Path
@@ -52,6 +57,23 @@ def test_the_trainer_hands_data_labels_to_the_model(
     model = partitioned()
     before = copies(model)
     Trainer(model, arguments(tmp_path, **changes), train_dataset=dataset((label,))).train()
+    found = moved(model, before)
+    assert {g: {found[n] for n in members} for g, members in gm.groups(model).items() if members} == {
+        g: {g == taught} for g in ("retain", "forget")
+    }
+
+
+@pytest.mark.parametrize(("label", "taught"), [(1, "forget"), (0, "retain")])
+def test_a_loss_function_of_ones_own(label: int, taught: str, tmp_path: Path) -> None:
+    def loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
+        total = nn.functional.cross_entropy(
+            outputs.logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), reduction="sum"
+        )
+        return total / num_items_in_batch
+
+    model = partitioned()
+    before = copies(model)
+    Trainer(model, arguments(tmp_path), train_dataset=dataset((label,)), compute_loss_func=loss).train()
     found = moved(model, before)
     assert {g: {found[n] for n in members} for g, members in gm.groups(model).items() if members} == {
         g: {g == taught} for g in ("retain", "forget")
@@ -135,7 +157,7 @@ def test_on_a_plain_model_trl_gives_the_same_fields(fused: str) -> None:
     utils = pytest.importorskip("trl.trainer.utils")
     outputs = ("log_probs", "entropy", "log_sum_sq_probs", "mean_logits", "is_top1") if fused == "all" else (fused,)
     plain = tiny(num_hidden_layers=1)
-    model = gm.partition(copy.deepcopy(plain), {"forget": SPECS["plain"]})
+    model = gm.partition(copy.deepcopy(plain), {"forget": SPECS["plain"]}, labels="optional")
     ids = tokens()
     found = []
     for each in (plain, model):
@@ -143,6 +165,7 @@ def test_on_a_plain_model_trl_gives_the_same_fields(fused: str) -> None:
         found.append(each(input_ids=ids, labels=ids, fused_lm_head=True))
     for name in ("loss", *outputs, "label_mask"):
         torch.testing.assert_close(found[1][name], found[0][name], rtol=1e-4, atol=1e-5, check_dtype=False, msg=name)
+    assert found[0].get("is_top1") is None or found[1].is_top1.dtype is torch.bool
     assert [key for key in found[0] if found[0][key] is not None] == [
         key for key in found[1] if found[1][key] is not None
     ]
@@ -151,7 +174,7 @@ def test_on_a_plain_model_trl_gives_the_same_fields(fused: str) -> None:
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_table_read_from_outside_is_the_sum_that_the_route_asks_for(tied: bool) -> None:
     """Fused losses read ``head.weight`` themselves."""
-    model: Any = partitioned("own-tables", tie_word_embeddings=tied)
+    model: Any = partitioned("own-tables", labels="optional", tie_word_embeddings=tied)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     model(tokens(), labels=tokens()).loss.backward()
     optimizer.step()
@@ -176,7 +199,7 @@ def test_a_table_read_from_outside_is_the_sum_that_the_route_asks_for(tied: bool
 
 
 def test_a_replaced_forward_that_loses_the_labels_is_refused() -> None:
-    model: Any = partitioned()
+    model: Any = partitioned(labels="optional")
     backbone = model.model
     model.forward = lambda input_ids, data_labels=None: backbone(input_ids)
     model(tokens())

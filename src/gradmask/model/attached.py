@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.distributed import Ranks
 from gradmask.errors import GradmaskError
 from gradmask.model.manifest import Manifest, describe
 from gradmask.model.membership import Membership
-from gradmask.partitioning import Cut, RoutingContext, owners
+from gradmask.partitioning import Cut, Route, RoutingContext, owners
 from gradmask.routing.policy import Policy
 from gradmask.routing.router import Router
 from gradmask.routing.selflabeling import SelfLabeler
 
 if TYPE_CHECKING:
     from gradmask.model.partitioned import Partitioned
+
+Observer = Callable[[int | Tensor | None, Route, Mapping[str, Any]], None]
+"""Takes the ids of a batch's labels, its route, and the keyword arguments of the forward pass."""
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Gradmask:
     """What `gradmask.model.tree.places` looked up, and when."""
     membership: Membership = field(default_factory=Membership)
     """Whether everything that can learn belongs to a group."""
+    observer: Observer | None = None
+    """Called in every training pass, with what it routes (`gradmask.training.monitor`)."""
     reached: bool = False
     """Whether the routed forward pass ran in the current call; else something replaced ``forward`` (see `Partitioned`)."""
 

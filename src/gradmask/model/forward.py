@@ -156,6 +156,8 @@ def _routing(
     if torch.is_grad_enabled():
         begin_pass(model)
         note_taught(gradmask, route)
+        if gradmask.observer is not None and model.training:
+            gradmask.observer(labels, route, kwargs)
     if not gradmask.exact:
         route = as_published(route, gradmask.context)
     return gradmask.context.using(gradmask.ranks.sync(model, gradmask.context, route, engine))

@@ -44,22 +44,27 @@ def spare(model: PreTrainedModel, labels: int | Tensor, kwargs: dict[str, Any]) 
     return labels
 
 
-def _shifts(model: PreTrainedModel) -> bool:
+def shifts(model: PreTrainedModel) -> bool:
     """Whether the model's loss compares a position's output with the target of the next one."""
     return getattr(model, "loss_type", None) == "ForCausalLM"
 
 
 def _counted(model: PreTrainedModel, targets: Tensor) -> Tensor:
     """Which entries of the targets count in the loss."""
-    return (targets[:, 1:] if _shifts(model) else targets) != IGNORED
+    return (targets[:, 1:] if shifts(model) else targets) != IGNORED
+
+
+def void_targets(mask: Tensor, shifted: bool) -> Tensor:
+    """Which targets ``[B, S]`` teach nobody, given the attention mask and whether the loss compares a position with the next."""
+    void = mask == 0
+    if shifted:
+        # the output at a position of padding predicts the next token, the first word after padding on the left
+        void = torch.cat([void[:, :1], void[:, 1:] | void[:, :-1]], 1)
+    return void
 
 
 def _drop_targets(model: PreTrainedModel, mask: Tensor, targets: Tensor, kwargs: dict[str, Any]) -> Tensor:
-    void = mask == 0
-    if _shifts(model):
-        # the output at a position of padding predicts the next token, the first word after padding on the left
-        void = torch.cat([void[:, :1], void[:, 1:] | void[:, :-1]], 1)
-    kept = targets.masked_fill(void, IGNORED)
+    kept = targets.masked_fill(void_targets(mask, shifts(model)), IGNORED)
     count = kwargs.get("num_items_in_batch")
     if count is not None:
         before, after = (int(_counted(model, t).sum()) for t in (targets, kept))

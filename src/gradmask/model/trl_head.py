@@ -59,7 +59,7 @@ def _routed_fused_forward(routed: Callable[..., Any], fused: Any) -> Callable[..
 
 
 def token_scores(logits: Tensor, labels: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
-    """The wanted per-token fields of TRL's output ``[batch, sequence]``, zero where the label is -100.
+    """The wanted per-token fields of TRL's output ``[batch, sequence]``, zero (false) where the label is -100.
 
     Args:
         logits: ``[batch, sequence, vocabulary]``, already shifted and divided by the temperature.
@@ -72,7 +72,7 @@ def token_scores(logits: Tensor, labels: Tensor, wanted: Collection[str]) -> dic
         "entropy": lambda: -(log_probs.exp() * log_probs).sum(-1),
         "log_sum_sq_probs": lambda: torch.logsumexp(2 * log_probs.detach(), -1),
         "mean_logits": lambda: logits.detach().mean(-1),
-        "is_top1": lambda: (logits.detach().argmax(-1) == labels).to(logits.dtype),
+        "is_top1": lambda: logits.detach().argmax(-1) == labels,
     }
     ignored = labels == -100
     return {name: make().masked_fill(ignored, 0) for name, make in makers.items() if name in wanted}
