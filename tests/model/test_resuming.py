@@ -360,3 +360,17 @@ def test_the_states_of_pytorchs_optimizers_load(kind: str) -> None:
     optimizer = made(model.parameters(), **options)
     train(model, optimizer, Tensor.backward, range(2))
     made(partitioned().parameters(), **options).load_state_dict(optimizer.state_dict())
+
+
+def test_a_state_dict_goes_on_where_its_model_stood(tmp_path: Path) -> None:
+    """Where `torch.save` kept the state dict as it was, nothing else is needed (Lightning, loops of one's own)."""
+    model = gm.strength(partitioned(self_labeling=LABELING), forget=0.5)
+    train(model, torch.optim.SGD(model.parameters(), lr=0.1), Tensor.backward, range(4))
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    fresh, plain_policy = partitioned(self_labeling=LABELING), partitioned(policy="sgtm")
+    for each in (fresh, plain_policy):
+        each.load_state_dict(torch.load(tmp_path / "model.pt"))
+        assert equal(copies(each), copies(model))
+    assert gm.training_state(fresh) == gm.training_state(model)
+    # with another policy the weights fit, but the draws are not those of this model
+    assert plain_policy.gradmask.router.draws == 0

@@ -25,7 +25,7 @@ from gradmask.model.forward import RoutedForward
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
 from gradmask.model.resume_hooks import install
-from gradmask.model.resuming import mark, require_own_mark
+from gradmask.model.resuming import mark, obey_mark
 from gradmask.model.stepping import watch
 from gradmask.model.trl_head import keep_labels
 from gradmask.partitioning import (
@@ -103,9 +103,11 @@ class Partitioned(Mixin):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         mark(self, destination, prefix)
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *args: Any) -> None:
-        require_own_mark(self, local_metadata)  # the model's own entries come first, so nothing is loaded yet
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        obey_mark(self, local_metadata)  # the model's own entries come first, so nothing is loaded yet
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args, **kwargs)
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
         """Write the plain checkpoint, merged, and ``gradmask.json`` beside it."""

@@ -163,14 +163,14 @@ def partitioned_in(model: Any) -> nn.Module | None:
 
 
 def mark(model: nn.Module, state: Any, prefix: str) -> None:
-    """Note in a state dict which partition it is of: in its metadata, which `torch.save` keeps, so no key is added."""
+    """Put the manifest into a state dict's metadata, which `torch.save` keeps, so that no key is added."""
     metadata = getattr(state, "_metadata", None)
     if metadata is not None:
         metadata[prefix[:-1]][MARK] = gradmask_of(model).manifest().model_dump_json()
 
 
-def require_own_mark(model: nn.Module, metadata: Mapping[str, Any]) -> None:
-    """Refuse a state dict that is marked as of another partition.
+def obey_mark(model: nn.Module, metadata: Mapping[str, Any]) -> None:
+    """Refuse a state dict that is marked as of another partition; go on with the random draws and self-labeling of its own.
 
     Raises:
         GradmaskError: it lists the differences.
@@ -185,3 +185,5 @@ def require_own_mark(model: nn.Module, metadata: Mapping[str, Any]) -> None:
             f"the state dict is of another partition than this model: {'; '.join(wrong[:SHOWN])}. Partition the model as the "
             "saved one was; or, to take its weights as those of a plain model, load dict(state_dict)"
         )
+    if not differences(saved, ours):  # weights fit a model with another policy, too; its draws are not those
+        restore_state(model, saved)

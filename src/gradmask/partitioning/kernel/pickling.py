@@ -26,5 +26,5 @@ def reduced(module: Any, reduction: Any, make: Callable[..., type], *args: Any) 
 
 def new_instance(make: Callable[..., type], args: tuple[Any, ...]) -> Any:
     """An empty instance, which pickle and `copy` fill."""
-    made = make(*args)
+    made: Any = make(*args)
     return made.__new__(made)
