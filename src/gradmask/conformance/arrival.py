@@ -76,8 +76,10 @@ def _rolled(value: Any, length: int, by: int) -> Any:
 @contextmanager
 def _watching(probe: Probe) -> Iterator[list[Arrived]]:
     """What reaches the model in training, call by call."""
-    router, calls = probe.gradmask.router, []
-    plain, ids = router.route, [None]
+    router = probe.gradmask.router
+    calls: list[Arrived] = []
+    plain = router.route
+    ids: list[Tensor | None] = [None]
 
     def remember(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         given = kwargs.get("input_ids", args[0] if args else None)
