@@ -11,8 +11,9 @@ from torch.optim import Optimizer
 
 from gradmask.conformance.arrival import check_arrival
 from gradmask.conformance.freezing import always_learns, never_learns
-from gradmask.conformance.probe import Probe, objective, same_bits
+from gradmask.conformance.probe import Probe, objective
 from gradmask.conformance.report import Finding, quoted
+from gradmask.conformance.sandbox import same_bits
 from gradmask.partitioning import RETAIN
 from gradmask.routing.router import UNLABELED
 

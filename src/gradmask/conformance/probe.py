@@ -198,14 +198,3 @@ def random_batch(model: PreTrainedModel) -> dict[str, Any]:
     top = int(config.vocab_size)
     ids = torch.randint(min(3, top - 1), top, (2, LENGTH), generator=generator, device="cpu").to(model.device)
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}
-
-
-def same_bits(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are equal bit for bit; NaN, which is not equal to itself, is here."""
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return False
-    return torch.equal(one, other) or torch.equal(_bytes(one), _bytes(other))
-
-
-def _bytes(tensor: Tensor) -> Tensor:
-    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradmask.conformance.probe import Probe, same_bits
+from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding, quoted
-from gradmask.conformance.sandbox import changed
+from gradmask.conformance.sandbox import changed, same_bits
 from gradmask.errors import GradmaskError
 from gradmask.model.removal import without
 
