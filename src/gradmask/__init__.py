@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from gradmask.model.partitioned import partition as partition, unpartition as unpartition
     from gradmask.model.recomputation import recomputation_contexts as recomputation_contexts
     from gradmask.model.removal import ablate as ablate, strength as strength, without as without
+    from gradmask.model.resuming import (
+        load_training_state as load_training_state,
+        training_state as training_state,
+    )
     from gradmask.partitioning import (
         Adapter as Adapter,
         Architecture as Architecture,
@@ -81,6 +85,7 @@ _ROOMS = {
     ),
     "routing.policy": ("POLICIES", "Cell", "Policy", "gram", "resolve_policy"),
     "model.recomputation": ("recomputation_contexts",),
+    "model.resuming": ("load_training_state", "training_state"),
     "model.removal": ("ablate", "strength", "without"),
     "routing.selflabeling": ("SelfLabeling",),
     "checkpoints.sharded": ("describe_model", "load_sharded", "save_sharded"),

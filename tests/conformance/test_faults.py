@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +13,15 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 
 import gradmask as gm
-from gradmask.conformance import removing
+from gradmask.conformance import removing, silence
+from gradmask.conformance.probe import Probe
 from gradmask.model import recomputation
 from gradmask.partitioning import RoutingContext
 from gradmask.partitioning.architectures import registry
 from gradmask.partitioning.kernel import linear
+from gradmask.partitioning.kernel.token_mask import TokenMask
 from gradmask.partitioning.owned.owning import release
+from gradmask.routing import router
 from tiny import tiny
 
 SLICE = gm.Slice(heads=2, neurons=8)
@@ -263,3 +267,190 @@ def test_exact_false_is_reported() -> None:
     report = gm.check(partitioned(exact=False))
     assert "zero gradients (exact=False asks for that)" in failures(report, "freezing")
     assert "'forget' data must not change 'retain'" in failures(report, "optimizer")
+
+
+def stepping(model: Any, optimizer: Optimizer, *, labels: Callable[[int, Any], Any] = lambda i, given: given) -> Any:
+    """A usual training step, whose labels of micro-batch ``i`` become ``labels(i, given)``."""
+
+    def step(batches: list[dict[str, Any]]) -> None:
+        for i, batch in enumerate(batches):
+            given = labels(i, batch["data_labels"])
+            model(**{**batch, "data_labels": given}).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def checked_step(labels: Callable[[int, Any], Any]) -> gm.Report:
+    model = partitioned()
+    optimizer = AdamW(model.parameters(), lr=1e-3)
+    return gm.check(model, optimizer=optimizer, step=stepping(model, optimizer, labels=labels))
+
+
+@pytest.mark.parametrize(
+    ("labels", "fault"),
+    [(lambda i, given: given, False), (lambda i, given: given.roll(1), True), (lambda i, given: given.sort()[0], True)],
+    ids=["right", "shifted", "sorted"],
+)
+def test_labels_that_are_shifted_by_one_example(labels: Callable[[int, Any], Any], fault: bool) -> None:
+    report = checked_step(labels)
+    assert report.ok != fault
+    says = failures(report, "loop")
+    assert says.startswith("your step parts examples from their labels (shifted, or put into another order?)") == fault
+    assert ("an example labeled 'forget' arrives as 'retain'" in says) == fault
+
+
+def test_labels_that_the_library_shifts_by_one_example(monkeypatch: Patch) -> None:
+    plain = router.Router.encode
+
+    def shifted(self: Any, *args: Any) -> Any:
+        labels = plain(self, *args)
+        return labels.roll(1, 0) if isinstance(labels, torch.Tensor) else labels
+
+    model = partitioned()
+    assert gm.check(model).ok
+    monkeypatch.setattr(router.Router, "encode", shifted)
+    assert "does not give the gradients that its examples give one label at a time" in failures(
+        gm.check(model), "mixing"
+    )
+
+
+def test_labels_that_are_dropped_after_the_first_micro_batch() -> None:
+    report = checked_step(lambda i, given: given if i == 0 else None)
+    assert "your step drops data labels: pass 2 of 2 reached the model without any" in failures(report, "loop")
+    says = "your step on micro-batches labeled 'forget', 'forget', in this order, must not change 'retain', but changes"
+    assert says in failures(report, "optimizer")
+
+
+@pytest.mark.parametrize("group", ["forget", "retain"])
+@pytest.mark.parametrize("rate", [0.0, 1e-4])
+def test_a_group_with_a_learning_rate_of_zero(group: str, rate: float) -> None:
+    model = partitioned()
+    chosen = gm.groups(model)[group]
+    others = [p for name, p in model.named_parameters() if name not in chosen]
+    optimizer = AdamW([{"params": others}, {"params": list(chosen.values()), "lr": rate}], lr=1e-3)
+    report = gm.check(model, optimizer=optimizer)
+    assert report.ok == (rate > 0)
+    says = f"the learning rate of {group!r} is 0, so the group never learns"
+    assert (says in failures(report, "optimizer")) == (rate == 0)
+
+
+def test_a_warm_up_that_begins_at_zero_is_no_fault() -> None:
+    model = partitioned()
+    report = gm.check(model, optimizer=AdamW(model.parameters(), lr=0.0))
+    assert report.ok
+    assert "every learning rate is 0 now (a warm-up?)" in str(report)
+
+
+@pytest.mark.parametrize("group", ["forget", "retain"])
+def test_a_group_that_takes_no_gradient(group: str) -> None:
+    model = partitioned()
+    members = gm.groups(model)[group]
+    name, first = next(iter(members.items()))
+    first.requires_grad_(False)
+    report = gm.check(model)
+    assert report.ok
+    notes = [str(finding) for finding in report.findings if finding.status == "note"]
+    assert f"requires_grad is False for parameters of {group!r}, so they never learn: {name}" in notes
+    for parameter in members.values():
+        parameter.requires_grad_(False)
+    says = f"requires_grad is False for every parameter of {group!r}, so the group never learns"
+    assert says in failures(gm.check(model), "optimizer")
+
+
+def test_a_base_that_was_asked_to_be_frozen_is_no_fault() -> None:
+    assert gm.check(gm.partition(tiny(num_hidden_layers=1), {"forget": gm.Adapter(rank=2)}, base="frozen")).ok
+
+
+def test_one_parameter_in_layers_of_two_groups() -> None:
+    model: Any = gm.partition(tiny().train(), {"forget": SLICE}, joint=["model.layers.0.input_layernorm.weight"])
+    assert gm.check(model).ok
+    first, second = (layer.input_layernorm for layer in model.model.layers)
+    second._parameters["weight"] = first._parameters["weight"]
+    says = failures(gm.check(model), "coverage")
+    names = "model.layers.0.input_layernorm.weight, model.layers.1.input_layernorm.weight"
+    assert says == f"one parameter is shared by layers of different groups ('joint', 'retain'): {names}"
+
+
+def test_one_parameter_that_an_unrouted_layer_reads_too() -> None:
+    model = partitioned()
+    head = nn.Linear(32, 64, bias=False)
+    head.weight = model.model.embed_tokens._parameters["weight"]
+    model.lm_head = head
+    says = failures(gm.check(model), "coverage")
+    assert "one parameter is shared by a layer that belongs to a group and one that none does" in says
+    assert "model.embed_tokens.weight, lm_head.weight" in says
+
+
+def test_a_tied_head_is_no_fault() -> None:
+    assert gm.check(gm.partition(tiny(num_hidden_layers=1, tie_word_embeddings=True).train(), {"forget": SLICE})).ok
+
+
+def test_a_layer_that_ignores_silence_for_labels_per_token(monkeypatch: Patch) -> None:
+    """Labels per example still work there."""
+    plain, model = linear.call_for, partitioned()
+    down = model.model.layers[0].mlp.down_proj
+
+    def deaf(geometry: Any, route: Any, *args: Any) -> Any:
+        call = plain(geometry, route, *args)
+        masks = [flag.mask for flag in route.runs.values() if isinstance(flag, TokenMask)]
+        per_token = any(mask.dim() == 2 for mask in masks)
+        return dataclasses.replace(call, gates=()) if per_token and geometry is down.geometry else call
+
+    assert gm.check(model).ok
+    monkeypatch.setattr(linear, "call_for", deaf)
+    says = failures(gm.check(model), "silence")
+    assert says == "\n".join(
+        f"with labels per token 'forget' changes the outputs of tokens labeled 'retain' {where}"
+        for where in ("in training", "at inference")
+    )
+
+
+@pytest.mark.parametrize("group", ["forget", "retain"])
+def test_gradients_that_are_zeros_now_and_then(group: str) -> None:
+    """By a generator of its own, and in one layer alone."""
+    model = partitioned()
+    weight = model.model.layers[0].mlp.up_proj._parameters[f"weight_{group}"]
+    rng = random.Random(0)
+    weight.register_hook(lambda gradient: None if gradient is None else gradient * (rng.random() < 0.5))
+    report = gm.check(model)
+    says = failures(report, "freezing")
+    assert f"on '{group}' data the gradient of '{group}' is all zeros in some passes and not in others" in says
+    assert f"model.layers.0.mlp.up_proj.weight_{group}" in says
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_half_precision_is_no_fault(dtype: torch.dtype, embeddings: bool, monkeypatch: Patch) -> None:
+    spec = gm.Slice(heads=2, neurons=8, embeddings=embeddings)
+    model = gm.partition(tiny(num_hidden_layers=1).to(dtype).train(), {"forget": spec})
+    gm.check(model).raise_for_failures()
+    # and what is wrong shows there, too
+    plain = linear.call_for
+    monkeypatch.setattr(linear, "call_for", lambda *args: dataclasses.replace(plain(*args), silent=(), gates=()))
+    assert "on 'retain' data 'forget' must not run" in failures(gm.check(model), "silence")
+
+
+def mixture() -> Any:
+    """Wide enough that the kernels of experts round otherwise with other examples in the batch."""
+    sizes = {"num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 48, "num_local_experts": 4}
+    model = tiny_of("mixtral", hidden_size=256, num_hidden_layers=2, **sizes)
+    return gm.partition(model.train(), {"forget": gm.Slice(heads=2)})
+
+
+def test_rounding_in_a_mixture_of_experts_is_no_fault(monkeypatch: Patch) -> None:
+    model = mixture()
+    gm.check(model).raise_for_failures()
+    plain = linear.call_for
+    monkeypatch.setattr(linear, "call_for", lambda *args: dataclasses.replace(plain(*args), gates=()))
+    says = failures(gm.check(model), "silence")
+    assert "in a batch of mixed labels 'forget' changes the outputs of examples labeled 'retain'" in says
+
+
+def test_outside_of_mixtures_of_experts_no_rounding_is_allowed(monkeypatch: Patch) -> None:
+    model = partitioned()
+    assert Probe(model, None).rounding == 0.0
+    assert 0.0 < Probe(mixture(), None).rounding < 1e-4
+    monkeypatch.setattr(silence, "same_bits", lambda one, other: False)
+    assert "in a batch of mixed labels 'forget' changes" in failures(gm.check(model), "silence")

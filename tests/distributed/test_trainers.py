@@ -124,6 +124,7 @@ def test_trainer_with_fsdp2_and_going_on(world: int, tmp_path: Path) -> None:
     """From the sharded checkpoint of two ranks, on any number; and what it holds, read by one process."""
     expected = on_ranks(1, by_trainer, str(tmp_path / "alone"), "ddp", 8)[0]
     half = on_ranks(2, by_trainer, str(tmp_path / "run"), "fsdp2", 4)[0]
+    assert (tmp_path / "run/checkpoint-4/gradmask.json").is_file()
     gm.describe_model(partitioned(), tmp_path / "run")
     for name, value in parameters(gm.load(tmp_path / "run/checkpoint-4")).items():
         assert torch.equal(value, half[name]), name
@@ -147,3 +148,39 @@ def test_a_plain_checkpoint_from_fsdp2(tmp_path: Path) -> None:
     expected = on_ranks(2, saved_whole, str(tmp_path))[0]
     for name, value in parameters(gm.load(tmp_path)).items():
         assert torch.equal(value, expected[name]), name
+
+
+def by_state(folder: str, resume: bool) -> tuple[dict[str, Tensor], dict[str, Any], str]:
+    """Four steps of Accelerate with FSDP2 and a random policy, from scratch or from the state after two."""
+    accelerator = Accelerator(cpu=True)
+    shard_on_cpu(accelerator, "SHARDED_STATE_DICT")
+    model = partitioned(policy=gm.gram(0.5, 0.5))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    refusal = ""
+    if resume:
+        accelerator.load_state(folder)
+    for step in range(2 if resume else 0, 4):
+        if step == 2 and not resume:
+            accelerator.save_state(folder)
+        ids = tokens(2, 9, seed=step)
+        accelerator.backward(model(input_ids=ids, labels=ids, data_labels=[1, 2] if step % 2 else [-1, 0]).loss)
+        optimizer.step()
+        optimizer.zero_grad()
+    if resume:
+        model.gradmask.exact = False
+        try:
+            accelerator.load_state(folder)
+        except gm.GradmaskError as error:
+            refusal = str(error)
+    return parameters(model), gm.training_state(model), refusal
+
+
+def test_accelerate_goes_on_with_fsdp2(tmp_path: Path) -> None:
+    whole = on_ranks(2, by_state, str(tmp_path / "state"), False)
+    again = on_ranks(2, by_state, str(tmp_path / "state"), True)
+    for one, other in zip(whole, again, strict=True):
+        assert all(torch.equal(value, other[0][name]) for name, value in one[0].items())
+        assert one[1]["draws"] == other[1]["draws"] == 4
+        assert "exact was True and is False" in other[2]
+    gm.load(tmp_path / "state")

@@ -32,8 +32,10 @@ from gradmask.checkpoints.named_state import (
 from gradmask.checkpoints.ranks import first_rank, wait_for_ranks
 from gradmask.checkpoints.shard_files import reader_of
 from gradmask.errors import GradmaskError
-from gradmask.model.attached import gradmask_of, plain_class
-from gradmask.model.manifest import read_manifest, seal, write_manifest
+from gradmask.model.attached import gradmask_of
+from gradmask.model.manifest import read_manifest, seal
+from gradmask.model.resume_hooks import write_description
+from gradmask.model.resuming import require_same_partition, restore_state
 
 
 def save_sharded(model: nn.Module, path: str | Path, optimizer: Optimizer | None = None) -> Path:
@@ -79,7 +81,9 @@ def load_sharded(model: nn.Module, path: str | Path, optimizer: Optimizer | None
     Raises:
         GradmaskError: no such checkpoint, or one of another model.
     """
-    gradmask, reader = gradmask_of(model), reader_of(Path(path))
+    gradmask_of(model)
+    reader, manifest = reader_of(Path(path)), read_manifest(Path(path))
+    require_same_partition(model, manifest, str(path))
     saved = _sizes(reader.read_metadata())
     state: dict[str, Any] = {MODEL + name: tensor.detach() for name, tensor in model_tensors(model).items()}
     _check_same(state, saved, Path(path))
@@ -87,7 +91,7 @@ def load_sharded(model: nn.Module, path: str | Path, optimizer: Optimizer | None
     dcp.load({**state, **slots}, storage_reader=reader)
     if optimizer is not None:
         fill_optimizer(model, optimizer, slots)
-    gradmask.router.draws = read_manifest(Path(path)).draws
+    restore_state(model, manifest)
 
 
 def describe_model(model: Any, folder: str | Path) -> None:
@@ -98,12 +102,9 @@ def describe_model(model: Any, folder: str | Path) -> None:
     """
     if not first_rank():
         return
-    manifest, folder = gradmask_of(model).manifest(), Path(folder)
-    model.config.architectures = [plain_class(model).__name__]
-    model.config.dtype = model.dtype
-    model.config.save_pretrained(folder)
-    write_manifest(folder, manifest)
-    seal(folder)
+    gradmask_of(model)
+    write_description(model, Path(folder))
+    seal(Path(folder))
 
 
 def read_into(model: nn.Module, shards: Path) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gradmask.conformance.coverage import check_coverage
-from gradmask.conformance.freezing import check_freezing, check_passing
+from gradmask.conformance.freezing import check_freezing, check_passing, check_steadiness
 from gradmask.conformance.loop import Step, check_optimizer, check_step
 from gradmask.conformance.mixing import check_mixing
 from gradmask.conformance.probe import Probe
@@ -22,7 +22,16 @@ from gradmask.conformance.sandbox import kept, untouched
 from gradmask.conformance.silence import check_silence
 from gradmask.model.attached import gradmask_of, partitioned
 
-CHECKS = (check_coverage, check_freezing, check_passing, check_silence, check_mixing, check_removal, check_export)
+CHECKS = (
+    check_coverage,
+    check_freezing,
+    check_steadiness,
+    check_passing,
+    check_silence,
+    check_mixing,
+    check_removal,
+    check_export,
+)
 
 
 def check(

@@ -12,6 +12,7 @@ from gradmask.conformance.report import Finding
 from gradmask.partitioning import JOINT, KINDS, Architecture, adapters_of
 from gradmask.partitioning.architectures.finding import find_blocks
 from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.owned.table_kinds import group_of
 
 TOLERATED = 0.1
 """Share of a block's weights that may lie outside every declared layer (a mixture's router, say) before it is a fault."""
@@ -30,9 +31,43 @@ def check_coverage(probe: Probe) -> Iterator[Finding]:
         )
     else:
         yield Finding("coverage", "holds", f"each of the {len(owned)} parameters belongs to exactly one group")
+    yield from _shared(probe)
     yield from _patterns(probe)
     yield from _slices(probe)
     yield from _blocks(probe)
+
+
+def _shared(probe: Probe) -> Iterator[Finding]:
+    """Parameters that several layers read must belong to one group in all of them, and no layer may read them unrouted."""
+    places: dict[nn.Parameter, dict[str, str | None]] = {}
+    for path, module in probe.model.named_modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                places.setdefault(parameter, {})[f"{path}.{name}" if path else name] = _owner(module, name)
+    for names in (names for names in places.values() if len(names) > 1):
+        owners = set(names.values())
+        if None in owners and len(owners) > 1:
+            says = "one parameter is shared by a layer that belongs to a group and one that none does, so every batch updates it"
+            yield Finding("coverage", "fails", says, tuple(names))
+        elif len(owners) > 1:
+            groups = ", ".join(sorted(repr(owner) for owner in owners))
+            yield Finding(
+                "coverage", "fails", f"one parameter is shared by layers of different groups ({groups})", tuple(names)
+            )
+    twice: dict[int, list[str]] = {}
+    for path, module in probe.model.named_modules():
+        if isinstance(module, SplitLinear):
+            twice.setdefault(id(module.__dict__.get("plain")), []).append(path)
+    for paths in (paths for paths in twice.values() if len(paths) > 1):
+        says = "one layer that stood at several places was cut into several, which no longer share their weights"
+        yield Finding("coverage", "fails", says, tuple(paths))
+
+
+def _owner(module: nn.Module, name: str) -> str | None:
+    """The group of a module's own parameter, None where no route reaches it."""
+    if isinstance(module, SplitLinear):
+        return name.partition("_")[2]
+    return group_of(name) or getattr(module, "gradmask_owners", {}).get(name)
 
 
 def _patterns(probe: Probe) -> Iterator[Finding]:

@@ -11,6 +11,10 @@ from gradmask.conformance.probe import Probe, objective
 from gradmask.conformance.report import Finding
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.owned.experts import RowWise
+
+PASSES = 4
+"""With as many seeds, the gradients of a label are compared."""
 
 
 def never_learns(probe: Probe, label: str, group: str) -> bool:
@@ -64,6 +68,31 @@ def _wrong_gradients(probe: Probe, label: str, group: str, gradients: dict[str, 
         cause = "exact=False asks for that" if not probe.gradmask.exact else "it must be None"
         says = f"{label!r} data gives zero gradients ({cause}), which momentum and weight decay turn into steps, to {group!r}"
     return [Finding("freezing", "fails", says, tuple(gradients))]
+
+
+def check_steadiness(probe: Probe) -> Iterator[Finding]:
+    """Whether what must learn does so in every pass: gradients that are all zeros now and then train nothing, unseen."""
+    faults = []
+    routed = _routed_rows(probe)
+    for label in probe.labels:
+        members = {
+            n: g for g in probe.owned if always_learns(probe, label, g) for n in probe.owned[g] if n not in routed
+        }
+        passes = [probe.gradients(label, training=True, seed=seed) for seed in range(PASSES)]
+        taught = {name: [bool(g[name].any()) for g in passes if name in g] for name in members}
+        rare = [name for name, each in taught.items() if any(each) and not all(each)]
+        for group in dict.fromkeys(members[name] for name in rare):
+            says = f"on {label!r} data the gradient of {group!r} is all zeros in some passes and not in others"
+            faults.append(Finding("freezing", "fails", says, tuple(n for n in rare if members[n] == group)))
+    yield from faults
+    if not faults:
+        yield Finding("freezing", "holds", f"what must learn gets gradients in each of {PASSES} passes")
+
+
+def _routed_rows(probe: Probe) -> set[str]:
+    """Parameters of experts: which of them get a token depends on the input, and on dropout."""
+    modules = [(path, module) for path, module in probe.model.named_modules() if isinstance(module, RowWise)]
+    return {f"{path}.{name}" for path, module in modules for name in module._parameters}
 
 
 def check_passing(probe: Probe) -> Iterator[Finding]:

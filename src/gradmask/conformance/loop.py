@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gradmask.conformance.arrival import check_arrival
 from gradmask.conformance.freezing import always_learns, never_learns
 from gradmask.conformance.probe import Probe, objective
 from gradmask.conformance.report import Finding, quoted
+from gradmask.conformance.sandbox import same_bits
 from gradmask.partitioning import RETAIN
 from gradmask.routing.router import UNLABELED
 
@@ -25,6 +27,8 @@ def check_optimizer(probe: Probe, optimizer: Optimizer | None) -> Iterator[Findi
         trainable = [p for p in probe.parameters.values() if p.requires_grad]
         optimizer = torch.optim.AdamW(trainable, lr=1e-3, weight_decay=0.1)
     yield from _missing(probe, optimizer)
+    yield from _frozen(probe)
+    yield from _rates(probe, optimizer)
 
     def step(labels: Sequence[str]) -> None:
         for label in labels:
@@ -52,7 +56,7 @@ def check_step(probe: Probe, step: Step, optimizer: Optimizer | None) -> Iterato
         probe.model.train()
         step([{**rows, "data_labels": torch.full((2,), ids[label])} for label in labels])
 
-    faults = list(_steps(probe, run, optimizer, "your step"))
+    faults = [*_steps(probe, run, optimizer, "your step"), *check_arrival(probe, step, source)]
     yield from faults
     if not faults:
         yield Finding(
@@ -71,6 +75,41 @@ def _missing(probe: Probe, optimizer: Optimizer) -> Iterator[Finding]:
             yield Finding("optimizer", "fails" if len(lost) == len(members) else "note", says, lost)
 
 
+def _frozen(probe: Probe) -> Iterator[Finding]:
+    """Groups that some label must teach, and whose parameters take no gradient."""
+    for group, members in probe.owned.items():
+        fixed = tuple(name for name, p in members.items() if not p.requires_grad)
+        if not fixed or group in probe.off or (group == RETAIN and probe.gradmask.cut.frozen):
+            continue
+        if len(fixed) < len(members):
+            yield Finding(
+                "optimizer", "note", f"requires_grad is False for parameters of {group!r}, so they never learn", fixed
+            )
+        elif any(always_learns(probe, label, group) for label in probe.labels):
+            hint = "; for a base that never learns, gm.partition(..., base='frozen')" if group == RETAIN else ""
+            says = f"requires_grad is False for every parameter of {group!r}, so the group never learns{hint}"
+            yield Finding("optimizer", "fails", says)
+
+
+def _rates(probe: Probe, optimizer: Optimizer) -> Iterator[Finding]:
+    """Groups that others outrun: with a learning rate of 0, while others have one."""
+    rates = {id(p): float(group.get("lr", 1.0)) for group in optimizer.param_groups for p in group["params"]}
+    if not _learning(optimizer):
+        yield Finding(
+            "optimizer", "note", "every learning rate is 0 now (a warm-up?), so a step shows only what must not move"
+        )
+        return
+    for group, members in probe.owned.items():
+        held = [name for name, p in members.items() if p.requires_grad and id(p) in rates]
+        still = tuple(name for name in held if rates[id(members[name])] == 0.0)
+        if not still or group in probe.off:
+            continue
+        if len(still) < len(held):
+            yield Finding("optimizer", "note", f"the learning rate is 0 for parameters of {group!r}", still)
+        else:
+            yield Finding("optimizer", "fails", f"the learning rate of {group!r} is 0, so the group never learns")
+
+
 def _steps(
     probe: Probe, step: Callable[[Sequence[str]], None], optimizer: Optimizer | None, what: str
 ) -> Iterator[Finding]:
@@ -84,7 +123,7 @@ def _steps(
         yield Finding("optimizer", "fails", says, left)
     groups = [label for label in probe.labels if label in probe.removable]
     orders = [[label] for label in probe.labels]
-    orders += [order for label in groups[:1] for order in ([label, RETAIN], [RETAIN, label])]
+    orders += [order for label in groups[:1] for order in ([label, RETAIN], [RETAIN, label], [label] * 2, [RETAIN] * 2)]
     for labels in orders:
         yield from _one_step(probe, step, optimizer, labels, what)
 
@@ -122,4 +161,4 @@ def _snapshot(probe: Probe, optimizer: Optimizer | None) -> dict[str, list[Tenso
 
 
 def _same(first: list[Tensor], second: list[Tensor]) -> bool:
-    return len(first) == len(second) and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    return len(first) == len(second) and all(same_bits(a, b) for a, b in zip(first, second, strict=True))

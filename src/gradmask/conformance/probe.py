@@ -20,8 +20,10 @@ from gradmask.routing.router import UNLABELED
 
 HUGE = 1e3
 """Standard deviation of the noise that a silent parameter is changed by: enough to show in any output."""
+HUGE_IN_HALF = 0.25
+"""The same for float16, many times a weight's usual size; more would overflow, and infinity times a silent zero is NaN."""
 
-Labels = str | Sequence[str] | None
+Labels = str | Sequence[str] | Tensor | None
 
 
 class Probe:
@@ -61,6 +63,25 @@ class Probe:
         context = self.gradmask.context
         return context.silenced | {group for group, strength in context.strength.items() if strength == 0.0}
 
+    @property
+    def noise(self) -> float:
+        """The noise by which a silent parameter is changed."""
+        half = any(p.dtype == torch.float16 for p in self.parameters.values())
+        return HUGE_IN_HALF if half else HUGE
+
+    @property
+    def rounding(self) -> float:
+        """By how much an output may change, relative to the largest one, where other examples of the batch change.
+
+        0 but in a mixture of experts: its kernels multiply all tokens of an expert at once, so how a sum is ordered depends on
+        how many tokens chose it, of other examples, too. A sum of n products, in any order, is off by n times the dtype's
+        epsilon of the size of what is summed.
+        """
+        if not self.gradmask.cut.architecture.experts:
+            return 0.0
+        dtype = next(iter(self.parameters.values())).dtype
+        return torch.finfo(dtype).eps * self.model.config.get_text_config().hidden_size
+
     def rows(self, count: int, source: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The inputs with ``count`` examples: the first ones, repeated where there are fewer."""
         inputs = dict(self.inputs if source is None else source)
@@ -73,23 +94,26 @@ class Probe:
         fits = {k for k, v in inputs.items() if isinstance(v, Tensor) and v.dim() and v.shape[0] == sizes[0]}
         return {k: v[index.to(v.device)] if k in fits else v for k, v in inputs.items()}
 
-    def output(self, labels: Labels = None, *, training: bool = False, only: Sequence[int] | None = None) -> Tensor:
+    def output(
+        self, labels: Labels = None, *, training: bool = False, only: Sequence[int] | None = None, seed: int = 0
+    ) -> Tensor:
         """The model's main output, from the same random numbers every time.
 
         Args:
-            labels: one label for two rows, or one per row.
+            labels: one label for two rows, or one per row, or ids ``[rows, sequence]``.
             training: in training mode.
             only: of the rows, these.
+            seed: of the random numbers.
         """
         count = 2 if labels is None or isinstance(labels, str) else len(labels)
         inputs = self.rows(count)
         if only is not None:
             index = torch.tensor(only)
             inputs = {k: v[index.to(v.device)] if isinstance(v, Tensor) and v.dim() else v for k, v in inputs.items()}
-            labels = [labels[i] for i in only] if labels is not None and not isinstance(labels, str) else labels
+            labels = [labels[i] for i in only] if isinstance(labels, (list, tuple)) else labels
         self.model.train(training)
         self.gradmask.router.draws = self.draws
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return main_output(self.model(**inputs, **({} if labels is None else {"data_labels": labels})))
 
     def quiet(self, labels: Labels = None) -> Tensor:
@@ -103,11 +127,11 @@ class Probe:
             return main_output(model.eval()(**self.rows(2)))
 
     def gradients(
-        self, labels: Labels, *, training: bool = False, only: Sequence[int] | None = None
+        self, labels: Labels, *, training: bool = False, only: Sequence[int] | None = None, seed: int = 0
     ) -> dict[str, Tensor]:
         """Parameter name -> gradient of `objective`; names without a gradient are left out."""
         self.model.zero_grad(set_to_none=True)
-        objective(self.output(labels, training=training, only=only)).backward()
+        objective(self.output(labels, training=training, only=only, seed=seed)).backward()
         gradients = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
         self.model.zero_grad(set_to_none=True)
         return gradients

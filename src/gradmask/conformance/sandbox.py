@@ -114,3 +114,14 @@ def _restore_random_states(states: tuple[Any, ...]) -> None:
         torch.cuda.set_rng_state_all(cuda)
     random.setstate(python)
     np.random.set_state(numpy)
+
+
+def same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal bit for bit; NaN, which is not equal to itself, is here."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(one, other) or torch.equal(_bytes(one), _bytes(other))
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)

@@ -19,6 +19,7 @@ from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
 from transformers.utils.generic import TransformersKwargs
 
 from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.model.engines import refuse_deepspeed
 from gradmask.model.padding import gate, spare
 from gradmask.model.stepping import begin_pass, note_taught
 from gradmask.partitioning.kernel.zero_gradients import RequireGradient, as_published
@@ -146,6 +147,7 @@ def _routing(
             "torch.nn.DataParallel runs copies of the model in threads that would overwrite each other's data labels: "
             "start one process per device instead (torchrun, accelerate launch), or let this process see one device only"
         )
+    refuse_deepspeed(model)
     gradmask.reached = True
     if torch.is_grad_enabled():
         gradmask.membership.check(model, gradmask.cut)

@@ -202,18 +202,18 @@ def digest_of(manifest: Manifest) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest, name: str = MANIFEST) -> None:
     """Write ``gradmask.json`` whole or not at all."""
-    write_whole(folder / MANIFEST, json.dumps(manifest.model_dump(), indent=1) + "\n")
+    write_whole(folder / name, json.dumps(manifest.model_dump(), indent=1) + "\n")
 
 
-def read_manifest(folder: str | Path) -> Manifest:
+def read_manifest(folder: str | Path, name: str = MANIFEST) -> Manifest:
     """Read and check ``gradmask.json``.
 
     Raises:
         GradmaskError: there is none, or gradmask did not write it.
     """
-    path = Path(folder) / MANIFEST
+    path = Path(folder) / name
     if not path.is_file():
         raise GradmaskError(
             f"{folder} has no {MANIFEST}: it is not a checkpoint of a partitioned model. A plain checkpoint opens with "

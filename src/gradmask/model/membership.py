@@ -40,6 +40,11 @@ register_module_module_registration_hook(_count)
 register_module_parameter_registration_hook(_count)
 
 
+def registrations() -> int:
+    """How often a module or parameter was registered in a partitioned model so far."""
+    return _registrations
+
+
 @dataclass
 class Membership:
     """What was last known of a model's parameters."""

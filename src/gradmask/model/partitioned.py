@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,9 +21,12 @@ from gradmask.model.attached import (
     plain_class,
 )
 from gradmask.model.comparison import Comparison
+from gradmask.model.engines import refuse_deepspeed, refuse_sharded
 from gradmask.model.forward import RoutedForward
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
+from gradmask.model.resume_hooks import install
+from gradmask.model.resuming import mark, obey_mark
 from gradmask.model.stepping import watch
 from gradmask.model.trl_head import keep_labels
 from gradmask.partitioning import (
@@ -41,6 +44,7 @@ from gradmask.partitioning import (
     infer,
     restore,
 )
+from gradmask.partitioning.kernel.pickling import reduced
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.surgery.resizing import check_tokens_kept, plain_tables
 from gradmask.routing.policy import Policy, resolve_policy
@@ -49,6 +53,7 @@ from gradmask.routing.router import UNLABELED, Router, label_ids
 from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
 
 logger = logging.getLogger(__name__)
+install()
 RESERVED = (RETAIN, JOINT, UNLABELED)
 
 
@@ -100,6 +105,21 @@ class Partitioned(Mixin):
             super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
         return self.get_input_embeddings()
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        refuse_sharded(self)
+        plain = super().__reduce_ex__(max(protocol, 2))
+        return reduced(self, plain, partitioned_class, self.gradmask_plain)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        mark(self, destination, prefix)
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        obey_mark(self, local_metadata)  # the model's own entries come first, so nothing is loaded yet
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args, **kwargs)
+
     def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
         """Write the plain checkpoint, merged, and ``gradmask.json`` beside it."""
         super().save_pretrained(save_directory, *args, **kwargs)
@@ -111,6 +131,23 @@ class Partitioned(Mixin):
         """Plain generation; weights are merged once for the whole call."""
         with self.gradmask.context.merging_once(), torch.no_grad():
             return super().generate(*args, **kwargs)
+
+
+def partitioned_class(cls: type[PreTrainedModel]) -> type[PreTrainedModel]:
+    """``cls`` with a forward pass that takes data labels.
+
+    The class is replaced, not `forward` on the instance: Trainer reads the signature of the instance's `forward` to keep the
+    column data_labels, but `find_labels` reads the class's and must see the plain one (`RoutedForward` gives both). The name
+    stays: Transformers writes it into config.json, and PEFT and Accelerate look it up.
+    """
+    return _partitioned_class(cls, cls.forward)  # libraries replace `forward` on a class, too (Liger)
+
+
+@cache
+def _partitioned_class(cls: type[PreTrainedModel], forward: Any) -> type[PreTrainedModel]:
+    namespace = {"forward": RoutedForward(forward), "gradmask_plain": cls}
+    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    return type(cls.__name__, (Partitioned, cls), {**namespace, **names})
 
 
 def partition(
@@ -159,6 +196,7 @@ def partition(
     """
     if is_partitioned(model):
         raise GradmaskError("the model is partitioned already; undo that first with gm.unpartition(model)")
+    refuse_deepspeed(model)
     if not isinstance(model, PreTrainedModel):
         raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
     if "forward" in vars(model):
@@ -183,12 +221,7 @@ def partition(
     router = Router(table, record.context, tuple(slices), seed)
     partitioned(model).gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)
     model.config.data_labels = label_ids(tuple(slices))
-    cls = type(model)
-    # The class is replaced, not `forward` on the instance: Trainer reads the signature of the instance's `forward` to keep
-    # the column data_labels, but `find_labels` reads the class's and must see the plain one (`RoutedForward` gives both).
-    # The name stays: Transformers writes it into config.json, and PEFT and Accelerate look it up.
-    namespace = {"forward": RoutedForward(cls.forward), "gradmask_plain": cls, "__module__": cls.__module__}
-    model.__class__ = type(cls.__name__, (Partitioned, cls), namespace)
+    model.__class__ = partitioned_class(type(model))
     wrap_checkpointing(model, record.context)
     add_loss_weighting(model, router)
     _check_outputs(model, comparison, slices)

@@ -8,6 +8,7 @@ from typing import cast
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from gradmask.partitioning.kernel.pickling import reduced
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.owned.base import Owned, owned
 from gradmask.partitioning.owned.embeddings import OwnedEmbedding
@@ -48,6 +49,9 @@ def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...])
         "__qualname__": cls.__qualname__,
         "gradmask_plain": cls,
         "gradmask_names": names,
+        "__reduce_ex__": lambda self, protocol: reduced(
+            self, cls.__reduce_ex__(self, max(protocol, 2)), owned_class, cls, kind, names
+        ),
     }
     return type(cls.__name__, (kind, cls), namespace)
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradmask.partitioning.kernel.pickling import reduced
 from gradmask.partitioning.owned.embeddings import OwnedEmbedding
 from gradmask.partitioning.owned.gradients import MaskGradient
 
@@ -47,5 +48,8 @@ def _routed_class(cls: type[nn.Module], method: str) -> type[nn.Module]:
         return bias
 
     # the class again, because T5 calls the method on `self`; built from the plain one, so that undoing is one assignment
-    namespace = {method: routed, "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    namespace: dict[str, Any] = {method: routed, "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    namespace["__reduce_ex__"] = lambda self, protocol: reduced(
+        self, cls.__reduce_ex__(self, max(protocol, 2)), _routed_class, cls, method
+    )
     return type(cls.__name__, (cls,), {**namespace, "gradmask_unbiased": cls})
