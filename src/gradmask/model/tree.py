@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import nn
-from torch.nn.modules.module import (
-    register_module_module_registration_hook,
-    register_module_parameter_registration_hook,
-)
 
 from gradmask.model.attached import gradmask_of
+from gradmask.model.registrations import registrations, watch_registrations
 from gradmask.partitioning.surgery.owners import find_owners
 
 
@@ -28,28 +25,15 @@ class Place(NamedTuple):
         return self.module._parameters[self.key]
 
 
-_changes = 0
-
-
-def _count(*_: Any) -> None:
-    global _changes
-    _changes += 1
-
-
-# of every module in the process: while a model trains none is made, so that nothing is looked up again
-register_module_module_registration_hook(_count)
-register_module_parameter_registration_hook(_count)
-
-
 def places(model: nn.Module) -> list[Place]:
     """Every parameter of a partitioned model, tied ones once."""
     gradmask = gradmask_of(model)
-    if gradmask.places is not None and gradmask.places[0] == _changes:
+    if gradmask.places is not None and gradmask.places[0] == registrations():
         return gradmask.places[1]
     owner = find_owners(model)
     listed = []
     for name, _ in model.named_parameters():
         path, _, key = name.rpartition(".")
         listed.append(Place(model.get_submodule(path), key, name, owner.get(name)))
-    gradmask.places = (_changes, listed)
+    gradmask.places = (watch_registrations(model), listed)
     return listed
