@@ -1,43 +1,22 @@
 """Everything that can learn belongs to a group: looked at again at the first pass with gradients after any change.
 
 A module or parameter that enters after `gradmask.partition` (LoRA on the base, a new head) belongs to no group, so every
-data label would train it. PyTorch calls a hook for each registration of a module or parameter in the process. Those in
-modules of partitioned models are counted, and a model is walked only when that count has moved, so that an ordinary
-training step compares two numbers. (Others are none of ours: Transformers makes a list of blocks in every forward pass.)
+data label would train it. A model is walked only after something was registered in it (`gradmask.model.registrations`), so
+that an ordinary training step compares two numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-from weakref import WeakSet
 
-import torch
 from torch import nn
-from torch.nn.modules.module import (
-    register_module_module_registration_hook,
-    register_module_parameter_registration_hook,
-)
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
+from gradmask.model.registrations import registrations, watch_registrations
 from gradmask.partitioning import RETAIN, Cut
 from gradmask.partitioning.surgery.owners import find_owners
-
-_registrations = 0
-_watched: WeakSet[nn.Module] = WeakSet()
-"""The modules of all partitioned models, as of when each was last walked."""
-
-
-def _count(module: nn.Module, *_: Any) -> None:
-    global _registrations
-    if not torch.compiler.is_compiling():  # a compiled graph would have to be compiled again whenever the count moves
-        _registrations += module in _watched
-
-
-register_module_module_registration_hook(_count)
-register_module_parameter_registration_hook(_count)
 
 
 def registrations() -> int:
@@ -63,7 +42,7 @@ class Membership:
         Raises:
             GradmaskError: names what entered, and what to do.
         """
-        if self.seen != _registrations:
+        if self.seen != registrations():
             self._walk(model, record)
         if any(parameter.requires_grad for parameter in self.frozen):
             thawed = {id(p) for p in self.frozen if p.requires_grad}
@@ -81,8 +60,7 @@ class Membership:
             raise GradmaskError(_entered(strangers))
         parameters = dict(model.named_parameters())
         self.frozen = [parameters[n] for n, group in owned.items() if group == RETAIN] if record.frozen else []
-        self.seen = _registrations
-        _watched.update(model.modules())
+        self.seen = watch_registrations(model)
 
 
 def _entered(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import nn
 
 from gradmask.model.attached import gradmask_of
-from gradmask.model.membership import registrations
+from gradmask.model.registrations import registrations, watch_registrations
 from gradmask.partitioning.surgery.owners import find_owners
 
 
@@ -35,5 +35,5 @@ def places(model: nn.Module) -> list[Place]:
     for name, _ in model.named_parameters():
         path, _, key = name.rpartition(".")
         listed.append(Place(model.get_submodule(path), key, name, owner.get(name)))
-    gradmask.places = (registrations(), listed)
+    gradmask.places = (watch_registrations(model), listed)
     return listed
