@@ -53,8 +53,8 @@ def begin_pass(model: nn.Module) -> None:
 
 
 def note_taught(gradmask: Gradmask, route: Route) -> None:
-    """Remember which groups learn from a pass that is about to run with gradients."""
-    gradmask.taught |= {group for group in gradmask.context.groups if route.learn(group) is not False}
+    """Remember which groups learn from a pass that is about to run with gradients; zeros are for what other ranks teach."""
+    gradmask.taught |= {g for g in gradmask.context.groups if route.learn(g) is not False} | route.zeros
 
 
 def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
