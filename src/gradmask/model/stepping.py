@@ -59,7 +59,7 @@ def note_taught(gradmask: Gradmask, route: Route) -> None:
 
 def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     """The hook, for every optimizer of the process."""
-    if not _watched:
+    if not _watched or moves_nothing(optimizer):
         return
     ids = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for model in list(_watched):
@@ -68,6 +68,11 @@ def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
 
 
 register_optimizer_step_pre_hook(before_step)
+
+
+def moves_nothing(optimizer: Optimizer) -> bool:
+    """Whether the step is a first one at learning rate 0: so `torch.distributed.checkpoint` makes an optimizer's state."""
+    return not optimizer.state and all(float(group.get("lr", 1.0)) == 0.0 for group in optimizer.param_groups)
 
 
 def check_step(model: nn.Module, optimizer: Optimizer, ids: set[int]) -> None:
