@@ -135,3 +135,14 @@ def test_without_labels_everything_learns() -> None:
     before = values(model)
     optimizer.step()
     assert not any(torch.equal(before[name], p) for name, p in model.named_parameters() if p.dim() > 1)
+
+
+def test_a_first_step_at_learning_rate_0_is_how_checkpoints_make_an_optimizers_state() -> None:
+    from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+
+    model = gm.partition(tiny(num_hidden_layers=1).train(), {"forget": gm.Slice(neurons=8)})
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    assert get_optimizer_state_dict(model, optimizer)["state"]
+    next(model.parameters()).grad = torch.ones_like(next(model.parameters()))
+    with pytest.raises(gm.GradmaskError, match="no forward pass since the last step taught this group"):
+        optimizer.step()

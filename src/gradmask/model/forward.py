@@ -157,12 +157,14 @@ def _routing(
     route = gradmask.router.route_ids(labels, batch, model.training)
     if torch.is_grad_enabled():
         begin_pass(model)
-        note_taught(gradmask, route)
         if gradmask.observer is not None and model.training:
             gradmask.observer(labels, route, kwargs)
     if not gradmask.exact:
         route = as_published(route, gradmask.context)
-    return gradmask.context.using(gradmask.ranks.sync(model, gradmask.context, route, engine))
+    route = gradmask.ranks.sync(model, gradmask.context, route, engine)
+    if torch.is_grad_enabled():
+        note_taught(gradmask, route)
+    return gradmask.context.using(route)
 
 
 @torch.compiler.disable

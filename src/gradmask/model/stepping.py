@@ -53,13 +53,13 @@ def begin_pass(model: nn.Module) -> None:
 
 
 def note_taught(gradmask: Gradmask, route: Route) -> None:
-    """Remember which groups learn from a pass that is about to run with gradients."""
-    gradmask.taught |= {group for group in gradmask.context.groups if route.learn(group) is not False}
+    """Remember which groups learn from a pass that is about to run with gradients; zeros are for what other ranks teach."""
+    gradmask.taught |= {g for g in gradmask.context.groups if route.learn(g) is not False} | route.zeros
 
 
 def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     """The hook, for every optimizer of the process."""
-    if not _watched:
+    if not _watched or moves_nothing(optimizer):
         return
     ids = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for model in list(_watched):
@@ -68,6 +68,11 @@ def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
 
 
 register_optimizer_step_pre_hook(before_step)
+
+
+def moves_nothing(optimizer: Optimizer) -> bool:
+    """Whether the step is a first one at learning rate 0: so `torch.distributed.checkpoint` makes an optimizer's state."""
+    return not optimizer.state and all(float(group.get("lr", 1.0)) == 0.0 for group in optimizer.param_groups)
 
 
 def check_step(model: nn.Module, optimizer: Optimizer, ids: set[int]) -> None:
