@@ -19,11 +19,6 @@ from gradmask.partitioning import RETAIN, Cut
 from gradmask.partitioning.surgery.owners import find_owners
 
 
-def registrations() -> int:
-    """How often a module or parameter was registered in a partitioned model so far."""
-    return _registrations
-
-
 @dataclass
 class Membership:
     """What was last known of a model's parameters."""
