@@ -78,7 +78,7 @@ def _watching(probe: Probe) -> Iterator[list[Arrived]]:
     """What reaches the model in training, call by call."""
     router = probe.gradmask.router
     calls: list[Arrived] = []
-    plain = router.route
+    plain = router.route_ids
     ids: list[Tensor | None] = [None]
 
     def remember(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -87,15 +87,15 @@ def _watching(probe: Probe) -> Iterator[list[Arrived]]:
 
     def route(labels: Any, batch: int, training: bool) -> Any:
         if training and torch.is_grad_enabled():
-            calls.append((ids[0], None if labels is None else _encoded(router.encode(labels, batch), batch)))
+            calls.append((ids[0], None if labels is None else _encoded(labels, batch)))
         return plain(labels, batch, training)
 
     hook = probe.model.register_forward_pre_hook(remember, with_kwargs=True)
-    router.__dict__["route"] = route
+    router.__dict__["route_ids"] = route
     try:
         yield calls
     finally:
-        del router.__dict__["route"]
+        del router.__dict__["route_ids"]
         hook.remove()
 
 

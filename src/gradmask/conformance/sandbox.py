@@ -27,6 +27,7 @@ def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[
     optimizing = _optimizer_state(optimizer) if optimizer is not None else None
     gradmask_of(model).labeler = None
     gradmask_of(model).context.labels_required = False  # what a pass without labels does is checked, too
+    gradmask_of(model).guarded = False  # as is what a wrong step does
     try:
         model.zero_grad(set_to_none=True)
         yield
@@ -38,6 +39,7 @@ def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[
             parameter.grad = gradient
         for module, training in modes:
             module.training = training
+        gradmask_of(model).guarded = True
         _restore_routing(model, routing)
         if optimizer is not None and optimizing is not None:
             _restore_optimizer(optimizer, optimizing)

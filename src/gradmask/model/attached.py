@@ -41,6 +41,8 @@ class Gradmask:
     """The groups that learn from a pass whose gradients no optimizer step has used yet (`gradmask.model.stepping`)."""
     stepped: bool = False
     """Whether an optimizer step came after the last pass with gradients."""
+    guarded: bool = True
+    """Whether a step that would move what no pass taught is an error; `gm.check` lets it happen, and reports it."""
     places: Any = None
     """What `gradmask.model.tree.places` looked up, and when."""
     membership: Membership = field(default_factory=Membership)

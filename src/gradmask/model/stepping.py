@@ -43,7 +43,7 @@ def begin_pass(model: nn.Module) -> None:
     for place in places(model):
         if (parameter := place.parameter) is not None and parameter.grad is not None and place.group is not None:
             held.setdefault(place.group, []).append(parameter.grad)
-    for group, grads in held.items() if gradmask.exact else ():
+    for group, grads in held.items() if gradmask.exact and gradmask.guarded else ():
         if not any(bool(grad.any()) for grad in grads):
             raise GradmaskError(
                 f"the gradients of {group!r} are zeros, not None, after the last optimizer step: momentum and weight decay would "
@@ -93,7 +93,7 @@ def check_step(model: nn.Module, optimizer: Optimizer, ids: set[int]) -> None:
             "LBFGS takes a missing gradient for zero and moves all parameters along one direction, so that nothing stays "
             "frozen: use an optimizer that skips parameters without a gradient (AdamW, SGD, Adafactor, Muon)"
         )
-    for place in places(model) if gradmask.exact else ():
+    for place in places(model) if gradmask.exact and gradmask.guarded else ():
         parameter = place.parameter
         if parameter is None or parameter.grad is None or place.group in gradmask.taught or id(parameter) not in ids:
             continue
