@@ -127,7 +127,8 @@ def test_the_checkpoint_of_another_partition_is_refused(tmp_path: Path) -> None:
     on_ranks(1, saved, str(tmp_path / "here"))
     for text in on_ranks(2, other, str(tmp_path / "here")):
         assert "has shape [43, 32]" not in text
-        assert "it is a checkpoint of another partition" in text
+        assert "is of another partition than this model" in text
+        assert "'forget' had 6 units and has 7" in text
 
 
 def test_what_stands_there_is_not_overwritten_and_nothing_is_left(tmp_path: Path) -> None:
