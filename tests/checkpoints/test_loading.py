@@ -64,3 +64,10 @@ def test_loading_something_else_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "damaged" / "gradmask.json").write_text('{"format": 9}')
     with pytest.raises(gm.GradmaskError, match="damaged or from another version: format"):
         gm.load(tmp_path / "damaged")
+
+
+def test_labels_are_required_unless_the_loader_says_otherwise(tmp_path: Path) -> None:
+    trained("llama", "plain").save_pretrained(tmp_path)  # type: ignore[operator]
+    with pytest.raises(gm.GradmaskError, match="got no data_labels"):
+        gm.load(tmp_path).train()(tokens(), labels=tokens())
+    assert gm.load(tmp_path, labels="optional").train()(tokens(), labels=tokens()).loss.requires_grad

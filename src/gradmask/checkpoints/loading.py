@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -24,12 +24,13 @@ from gradmask.partitioning.owned.table_kinds import MARKS, group_of
 from gradmask.partitioning.owned.tables import SHARED, tabled_modules
 
 
-def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
+def load(path: str | Path, labels: Literal["required", "optional"] = "required", **kwargs: Any) -> PreTrainedModel:
     """Open a checkpoint that a partitioned model saved: partitioned again, every parameter bit for bit.
 
     Args:
         path: a folder with ``gradmask.json``; a sharded checkpoint too (`gradmask.checkpoints.sharded`), which needs no
             process group here.
+        labels: see `gradmask.partition`; a checkpoint does not record it.
         kwargs: passed to the model class's ``from_pretrained`` (``dtype``, ``device_map``, …).
 
     Raises:
@@ -39,7 +40,7 @@ def load(path: str | Path, **kwargs: Any) -> PreTrainedModel:
     if not folder.is_dir():
         raise GradmaskError(f"there is no folder {folder}")
     with _one_error_type(folder):
-        return _load(folder, kwargs)
+        return _load(folder, labels, kwargs)
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def _one_error_type(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _load(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+def _load(folder: Path, labels: Literal["required", "optional"], kwargs: dict[str, Any]) -> PreTrainedModel:
     home, shards = find_shards(folder) or (folder, None)
     manifest = read_manifest(home)
     if manifest.kind == "export":
@@ -68,7 +69,7 @@ def _load(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
     slices = {name: entry.slice() for name, entry in manifest.groups.items()}
     policy = manifest.policy.policy()
     recorded = {"architecture": manifest.architecture, "units": manifest.units, "base": manifest.base}
-    partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, **recorded)
+    partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, labels=labels, **recorded)
     gradmask = gradmask_of(model)
     gradmask.router.draws = manifest.draws
     gradmask.labeler = manifest.self_labeling.labeler() if manifest.self_labeling else None
