@@ -194,6 +194,24 @@ def test_labels_of_threads_do_not_mix() -> None:
     assert set(seen["forget"][0].split(",")).isdisjoint(seen["retain"][0].split(","))
 
 
+def test_calls_with_labels_in_threads_do_not_disturb_each_other() -> None:
+    model, problems = partitioned(), []
+
+    def train(label: str) -> None:
+        try:
+            for _ in range(40):
+                model(**batch(), data_labels=label)
+        except GradmaskError as error:
+            problems.append(str(error))
+
+    threads = [threading.Thread(target=train, args=(label,)) for label in ("forget", "retain", "unlabeled")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+
+
 def test_tasks_do_not_see_each_other() -> None:
     model = partitioned().eval()
     with torch.no_grad():

@@ -49,8 +49,6 @@ class Gradmask:
     """Whether everything that can learn belongs to a group."""
     observer: Observer | None = None
     """Called in every training pass, with what it routes (`gradmask.training.monitor`)."""
-    reached: bool = False
-    """Whether the routed forward pass ran in the current call; else something replaced ``forward`` (see `Partitioned`)."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "places": None}  # a copy looks its own up

@@ -148,7 +148,7 @@ def _routing(
             "start one process per device instead (torchrun, accelerate launch), or let this process see one device only"
         )
     refuse_deepspeed(model)
-    gradmask.reached = True
+    gradmask.context.reached = True
     if torch.is_grad_enabled():
         gradmask.membership.check(model, gradmask.cut)
     batch = 1 if labels is None else _batch_size(args, kwargs)

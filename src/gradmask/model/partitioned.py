@@ -76,9 +76,9 @@ class Partitioned(Mixin):
     # A check in `__call__`, since some libraries replace `forward` (TRL, Liger): labels would be dropped without a word.
     @partial(torch.compiler.disable, recursive=False)
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.gradmask.reached = False
+        self.gradmask.context.reached = False
         output = super().__call__(*args, **kwargs)
-        if kwargs.get("data_labels") is not None and not self.gradmask.reached:
+        if kwargs.get("data_labels") is not None and not self.gradmask.context.reached:
             raise GradmaskError(
                 f"data_labels was given, but something replaced this {type(self).__name__}'s forward by a function "
                 "that ignores it: replace forward before gm.partition, or do not replace it"

@@ -64,6 +64,7 @@ class _Running(threading.local):
     route: Route | None = None
     at_rest: Route | None = None
     merged: dict[int, tuple[Tensor, Tensor | None]] | None = None
+    reached: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Running, ()
@@ -114,6 +115,15 @@ class RoutingContext:
     def silenced(self) -> frozenset[str]:
         """The groups that do not run now, in this thread or task: removed ones and those of `gradmask.without`."""
         return self.removed.union(*(entry.silenced for entry in _ambient.get() if entry.context is self))
+
+    @property
+    def reached(self) -> bool:
+        """Whether the routed forward pass ran in this thread's current call of the model (see `Partitioned`)."""
+        return self._running.reached
+
+    @reached.setter
+    def reached(self, value: bool) -> None:
+        self._running.reached = value
 
     @property
     def merged_cache(self) -> dict[int, tuple[Tensor, Tensor | None]] | None:
