@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import gradmask as gm
+from contract.cases import BY_NAME, build
 from gradmask.errors import GradmaskError
 from tiny import tiny, tokens
 
@@ -144,8 +145,29 @@ def test_ambient_labels_must_be_the_models() -> None:
         pass
 
 
-def test_threads_do_not_see_each_other() -> None:
-    model = partitioned().eval()
+def mixture() -> Any:
+    case = BY_NAME["mixtral"]
+    return gm.partition(build(case), {"forget": gm.Slice(experts=1, heads=2)})
+
+
+KINDS = {
+    "slice": partitioned,
+    "own tables": lambda: as_if_trained(gm.partition(tiny(), {"forget": gm.Slice(neurons=8, embeddings=True)})),
+    "adapter": lambda: as_if_trained(gm.partition(tiny(), {"forget": gm.Adapter(rank=4)})),
+    "experts": mixture,
+}
+
+
+@torch.no_grad()
+def as_if_trained(model: Any) -> Any:
+    for parameter in gm.groups(model)["forget"].values():
+        parameter.add_(0.1 * torch.ones_like(parameter).cumsum(-1).sin())
+    return model
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_do_not_see_each_other(kind: str) -> None:
+    model = KINDS[kind]().eval()
     with torch.no_grad():
         whole = model(tokens()).logits
         with gm.without(model):

@@ -46,7 +46,7 @@ def test_in_a_mixed_batch_the_others_count_once() -> None:
     labels = [0, 1, -1, 0, 0, 0, 1, 0]
     model = partitioned(WEIGHED)
     found = gradients(model, labels)
-    weights = model.gradmask.router.weights.tolist()
+    weights = model.gradmask.context.loss_weights.tolist()
     assert set(weights) == {1.0, 4.0}
     assert all(label == 0 for label, weight in zip(labels, weights, strict=True) if weight == 4.0)
     plain, expected = partitioned(SGTM), {}
@@ -63,7 +63,7 @@ def test_with_labels_per_token_the_retain_tokens_alone_are_weighed() -> None:
     model = partitioned(replace(WEIGHED, rehearsal=ALWAYS))
     labels = torch.randint(-1, 2, (3, 9), generator=torch.Generator().manual_seed(0))
     model(tokens(), labels=tokens(), data_labels=labels).loss.backward()
-    assert torch.equal(model.gradmask.router.weights, torch.where(labels == 0, 4.0, 1.0))
+    assert torch.equal(model.gradmask.context.loss_weights, torch.where(labels == 0, 4.0, 1.0))
 
 
 def test_losses_are_the_plain_ones_and_evaluation_is_left_alone() -> None:
@@ -74,7 +74,7 @@ def test_losses_are_the_plain_ones_and_evaluation_is_left_alone() -> None:
     )
     model.eval()
     model(ids, labels=ids, data_labels="retain").loss.backward()
-    assert model.gradmask.router.weights is None
+    assert model.gradmask.context.loss_weights is None
 
 
 def test_a_copy_has_a_weight_of_its_own_and_unpartition_leaves_nothing() -> None:

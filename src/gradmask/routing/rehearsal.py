@@ -40,7 +40,7 @@ class _LossWeighting:
         self.router = router
 
     def __call__(self, module: nn.Module, args: Any, logits: Any) -> Any:
-        weights = self.router.weights
+        weights = self.router.context.loss_weights
         if weights is None or not isinstance(logits, Tensor) or not logits.requires_grad:
             return None
         return _WeightGradient.apply(logits, weights.reshape(*weights.shape, *[1] * (logits.dim() - weights.dim())))

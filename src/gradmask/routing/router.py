@@ -43,8 +43,6 @@ class Router:
         self.draws = 0
         self.seen: set[int] = set()
         """The label ids that were routed since a reader last emptied this; see `gradmask.lab.run.guards`."""
-        self.weights: Tensor | None = None
-        """Loss weights ``[batch]`` or ``[batch, sequence]`` of the current call; None: all 1. See `gradmask.routing.rehearsal`."""
         self.share = (0, 1)
         """Rank and number of the processes that share a batch: each takes its part of one stream of draws."""
 
@@ -54,7 +52,7 @@ class Router:
 
     def route_ids(self, labels: int | Tensor | None, batch: int, training: bool) -> Route:
         """`route` for labels that are encoded."""
-        self.weights = None
+        self.context.loss_weights = None
         if labels is None:
             return self.context.compose({}, {}, {})
         draw = self._stream(batch) if training and self.policy.random else None
@@ -174,7 +172,7 @@ class Router:
         chosen = self._random_group(labels, draw, self.policy.rehearsal)
         rehearsed = (labels == 0) & (chosen > 0)
         if self.policy.rehearsal_weight != 1.0:
-            self.weights = torch.where(rehearsed, self.policy.rehearsal_weight, 1.0)
+            self.context.loss_weights = torch.where(rehearsed, self.policy.rehearsal_weight, 1.0)
         return torch.where(rehearsed, chosen, labels)
 
     def _run_one_other(self, runs: dict[str, Flag], labels: Tensor, draw: Draw) -> None:

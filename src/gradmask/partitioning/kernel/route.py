@@ -65,6 +65,7 @@ class _Running(threading.local):
     at_rest: Route | None = None
     merged: dict[int, tuple[Tensor, Tensor | None]] | None = None
     reached: bool = False
+    loss_weights: Tensor | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Running, ()
@@ -124,6 +125,15 @@ class RoutingContext:
     @reached.setter
     def reached(self, value: bool) -> None:
         self._running.reached = value
+
+    @property
+    def loss_weights(self) -> Tensor | None:
+        """Loss weights ``[batch]`` or ``[batch, sequence]`` of the pass that is running; None: all 1."""
+        return self._running.loss_weights
+
+    @loss_weights.setter
+    def loss_weights(self, weights: Tensor | None) -> None:
+        self._running.loss_weights = weights
 
     @property
     def merged_cache(self) -> dict[int, tuple[Tensor, Tensor | None]] | None:

@@ -51,7 +51,7 @@ class AdaptedLinear(Tabled, OwnedLinear):
         Where only some tokens use an adapter there is no such sum: then the layer's own weight, detached (T5 asks for
         its dtype).
         """
-        reading = self.__dict__.get("_gradmask_reading") or {}
+        reading = self.overrides()
         if name == "weight" and name not in reading and self.divides():
             weight = self._parameters[name]
             return None if weight is None else weight.detach()

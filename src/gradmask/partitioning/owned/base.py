@@ -7,6 +7,7 @@ only some tokens update it, the module's forward pass is the token-wise one of i
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
@@ -24,6 +25,19 @@ else:
     Mixin = object  # what is mixed in comes before a class that is a module already
 
 
+_NOTHING: Mapping[str, Tensor | None] = {}
+
+
+class _Reading(threading.local):
+    """The overrides of this thread: id of a module -> what it reads in the place of parameters."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, Mapping[str, Tensor | None]] = {}
+
+
+_reading = _Reading()
+
+
 class Owned(Mixin):
     """Mixed into a module's class by `assign_owner`.
 
@@ -38,8 +52,8 @@ class Owned(Mixin):
 
     def read_parameter(self, name: str) -> Tensor | None:
         """The parameter as the current route lets this module see it: as it is, or detached where the owner does not learn."""
-        override = self.__dict__.get("_gradmask_reading")
-        if override is not None and name in override:
+        override = self.overrides()
+        if name in override:
             return override[name]
         parameter = self._parameters[name]
         if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled():
@@ -66,13 +80,26 @@ class Owned(Mixin):
     def reading(self, values: Mapping[str, Tensor | None]) -> Iterator[None]:
         """Run the plain forward pass with other values in the place of parameters.
 
-        In ``__dict__``, since `nn.Module.__setattr__` would register tensors and cost time in every call.
+        For this thread alone: another may run the module under another route. Compiled code, in which threads are no matter,
+        finds the values in ``__dict__``, since `nn.Module.__setattr__` would register tensors.
         """
-        self.__dict__["_gradmask_reading"] = values
+        mine, key = _reading.of, id(self)
+        before = mine.get(key)
+        mine[key] = self.__dict__["_gradmask_reading"] = values
         try:
             yield
         finally:
             self.__dict__.pop("_gradmask_reading", None)
+            if before is None:
+                del mine[key]
+            else:
+                mine[key] = self.__dict__["_gradmask_reading"] = before
+
+    def overrides(self) -> Mapping[str, Tensor | None]:
+        """What `reading` put in the place of parameters, in this thread."""
+        if torch.compiler.is_compiling():
+            return self.__dict__.get("_gradmask_reading") or _NOTHING
+        return _reading.of.get(id(self), _NOTHING)
 
     def rows(self, mask: TokenMask, lead: tuple[int, ...]) -> Tensor:
         """``mask`` over the leading dimensions of what this module reads, flattened to ``[N]``."""

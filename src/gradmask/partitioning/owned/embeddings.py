@@ -18,7 +18,7 @@ class OwnedEmbedding(Owned):
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         mask = self.token_masks().get("weight") if torch.is_grad_enabled() else None
         # inside `reading` the table is chosen already, as for the rows of a group's own table or T5's relative positions
-        if mask is None or "weight" in self.__dict__.get("_gradmask_reading", ()):
+        if mask is None or "weight" in self.overrides():
             return super().forward(*args, **kwargs)
         with self.reading({"weight": self._parameters["weight"]}):
             out = super().forward(*args, **kwargs)

@@ -41,8 +41,8 @@ class RowWise(Owned):
 
     def read_parameter(self, name: str) -> Tensor | None:
         """Outside a forward pass, or without a class of tokens: the merged parameter."""
-        override = self.__dict__.get("_gradmask_reading")
-        if override is not None and name in override:
+        override = self.overrides()
+        if name in override:
             return override[name]
         if name not in self.gradmask_layouts:
             return self._parameters[name]

@@ -67,7 +67,7 @@ class Tabled(Owned):
 
     def read_parameter(self, name: str) -> Tensor | None:
         """From outside (a fused loss reads ``head.weight`` itself), the table as the current route sums it."""
-        reading = self.__dict__.get("_gradmask_reading") or {}
+        reading = self.overrides()
         if name in reading or name != "weight":
             return super().read_parameter(name)
         whole = self.sum_tables()
