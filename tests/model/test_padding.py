@@ -106,7 +106,7 @@ def test_a_loss_made_elsewhere_does_not_teach_padding_either() -> None:
 def test_the_count_of_a_trainer_loses_the_targets_at_padding() -> None:
     model, batch, labels = partitioned(), padded("right"), ["forget", "retain"]
     wanted = model(**batch, data_labels=labels).loss
-    counted = torch.tensor((batch["labels"][:, 1:] != -100).sum())
+    counted = (batch["labels"][:, 1:] != -100).sum()
     assert torch.allclose(model(**batch, data_labels=labels, num_items_in_batch=counted).loss, wanted)
 
 
