@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +14,7 @@ from transformers import PreTrainedModel
 from gradmask.checkpoints import compact as compaction
 from gradmask.checkpoints.ranks import first_rank, gathered, is_sharded, wait_for_ranks
 from gradmask.errors import GradmaskError
+from gradmask.files import whole_folder
 from gradmask.model.attached import gradmask_of, plain_class
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.removal import check_removable, without as running_without
@@ -64,20 +62,12 @@ def export(
     manifest = gradmask.manifest().model_copy(update={"kind": "export", "removed": list(removed), "compact": compact})
     if compact:
         manifest.shapes = {name: list(tensor.shape) for name, tensor in state.items()}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        with _described_by(model, config):
-            plain_class(model).save_pretrained(model, temporary, state_dict=state)
-        write_manifest(temporary, manifest)
-        seal(temporary)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.chmod(0o755)
-        os.replace(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        with whole_folder(target) as temporary:
+            with _described_by(model, config):
+                plain_class(model).save_pretrained(model, temporary, state_dict=state)
+            write_manifest(temporary, manifest)
+            seal(temporary)
     finally:
         if sharded:
             wait_for_ranks()

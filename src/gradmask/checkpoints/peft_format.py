@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
+from gradmask.files import whole_folder
 from gradmask.model.attached import gradmask_of
 from gradmask.model.removal import check_removable
 from gradmask.partitioning import Adapter
@@ -63,18 +61,9 @@ def export_adapter(
         inference_mode=True,
     )
     tensors = {key: parameter.detach().cpu().contiguous() for key, parameter in _tensors(model, group).items()}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with whole_folder(target) as temporary:
         config.save_pretrained(str(temporary))
         save_file(tensors, temporary / WEIGHTS, metadata={"format": "pt"})
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.chmod(0o755)
-        os.replace(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return target
 
 

@@ -193,7 +193,7 @@ def test_the_verdict_says_what_was_compared(found: Comparison) -> None:
     assert f"{abs(full['retain'].mean):.3f} nats {word['retain']} on what is kept" in said
     assert said.startswith("Over 2 seeds, removal closes 92 % [92, 92] of the gap")
     assert "None of 2 rivals is better both" in said
-    # to 4.41, nine tenths of 4.5 to 4.4: the perfect filter .9 steps, NPO 8.4 from 5.25, gradmask not within 16
+    # to 4.41, nine tenths of 4.5 to 4.4: the perfect filter 0.9 steps, NPO 8.4 from 5.25, gradmask not within 16
     assert "takes 17.78 ± 0.00 times the steps of the perfect filter" in said
     assert "after the best unlearning (NPO), 9.33 ± 0.00 times" in said
     single = found.model_copy(deep=True)
