@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gradmask.data.given import NOTHING, Given, given_of, id_of, require_used
 from gradmask.data.rows import Row, hub_rows, parquet_rows
 from gradmask.data.spec import SourceSpec
 from gradmask.data.stories import generate
@@ -28,7 +29,7 @@ _HELD_OUT_FROM = 1 << 40
 class Document(NamedTuple):
     """One text with its domain. ``split`` is None if the source has none; ``size`` is in bytes of UTF-8.
 
-    ``topic`` is empty if the source has no topic field.
+    ``topic`` is empty if the source has no topic field. ``id`` is the row's own, or its file and line.
     """
 
     text: str
@@ -36,6 +37,8 @@ class Document(NamedTuple):
     split: str | None
     size: int
     topic: str = ""
+    id: str = ""
+    given: Given = NOTHING
 
 
 def read(source: SourceSpec, seed: int = 0) -> Iterator[Document]:
@@ -48,7 +51,7 @@ def read(source: SourceSpec, seed: int = 0) -> Iterator[Document]:
     if source.kind == "stories":
         return _stories(source, seed)
     if source.kind == "datasets":
-        return _documents(source, hub_rows(source))
+        return _documents(source, hub_rows(source), {})
     return _files(source)
 
 
@@ -80,12 +83,13 @@ def _endless_stories(language: str, seed: int, start: int, batch: int = 16) -> I
 
 
 def _files(source: SourceSpec) -> Iterator[Document]:
+    seen: dict[str, None] = {}
     for path in files_of(source):
         _require_readable(path, source)
         if source.kind == "parquet":
-            documents = _documents(source, parquet_rows(path, source))
+            documents = _documents(source, parquet_rows(path, source), seen)
         elif source.kind == "jsonl":
-            documents = _documents(source, _json_rows(path))
+            documents = _documents(source, _json_rows(path), seen)
         else:
             documents = _paragraphs(source, path)
         empty = True
@@ -94,6 +98,7 @@ def _files(source: SourceSpec) -> Iterator[Document]:
             yield document
         if empty:
             raise GradmaskError(f"{path} has no text: remove it from data.sources, or give a file with documents")
+    require_used(source, seen, list(seen))
 
 
 def _require_readable(path: Path, source: SourceSpec) -> None:
@@ -150,28 +155,43 @@ def _paragraphs(source: SourceSpec, path: Path) -> Iterator[Document]:
     """Plain text: documents are separated by blank lines."""
     assert source.domain is not None
     block: list[str] = []
-    for _, line in _lines(path):
+    first = 0
+    for number, line in _lines(path):
         if line.strip():
+            first = first if block else number
             block.append(line)
         elif block:
-            yield _document("".join(block).strip(), source.domain, None, str(path))
+            yield _document("".join(block).strip(), source.domain, None, f"{path}, line {first}")
             block = []
     if block:
-        yield _document("".join(block).strip(), source.domain, None, str(path))
+        yield _document("".join(block).strip(), source.domain, None, f"{path}, line {first}")
 
 
-def _documents(source: SourceSpec, rows: Iterable[Row]) -> Iterator[Document]:
-    """Rows with fields as documents; rows with blank text are skipped."""
+def _documents(source: SourceSpec, rows: Iterable[Row], seen: dict[str, None]) -> Iterator[Document]:
+    """Rows with fields as documents; rows with blank text are skipped. Adds the fields of all rows to ``seen``."""
     for where, values, part in rows:
+        seen.update(dict.fromkeys(values))
         text = _field(values, source.text_field, where)
         if not isinstance(text, str):
             raise GradmaskError(f"{where}: field {source.text_field!r} must be text, got {type(text).__name__}")
-        domain = source.domain or _field(values, source.domain_field, where)
-        if isinstance(domain, bool) or not isinstance(domain, str | int) or domain == "":
-            raise GradmaskError(f"{where}: field {source.domain_field!r} must name a domain, got {domain!r}")
+        given = given_of(source, values, text, where)
+        domain = _domain(source, values, given, where)
         if text.strip():
-            document = _document(text, str(domain), _split(source, values, part, where), where)
-            yield document._replace(topic=_topic(source, values, where)) if source.topic_field else document
+            document = _document(text, domain, _split(source, values, part, where), id_of(source, values, where), where)
+            topic = _topic(source, values, where) if source.topic_field else ""
+            yield document._replace(topic=topic, given=given)
+
+
+def _domain(source: SourceSpec, values: dict[str, Any], given: Given, where: str) -> str:
+    if source.domain is not None:
+        return source.domain
+    name = source.domain_field
+    if name is None or not (source.domain_required or values.get(name) is not None):
+        return given.truth or given.label or "unlabeled"
+    domain = _field(values, name, where)
+    if isinstance(domain, bool) or not isinstance(domain, str | int) or domain == "":
+        raise GradmaskError(f"{where}: field {name!r} must name a domain, got {domain!r}")
+    return str(domain)
 
 
 def _topic(source: SourceSpec, values: dict[str, Any], where: str) -> str:
@@ -202,9 +222,11 @@ def _field(values: dict[str, Any], name: str, where: str) -> Any:
     return values[name]
 
 
-def _document(text: str, domain: str, split: str | None, where: str) -> Document:
+def _document(text: str, domain: str, split: str | None, name: str, where: str | None = None) -> Document:
+    """``name`` is the document's id."""
+    where = where or name
     try:
         domain.encode()
-        return Document(text, domain, split, len(text.encode()))
+        return Document(text, domain, split, len(text.encode()), id=name)
     except UnicodeEncodeError as error:
         raise GradmaskError(f"{where}: not valid Unicode ({error.reason}): repair the text") from None

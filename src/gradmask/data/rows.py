@@ -83,8 +83,12 @@ def _one_by_one(part: Dataset) -> Iterator[dict[str, Any]]:
 
 def _fields(source: SourceSpec, available: list[str], where: str) -> list[str]:
     """The columns to read."""
-    needed = [source.text_field] + ([] if source.domain else [source.domain_field])
+    needed = [source.text_field, *source.label_fields]
     needed += [source.topic_field] if source.topic_field else []
+    if source.domain is None and source.domain_field and (source.domain_required or source.domain_field in available):
+        needed.append(source.domain_field)
+    if source.id_field in available or source.id_field not in (None, "id"):
+        needed.append(str(source.id_field))
     if source.split_field is not None and (source.split_field != "split" or "split" in available):
         needed.append(source.split_field)
     for name in needed:

@@ -16,13 +16,20 @@ from gradmask.data.reading import SPLITS, Document, read
 from gradmask.data.spec import SourceSpec
 from gradmask.errors import GradmaskError
 
-_COLUMNS = ("text", "domain", "split", "topic")
+_PLAIN = ("text", "domain", "split", "topic", "id")
+_SCORE = pa.struct([("group", pa.string()), ("score", pa.float64())])
+_SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("label", pa.string())])
+_GIVEN = {"label": pa.string(), "scores": pa.list_(_SCORE), "spans": pa.list_(_SPAN), "truth": pa.string()}
+_SCHEMA = pa.schema([*((name, pa.string()) for name in _PLAIN), *_GIVEN.items()])
 
 
 def load_documents(
     sources: Sequence[SourceSpec], test_share: float = 0.1, seed: int = 0, path: Path | None = None
 ) -> Dataset:
-    """All documents of all sources, in order: ``text``, ``domain``, ``split`` (``train`` or ``test``) and ``topic``.
+    """All documents of all sources, in order: ``text``, ``domain``, ``split`` (``train`` or ``test``), ``topic``, ``id``.
+
+    Beside them what the sources give, null elsewhere: ``label``, ``scores`` (of ``group`` and ``score``), ``spans`` (of ``start``,
+    ``end`` and ``label``), ``truth``.
 
     Args:
         sources: where to read.
@@ -36,8 +43,7 @@ def load_documents(
             message names the file and the line.
     """
     limited = (document for source in sources for document in _of_source(source, test_share, seed))
-    schema = pa.schema([(name, pa.string()) for name in _COLUMNS])
-    documents = to_dataset(_batches(limited, schema), schema, path)
+    documents = to_dataset(_batches(limited), _SCHEMA, path)
     for split in SPLITS:
         if split not in documents.unique("split"):
             raise GradmaskError(
@@ -81,7 +87,9 @@ def _limited(source: SourceSpec, documents: Iterable[Document], seed: int) -> li
     return [document for _, _, document in sorted(chain(*ranked.values()), key=lambda item: item[1])]
 
 
-def _batches(documents: Iterator[Document], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(documents: Iterator[Document]) -> Iterator[pa.RecordBatch]:
     while batch := list(islice(documents, ROWS)):
-        columns = ([getattr(document, name) for document in batch] for name in _COLUMNS)
-        yield pa.record_batch([pa.array(column, pa.string()) for column in columns], schema=schema)
+        columns = [[getattr(document, name) for document in batch] for name in _PLAIN]
+        columns += [[getattr(document.given, name) for document in batch] for name in _GIVEN]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+        yield pa.record_batch(arrays, schema=_SCHEMA)

@@ -22,7 +22,28 @@ class SourceSpec(_Section):
     )
     path: str | None = Field(None, description="a file, a glob pattern, or the name or path of a dataset")
     text_field: str = "text"
-    domain_field: str = "domain"
+    domain_field: str | None = Field(
+        "domain",
+        description="a field with the domain; optional where the source gives labels or the truth: the domain is then "
+        "the truth, else the label, else `unlabeled`",
+    )
+    label_field: str | None = Field(
+        None, min_length=1, description="a field with the label: a group, `retain`, or nothing (unlabeled)"
+    )
+    score_field: str | dict[str, str] | None = Field(
+        None, description="a field with a classifier's score of the only group, or group -> field"
+    )
+    spans_field: str | None = Field(
+        None, min_length=1, description="a field with a list of start, end (characters) and label of parts of the text"
+    )
+    truth_field: str | None = Field(
+        None,
+        min_length=1,
+        description="a field with the true label, for evaluation only; nothing where it is not known",
+    )
+    id_field: str | None = Field(
+        "id", description="a field with the document's id; by default `id`, or else the file and line"
+    )
     topic_field: str | None = Field(
         None, description="a field with the topic within a domain, the unit of labels.missed=topics"
     )
@@ -41,6 +62,31 @@ class SourceSpec(_Section):
     subset: str | None = Field(None, description="datasets only: the configuration's name")
 
     @property
+    def score_fields(self) -> dict[str, str]:
+        """Group -> field of its scores; the group is empty where there is one field for the only group."""
+        return {"": self.score_field} if isinstance(self.score_field, str) else dict(self.score_field or {})
+
+    @property
+    def label_fields(self) -> list[str]:
+        """The fields with labels, scores, spans and the truth."""
+        named = [self.label_field, *self.score_fields.values(), self.spans_field, self.truth_field]
+        return [name for name in named if name is not None]
+
+    @property
+    def gives_labels(self) -> bool:
+        """Whether the source names a field with labels, scores, spans or the truth."""
+        return bool(self.label_fields)
+
+    @property
+    def domain_required(self) -> bool:
+        """Whether every row needs a domain: it has no other name to go by, or the field was chosen."""
+        return self.domain is None and self.domain_field is not None and not self._domain_may_be_missing
+
+    @property
+    def _domain_may_be_missing(self) -> bool:
+        return self.gives_labels and self.domain_field == "domain"
+
+    @property
     def limited(self) -> bool:
         """Whether the source has a limit."""
         return not (self.documents is self.megabytes is self.megabytes_test is None)
@@ -57,6 +103,11 @@ class SourceSpec(_Section):
             raise ValueError("plain text has no fields: set its domain")
         if self.kind in ("stories", "text") and self.topic_field is not None:
             raise ValueError(f"a source of kind {self.kind!r} has no fields: remove topic_field")
+        if self.kind in ("stories", "text") and self.gives_labels:
+            named = ", ".join(self.label_fields)
+            raise ValueError(f"a source of kind {self.kind!r} has no fields: remove {named}")
+        if self.domain is None and self.domain_field is None and not self.gives_labels:
+            raise ValueError("documents need a domain, a label or the truth: set domain, domain_field or label_field")
         if self.kind != "datasets" and self.subset is not None:
             raise ValueError(f"subset is for sources of kind 'datasets', not {self.kind!r}: remove it")
         return self
