@@ -24,6 +24,7 @@ TIERS = [
     {"conformance"},
     {"gradmask", "lab.progress"},
     {"lab.measures", "lab.unlearning"},
+    {"lab.judge"},
     {"lab.recipe"},
     {"lab.run", "lab.report"},
     {"lab.compare"},

@@ -22,7 +22,7 @@ from gradmask.lab.measures.results import Results, read_results, write_results
 from gradmask.lab.measures.suite import examine
 from gradmask.lab.recipe.loading import make_recipe
 from gradmask.lab.recipe.problems import RecipeError
-from gradmask.lab.report.attacks import attacked, recovered, tried, untried
+from gradmask.lab.judge.attacks import attacked, recovered, tried, untried
 from gradmask.lab.report.findings import table
 from gradmask.lab.report.words import verdict
 from gradmask.lab.run.measuring.across_arms import compare

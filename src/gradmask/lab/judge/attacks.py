@@ -7,7 +7,7 @@ from gradmask.lab.measures.headline import role_loss
 from gradmask.lab.measures.measure import Attack
 from gradmask.lab.measures.registry import loaded
 from gradmask.lab.measures.results import Results
-from gradmask.lab.report.series import findings_of
+from gradmask.lab.measures.series import series_name
 
 REMOVED, PERFECT_FILTER, NO_FILTER = "gradmask/removed", "perfect_filter", "no_filter"
 
@@ -53,7 +53,11 @@ def _attacks() -> list[Attack]:
 
 
 def _of(results: Results, series: str) -> ModelFindings:
-    return findings_of(results).get(series, ModelFindings())
+    for name, arm in results.arms.items():
+        for view, findings in arm.findings.items():
+            if series_name(name, view, results.arms) == series:
+                return findings
+    return ModelFindings()
 
 
 def _gap(results: Results) -> float | None:
