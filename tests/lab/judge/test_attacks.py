@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from gradmask.lab.judge.attacks import attacked, recovered, tried, untried
 from gradmask.lab.measures.attacks.context import InContext
 from gradmask.lab.measures.attacks.quantization import Quantization
 from gradmask.lab.measures.attacks.relearning import Attempt, RecoveryPoint, Relearning
 from gradmask.lab.measures.findings import ModelFindings
 from gradmask.lab.measures.results import Results
-from gradmask.lab.judge.attacks import attacked, recovered, tried, untried
 from gradmask.lab.report.relearning import relearning_words
 from gradmask.lab.report.words import flags, verdict
 from lab.measures.fabricated import measured, model_findings, relearning, results

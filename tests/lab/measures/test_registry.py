@@ -15,6 +15,7 @@ from tests.lab.run.tiny_run import tiny_data
 
 import gradmask as gm
 from gradmask.lab.compare.evidence import numbers
+from gradmask.lab.judge.attacks import attacked, recovered, tried, untried
 from gradmask.lab.measures import catalog, registry
 from gradmask.lab.measures.measure import Attack, Comparison, Inputs, Row, RunInputs, Strict
 from gradmask.lab.measures.registry import attacks, entries, find, loaded, names, of_a_model, quick, register
@@ -22,7 +23,6 @@ from gradmask.lab.measures.results import Results, read_results, write_results
 from gradmask.lab.measures.suite import examine
 from gradmask.lab.recipe.loading import make_recipe
 from gradmask.lab.recipe.problems import RecipeError
-from gradmask.lab.judge.attacks import attacked, recovered, tried, untried
 from gradmask.lab.report.findings import table
 from gradmask.lab.report.words import verdict
 from gradmask.lab.run.measuring.across_arms import compare

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from gradmask.lab.report.relearning import relearned, relearning_ratio, relearning_words
+from lab.judge.test_attacks import found
 from lab.measures.fabricated import relearning
-from lab.report.test_attacks import found
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gradmask.lab.measures.results import Results
 from gradmask.lab.judge.attacks import attacked, recovered, tried, untried
+from gradmask.lab.measures.results import Results
 from gradmask.lab.report.numbers import listed, percent
 from gradmask.lab.report.relearning import most_words, relearning_words
 from gradmask.lab.report.series import roles_of
