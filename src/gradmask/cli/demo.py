@@ -31,8 +31,8 @@ def run(
     from gradmask.cli.summary import print_results
     from gradmask.cli.work import reported, train_recipe
     from gradmask.lab.measures.results import read_results
-    from gradmask.lab.recipe.loading import demo_recipe
+    from gradmask.lab.recipe.loading import load_recipe
 
-    folder = train_recipe(demo_recipe([f"output={out}", *(changes or ())]), restart, measured=True)
+    folder = train_recipe(load_recipe("demo", [f"output={out}", *(changes or ())]), restart, measured=True)
     results, page = reported(folder.path, lambda run: read_results(run.results))
     print_results(results, page, as_json)

@@ -16,13 +16,14 @@ Data larger than memory:
 Columns of a ``datasets.Dataset``:
     `column`, `with_column`, `select_rows`.
 
-The stories alone: `gradmask.data.stories.generate`.
+The stories alone: `gradmask.data.stories.generate`. A small real corpus from installed packages: `write_package_docs`.
 """
 
 from gradmask.data.arrow import column as column, select_rows as select_rows, with_column as with_column
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
 from gradmask.data.labeling import RETAIN as RETAIN, UNLABELED as UNLABELED, label_documents as label_documents
 from gradmask.data.mixing import training_order as training_order
+from gradmask.data.package_docs import write_package_docs as write_package_docs
 from gradmask.data.packing import Packed as Packed, pack as pack, pack_tokenwise as pack_tokenwise
 from gradmask.data.prepare import Prepared as Prepared, prepare as prepare
 from gradmask.data.shards import write_shards as write_shards

@@ -10,7 +10,7 @@ import yaml
 from tests.lab.run.tiny_run import tiny_data
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.recipe.loading import demo_recipe, load_recipe, make_recipe
+from gradmask.lab.recipe.loading import load_recipe, make_recipe
 from gradmask.lab.recipe.problems import RecipeError
 from gradmask.lab.recipe.yamls import dump_yaml, parse_yaml, read_document
 from gradmask.lab.run.folder import as_yaml, changes
@@ -247,7 +247,7 @@ def test_shipped_recipes_are_good(path: Path) -> None:
 
 
 def test_the_embedded_demo_is_good() -> None:
-    recipe = demo_recipe()
+    recipe = load_recipe("demo")
     assert recipe.data.labels.undiscovered == 0.2
     assert recipe.arms == ["gradmask", "no_filter", "filter", "perfect_filter"]
-    assert demo_recipe(["output=elsewhere"]).output == "elsewhere"
+    assert load_recipe("demo", ["output=elsewhere"]).output == "elsewhere"

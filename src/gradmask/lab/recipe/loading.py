@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from gradmask.lab.recipe.checks import cross_checks
 from gradmask.lab.recipe.overrides import overridden, override
 from gradmask.lab.recipe.problems import Problem, RecipeError, from_validation
+from gradmask.lab.recipe.shipped import shipped_recipes, shipped_text
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.recipe.yamls import Document, read_document, read_recipe_file
 
@@ -21,21 +21,22 @@ def load_recipe(path: str | Path, changes: Sequence[str] = (), trial: bool = Tru
     """Read, change and check a recipe.
 
     Args:
-        path: a YAML file.
+        path: a YAML file, or the name of a shipped recipe.
         changes: ``a.b.c=value`` changes, as given with ``--set``.
         trial: also build the model without weights and partition it, so that a group larger than its layer is an error here.
 
     Raises:
         RecipeError: all problems at once, each with its line and column.
-        GradmaskError: no such file, or not YAML.
+        GradmaskError: no such file or name, or not YAML.
     """
-    return _checked(read_recipe_file(Path(path)), str(path), changes, trial)
+    return _checked(_document(Path(path)), str(path), changes, trial)
 
 
-def demo_recipe(changes: Sequence[str] = (), trial: bool = True) -> Recipe:
-    """The recipe of ``gradmask demo``, shipped inside the package."""
-    text = resources.files("gradmask.lab.recipe").joinpath("demo.yaml").read_text(encoding="utf-8")
-    return _checked(read_document(text, "demo.yaml"), "the demo's recipe", changes, trial)
+def _document(path: Path) -> Document:
+    """A file, or else a shipped recipe of that name."""
+    if not path.is_file() and str(path) in shipped_recipes():
+        return read_document(shipped_text(str(path)), f"recipe {path}")
+    return read_recipe_file(path)
 
 
 def make_recipe(

@@ -12,8 +12,9 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from gradmask.errors import GradmaskError
+from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.lab.recipe.problems import shown
+from gradmask.lab.recipe.shipped import shipped_recipes
 
 LARGEST = 100_000
 """Values that a recipe may have, aliases written out: a few lines of nested aliases can stand for billions of values."""
@@ -116,8 +117,10 @@ def read_recipe_file(path: Path) -> Document:
         GradmaskError: no such file, not text, not YAML, not a mapping.
     """
     if not path.is_file():
+        names = shipped_recipes()
         raise GradmaskError(
-            f"there is no recipe {path}: give the path of a YAML file, such as recipes/novels_en_es.yaml"
+            f"there is no recipe {path}: give the path of a YAML file, or the name of a recipe that comes with gradmask, "
+            f"{' or '.join(names)}.{did_you_mean(str(path), names)} gradmask init writes one for your data"
         )
     try:
         document = read_document(path.read_text(encoding="utf-8"), str(path))

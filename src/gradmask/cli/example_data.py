@@ -1,0 +1,57 @@
+"""``gradmask example-data``: a small real corpus to try everything with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from gradmask.cli.output import AsJson, logger, print_json, result_console
+from gradmask.lab.progress import status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+NAME = "example-data"
+EXAMPLES = """
+Examples:\n
+  gradmask example-data data\n
+  gradmask example-data more-data --megabytes 3
+"""
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(help="The new folder.")],
+    megabytes: Annotated[float, typer.Option("--megabytes", min=0.2, help="Of text per package, at most.")] = 1.0,
+    labeled: Annotated[int, typer.Option("--labeled", min=1, help="Labeled examples per label.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Write a small real corpus: the documentation of six installed Python packages, and a few labeled documents of it.
+
+    The task: one package's documentation (scikit-learn's) must go, the others stay. Nothing is downloaded; the text belongs to
+    the packages' authors, under the licences that the table names.
+    """
+    from gradmask.data import write_package_docs
+
+    status("reading the source of installed packages")
+    written = write_package_docs(folder, megabytes, labeled)
+    if as_json:
+        files = {what: str(path) for what, path in written.files.items()}
+        print_json({"files": files, "packages": written.packages})
+        return
+    result_console().print(_table(written.packages))
+    for what, path in written.files.items():
+        logger.info("%s: %s", what, path)
+
+
+def _table(packages: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table("package", "version", "licence", title="Documentation of installed packages")
+    table.add_column("documents", justify="right")
+    table.add_column("megabytes", justify="right")
+    for name, about in packages.items():
+        counts = f"{about['documents']:,}", f"{about['bytes'] / 1e6:.2f}"
+        table.add_row(name, about["version"], about["licence"], *counts)
+    return table
