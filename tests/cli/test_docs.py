@@ -63,4 +63,4 @@ def test_changes_on_the_page_are_good(line: str, monkeypatch: pytest.MonkeyPatch
 
 def test_every_command_is_on_the_page() -> None:
     commands = [command.name for command in app.registered_commands]
-    assert set(re.findall(r"^\| `gradmask (\w+)", CLI, re.MULTILINE)) == set(commands)
+    assert set(re.findall(r"^\| `gradmask ([\w-]+)", CLI, re.MULTILINE)) == set(commands)

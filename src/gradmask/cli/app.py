@@ -15,7 +15,20 @@ from typing import Annotated
 import typer
 
 import gradmask
-from gradmask.cli import attack, check, compare, demo, evaluate, export, report, train, verify
+from gradmask.cli import (
+    attack,
+    check,
+    compare,
+    demo,
+    doctor,
+    evaluate,
+    example_data,
+    export,
+    recipes,
+    report,
+    train,
+    verify,
+)
 from gradmask.cli.output import logger, work_shown
 from gradmask.errors import GradmaskError
 from gradmask.lab.progress import status
@@ -74,7 +87,7 @@ def _flowing(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-for command in (demo, train, evaluate, attack, compare, check, export, verify, report):
+for command in (demo, example_data, recipes, train, evaluate, attack, compare, check, export, verify, report, doctor):
     app.command(command.NAME, help=_flowing(command.run), epilog=command.EXAMPLES)(command.run)
 
 

@@ -7,6 +7,9 @@ The steps of `prepare`, one by one:
     `load_documents`, `label_documents` (with `RETAIN`, `UNLABELED` and group ids from 1), `build_tokenizer`, `pack` and
     `Packed`, or `pack_tokenwise`.
 
+A first look:
+    `first_documents`, `source_files`.
+
 Training:
     `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples; `token_labels`, labels per token.
 
@@ -25,6 +28,7 @@ from gradmask.data.labeling import RETAIN as RETAIN, UNLABELED as UNLABELED, lab
 from gradmask.data.mixing import training_order as training_order
 from gradmask.data.package_docs import write_package_docs as write_package_docs
 from gradmask.data.packing import Packed as Packed, pack as pack, pack_tokenwise as pack_tokenwise
+from gradmask.data.peeking import first_documents as first_documents, source_files as source_files
 from gradmask.data.prepare import Prepared as Prepared, prepare as prepare
 from gradmask.data.shards import write_shards as write_shards
 from gradmask.data.sources import load_documents as load_documents
