@@ -162,7 +162,7 @@ def _summary(package: str, docs: list[PackageDoc]) -> dict[str, Any]:
 
 def _licence(package: str) -> str:
     """As the package itself states it."""
-    about = metadata.metadata(package)
+    about: Any = metadata.metadata(package)
     classifiers = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or [] if "License ::" in line]
     return str(about.get("License-Expression") or ", ".join(classifiers) or "see the package")
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from gradmask.lab.setup import installation, machine, surroundings
-from gradmask.lab.setup.findings import Finding, findings_of
+from gradmask.lab.setup.findings import Check, Finding, findings_of
 
 OUTPUT = Path("runs")
 
@@ -18,7 +18,7 @@ def diagnose(recipe: str | None = None, output: Path = OUTPUT) -> list[Finding]:
         recipe: a YAML file, or the name of a shipped recipe.
         output: a folder where runs go; it is written to, and nothing is left there.
     """
-    checks = [
+    checks: list[tuple[str, Check]] = [
         ("python", installation.python_found),
         ("packages", installation.packages_found),
         ("packages", installation.dependencies_found),

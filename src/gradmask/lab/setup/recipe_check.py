@@ -59,7 +59,8 @@ def _sizes(recipe: Recipe) -> Iterator[Finding]:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     needed = training_bytes(recipe, model)
     where = machine.gpus[0].name if machine.gpus else "this machine"
-    text = f"a step takes about {_size(needed)} for {parameters / 1e6:.1f} million parameters; {where} has {_size(machine.room)} free"
+    takes = f"a step takes about {_size(needed)} for {parameters / 1e6:.1f} million parameters"
+    text = f"{takes}; {where} has {_size(machine.room)} free"
     if needed > machine.room:
         advice = (
             "halve train.batch_size or double train.gradient_accumulation, or set train.gradient_checkpointing: true"
