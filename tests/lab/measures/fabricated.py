@@ -18,9 +18,10 @@ from gradmask.lab.measures.catalog.generations import Generations
 from gradmask.lab.measures.catalog.gradients import GradientNorms
 from gradmask.lab.measures.catalog.membership import Membership
 from gradmask.lab.measures.catalog.probes import Probes
-from gradmask.lab.measures.comparisons.compute import Compute, PowerLaw, Ratio
+from gradmask.lab.measures.comparisons.compute import Compute
 from gradmask.lab.measures.comparisons.leakage import Leak, Leakage, Rung
 from gradmask.lab.measures.findings import Findings, ModelFindings
+from gradmask.lab.measures.laws import PowerLaw, Ratio
 from gradmask.lab.measures.results import ArmResult, DomainResult, Headline, Point, Results, Role, Sample
 from gradmask.lab.progress import Progress
 

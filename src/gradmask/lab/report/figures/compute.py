@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from gradmask.lab.measures.comparisons.compute import Ratio
+from gradmask.lab.measures.laws import Ratio
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.series import ordered
 from gradmask.lab.report.style import PAPER, SOFT, figure, name_of, style_of
