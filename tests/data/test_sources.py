@@ -73,7 +73,7 @@ def test_a_limit_beyond_all_there_is_takes_all(many: str) -> None:
 def test_both_splits_are_needed(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", [{**row, "split": "train"} for row in ROWS])
     with pytest.raises(
-        gm.GradmaskError, match="no documents for the split 'test': set data.test_share, or give a split field"
+        gm.GradmaskError, match="no documents for the split 'test': set data.test_share, give a split field"
     ):
         load(kind="jsonl", path=path)
     assert {row["split"] for row in load(kind="jsonl", path=path, split_field=None)} == {"train", "test"}

@@ -21,12 +21,13 @@ STORIES = (".py", ".toml")
 def fingerprint_of(spec: DataSpec) -> str:
     """A hash of the spec and of the contents of its files, local datasets and tokenizers, and of the story generator.
 
-    A dataset or tokenizer on a hub is hashed by its name only.
+    A dataset or tokenizer on a hub is hashed by its name only; where files are documents, their names count too.
 
     Raises:
         GradmaskError: a file cannot be read.
     """
     digest = hashlib.sha256(json.dumps([FORMAT, spec.model_dump(mode="json")], sort_keys=True).encode())
+    digest.update("\n".join(str(path) for s in spec.sources if s.kind == "folder" for path in files_of(s)).encode())
     for path in _inputs(spec):
         try:
             with path.open("rb") as file:

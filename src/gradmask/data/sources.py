@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset
 
 from gradmask.data.arrow import ROWS, to_dataset
 from gradmask.data.draws import uniform
-from gradmask.data.reading import SPLITS, Document, read
+from gradmask.data.reading import SPLITS, Document, SourceCounts, read
 from gradmask.data.spec import SourceSpec
 from gradmask.errors import GradmaskError
 
@@ -20,16 +21,25 @@ _PLAIN = ("text", "domain", "split", "topic", "id")
 _SCORE = pa.struct([("group", pa.string()), ("score", pa.float64())])
 _SPAN = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("label", pa.string())])
 _GIVEN = {"label": pa.string(), "scores": pa.list_(_SCORE), "spans": pa.list_(_SPAN), "truth": pa.string()}
-_SCHEMA = pa.schema([*((name, pa.string()) for name in _PLAIN), *_GIVEN.items()])
+_ANSWERS = pa.list_(pa.struct([("start", pa.int64()), ("end", pa.int64())]))
+_SCHEMA = pa.schema(
+    [*((name, pa.string()) for name in _PLAIN), *_GIVEN.items(), ("answers", _ANSWERS), ("chat", pa.bool_())]
+)
 
 
 def load_documents(
-    sources: Sequence[SourceSpec], test_share: float = 0.1, seed: int = 0, path: Path | None = None
+    sources: Sequence[SourceSpec],
+    test_share: float = 0.1,
+    seed: int = 0,
+    path: Path | None = None,
+    tokenizer: Any = None,
+    counts: list[SourceCounts] | None = None,
 ) -> Dataset:
     """All documents of all sources, in order: ``text``, ``domain``, ``split`` (``train`` or ``test``), ``topic``, ``id``.
 
     Beside them what the sources give, null elsewhere: ``label``, ``scores`` (of ``group`` and ``score``), ``spans`` (of ``start``,
-    ``end`` and ``label``), ``truth``.
+    ``end`` and ``label``), ``truth``; ``answers`` (of ``start`` and ``end``): the characters that the loss counts, null for
+    all; ``chat``: whether a chat template made the text, in which special tokens stand by name.
 
     Args:
         sources: where to read.
@@ -37,25 +47,34 @@ def load_documents(
             and ``seed``, so that copies of a text are never on both sides.
         seed: of the built-in stories, of the split, and of the documents that a limit keeps.
         path: an Arrow file to write; by default the documents are kept in memory.
+        tokenizer: the run's, where it is one by name: its chat template makes texts of messages; see `chat_tokenizer`.
+        counts: a list to be filled with what was read and skipped of each source.
 
     Raises:
-        GradmaskError: a file that is missing, empty or damaged; a field that is missing; a split without documents. The
-            message names the file and the line.
+        GradmaskError: a file that is missing, empty, damaged or of another kind; a field that is missing; a split without
+            documents. The message names the file and the line.
     """
-    limited = (document for source in sources for document in _of_source(source, test_share, seed))
+    counts = [] if counts is None else counts
+    limited = (document for source in sources for document in _of_source(source, test_share, seed, tokenizer, counts))
     documents = to_dataset(_batches(limited), _SCHEMA, path)
     for split in SPLITS:
         if split not in documents.unique("split"):
             raise GradmaskError(
                 f"the sources have no documents for the split {split!r}: "
-                "set data.test_share, or give a split field with both splits"
+                "set data.test_share, give a split field with both splits, or a source with split: " + split
             )
     return documents
 
 
-def _of_source(source: SourceSpec, test_share: float, seed: int) -> Iterable[Document]:
-    documents = _with_split(read(source, seed), test_share, seed)
-    return _limited(source, documents, seed) if source.limited and source.kind != "stories" else documents
+def _of_source(
+    source: SourceSpec, test_share: float, seed: int, tokenizer: Any, all_counts: list[SourceCounts]
+) -> Iterator[Document]:
+    all_counts.append(counts := SourceCounts(source.name))
+    documents = _with_split(read(source, seed, counts, tokenizer), test_share, seed)
+    limited = source.limited and source.kind != "stories"
+    for document in _limited(source, documents, seed) if limited else documents:
+        counts.kept += 1
+        yield document
 
 
 def _with_split(documents: Iterable[Document], test_share: float, seed: int) -> Iterator[Document]:
@@ -91,5 +110,11 @@ def _batches(documents: Iterator[Document]) -> Iterator[pa.RecordBatch]:
     while batch := list(islice(documents, ROWS)):
         columns = [[getattr(document, name) for document in batch] for name in _PLAIN]
         columns += [[getattr(document.given, name) for document in batch] for name in _GIVEN]
+        columns += [[_spans(document) for document in batch], [document.chat for document in batch]]
         arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
         yield pa.record_batch(arrays, schema=_SCHEMA)
+
+
+def _spans(document: Document) -> list[dict[str, int]] | None:
+    answers = document.answers
+    return None if answers is None else [{"start": start, "end": end} for start, end in answers]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import codecs
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gradmask.data.kinds import kind_of
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -14,13 +18,23 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Kind = Literal["stories", "jsonl", "json", "csv", "tsv", "parquet", "text", "folder", "datasets"]
+FILES = ("jsonl", "json", "csv", "tsv", "text", "folder")
+"""Kinds of source whose files are text, in some encoding."""
+
+
 class SourceSpec(_Section):
     """Where documents come from. Each document has a text, a domain, and optionally a split (``train`` or ``test``)."""
 
-    kind: Literal["stories", "jsonl", "parquet", "text", "datasets"] = Field(
-        description="the built-in stories, files, or a Hugging Face dataset"
+    kind: Kind = Field(
+        cast(Any, None),
+        validate_default=True,
+        description="the built-in stories, files, a folder in which each file is a document, or a Hugging Face dataset; left "
+        "out: told from the names of the files",
     )
-    path: str | None = Field(None, description="a file, a glob pattern, or the name or path of a dataset")
+    path: str | list[str] | None = Field(
+        None, description="a file, a folder, a glob pattern, the name or path of a dataset, or a list of these"
+    )
     text_field: str = "text"
     domain_field: str | None = Field(
         "domain",
@@ -41,6 +55,20 @@ class SourceSpec(_Section):
         min_length=1,
         description="a field with the true label, for evaluation only; nothing where it is not known",
     )
+    messages_field: str | None = Field(
+        None,
+        min_length=1,
+        description="a field with chat messages (role, content) instead of a text; answers alone are learned",
+    )
+    question_field: str | None = Field(
+        None, min_length=1, description="a field with a question instead of a text; its answer alone is learned"
+    )
+    answer_field: str | None = Field(None, min_length=1, description="a field with the answer to question_field")
+    chat_template: Literal["tokenizer", "plain"] | None = Field(
+        None,
+        description="what makes a text of messages: the chat template of the tokenizer (the default for messages where "
+        "data.tokenizer.path is set), or plain lines (`User: …`, `Assistant: …`; `Question: …`, `Answer: …`)",
+    )
     id_field: str | None = Field(
         "id", description="a field with the document's id; by default `id`, or else the file and line"
     )
@@ -55,11 +83,72 @@ class SourceSpec(_Section):
         description="a field with `train` or `test`; the default `split` is optional, a field of another name is required; null: "
         "test_share is held out",
     )
+    split: Literal["train", "test"] | None = Field(
+        None, description="the split of every document of this source, instead of a field"
+    )
+    encoding: str = Field("utf-8", description="of text files; a byte order mark of UTF-16 or UTF-32 is believed")
+    pattern: str = Field("**/*", description="folder only: which of its files")
+    longest_document: float = Field(
+        20.0, gt=0, description="megabytes of a document with its row; longer ones are skipped and counted"
+    )
+    bad_rows: Literal["error", "skip"] = Field(
+        "error",
+        description="broken text or JSON, a wrong number of columns, a missing field: an error, or skipped and counted",
+    )
     languages: list[Literal["en", "es"]] = Field(["en", "es"], min_length=1, description="stories only: the domains")
     documents: int | None = Field(None, ge=1, description="documents per domain and split, at most (stories: exactly)")
     megabytes: float | None = Field(None, gt=0, description="megabytes of training text per domain, at most")
     megabytes_test: float | None = Field(None, gt=0, description="megabytes of held-out text per domain, at most")
     subset: str | None = Field(None, description="datasets only: the configuration's name")
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of the source; none for stories."""
+        return [] if self.path is None else [self.path] if isinstance(self.path, str) else self.path
+
+    @property
+    def roots(self) -> list[Path]:
+        """The paths with the home folder for ``~``."""
+        return [Path(path).expanduser() for path in self.paths]
+
+    @property
+    def name(self) -> str:
+        """What messages and reports call the source."""
+        return ", ".join(self.paths) or self.kind
+
+    @property
+    def longest_bytes(self) -> int:
+        """``longest_document`` in bytes."""
+        return int(self.longest_document * 1e6)
+
+    @property
+    def text_fields(self) -> list[str]:
+        """The fields that the text is made of."""
+        if self.messages_field is not None:
+            return [self.messages_field]
+        if self.question_field is not None:
+            return [self.question_field, str(self.answer_field)]
+        return [self.text_field]
+
+    @property
+    def required_fields(self) -> list[str]:
+        """The fields that a table must have."""
+        named = [*self.text_fields, *self.label_fields, self.topic_field]
+        named += [self.domain_field] if self.domain_required else []
+        named += [self.id_field] if self.id_field != "id" else []
+        named += [self.split_field] if self.split_field != "split" and self.split is None else []
+        return [name for name in named if name is not None]
+
+    @property
+    def fields(self) -> list[str]:
+        """Every field that is read, where there is one."""
+        named = [
+            *self.required_fields,
+            self.domain_field if self.domain is None else None,
+            self.id_field,
+            self.split_field,
+        ]
+        return list(dict.fromkeys(name for name in named if name is not None))
 
     @property
     def score_fields(self) -> dict[str, str]:
@@ -91,6 +180,51 @@ class SourceSpec(_Section):
         """Whether the source has a limit."""
         return not (self.documents is self.megabytes is self.megabytes_test is None)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_kind(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("kind") is not None or not given.get("path"):
+            return given
+        paths = [given["path"]] if isinstance(given["path"], str) else given["path"]
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            return given
+        return {**given, "kind": kind_of(paths)}
+
+    @model_validator(mode="after")
+    def _readable(self) -> SourceSpec:
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ValueError(
+                f"there is no encoding {self.encoding!r}: give one such as utf-8, utf-16 or latin-1"
+            ) from None
+        if codecs.lookup(self.encoding).name != "utf-8" and self.kind not in FILES:
+            raise ValueError(f"a source of kind {self.kind!r} has its own encoding: remove encoding")
+        if self.path == []:
+            raise ValueError("path is an empty list: name at least one file")
+        if self.pattern != "**/*" and self.kind != "folder":
+            raise ValueError("pattern is for sources of kind 'folder'; write it into path elsewhere")
+        if self.split is not None and self.kind == "stories":
+            raise ValueError("stories have both splits: remove split")
+        return self
+
+    @model_validator(mode="after")
+    def _one_text(self) -> SourceSpec:
+        if (self.question_field is None) != (self.answer_field is None):
+            raise ValueError("question_field and answer_field belong together: set both")
+        kinds = [name for name in ("messages_field", "question_field", "text_field") if name in self.model_fields_set]
+        given = [name for name in kinds if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are set, but a document has one text: keep one")
+        answers = self.messages_field or self.question_field
+        if answers and self.kind in ("stories", "text", "folder"):
+            raise ValueError(f"a source of kind {self.kind!r} has no fields: remove {given[0]}")
+        if self.chat_template is not None and not answers:
+            raise ValueError("chat_template is for messages_field or question_field: remove it")
+        if answers and self.spans_field:
+            raise ValueError("spans are characters of a text: they cannot be given for messages or questions")
+        return self
+
     @model_validator(mode="after")
     def _complete(self) -> SourceSpec:
         if self.kind == "stories" and self.path is not None:
@@ -101,9 +235,9 @@ class SourceSpec(_Section):
             raise ValueError(f"a source of kind {self.kind!r} needs a path")
         if self.kind == "text" and self.domain is None:
             raise ValueError("plain text has no fields: set its domain")
-        if self.kind in ("stories", "text") and self.topic_field is not None:
+        if self.kind in ("stories", "text", "folder") and self.topic_field is not None:
             raise ValueError(f"a source of kind {self.kind!r} has no fields: remove topic_field")
-        if self.kind in ("stories", "text") and self.gives_labels:
+        if self.kind in ("stories", "text", "folder") and self.gives_labels:
             named = ", ".join(self.label_fields)
             raise ValueError(f"a source of kind {self.kind!r} has no fields: remove {named}")
         if self.domain is None and self.domain_field is None and not self.gives_labels:
@@ -184,7 +318,7 @@ class DataSpec(_Section):
 
     @model_validator(mode="after")
     def _topics_are_known(self) -> DataSpec:
-        without = [s.path or s.kind for s in self.sources if s.topic_field is None]
+        without = [s.name for s in self.sources if s.topic_field is None]
         if self.labels.missed == "topics" and without:
             raise ValueError(
                 f"labels.missed=topics needs a topic_field in every source; missing in {', '.join(without)}"

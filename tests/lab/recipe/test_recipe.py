@@ -92,7 +92,7 @@ def test_mistakes_of_every_kind_come_together(tmp_path: Path) -> None:
         ("arms=[7]", "arms.0", "given 7, needed: 'gradmask', 'no_filter'"),
         ("model.pretrained=somewhere", "model", "given both, needed: exactly one of config and pretrained"),
         ("name=../escape", "name", "given '../escape'"),
-        ("data.sources.0.kind=csv", "data.sources.0.kind", "given 'csv'"),
+        ("data.sources.0.kind=xml", "data.sources.0.kind", "given 'xml'"),
         ("data.sources.0.path=null", "data.sources.0", "a source of kind 'jsonl' needs a path"),
         ("train.steps", "--set train.steps", "needed: key=value"),
         ("train.steps.x=1", "train.steps.x", "--set cannot go into train.steps, which is 6"),
@@ -164,7 +164,7 @@ def test_problems_name_their_position_in_the_file(tmp_path: Path) -> None:
     del data["model"]
     data["train"]["batch_size"] = 0
     data["train"]["learnign_rate"] = 0.1
-    data["data"]["sources"][0]["kind"] = "csv"
+    data["data"]["sources"][0]["kind"] = "xml"
     path = tmp_path / "r.yaml"
     path.write_text(dump_yaml(data))
     lines = path.read_text().splitlines()
@@ -177,7 +177,7 @@ def test_problems_name_their_position_in_the_file(tmp_path: Path) -> None:
         load_recipe(path, ["evaluate.alpha=-1", "train.steps", "data.sources.7.kind=text"], trial=False)
     assert {problem.path: problem.position for problem in caught.value.problems} == {
         "--set train.steps": "",
-        "data.sources.0.kind": at("kind: csv"),
+        "data.sources.0.kind": at("kind: xml"),
         "data.sources.7.kind": "--set",
         "evaluate.alpha": "--set",
         "model": f"{path}:1:1",

@@ -161,7 +161,7 @@ class RunFolder:
         """
         recorded = self.data / "fingerprint.txt"
         if self.started and recorded.is_file() and recorded.read_text(encoding="utf-8").strip() != fingerprint:
-            paths = ", ".join(source.path for source in recipe.data.sources if source.path)
+            paths = ", ".join(source.name for source in recipe.data.sources if source.path)
             raise GradmaskError(
                 f"the data of the run in {self.path} has changed since it started: check {paths}. Restore the files, "
                 "choose another output, or start over with --restart"
