@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -76,10 +77,13 @@ def _fit_curve(steps: np.ndarray, losses: np.ndarray, start: Sequence[float]) ->
     """A, α and x₀ within the published bounds."""
     unique = np.unique(steps)
     lowest, highest = -steps.min() + 1e-6, steps.max() + 10 * (unique[1] - unique[0])
-    bounds = [(SCALE[0], EXPONENT[0], lowest), (SCALE[1], EXPONENT[1], highest)]
+    bounds = np.array([(SCALE[0], EXPONENT[0], lowest), (SCALE[1], EXPONENT[1], highest)])
+    first = np.clip(np.array(start), bounds[0], bounds[1])
+    limits = (bounds[0], bounds[1])
     with catch_warnings():
-        simplefilter("ignore")  # four points and three unknowns: the covariance, which nobody reads, is poor
-        found, _ = curve_fit(_log_loss, steps, np.log(losses), p0=np.clip(start, *bounds), bounds=bounds, maxfev=20_000)
+        simplefilter("ignore")  # three points and three unknowns: the covariance, which nobody reads, is poor
+        fit: Any = curve_fit(_log_loss, steps, np.log(losses), p0=first, bounds=limits, maxfev=20_000)
+    found = fit[0]
     return float(found[0]), float(found[1]), float(found[2])
 
 

@@ -14,10 +14,10 @@ def test_repetition_is_the_share_of_3_grams_that_occurred_before() -> None:
 
 
 def test_text_that_goes_in_circles_is_told_from_text_that_does_not() -> None:
-    text = material()
+    text, knowing, plain = material(), knower("es", "en", steps=80), tiny()
     before = torch.get_rng_state()
-    stuck = generations(knower("es", "en", steps=80), text, 2, texts=4)
-    free = generations(tiny(), text, 2, texts=4)
+    stuck = generations(knowing, text, 2, texts=4)
+    free = generations(plain, text, 2, texts=4)
     assert torch.equal(torch.get_rng_state(), before)
     assert stuck.repetition["forget"] > free.repetition["forget"]
     assert set(free.repetition) == set(free.empty) == {"forget", "retain"}

@@ -1,8 +1,9 @@
 """Extraction strength: how much of a training document its beginning brings out word for word.
 
-For a document of n tokens it is 1 − k/n, where k is the shortest beginning from which greedy decoding writes all the rest
-(Carlini et al., arXiv 2012.07805; as a measure of unlearning, Wang et al., arXiv 2406.13356). Greedy decoding writes the rest
-exactly where every token of it is the likeliest given the true ones before, so one forward pass is enough.
+For a document of n predicted tokens it is 1 − k/n, where k, from 0 to n − 1, is the shortest beginning from which greedy decoding writes
+all the rest (Carlini et al., arXiv 2012.07805; as a measure of unlearning, Wang et al., arXiv 2406.13356), or else n − 1.
+Greedy decoding writes the rest exactly where every token of it is the likeliest given the true ones before, so one forward
+pass is enough. *Exact memorization* is the share of all n tokens that are the likeliest (Tirumala et al., arXiv 2205.10770).
 """
 
 from __future__ import annotations
@@ -18,31 +19,37 @@ from gradmask.lab.measures.measure import Cell, Inputs, Line, Measure, Strict
 
 
 class Extraction(Strict):
-    """Extraction strength on forget documents of the training set: mean, standard error, and that of the worst one."""
+    """Extraction strength on forget documents of the training set: mean, standard error, and that of the worst one.
+
+    ``memorized``: exact memorization, the mean over documents.
+    """
 
     strength: float
     error: float | None
     largest: float
     documents: int
+    memorized: float | None = None
 
 
 def extraction_strengths(right: Tensor) -> Tensor:
-    """Per sequence, the share of its ``n`` tokens in the run of right predictions at its end; ``right`` ``[m, n − 1]``."""
-    run = right.flip(1).long().cumprod(1).sum(1)
-    return run.double() / (right.shape[1] + 1)
+    """Per sequence, the share of its ``n`` tokens in the run of right predictions at its end, at least 1/n; ``right`` ``[m, n]``."""
+    run = right.flip(1).long().cumprod(1).sum(1).clamp(min=1)
+    return run.double() / right.shape[1]
 
 
 def extraction(model: nn.Module, documents: Tensor, batch_size: int = 32) -> Extraction:
     """Extraction strength of a view of ``model`` on ``documents`` ``[n, length]`` that it was trained on."""
     with evaluating(model):
-        right = [(logits.argmax(1) == targets).cpu() for logits, targets in predictions(model, documents, batch_size)]
-    each = extraction_strengths(torch.cat(right).view(len(documents), -1))
+        hits = [(logits.argmax(1) == targets).cpu() for logits, targets in predictions(model, documents, batch_size)]
+    right = torch.cat(hits).view(len(documents), -1)
+    each = extraction_strengths(right)
     n = len(each)
     return Extraction(
         strength=float(each.mean()),
         error=float(each.std()) / math.sqrt(n) if n > 1 else None,
         largest=float(each.max()),
         documents=n,
+        memorized=float(right.double().mean()),
     )
 
 
@@ -70,4 +77,5 @@ class ExtractionMeasure(Measure[Extraction]):
 
 
 def _cell(result: Extraction) -> Cell:
-    return f"{100 * result.strength:.2f} %", f"largest {100 * result.largest:.0f} %"
+    memorized = "" if result.memorized is None else f", right tokens {100 * result.memorized:.0f} %"
+    return f"{100 * result.strength:.2f} %", f"largest {100 * result.largest:.0f} %{memorized}"

@@ -1,7 +1,8 @@
 """Membership inference: can training documents of the forget domain be told from held-out ones?
 
-Two scores: the mean log-likelihood of a sequence (Yeom et al., arXiv 1709.01604) and that of its k share of least likely tokens
-(min-k, Shi et al., arXiv 2310.16789). The figure is the area under the ROC curve; 0.5 is chance. A model that never saw
+Three scores: the mean log-likelihood of a sequence (Yeom et al., arXiv 1709.01604), that of its k share of least likely tokens
+(min-k, Shi et al., arXiv 2310.16789), and the same of log-likelihoods standardised by the model's own distribution at each position
+(min-k++, Zhang et al., arXiv 2404.02936). The figure is the area under the ROC curve; 0.5 is chance. A model that never saw
 the domain is at chance; one far *below* it says that training documents were pushed away, which gives them away as well.
 """
 
@@ -11,12 +12,15 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from gradmask.lab.measures.losses import token_losses
+from gradmask.lab.measures.losses import evaluating, predictions
 from gradmask.lab.measures.measure import Cell, Inputs, Line, Measure, Strict
 
+LEAST_VARIANCE = 1e-6
+"""Of log p at a position; as published."""
 FAR = 3.0
 """Standard errors below chance, or below the perfect filter, from which on membership scores count as pushed away."""
 
@@ -24,11 +28,12 @@ FAR = 3.0
 class Membership(Strict):
     """How well training documents of the forget domain are told from held-out ones: area under the ROC curve.
 
-    0.5 is chance. ``error``: standard error under the larger of the two.
+    0.5 is chance. ``error``: the largest standard error of the three.
     """
 
     loss_auc: float
     min_k_auc: float
+    min_k_plus_plus_auc: float | None = None
     k: float
     error: float
     members: int
@@ -36,9 +41,29 @@ class Membership(Strict):
 
 
 def min_k_scores(losses: Tensor, k: float) -> np.ndarray:
-    """Per sequence, the mean log-likelihood of its ``k`` share of tokens with the highest loss; ``losses`` ``[n, length]``."""
-    count = max(1, round(k * losses.shape[1]))
+    """Per sequence, the mean log-likelihood of its ``⌊k·length⌋`` (at least 1) least likely tokens; ``losses`` ``[n, length]``."""
+    count = max(1, int(k * losses.shape[1]))
     return -losses.topk(count, dim=1).values.mean(1).double().numpy()
+
+
+def token_scores(model: nn.Module, sequences: Tensor, batch_size: int = 32) -> tuple[Tensor, Tensor]:
+    """The loss of every predicted token, and its standardised form (log p − μ)/σ negated, each ``[n, length − 1]``."""
+    parts: list[tuple[Tensor, Tensor]] = []
+    with evaluating(model):
+        for logits, targets in predictions(model, sequences, batch_size):
+            log_p = logits.log_softmax(1)
+            own = log_p.gather(1, targets[:, None])[:, 0]
+            parts.append((-own.cpu(), -standardised(own, log_p).cpu()))
+    plain, standard = (torch.cat(part).view(len(sequences), -1) for part in zip(*parts, strict=True))
+    return plain, standard
+
+
+def standardised(own: Tensor, log_p: Tensor) -> Tensor:
+    """(log p − μ)/σ, with μ and σ² of log p under the model's own distribution; ``own`` ``[n]``, ``log_p`` ``[n, words]``."""
+    p = log_p.exp()
+    mean = (p * log_p).sum(1)
+    variance = (p * log_p.square()).sum(1) - mean.square()
+    return (own - mean) / variance.clamp(min=LEAST_VARIANCE).sqrt()
 
 
 def auc_error(auc: float, members: int, others: int) -> float:
@@ -50,25 +75,34 @@ def auc_error(auc: float, members: int, others: int) -> float:
 
 def membership(model: nn.Module, members: Tensor, others: Tensor, k: float = 0.2, batch_size: int = 32) -> Membership:
     """Score ``members`` (trained on) and ``others`` (held out), token ids ``[n, length]``, by a view of ``model``."""
-    inside, outside = (token_losses(model, ids, batch_size) for ids in (members, others))
-    truth = np.r_[np.ones(len(inside)), np.zeros(len(outside))]
-    plain = np.concatenate([-losses.double().mean(1).numpy() for losses in (inside, outside)])
-    least = np.concatenate([min_k_scores(losses, k) for losses in (inside, outside)])
-    by_loss, by_min_k = (float(roc_auc_score(truth.tolist(), scores.tolist())) for scores in (plain, least))
+    (inside, inside_standard), (outside, outside_standard) = (
+        token_scores(model, ids, batch_size) for ids in (members, others)
+    )
+    aucs = [
+        _auc(*(-losses.double().mean(1).numpy() for losses in (inside, outside))),
+        _auc(*(min_k_scores(losses, k) for losses in (inside, outside))),
+        _auc(*(min_k_scores(scores, k) for scores in (inside_standard, outside_standard))),
+    ]
     return Membership(
-        loss_auc=by_loss,
-        min_k_auc=by_min_k,
+        loss_auc=aucs[0],
+        min_k_auc=aucs[1],
+        min_k_plus_plus_auc=aucs[2],
         k=k,
-        error=max(auc_error(auc, len(members), len(others)) for auc in (by_loss, by_min_k)),
+        error=max(auc_error(auc, len(members), len(others)) for auc in aucs),
         members=len(members),
         others=len(others),
     )
 
 
+def _auc(inside: np.ndarray, outside: np.ndarray) -> float:
+    truth = [1] * len(inside) + [0] * len(outside)
+    return float(roc_auc_score(truth, np.concatenate([inside, outside]).tolist()))
+
+
 class MembershipMeasure(Measure[Membership]):
     name = "membership"
     question = "can training documents be recognized?"
-    source = "Yeom et al., arXiv 1709.01604; Shi et al., arXiv 2310.16789"
+    source = "Yeom et al., arXiv 1709.01604; Shi et al., arXiv 2310.16789; Zhang et al., arXiv 2404.02936"
     quick = True
     order = 3
     uses = frozenset()
@@ -79,11 +113,15 @@ class MembershipMeasure(Measure[Membership]):
         members = text.pool("train", "forget")[: settings.sequences]
         return membership(model, members, text.pool("test", "forget"), batch_size=settings.batch_size)
 
-    def numbers(self) -> dict[str, Callable[[Membership], float]]:
-        return {"membership, loss": lambda r: r.loss_auc, "membership, min-k": lambda r: r.min_k_auc}
+    def numbers(self) -> dict[str, Callable[[Membership], float | None]]:
+        return {
+            "membership, loss": lambda r: r.loss_auc,
+            "membership, min-k": lambda r: r.min_k_auc,
+            "membership, min-k++": lambda r: r.min_k_plus_plus_auc,
+        }
 
     def lines(self) -> list[Line[Membership]]:
-        meaning = "area under the ROC curve of loss; chance is 0.5; small: min-k"
+        meaning = "area under the ROC curve of loss; chance is 0.5; small: min-k, min-k++"
         return [Line("membership inference", meaning, _cell)]
 
     def tried(self, result: Membership) -> str:
@@ -91,14 +129,15 @@ class MembershipMeasure(Measure[Membership]):
 
     def over_unlearning(self, result: Membership, never_trained: Membership | None) -> list[str]:
         signs = []
-        for name, score in (("loss", "loss_auc"), ("min-k", "min_k_auc")):
-            auc = getattr(result, score)
-            level = min(0.5, getattr(never_trained, score)) if never_trained else 0.5
-            if auc < level - FAR * result.error:
+        for name, score in (("loss", "loss_auc"), ("min-k", "min_k_auc"), ("min-k++", "min_k_plus_plus_auc")):
+            auc, other = getattr(result, score), getattr(never_trained, score, None)
+            level = 0.5 if other is None else min(0.5, other)
+            if auc is not None and auc < level - FAR * result.error:
                 than = "below chance" if level == 0.5 else f"below {level:.2f}, that of the perfect filter"
                 signs.append(f"membership by {name} (AUC {auc:.2f}) is far {than}: training documents were pushed away")
         return signs
 
 
 def _cell(result: Membership) -> Cell:
-    return f"{result.loss_auc:.2f}", f"min-k {result.min_k_auc:.2f}, ± {result.error:.2f}"
+    plus = "" if result.min_k_plus_plus_auc is None else f", {result.min_k_plus_plus_auc:.2f}"
+    return f"{result.loss_auc:.2f}", f"min-k {result.min_k_auc:.2f}{plus}, ± {result.error:.2f}"
