@@ -1,9 +1,9 @@
 """Extraction strength: how much of a training document its beginning brings out word for word.
 
-For a document of n predicted tokens it is 1 − k/n, where k, from 0 to n − 1, is the shortest beginning from which greedy decoding writes
-all the rest (Carlini et al., arXiv 2012.07805; as a measure of unlearning, Wang et al., arXiv 2406.13356), or else n − 1.
-Greedy decoding writes the rest exactly where every token of it is the likeliest given the true ones before, so one forward
-pass is enough. *Exact memorization* is the share of all n tokens that are the likeliest (Tirumala et al., arXiv 2205.10770).
+For a document of n predicted tokens it is 1 − k/n, where k, from 0 to n − 1, is the shortest beginning from which greedy decoding
+writes all the rest, or else n − 1 (Carlini et al., arXiv 2012.07805; as a measure of unlearning, Wang et al., arXiv 2406.13356).
+Greedy decoding writes the rest exactly where every token of it is the likeliest given the true ones before, so one forward pass is
+enough. *Exact memorization* is the share of all n tokens that are the likeliest (Tirumala et al., arXiv 2205.10770).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Extraction(Strict):
 
 
 def extraction_strengths(right: Tensor) -> Tensor:
-    """Per sequence, the share of its ``n`` tokens in the run of right predictions at its end, at least 1/n; ``right`` ``[m, n]``."""
+    """Per sequence, the share of its ``n`` tokens in the right run at its end, at least 1/n; ``right`` ``[m, n]``."""
     run = right.flip(1).long().cumprod(1).sum(1).clamp(min=1)
     return run.double() / right.shape[1]
 
