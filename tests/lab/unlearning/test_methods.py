@@ -106,7 +106,7 @@ def test_npo_is_its_equation() -> None:
 def test_simnpo_is_its_equation() -> None:
     model, b, beta, gamma = tiny().eval(), batches(), 2.5, 0.5
     rows = token_log_probabilities(model, b.forget)
-    terms = [-(2 / beta) * log_sigmoid(-beta / len(row) * sum(row) - gamma) for row in rows]
+    terms = [-(2 / beta) * log_sigmoid(-beta / (len(row) + 1) * sum(row) - gamma) for row in rows]
     expected = sum(terms) / len(terms) + mean_loss(model, b.retain)
     found = SimNPO(beta=beta, gamma=gamma).loss(model, b.forget, b.retain, None)
     assert float(found) == pytest.approx(expected, rel=1e-5)

@@ -33,6 +33,7 @@ class SimNPO(Method):
         return [cls(r, 48, 2.5, g) for r in (3e-4, 1e-3) for g in (0.0, 1.0)]
 
     def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:
-        mean = sequence_log_probability(model, forget) / (forget.shape[1] - 1)
+        # Over the number of labels, as in the published code: the first token is one, although nothing predicts it.
+        mean = sequence_log_probability(model, forget) / forget.shape[1]
         loss = -(2 / self.beta) * F.logsigmoid(-self.beta * mean - self.gamma).mean()
         return loss + self.retain_weight * cross_entropy(model, retain) if self.retain_weight else loss
