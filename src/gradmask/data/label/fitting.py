@@ -12,17 +12,17 @@ import numpy as np
 from gradmask.data.label.calibration import calibrate, sigmoid
 from gradmask.data.label.checks import checked
 from gradmask.data.label.examples import UNKNOWN, Examples
-from gradmask.data.label.head import learn
 from gradmask.data.label.held_out import HeldOut, folds_of, held_out_log_odds
 from gradmask.data.label.labeler import Labeler
 from gradmask.data.label.prevalence import estimate_prevalence
 from gradmask.data.label.scorers.registry import scorer_class, split_name
-from gradmask.data.label.scorers.scorer import Material
+from gradmask.data.label.scorers.scorer import Material, Scorer
+from gradmask.data.label.self_training import pool_of, share_of, train
 from gradmask.data.label.suspicious import Suspicious, find_suspicious
 from gradmask.data.label.thresholds import DEFAULT_TARGET
 
 CORPUS = 20_000
-"""Unlabeled texts whose scores are kept, for shares and histograms."""
+"""Unlabeled texts that are learned from, at most: a random sample of those given."""
 
 
 def fit(
@@ -40,80 +40,92 @@ def fit(
         examples: labeled ones; those without a label count as unlabeled text.
         groups: names; by default those that occur in the examples.
         scorer: ``tfidf``, or another scorer's name with its argument, such as ``static:PATH``.
-        unlabeled: text of the corpus that will be labeled, a random sample: for word frequencies, prevalence and shares.
+        unlabeled: text of the corpus that will be labeled, a random sample: it is learned from, and tells how frequent a group is.
         target: see `Labeler.choose`.
         prevalence: group -> its share of the corpus' documents, if it is known.
-        seed: of folds and solvers.
+        seed: of folds, samples and solvers.
 
     Raises:
         GradmaskError: the examples cannot be learned from, or there is no such scorer.
     """
     ready = checked(examples, groups)
-    groups, targets = ready.groups, ready.examples.targets(ready.groups)
-    labeled = np.flatnonzero((targets != UNKNOWN).all(axis=1))
-    texts, targets = ready.examples.take(labeled).texts, targets[labeled]
-    others = ready.examples.take(np.flatnonzero((ready.examples.targets(groups) == UNKNOWN).any(axis=1))).texts
-    corpus = [*(unlabeled or []), *others]
+    targets = ready.examples.targets(ready.groups)
+    known = (targets != UNKNOWN).all(axis=1)
+    labeled = ready.examples.take(np.flatnonzero(known))
+    corpus = _sample([*(unlabeled or []), *ready.examples.take(np.flatnonzero(~known)).texts], seed)
     name, argument = split_name(scorer)
-    made = scorer_class(name).make(Material(groups, texts, targets, corpus, argument, seed))
-    features = made.features(texts)
-    fold = folds_of(targets, seed)
-    if made.learns:
-        head = learn(features, targets, made.strength, seed)
-        raw = held_out_log_odds(features, targets, fold, made.strength, seed)
-    else:
-        head, raw = None, np.asarray(features, dtype=np.float64)
-    priors = {group: float(targets[:, i].mean()) for i, group in enumerate(groups)}
-    labeler = Labeler(
-        groups=tuple(groups),
+    made = scorer_class(name).make(Material(ready.groups, labeled.texts, targets[known], corpus, argument, seed))
+    labeler = _learned(made, labeled.texts, targets[known], corpus, ready.groups, seed)
+    labeler = replace(
+        labeler,
         scorer_name=name,
-        scorer=made,
+        notes=tuple(ready.notes),
+        fingerprint=_fingerprint(examples),
+        held_out=labeler.held_out._replace(rows=ready.rows[known]),
+    )
+    labeler = replace(labeler, suspicious=_suspicious(labeler, labeled.ids))
+    return _at_prevalence(labeler, prevalence).choose(target)
+
+
+def _sample(texts: Sequence[str], seed: int) -> list[str]:
+    if len(texts) <= CORPUS:
+        return list(texts)
+    chosen = np.random.default_rng(seed).choice(len(texts), CORPUS, replace=False)
+    return [texts[i] for i in np.sort(chosen)]
+
+
+def _learned(
+    scorer: Scorer, texts: Sequence[str], targets: np.ndarray, corpus: Sequence[str], groups: Sequence[str], seed: int
+) -> Labeler:
+    """A labeler whose scores are calibrated at the examples' own share of each group; ``corpus`` holds log-odds still."""
+    features, others = scorer.features(texts), scorer.features(corpus)
+    fold, head = folds_of(targets, seed), None
+    if scorer.learns:
+        pool = pool_of(features, others, scorer.strength, seed)
+        shares = [share_of(pool, targets[:, i], fold) for i in range(len(groups))]
+        features, others = held_out_log_odds(pool, targets, shares, fold)
+        head = train(pool, targets, shares, np.arange(len(texts)), np.arange(len(corpus)))
+    raw = np.asarray(features, dtype=np.float64)
+    priors = {group: float(targets[:, i].mean()) for i, group in enumerate(groups)}
+    return Labeler(
+        groups=tuple(groups),
+        scorer_name="",
+        scorer=scorer,
         head=head,
         calibrations=tuple(calibrate(raw[:, i], targets[:, i]) for i in range(len(groups))),
         priors=priors,
         prevalence=priors,
         prevalence_from="examples",
-        held_out=HeldOut(ready.rows[labeled], fold, targets, raw, raw),
-        corpus=np.zeros((0, len(groups))),
-        notes=tuple(ready.notes),
+        held_out=HeldOut(np.arange(len(texts)), fold, targets, raw, raw),
+        corpus=np.asarray(others, dtype=np.float64),
         seed=seed,
-        fingerprint=_fingerprint(examples),
     )
-    return _finished(labeler, examples, corpus, prevalence, target)
 
 
-def _finished(
-    labeler: Labeler,
-    examples: Examples,
-    corpus: Sequence[str],
-    prevalence: Mapping[str, float] | None,
-    target: Mapping[str, float],
-) -> Labeler:
-    """With suspicious labels, prevalence, the corpus' scores and thresholds."""
-    log_odds = labeler.log_odds(corpus[:CORPUS]) if corpus else labeler.corpus
-    labeler = replace(labeler, suspicious=_suspicious(labeler, examples))
-    if prevalence is not None:
-        labeler = replace(labeler, prevalence=dict(prevalence), prevalence_from="given")
-    elif len(log_odds):
-        estimated = {
-            group: estimate_prevalence(log_odds[:, i], labeler.priors[group]) for i, group in enumerate(labeler.groups)
+def _at_prevalence(labeler: Labeler, given: Mapping[str, float] | None) -> Labeler:
+    """The labeler with scores at the corpus' prevalence: given, or estimated from unlabeled text."""
+    if given is not None:
+        labeler = replace(labeler, prevalence=dict(given), prevalence_from="given")
+    elif len(labeler.corpus):
+        log_odds = labeler.calibrated(labeler.corpus)
+        shares = {
+            name: estimate_prevalence(log_odds[:, i], labeler.priors[name]) for i, name in enumerate(labeler.groups)
         }
-        labeler = replace(labeler, prevalence=estimated, prevalence_from="unlabeled text")
+        labeler = replace(labeler, prevalence=shares, prevalence_from="unlabeled text")
     held_out = labeler.held_out._replace(scores=sigmoid(labeler.calibrated(labeler.held_out.raw)))
-    scores = labeler.scores(corpus[:CORPUS]) if corpus else labeler.corpus
-    return replace(labeler, held_out=held_out, corpus=scores).choose(target)
+    return replace(labeler, held_out=held_out, corpus=sigmoid(labeler.calibrated(labeler.corpus)))
 
 
-def _suspicious(labeler: Labeler, examples: Examples) -> tuple[Suspicious, ...]:
+def _suspicious(labeler: Labeler, ids: Sequence[str]) -> tuple[Suspicious, ...]:
     """Of all groups, by held-out probabilities at the examples' own share of positives."""
     found = []
     held_out = labeler.held_out
-    probabilities, targets, rows = sigmoid(labeler.calibrated(held_out.raw)), held_out.targets, held_out.rows
+    probabilities = sigmoid(labeler.calibrated(held_out.raw))
     for i, group in enumerate(labeler.groups):
-        for at in find_suspicious(probabilities[:, i], targets[:, i]):
-            given = bool(targets[at, i])
+        for at in find_suspicious(probabilities[:, i], held_out.targets[:, i]):
+            given = bool(held_out.targets[at, i])
             score = probabilities[at, i] if given else 1 - probabilities[at, i]
-            found.append(Suspicious(int(rows[at]), examples.ids[rows[at]], group, given, float(score)))
+            found.append(Suspicious(int(held_out.rows[at]), ids[at], group, given, float(score)))
     return tuple(sorted(found, key=lambda one: one.score))
 
 

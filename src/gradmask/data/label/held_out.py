@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradmask.data.label.head import Features, learn
+from gradmask.data.label.self_training import Pool, train
 
-FOLDS = 10
+FOLDS = 5
 
 
 class HeldOut(NamedTuple):
@@ -46,11 +46,18 @@ def folds_of(targets: np.ndarray, seed: int, folds: int = FOLDS) -> np.ndarray:
 
 
 def held_out_log_odds(
-    features: Features, targets: np.ndarray, fold: np.ndarray, strength: float, seed: int
-) -> np.ndarray:
-    """Log-odds of each example by the linear model of the other folds, ``[examples, groups]``."""
+    pool: Pool, targets: np.ndarray, shares: list[float], fold: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log-odds of each labeled and of each unlabeled text by a model that learned from the other folds.
+
+    Returns:
+        ``[labeled, groups]`` and ``[unlabeled, groups]``.
+    """
     raw = np.empty(targets.shape)
+    others = np.empty((pool.unlabeled.shape[0], targets.shape[1]))
+    fold_of_others = np.random.default_rng(pool.seed).permutation(len(others)) % (fold.max() + 1)
     for one in np.unique(fold):
-        head = learn(features[fold != one], targets[fold != one], strength, seed)
-        raw[fold == one] = head.log_odds(features[fold == one])
-    return raw
+        head = train(pool, targets, shares, np.flatnonzero(fold != one), np.flatnonzero(fold_of_others != one))
+        raw[fold == one] = head.log_odds(pool.labeled[fold == one])
+        others[fold_of_others == one] = head.log_odds(pool.unlabeled[fold_of_others == one])
+    return raw, others

@@ -123,9 +123,9 @@ class Labeler:
 
     def _choose(self, group: str, target: Any) -> Thresholds:
         i = self.groups.index(group)
-        weights = self.held_out.weights(i, self.prevalence[group])
+        held_out = self.held_out
         return choose_thresholds(
-            self.held_out.scores[:, i], self.held_out.targets[:, i], weights, self.corpus[:, i], target
+            held_out.scores[:, i], held_out.targets[:, i], self.prevalence[group], self.corpus[:, i], target
         )
 
     def save(self, folder: str | Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ MISSED = 0.05
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The cuts of a group, and what they do to held-out labeled examples weighted to the corpus' prevalence.
+    """The cuts of a group, and what they do, estimated from held-out examples and unlabeled text at the corpus' prevalence.
 
     Attributes:
         forget_above: scores from here on are the group's.
@@ -26,7 +27,8 @@ class Thresholds:
         precision, recall: of what is at least ``forget_above``.
         missed: the share of the group's documents below ``retain_below``.
         forget_share, retain_share, unlabeled_share: of the corpus' documents, expected.
-        precision_interval, recall_interval, missed_interval: 95 %.
+        precision_interval, recall_interval, missed_interval: 95 %, from held-out examples alone. They hold if the examples are
+            a random sample of each class. That of the precision takes the least recall with the most false positives.
         target: what was asked for.
         met: whether held-out examples meet it; otherwise the cuts are the closest ones.
     """
@@ -66,94 +68,119 @@ def check_target(target: Mapping[str, float]) -> dict[str, float]:
 
 
 def choose_thresholds(
-    scores: np.ndarray, positive: np.ndarray, weights: np.ndarray, corpus: np.ndarray, target: Mapping[str, float]
+    scores: np.ndarray, positive: np.ndarray, prevalence: float, corpus: np.ndarray, target: Mapping[str, float]
 ) -> Thresholds:
     """Cuts that meet a target on held-out examples.
 
     Args:
         scores: held-out probabilities ``[examples]``.
         positive: 1 or 0 ``[examples]``.
-        weights: how much each example counts ``[examples]``.
-        corpus: scores of unlabeled text, for shares; without any, the weighted examples stand for it.
+        prevalence: the group's share of the corpus.
+        corpus: held-out scores of unlabeled text, possibly none, ``[texts]``.
         target: see `check_target`.
     """
     wanted = check_target(target)
-    cut = _Curve(scores, positive, weights)
-    above, met = _forget_above(cut, wanted, corpus)
-    below = min(cut.below_with_missed(wanted["missed"]), above)
-    return _measured(cut, above, below, corpus, wanted, met)
+    evidence = Evidence(scores, positive == 1, prevalence, corpus)
+    above, met = _forget_above(evidence, wanted)
+    below = min(evidence.below_with_missed(wanted["missed"]), above)
+    return _measured(evidence, above, below, wanted, met)
 
 
-class _Curve:
-    """Precision and recall at every cut, highest scores first."""
+class Evidence(NamedTuple):
+    """What is known of a group's scores: see `choose_thresholds`."""
 
-    def __init__(self, scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> None:
-        self.scores, self.positive, self.weights = scores, positive == 1, weights
-        order = np.argsort(-scores, kind="stable")
-        ends = np.append(scores[order][1:] != scores[order][:-1], True)
-        hits = np.cumsum((weights * self.positive)[order])[ends]
-        taken = np.cumsum(weights[order])[ends]
-        self.cuts, self.precision, self.recall = scores[order][ends], hits / taken, hits / hits[-1]
-        self.share = taken / taken[-1]
+    scores: np.ndarray
+    positive: np.ndarray
+    prevalence: float
+    corpus: np.ndarray
+
+    def cuts(self) -> np.ndarray:
+        """Every score that occurs, ascending."""
+        return np.unique(np.concatenate([self.scores, self.corpus]))
+
+    def recall(self, cuts: np.ndarray) -> np.ndarray:
+        """Of held-out examples."""
+        return _share_from(self.scores[self.positive], cuts)
+
+    def false_positives(self, cuts: np.ndarray) -> np.ndarray:
+        """The share of what is not the group's, of held-out examples."""
+        return _share_from(self.scores[~self.positive], cuts)
+
+    def precision(self, cuts: np.ndarray) -> np.ndarray:
+        """By held-out examples at the corpus' prevalence, and by the scores of unlabeled text: the lower of the two.
+
+        Few examples that are not the group's say little about a precision: 50 of them and none above the cut leave room for many
+        more mistakes than there are documents of a rare group. The mean score of the corpus above the cut sees them.
+        """
+        measured = precision_of(self.recall(cuts), self.false_positives(cuts), self.prevalence)
+        if not len(self.corpus):
+            return measured
+        ranked = np.sort(self.corpus)
+        tail = np.append(np.cumsum(ranked[::-1])[::-1], 0.0)
+        first = np.searchsorted(ranked, cuts)
+        counts = len(ranked) - first
+        expected = np.divide(tail[first], counts, out=np.ones(len(cuts)), where=counts > 0)
+        return np.minimum(measured, expected)
+
+    def share(self, cuts: np.ndarray) -> np.ndarray:
+        """The share of the corpus from each cut on."""
+        if len(self.corpus):
+            return _share_from(self.corpus, cuts)
+        return self.prevalence * self.recall(cuts) + (1 - self.prevalence) * self.false_positives(cuts)
 
     def below_with_missed(self, missed: float) -> float:
         """The highest cut with at most this share of the positives below it."""
         ranked = np.sort(self.scores[self.positive])
         return float(ranked[int(missed * len(ranked))])
 
-    def counts(self, chosen: np.ndarray) -> tuple[float, float]:
-        """Of chosen examples: the weighted number of positives, and of all."""
-        return float((self.weights * self.positive)[chosen].sum()), float(self.weights[chosen].sum())
+
+def _share_from(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    return 1 - np.searchsorted(np.sort(values), cuts) / len(values)
 
 
-def _forget_above(cut: _Curve, wanted: Mapping[str, float], corpus: np.ndarray) -> tuple[float, bool]:
+def precision_of(recall: np.ndarray, false_positives: np.ndarray, prevalence: float) -> np.ndarray:
+    """Where a group has this share of the documents; 1 where nothing is taken."""
+    hits, mistakes = prevalence * recall, (1 - prevalence) * false_positives
+    return np.divide(hits, hits + mistakes, out=np.ones_like(hits), where=hits + mistakes > 0)
+
+
+def _forget_above(evidence: Evidence, wanted: Mapping[str, float]) -> tuple[float, bool]:
     """The cut for sure forget, and whether it meets the target."""
-    if "precision" in wanted:
-        enough = np.flatnonzero(cut.precision >= wanted["precision"])
-        best = int(enough[np.argmax(cut.recall[enough])]) if len(enough) else int(np.argmax(cut.precision))
-        return float(cut.cuts[best]), len(enough) > 0
+    cuts = evidence.cuts()
+    recall = evidence.recall(cuts)
+    cuts, recall = cuts[recall > 0], recall[recall > 0]
     if "recall" in wanted:
-        return float(cut.cuts[int(np.argmax(cut.recall >= wanted["recall"]))]), True
-    if len(corpus):
-        return float(np.quantile(corpus, 1 - wanted["share"])), True
-    return float(cut.cuts[int(np.argmin(np.abs(cut.share - wanted["share"])))]), True
+        return float(cuts[np.flatnonzero(recall >= wanted["recall"])[-1]]), True
+    if "share" in wanted:
+        return float(cuts[int(np.argmin(np.abs(evidence.share(cuts) - wanted["share"])))]), True
+    precision = evidence.precision(cuts)
+    enough = np.flatnonzero(precision >= wanted["precision"])
+    return float(cuts[enough[0] if len(enough) else np.argmax(precision)]), len(enough) > 0
 
 
-def _measured(
-    cut: _Curve, above: float, below: float, corpus: np.ndarray, wanted: dict[str, float], met: bool
-) -> Thresholds:
-    forget, retain = cut.scores >= above, cut.scores < below
-    hits, taken = cut.counts(forget)
-    positives = int(cut.positive.sum())
-    found, lost = int(cut.positive[forget].sum()), int(cut.positive[retain].sum())
-    spread, weights = (corpus, np.ones(len(corpus))) if len(corpus) else (cut.scores, cut.weights)
-    shares = [float(weights[chosen].sum() / weights.sum()) for chosen in (spread >= above, spread < below)]
-    precision = hits / taken if taken else float("nan")
+def _measured(evidence: Evidence, above: float, below: float, wanted: dict[str, float], met: bool) -> Thresholds:
+    cuts = np.array([above, below])
+    recall, precision = evidence.recall(cuts), evidence.precision(cuts)
+    share = evidence.share(cuts)
+    positives, negatives = int(evidence.positive.sum()), int((~evidence.positive).sum())
+    found = wilson(recall[0] * positives, positives)
+    mistakes = wilson(evidence.false_positives(cuts)[0] * negatives, negatives)
+    worst, best = precision_of(np.array(found), np.array(mistakes[::-1]), evidence.prevalence)
     return Thresholds(
-        above,
-        below,
-        precision,
-        found / positives,
-        lost / positives,
-        shares[0],
-        shares[1],
-        max(0.0, 1 - sum(shares)),
-        _weighted_interval(cut, forget),
-        wilson(found, positives),
-        wilson(lost, positives),
-        wanted,
-        met,
+        forget_above=above,
+        retain_below=below,
+        precision=float(precision[0]),
+        recall=float(recall[0]),
+        missed=float(1 - recall[1]),
+        forget_share=float(share[0]),
+        retain_share=float(1 - share[1]),
+        unlabeled_share=float(share[1] - share[0]),
+        precision_interval=(float(worst), float(best)),
+        recall_interval=found,
+        missed_interval=wilson((1 - recall[1]) * positives, positives),
+        target=wanted,
+        met=met,
     )
-
-
-def _weighted_interval(cut: _Curve, chosen: np.ndarray) -> Interval:
-    """Of the weighted precision, by the number of examples that the weights are worth (Kish 1965)."""
-    weights = cut.weights[chosen]
-    if not len(weights):
-        return (0.0, 1.0)
-    worth = weights.sum() ** 2 / (weights**2).sum()
-    hits, taken = cut.counts(chosen)
-    return wilson(hits / taken * worth, worth)
 
 
 def wilson(hits: float, n: float, z: float = 1.959964) -> Interval:

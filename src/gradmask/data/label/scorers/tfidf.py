@@ -1,4 +1,4 @@
-"""TF-IDF of words and word pairs: nothing downloaded, fast, and its reasons can be read."""
+"""TF-IDF of words: nothing downloaded, fast, and its reasons can be read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Scorer:
     def make(cls, material: Material) -> Self:
         """Terms and frequencies of all text, labeled or not."""
         texts = [*material.texts, *material.unlabeled]
-        vocabulary = Vocabulary.of(texts)
+        vocabulary = Vocabulary.of(texts, word_pairs=False)
         counts = sum(vocabulary.count(chunk).astype(bool).sum(axis=0) for chunk in chunks(texts))
         frequency = np.asarray(counts, dtype=np.float64).ravel()
         return cls(vocabulary, np.log((1 + len(texts)) / (1 + frequency)) + 1)
