@@ -27,7 +27,7 @@ TIERS = [
     {"lab.judge"},
     {"lab.recipe"},
     {"lab.run", "lab.report"},
-    {"lab.compare", "lab.setup"},
+    {"lab.compare", "lab.labeling", "lab.setup"},
     {"cli"},
 ]
 """Lowest first. A room imports from tiers below its own; ``gradmask`` is the package's own ``__init__``, the public names of
