@@ -1,27 +1,35 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gradmask.lab.labeling.corpus import BINS, Scores
-from gradmask.lab.labeling.curves import at, costs, curve, reliability, wilson
+from gradmask.lab.labeling.curves import Point, at, costs, curve, reliability, wilson
 from gradmask.lab.labeling.evidence import Evidence, Held
 from gradmask.lab.labeling.looks import count, excerpt
 
-HELD = Held(np.array([0.9, 0.8, 0.7, 0.2]), np.array([True, False, True, False]), np.ones(4), np.ones(4))
+HELD = Held(np.array([0.9, 0.8, 0.7, 0.2]), np.array([True, False, True, False]), 0.5, np.empty(0))
 
 
 def test_the_curve_is_counted_by_hand() -> None:
     found = [(p.above, p.precision, p.recall) for p in curve(HELD)]
     assert found == [(0.9, 1.0, 0.5), (0.8, 0.5, 0.5), (0.7, pytest.approx(2 / 3), 1.0), (0.2, 0.5, 1.0)]
     assert at(HELD, 0.8) == curve(HELD)[1]
-    assert np.isnan(at(HELD, 0.95).precision)
+    assert at(HELD, 0.95) == Point(0.95, 1.0, 0.0)
 
 
-def test_weights_bring_examples_to_the_prevalence_of_the_corpus() -> None:
-    rare = Held(HELD.scores, HELD.positive, np.array([0.1, 1.9, 0.1, 1.9]), HELD.tokens)
+def test_precision_is_at_the_prevalence_of_the_corpus() -> None:
+    rare = replace(HELD, prevalence=0.05)
     assert at(rare, 0.8).precision == pytest.approx(0.05)
     assert at(rare, 0.8).recall == 0.5
+    assert rare.weights.tolist() == pytest.approx([0.1, 1.9, 0.1, 1.9])
+
+
+def test_precision_is_what_unlabeled_text_scores_where_that_is_lower() -> None:
+    assert at(replace(HELD, corpus=np.array([0.95, 0.91, 0.1])), 0.9).precision == pytest.approx(0.93)
+    assert at(replace(HELD, corpus=np.array([0.95, 0.91, 0.1])), 0.8).precision == pytest.approx(0.5)
 
 
 def test_it_agrees_with_the_labeler(evidence: Evidence) -> None:
@@ -55,7 +63,8 @@ def test_a_wilson_interval_from_the_literature() -> None:
 def test_reliability_of_scores_that_are_frequencies() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random(2000)
-    held = Held(scores, rng.random(2000) < scores, np.ones(2000), np.ones(2000))
+    positive = rng.random(2000) < scores
+    held = Held(scores, positive, float(positive.mean()), np.empty(0))
     bins = reliability(held)
     assert len(bins) == 10
     assert all(abs(mean - share) < 0.1 for mean, share, _, _ in bins)

@@ -1,4 +1,4 @@
-"""Precision, recall and calibration on held-out examples, and what each threshold costs over the corpus."""
+"""Precision, recall and calibration, and what each threshold costs over the corpus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Point:
-    """A threshold and what it does to held-out examples at the corpus' prevalence."""
+    """A threshold, and what is estimated of it at the corpus' prevalence: see `precision`."""
 
     above: float
     precision: float
@@ -39,23 +39,44 @@ class Cost:
 
 
 def curve(held: Held) -> list[Point]:
-    """Every threshold that changes something, the highest first."""
-    order = np.argsort(-held.scores, kind="stable")
-    scores, positive, weights = held.scores[order], held.positive[order], held.weights[order]
-    last = np.append(scores[1:] != scores[:-1], True)
-    hits, taken = np.cumsum(weights * positive)[last], np.cumsum(weights)[last]
-    return [
-        Point(float(above), float(hit / many), float(hit / max(hits[-1], 1e-12)))
-        for above, hit, many in zip(scores[last], hits, taken, strict=True)
-    ]
+    """Every score of an example as a threshold, the highest first."""
+    return [at(held, float(above)) for above in np.unique(held.scores)[::-1]]
 
 
 def at(held: Held, above: float) -> Point:
-    """What the threshold ``above`` does; precision is NaN where nothing is above."""
+    """What the threshold ``above`` does."""
+    return Point(above, precision(held, above), _shares(held, above)[0])
+
+
+def precision(held: Held, above: float) -> float:
+    """As `gradmask.data.label` estimates it: by held-out examples, or by the mean score of unlabeled text where that is lower."""
+    measured, taken = measured_precision(held, above), held.corpus[held.corpus >= above]
+    return min(measured, float(taken.mean())) if len(taken) else measured
+
+
+def measured_precision(held: Held, above: float) -> float:
+    """By held-out examples alone; 1 where nothing is above."""
+    return _precision(*_shares(held, above), held.prevalence)
+
+
+def intervals(held: Held, above: float) -> tuple[Interval, Interval]:
+    """95 % intervals of precision and recall, by held-out examples alone."""
+    recall, mistakes = _shares(held, above)
+    positives, others = int(held.positive.sum()), int((~held.positive).sum())
+    found, wrong = wilson(recall * positives, positives), wilson(mistakes * others, others)
+    worst, best = _precision(found[0], wrong[1], held.prevalence), _precision(found[1], wrong[0], held.prevalence)
+    return (worst, best), found
+
+
+def _shares(held: Held, above: float) -> tuple[float, float]:
+    """Of the group's examples, and of all others: what is above."""
     chosen = held.scores >= above
-    hits, taken = (held.weights * held.positive)[chosen].sum(), held.weights[chosen].sum()
-    total = (held.weights * held.positive).sum()
-    return Point(above, float(hits / taken) if taken else float("nan"), float(hits / max(total, 1e-12)))
+    return float(chosen[held.positive].mean()), float(chosen[~held.positive].mean())
+
+
+def _precision(recall: float, mistakes: float, prevalence: float) -> float:
+    right, wrong = prevalence * recall, (1 - prevalence) * mistakes
+    return right / (right + wrong) if right + wrong else 1.0
 
 
 def wilson(hits: float, n: float) -> Interval:
@@ -87,14 +108,13 @@ def costs(held: Held, scores: Scores, chosen: float) -> list[Cost]:
 
 
 def _cost(held: Held, scores: Scores, above: float, chosen: bool) -> Cost:
-    first, inside = int(bin_of(above)), held.scores >= above
+    first = int(bin_of(above))
     part = 1 - (above * BINS - first)  # of the bin that the threshold divides
     share = np.concatenate([np.zeros(first), [min(max(part, 0.0), 1.0)], np.ones(BINS - first - 1)])
     tokens, own = scores.bytes / BYTES_PER_TOKEN, scores.expected / BYTES_PER_TOKEN
     return Cost(
         at(held, above),
-        weighted_interval(held.positive[inside], held.weights[inside]),
-        wilson(float(held.positive[inside].sum()), float(held.positive.sum())),
+        *intervals(held, above),
         round(float((scores.counts * share).sum())),
         float((tokens * share).sum()),
         float(((tokens - own) * share).sum()),

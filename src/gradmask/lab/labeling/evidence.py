@@ -22,12 +22,26 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Held:
-    """Held-out labeled examples of a group, ``[examples]`` each; ``weights`` bring them to the corpus' prevalence."""
+    """What is known of a group's scores.
+
+    Attributes:
+        scores: held-out scores of labeled examples, ``[examples]``.
+        positive: whether each is the group's, ``[examples]``.
+        prevalence: the group's share of the corpus.
+        corpus: held-out scores of unlabeled text, possibly none, ``[texts]``.
+    """
 
     scores: np.ndarray
     positive: np.ndarray
-    weights: np.ndarray
-    tokens: np.ndarray
+    prevalence: float
+    corpus: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """How much each example counts, so that the group is as frequent as in the corpus, ``[examples]``."""
+        share = self.positive.mean()
+        own, other = self.prevalence / max(share, 1e-12), (1 - self.prevalence) / max(1 - share, 1e-12)
+        return np.where(self.positive, own, other)
 
 
 @dataclass
@@ -95,18 +109,15 @@ def _cuts(labeler: Any, group: str) -> tuple[float, float]:
 def _held(path: Path, labeler: Any) -> dict[str, Held]:
     table = pq.read_table(path).to_pydict()
     names = [names_of(value) for value in table["label"]]
-    tokens = np.array([len(text.encode()) / BYTES_PER_TOKEN for text in table["text"]])
-    held = {}
-    for group in labeler.groups:
-        positive = np.array([group in given for given in names])
-        scores = np.array(table[f"score_{group}"], dtype=float)
-        held[group] = Held(scores, positive, _weights(positive, labeler.prevalence[group]), tokens)
-    return held
-
-
-def _weights(positive: np.ndarray, prevalence: float) -> np.ndarray:
-    share = positive.mean()
-    return np.where(positive, prevalence / max(share, 1e-12), (1 - prevalence) / max(1 - share, 1e-12))
+    return {
+        group: Held(
+            np.array(table[f"score_{group}"], dtype=float),
+            np.array([group in given for given in names]),
+            labeler.prevalence[group],
+            labeler.corpus[:, i],
+        )
+        for i, group in enumerate(labeler.groups)
+    }
 
 
 def _examples(rows: Sequence[dict[str, Any]]) -> dict[str, Counter[str]]:

@@ -21,7 +21,7 @@ def verdict(of: Evidence) -> str:
             f"{_percent(cuts.precision)} of what is labeled {group} is {group}, and {_percent(cuts.recall)} of all {group} is "
             "labeled so"
         )
-    return f"On held-out labels, {'; '.join(parts)}."
+    return f"Expected from held-out labels: {'; '.join(parts)}."
 
 
 def lead(of: Evidence) -> str:

@@ -16,7 +16,7 @@ from gradmask.data.label.review.session import Session
 from gradmask.data.label.storing import open_labeler
 from gradmask.errors import GradmaskError
 
-UNLABELED = 2000
+UNLABELED = 4000
 """Documents of the pool, drawn at random, that every fit reads for word frequencies and for how frequent a group is."""
 
 

@@ -7,23 +7,28 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradmask.lab.labeling.curves import at, curve, weighted_interval, wilson
+from gradmask.lab.labeling.curves import at, curve, intervals, measured_precision
 from gradmask.lab.labeling.evidence import Evidence, Held
 from gradmask.lab.labeling.looks import color_of
 from gradmask.lab.report.style import LINE, PAPER, SOFT, figure, short
 
 TITLE = "Precision and recall"
 CAPTION = (
-    "Each point is a threshold; held-out examples, weighted to the share that the group has in the corpus. Filled: the "
-    "threshold that was chosen for forget, with 95 % intervals; hollow: what is not labeled retain. Between the two lies what "
-    "stays unlabeled."
+    "Each point is a threshold. Recall: of held-out examples. Precision: by held-out examples at the share that the group has in "
+    "the corpus (thin), or by the scores of unlabeled text where that is lower (thick: the lower of the two). Filled: the "
+    "threshold that was chosen for the group, with 95 % intervals by held-out examples alone; hollow: what is not labeled "
+    "retain. Between the two lies what stays unlabeled. Dotted: the group's share of the corpus."
 )
 COLUMNS = 3
 
 
 def rows(of: Evidence) -> list[dict[str, Any]]:
     """Every point of every group's curve."""
-    return [{"group": group, **vars(point)} for group in of.groups for point in curve(of.held[group])]
+    return [
+        {"group": group, **vars(point), "measured_precision": measured_precision(of.held[group], point.above)}
+        for group in of.groups
+        for point in curve(of.held[group])
+    ]
 
 
 def alternative(of: Evidence) -> str:
@@ -52,7 +57,11 @@ def draw(of: Evidence) -> Figure:
 def _panel(panel: Axes, of: Evidence, group: str) -> None:
     held, thresholds, color = of.held[group], of.labeler.thresholds[group], color_of(group, of.groups).light
     points = curve(held)
-    panel.step([p.recall for p in points], [p.precision for p in points], where="post", color=color, lw=1.8)
+    recalls = [p.recall for p in points]
+    panel.step(
+        recalls, [measured_precision(held, p.above) for p in points], where="post", color=color, lw=0.8, alpha=0.7
+    )
+    panel.step(recalls, [p.precision for p in points], where="post", color=color, lw=2)
     panel.axhline(of.labeler.prevalence[group], color=SOFT, lw=0.9, ls=":")
     low = at(held, thresholds.retain_below)
     panel.plot(low.recall, low.precision, "o", ms=8, mfc=PAPER, mec=color, mew=1.4, zorder=3)
@@ -64,9 +73,8 @@ def _panel(panel: Axes, of: Evidence, group: str) -> None:
 
 
 def _chosen(panel: Axes, held: Held, above: float, color: str) -> None:
-    point, inside = at(held, above), held.scores >= above
-    low, high = weighted_interval(held.positive[inside], held.weights[inside])
-    left, right = wilson(float(held.positive[inside].sum()), float(held.positive.sum()))
+    point = at(held, above)
+    (low, high), (left, right) = intervals(held, above)
     panel.plot([point.recall, point.recall], [low, high], color=color, lw=1.2, zorder=2.9)
     panel.plot([left, right], [point.precision, point.precision], color=color, lw=1.2, zorder=2.9)
     panel.plot(point.recall, point.precision, "o", ms=9, color=color, mec=PAPER, mew=1.2, zorder=3)
