@@ -18,7 +18,16 @@ from torch.utils.data import DataLoader
 
 from benchmarks.common import machine, median_of, write
 from benchmarks.training import BATCH, LENGTH, VOCABULARY, build, trained
-from gradmask.data import LabelSpec, SourceSpec, TokenizerSpec, build_tokenizer, label_documents, load_documents, pack
+from gradmask.data import (
+    DataSpec,
+    LabelSpec,
+    SourceSpec,
+    TokenizerSpec,
+    build_tokenizer,
+    label_documents,
+    load_documents,
+    pack,
+)
 
 TARGET = 5.0
 
@@ -36,8 +45,8 @@ def main() -> None:
     parser.add_argument("--json")
     args = parser.parse_args()
     print(machine())
-    documents = load_documents([SourceSpec(kind="stories", documents=args.documents)])
-    documents = label_documents(documents, LabelSpec(forget=["es"]))
+    spec = DataSpec(sources=[SourceSpec(kind="stories", documents=args.documents)], labels=LabelSpec(forget=["es"]))
+    documents = label_documents(load_documents(spec.sources), spec).train
     tokenizer = build_tokenizer(TokenizerSpec(vocab_size=VOCABULARY), documents["text"])
     packing, packed = timed(lambda: pack(documents, tokenizer, LENGTH).sequences)
     packed = packed.select_columns(["input_ids", "data_labels"]).with_format("torch")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from gradmask.cli.app import app
-from gradmask.data.spec import DataSpec, LabelSpec, SourceSpec, TokenizerSpec
+from gradmask.data.spec import AuditSpec, DataSpec, LabelSpec, SimulateSpec, SourceSpec, Thresholds, TokenizerSpec
 from gradmask.lab.recipe.loading import load_recipe, make_recipe
 from gradmask.lab.recipe.spec import (
     AdapterSpec,
@@ -30,7 +30,7 @@ from gradmask.lab.recipe.yamls import parse_yaml
 ROOT = Path(__file__).parents[2]
 RECIPES, CLI = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("recipes.md", "cli.md"))
 PARTS = (
-    Recipe, DataSpec, SourceSpec, LabelSpec, TokenizerSpec, ModelSpec, PartitionSpec, GroupSpec, AdapterSpec,
+    Recipe, DataSpec, SourceSpec, LabelSpec, Thresholds, SimulateSpec, AuditSpec, TokenizerSpec, ModelSpec, PartitionSpec, GroupSpec, AdapterSpec,
     SelfLabelingSpec, TrainSpec, EvaluateSpec, RelearningSpec, CompareSpec, NoiseSpec,
 )  # fmt: skip
 

@@ -80,12 +80,12 @@ def test_spans_may_be_lists(tmp_path: Path) -> None:
     ]
 
 
-def test_without_a_domain_it_is_the_truth_or_the_label(tmp_path: Path) -> None:
+def test_without_a_domain_it_is_the_label_and_never_the_truth(tmp_path: Path) -> None:
     rows = [{**ROW}, {**ROW, "truth": None}, {**ROW, "truth": None, "label": None}, BARE]
     for row in rows:
         row.pop("domain", None)
     rows[3] = {**BARE, "domain": "web"}
-    assert [row["domain"] for row in load(tmp_path, rows)] == ["retain", "drugs", "unlabeled", "web"]
+    assert [row["domain"] for row in load(tmp_path, rows)] == ["drugs", "drugs", "unlabeled", "web"]
     assert [row["domain"] for row in load(tmp_path, rows, domain_field=None)][3] == "unlabeled"
     with pytest.raises(GradmaskError, match="line 1: no field 'domian'"):
         load(tmp_path, rows, domain_field="domian")
@@ -121,5 +121,5 @@ def test_a_field_that_no_document_has_is_a_mistake(tmp_path: Path) -> None:
 def test_sources_without_fields_have_no_labels_and_a_document_needs_some_name() -> None:
     with pytest.raises(ValueError, match="'text' has no fields: remove label"):
         SourceSpec(kind="text", path="x", domain="a", label_field="label")
-    with pytest.raises(ValueError, match="set domain, domain_field or label_field"):
+    with pytest.raises(ValueError, match="need a domain or a label: set domain, domain_field or label_field"):
         SourceSpec(kind="jsonl", path="x", domain_field=None)

@@ -14,6 +14,7 @@ from gradmask.data import (
     TRAINING_SETS,
     DataSpec,
     LabelSpec,
+    SimulateSpec,
     SourceSpec,
     TokenizerSpec,
     prepare,
@@ -23,12 +24,18 @@ from gradmask.data import (
 from gradmask.data.prepare import fingerprint_of
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
-LABELS = LabelSpec(forget=["es"], undiscovered=0.2, retain_labeled=0.5)
+LABELS, NOISE = LabelSpec(forget=["es"]), SimulateSpec(undiscovered=0.2, retain_labeled=0.5)
 
 
 def spec(**fields: object) -> DataSpec:
     source = SourceSpec(kind="stories", megabytes=0.05, megabytes_test=0.02)
-    values = {"sources": [source], "labels": LABELS, "tokenizer": TokenizerSpec(vocab_size=300), "sequence_length": 64}
+    values = {
+        "sources": [source],
+        "labels": LABELS,
+        "simulate": NOISE,
+        "tokenizer": TokenizerSpec(vocab_size=300),
+        "sequence_length": 64,
+    }
     return DataSpec(**{**values, **fields})  # type: ignore[arg-type]
 
 

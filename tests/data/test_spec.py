@@ -20,7 +20,7 @@ def data(**fields: Any) -> DataSpec:
         ({"kind": "stories", "path": "x"}, "stories are built in and have no path"),
         ({"kind": "stories", "languages": ["en", "en"]}, "a language is listed twice"),
         ({"kind": "jsonl"}, "a source of kind 'jsonl' needs a path"),
-        ({"kind": "text", "path": "x.txt"}, "plain text has no fields: set its domain"),
+        ({"kind": "text", "path": "x.txt"}, "plain text has no fields: set its domain, or its label"),
         (
             {"kind": "jsonl", "path": "x", "subset": "a"},
             "subset is for sources of kind 'datasets', not 'jsonl': remove it",
@@ -58,13 +58,13 @@ def test_a_source_that_cannot_be_is_refused(source: dict[str, Any], message: str
     [
         ({"max_tokens": 100}, "max_tokens is 100, needed: at least one sequence of 256 tokens"),
         ({"max_tokens": {"es": 100}}, "max_tokens is 100, needed: at least one sequence of 256 tokens"),
-        ({"labels": {"forget": ["es"], "adjacent": ["es"]}}, r"domains \['es'\] are listed twice"),
+        ({"labels": {"forget": ["es"], "adjacent": ["es"]}}, r"\['es'\] are listed twice"),
         ({"labels": {"forget": {"a": ["es"], "b": []}}}, "every removable group needs at least one domain"),
         (
-            {"labels": {**LABELS, "retain_labeled": 0.9, "false_positives": 0.2}},
+            {"simulate": {"retain_labeled": 0.9, "false_positives": 0.2}},
             r"retain_labeled \+ false_positives is 1.1, needed: at most 1",
         ),
-        ({"labels": {**LABELS, "undiscovered": 1.5}}, "less than or equal to 1"),
+        ({"simulate": {"undiscovered": 1.5}}, "less than or equal to 1"),
         ({"sources": []}, "at least 1 item"),
         ({"seed": -1}, "greater than or equal to 0"),
     ],

@@ -17,6 +17,8 @@ def print_plan(plan: Plan, console: Console) -> None:
     console.print(_parameters(plan))
     console.print(_labels(plan))
     console.print(_costs(plan))
+    for line in plan.notices:
+        console.print(line, highlight=False, markup=False)
     for arm, done in plan.done.items():
         if done:
             console.print(f"{arm}: {done:,} of {plan.steps:,} steps are done", highlight=False)

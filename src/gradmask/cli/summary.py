@@ -22,7 +22,7 @@ def print_results(results: Results, page: Path, as_json: bool) -> None:
 
     console = result_console()
     console.print(table_of(results))
-    for line in [*verdict(results), *results.headline.remarks]:
+    for line in [*verdict(results), *results.headline.remarks, *results.about_labels]:
         console.print(line, highlight=False)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
 

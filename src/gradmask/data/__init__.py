@@ -1,10 +1,11 @@
 """Data: sources, the built-in stories, labels and their noise, packing, order.
 
 From a spec to sequences, as a recipe's ``data`` section does it:
-    `prepare`, `Prepared`, `fingerprint_of`; `DataSpec`, `SourceSpec`, `LabelSpec`, `TokenizerSpec`, `Fraction`.
+    `prepare`, `Prepared`, `fingerprint_of`; `DataSpec`, `SourceSpec`, `LabelSpec`, `Thresholds`, `SimulateSpec`, `AuditSpec`,
+    `TokenizerSpec`, `Fraction`.
 
 The steps of `prepare`, one by one:
-    `load_documents`, `label_documents` (with `RETAIN`, `UNLABELED` and group ids from 1), `build_tokenizer`, `pack` and
+    `load_documents`, `label_documents`, `Labeled` (with `RETAIN`, `UNLABELED` and group ids from 1), `build_tokenizer`, `pack` and
     `Packed`, or `pack_tokenwise`.
 
 A first look:
@@ -24,8 +25,9 @@ The stories alone: `gradmask.data.stories.generate`. A small real corpus from in
 
 from gradmask.data.arrow import column as column, select_rows as select_rows, with_column as with_column
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
-from gradmask.data.labeling import RETAIN as RETAIN, UNLABELED as UNLABELED, label_documents as label_documents
+from gradmask.data.labeling import Labeled as Labeled, label_documents as label_documents
 from gradmask.data.mixing import training_order as training_order
+from gradmask.data.names import RETAIN as RETAIN, UNLABELED as UNLABELED
 from gradmask.data.package_docs import write_package_docs as write_package_docs
 from gradmask.data.packing import Packed as Packed, pack as pack, pack_tokenwise as pack_tokenwise
 from gradmask.data.peeking import first_documents as first_documents, source_files as source_files
@@ -33,10 +35,13 @@ from gradmask.data.prepare import Prepared as Prepared, prepare as prepare
 from gradmask.data.shards import write_shards as write_shards
 from gradmask.data.sources import load_documents as load_documents
 from gradmask.data.spec import (
+    AuditSpec as AuditSpec,
     DataSpec as DataSpec,
     Fraction as Fraction,
     LabelSpec as LabelSpec,
+    SimulateSpec as SimulateSpec,
     SourceSpec as SourceSpec,
+    Thresholds as Thresholds,
     TokenizerSpec as TokenizerSpec,
 )
 from gradmask.data.streaming import Shards as Shards, Stream as Stream

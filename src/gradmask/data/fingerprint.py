@@ -12,7 +12,7 @@ from gradmask.data.reading import files_of
 from gradmask.data.spec import DataSpec
 from gradmask.errors import GradmaskError
 
-FORMAT = 3
+FORMAT = 4
 """Increased whenever the same spec and files give other sequences."""
 STORIES = (".py", ".toml")
 """Files that the built-in stories are made of: grammar, and vocabulary with sentence templates."""
@@ -39,6 +39,7 @@ def fingerprint_of(spec: DataSpec) -> str:
 
 def _inputs(spec: DataSpec) -> Iterator[Path]:
     named = [path for source in spec.sources for path in files_of(source)]
+    named += [Path(spec.audit.path).expanduser()] if spec.audit else []
     named += [Path(spec.tokenizer.path).expanduser()] if spec.tokenizer.path else []
     for path in named:
         yield from (file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file())

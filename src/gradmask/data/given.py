@@ -32,10 +32,10 @@ def given_of(source: SourceSpec, values: Mapping[str, Any], text: str, where: st
     Raises:
         GradmaskError: a value of another type, a score that is not finite, a span outside of the text.
     """
-    if not source.gives_labels:
-        return NOTHING
+    if not source.label_fields:
+        return NOTHING if source.label is None else Given(source.label)
     return Given(
-        _name(values, source.label_field, where),
+        source.label or _name(values, source.label_field, where),
         _scores(source, values, where),
         _spans(values.get(source.spans_field), len(text), source.spans_field, where) if source.spans_field else None,
         _name(values, source.truth_field, where),

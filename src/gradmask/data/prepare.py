@@ -6,21 +6,23 @@ import json
 import os
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from datasets import Dataset, DatasetDict, load_from_disk
 
-from gradmask.data.arrow import column, columns_of, select_rows, with_column
+from gradmask.data.arrow import column, columns_of, select_rows
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
-from gradmask.data.labeling import label_documents, label_rates, label_table, require_domain, roles_of
+from gradmask.data.label_tables import label_table
+from gradmask.data.labeling import Labeled, label_documents
+from gradmask.data.names import require_domain
 from gradmask.data.packing import Key, Packed, pack
 from gradmask.data.sources import load_documents
 from gradmask.data.spec import DataSpec
 from gradmask.data.tokenizer import build_tokenizer, load_tokenizer
-from gradmask.data.training_sets import training_set
+from gradmask.data.training_sets import PERFECT, training_set
 from gradmask.errors import GradmaskError
 from gradmask.quiet import without_data_bars
 
@@ -31,14 +33,18 @@ class Prepared:
 
     Args:
         tokenizer: a Transformers tokenizer.
-        train: packed sequences with ``input_ids``, ``data_labels`` (noisy) and the truth: ``domain``, ``role``, ``group``.
-        test: domain -> packed held-out sequences, with true ``data_labels``.
+        train: packed sequences with ``input_ids``, ``data_labels``, ``domain`` and ``role``; ``group`` is the truth where labels
+            are simulated, or else -1.
+        test: domain -> packed held-out sequences; ``data_labels`` is the truth where it is known, or else their label.
         roles: domain -> ``forget``, ``adjacent`` or ``retain``.
         groups: removable groups in the order of their ids, from 1.
         label_table: training tokens by domain and label.
         label_counts: training documents, tokens and dropped tokens by domain and label.
-        label_rates: group -> true and false positive rates of its labels.
+        label_rates: group -> true and false positive rates of its labels; empty where the truth is not known.
         fingerprint: see `fingerprint_of`.
+        notices: what is to be said of the labels and of the truth, in sentences.
+        sets: training sets that are not part of ``train``.
+        unknown: training documents whose truth is not known.
     """
 
     tokenizer: Any
@@ -50,14 +56,29 @@ class Prepared:
     label_counts: list[dict[str, Any]]
     label_rates: dict[str, dict[str, float]]
     fingerprint: str
+    notices: list[str] = field(default_factory=list)
+    sets: dict[str, Dataset] = field(default_factory=dict)
+    unknown: int = 0
 
     def training_set(self, name: str) -> Dataset:
-        """One of `gradmask.data.TRAINING_SETS`."""
+        """One of `gradmask.data.TRAINING_SETS`.
+
+        Raises:
+            GradmaskError: see `training_set`; or it takes the truth, which is not known of every training document.
+        """
+        if name in self.sets:
+            return self.sets[name]
+        if name == PERFECT and self.unknown:
+            raise GradmaskError(
+                f"the truth of {self.unknown:,} training documents is not known, so there is no perfect filter: leave it out of "
+                "arms, or give the truth of all (truth_field in every source)"
+            )
         return training_set(self.train, name)
 
     def files(self) -> list[Path]:
         """The files that the sequences are memory-mapped from."""
-        return sorted({Path(f["filename"]) for part in (self.train, *self.test.values()) for f in part.cache_files})
+        parts = (self.train, *self.test.values(), *self.sets.values())
+        return sorted({Path(f["filename"]) for part in parts for f in part.cache_files})
 
 
 def prepare(spec: DataSpec, folder: str | Path) -> Prepared:
@@ -102,33 +123,50 @@ def _make(spec: DataSpec, target: Path, fingerprint: str) -> None:
 
 def _write(spec: DataSpec, folder: Path, work: Path) -> None:
     """Write what is kept to ``folder``, and intermediate documents and sequences to ``work``."""
-    documents = label_documents(
-        load_documents(spec.sources, spec.test_share, spec.seed, work / "documents.arrow"), spec.labels
-    )
-    splits = _splits(documents)
+    documents = load_documents(spec.sources, spec.test_share, spec.seed, work / "documents.arrow")
+    labeled = label_documents(documents, spec)
+    splits = {"train": labeled.train, "test": labeled.test, **labeled.sets}
     tokenizer = build_tokenizer(
-        spec.tokenizer, (text for (text,) in columns_of(splits["train"], ["text"])), folder / "tokenizer"
+        spec.tokenizer, (text for (text,) in columns_of(labeled.train, ["text"])), folder / "tokenizer"
     )
     packed = {
         name: pack(split, tokenizer, spec.sequence_length, work / f"{name}.arrow") for name, split in splits.items()
     }
-    _require_every_domain(documents, packed, spec.sequence_length)
+    if spec.by_domain:
+        _require_every_domain(set(documents.unique("domain")), packed, spec.sequence_length)
+    short = _require_every_role(labeled, packed["test"], spec.sequence_length)
     packed["train"] = _limited(packed["train"], spec)
     sequences: dict[Any, Dataset] = {name: split.sequences for name, split in packed.items()}
     DatasetDict(sequences).save_to_disk(folder / "packed")
-    (folder / "counts.json").write_text(json.dumps(packed["train"].counts), encoding="utf-8")
+    about = {
+        "counts": packed["train"].counts,
+        "rates": labeled.rates,
+        "notices": labeled.notices + short,
+        "unknown": labeled.unknown,
+    }
+    (folder / "counts.json").write_text(json.dumps(about), encoding="utf-8")
 
 
-def _splits(documents: Dataset) -> dict[str, Dataset]:
-    """Training documents with noisy labels, held-out ones with true labels: evaluation must not depend on the noise."""
-    split = column(documents, "split")
-    truth = with_column(documents, "data_labels", column(documents, "group"))
-    return {"train": select_rows(documents, split == "train"), "test": select_rows(truth, split == "test")}
+def _require_every_role(labeled: Labeled, test: Packed, length: int) -> list[str]:
+    """Refuse held-out text that is too short for a sequence of each group and of retain; other domains are told of.
+
+    Returns:
+        A sentence on the domains that are too short, where there are any.
+    """
+    there = {(row["role"], row["group"]) for row in test.counts if row["tokens"] > row["dropped"]}
+    for role, group in sorted({(row["role"], row["group"]) for row in test.counts} - there):
+        which = f" of group {group}" if group > 0 else ""
+        raise GradmaskError(
+            f"the held-out {role} text{which} is too little for one sequence of {length} tokens: hold out or label more, or take "
+            "shorter sequences"
+        )
+    short = sorted({*labeled.test.unique("domain")} - {*test.sequences.unique("domain")})
+    return [f"Too little held-out text for one sequence, so not measured: {', '.join(short)}."] if short else []
 
 
-def _require_every_domain(documents: Dataset, packed: dict[str, Packed], length: int) -> None:
-    for name, split in packed.items():
-        for domain in sorted(set(documents.unique("domain")) - set(split.sequences.unique("domain"))):
+def _require_every_domain(domains: set[str], packed: dict[str, Packed], length: int) -> None:
+    for name in ("train", "test"):
+        for domain in sorted(domains - set(packed[name].sequences.unique("domain"))):
             raise GradmaskError(
                 f"the domain {domain!r} has too little {name} text for one sequence of {length} tokens: "
                 "give more text or shorter sequences"
@@ -165,20 +203,25 @@ def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared | None:
             return None
         packed: Any = load_from_disk(folder / "packed")
         train, test = packed["train"], packed["test"]
-        counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+        about = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+        counts, rates, notices, unknown = (about[key] for key in ("counts", "rates", "notices", "unknown"))
         tokenizer = load_tokenizer(folder / "tokenizer")
     except Exception:  # any kind of damage: it is prepared again
         return None
     domains = column(test, "domain")
+    roles = dict(columns_of(test, ["domain", "role"]))
     groups = list(spec.labels.groups)
     return Prepared(
         tokenizer=tokenizer,
         train=train,
         test={str(domain): select_rows(test, domains == domain) for domain in np.unique(domains)},
-        roles=roles_of(test.unique("domain"), spec.labels),
+        roles={domain: roles[domain] for domain in sorted(roles)},
         groups=groups,
         label_table=label_table(train, groups, spec.sequence_length),
         label_counts=counts,
-        label_rates=label_rates(counts, groups),
+        label_rates=rates,
         fingerprint=fingerprint,
+        notices=notices,
+        sets={name: packed[name] for name in packed if name not in ("train", "test")},
+        unknown=unknown,
     )

@@ -70,17 +70,19 @@ def _of_source(
     source: SourceSpec, test_share: float, seed: int, tokenizer: Any, all_counts: list[SourceCounts]
 ) -> Iterator[Document]:
     all_counts.append(counts := SourceCounts(source.name))
-    documents = _with_split(read(source, seed, counts, tokenizer), test_share, seed)
+    documents = _with_split(source, read(source, seed, counts, tokenizer), test_share, seed)
     limited = source.limited and source.kind != "stories"
     for document in _limited(source, documents, seed) if limited else documents:
         counts.kept += 1
         yield document
 
 
-def _with_split(documents: Iterable[Document], test_share: float, seed: int) -> Iterator[Document]:
+def _with_split(source: SourceSpec, documents: Iterable[Document], test_share: float, seed: int) -> Iterator[Document]:
     for document in documents:
         if document.split is None:
-            held_out = uniform(seed, "split", document.domain, document.text) < test_share
+            # With own labels the domain may be the label: copies of a text under two labels must stay on one side.
+            domain = "" if source.gives_labels else document.domain
+            held_out = uniform(seed, "split", domain, document.text) < test_share
             document = document._replace(split="test" if held_out else "train")
         yield document
 

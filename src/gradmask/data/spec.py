@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from gradmask.data.kinds import kind_of
-
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+from gradmask.data.label_spec import (
+    AuditSpec as AuditSpec,
+    LabelSpec as LabelSpec,
+    SimulateSpec as SimulateSpec,
+    Thresholds as Thresholds,
+)
+from gradmask.data.section import Count, Fraction as Fraction, Section
+from gradmask.errors import did_you_mean
 
 Kind = Literal["stories", "jsonl", "json", "csv", "tsv", "parquet", "text", "folder", "datasets"]
 FILES = ("jsonl", "json", "csv", "tsv", "text", "folder")
 """Kinds of source whose files are text, in some encoding."""
 
 
-class SourceSpec(_Section):
+class SourceSpec(Section):
     """Where documents come from. Each document has a text, a domain, and optionally a split (``train`` or ``test``)."""
 
     kind: Kind = Field(
@@ -38,11 +38,14 @@ class SourceSpec(_Section):
     text_field: str = "text"
     domain_field: str | None = Field(
         "domain",
-        description="a field with the domain; optional where the source gives labels or the truth: the domain is then "
-        "the truth, else the label, else `unlabeled`",
+        description="a field with the domain; optional where the source gives labels: the domain is then the label, or "
+        "`unlabeled`",
     )
     label_field: str | None = Field(
         None, min_length=1, description="a field with the label: a group, `retain`, or nothing (unlabeled)"
+    )
+    label: str | None = Field(
+        None, min_length=1, description="the label of every document of this source, instead of a field"
     )
     score_field: str | dict[str, str] | None = Field(
         None, description="a field with a classifier's score of the only group, or group -> field"
@@ -73,7 +76,7 @@ class SourceSpec(_Section):
         "id", description="a field with the document's id; by default `id`, or else the file and line"
     )
     topic_field: str | None = Field(
-        None, description="a field with the topic within a domain, the unit of labels.missed=topics"
+        None, description="a field with the topic within a domain, the unit of simulate.missed=topics"
     )
     domain: str | None = Field(
         None, min_length=1, description="the domain of every document of this source, instead of a field"
@@ -163,17 +166,14 @@ class SourceSpec(_Section):
 
     @property
     def gives_labels(self) -> bool:
-        """Whether the source names a field with labels, scores, spans or the truth."""
-        return bool(self.label_fields)
+        """Whether its documents have labels of their own, so that their domain is not their label."""
+        return any((self.label, self.label_field, self.score_fields, self.spans_field))
 
     @property
     def domain_required(self) -> bool:
-        """Whether every row needs a domain: it has no other name to go by, or the field was chosen."""
-        return self.domain is None and self.domain_field is not None and not self._domain_may_be_missing
-
-    @property
-    def _domain_may_be_missing(self) -> bool:
-        return self.gives_labels and self.domain_field == "domain"
+        """Whether every row needs a domain: it has no label to go by, or the field was chosen."""
+        chosen = self.domain_field != "domain"
+        return self.domain is None and self.domain_field is not None and (chosen or not self.gives_labels)
 
     @property
     def limited(self) -> bool:
@@ -233,63 +233,25 @@ class SourceSpec(_Section):
             raise ValueError("a language is listed twice: list each once")
         if self.kind != "stories" and self.path is None:
             raise ValueError(f"a source of kind {self.kind!r} needs a path")
-        if self.kind == "text" and self.domain is None:
-            raise ValueError("plain text has no fields: set its domain")
+        if self.kind == "text" and self.domain is self.label is None:
+            raise ValueError("plain text has no fields: set its domain, or its label")
         if self.kind in ("stories", "text", "folder") and self.topic_field is not None:
             raise ValueError(f"a source of kind {self.kind!r} has no fields: remove topic_field")
-        if self.kind in ("stories", "text", "folder") and self.gives_labels:
+        if self.kind in ("stories", "text", "folder") and self.label_fields:
             named = ", ".join(self.label_fields)
             raise ValueError(f"a source of kind {self.kind!r} has no fields: remove {named}")
+        if self.kind == "stories" and self.label is not None:
+            raise ValueError("stories are labeled by their language: remove label")
+        if self.label is not None and (self.label_field or self.score_field):
+            raise ValueError("label is for every document of the source: remove it, or label_field and score_field")
         if self.domain is None and self.domain_field is None and not self.gives_labels:
-            raise ValueError("documents need a domain, a label or the truth: set domain, domain_field or label_field")
+            raise ValueError("documents need a domain or a label: set domain, domain_field or label_field")
         if self.kind != "datasets" and self.subset is not None:
             raise ValueError(f"subset is for sources of kind 'datasets', not {self.kind!r}: remove it")
         return self
 
 
-class LabelSpec(_Section):
-    """Which domains are forget and adjacent, and the error rates of the labels, as of an imperfect classifier."""
-
-    forget: list[str] | dict[str, list[str]] = Field(description="domains, or removable group -> its domains")
-    adjacent: list[str] = Field([], description="domains that are related to the forget ones but to be kept")
-    retain_labeled: Fraction = Field(
-        0.25, description="fraction of the other documents, adjacent ones included, that are labeled retain"
-    )
-    undiscovered: Fraction = Field(0.0, description="fraction of forget documents that stay unlabeled")
-    missed: Literal["documents", "topics"] = Field(
-        "documents", description="which forget documents stay unlabeled: random ones, or all of random topics"
-    )
-    false_positives: Fraction = Field(
-        0.0, description="fraction of the other documents that are labeled forget by mistake"
-    )
-    seed: int = Field(0, ge=0)
-
-    @property
-    def groups(self) -> dict[str, list[str]]:
-        """Removable group -> its domains."""
-        return self.forget if isinstance(self.forget, dict) else {"forget": self.forget}
-
-    @property
-    def group_ids(self) -> dict[str, int]:
-        """Forget domain -> the id of its group: 1, 2, ... in the order in which groups are named."""
-        return {domain: i for i, domains in enumerate(self.groups.values(), 1) for domain in domains}
-
-    @model_validator(mode="after")
-    def _disjoint(self) -> LabelSpec:
-        listed = [d for domains in self.groups.values() for d in domains] + self.adjacent
-        twice = sorted({d for d in listed if listed.count(d) > 1})
-        if twice:
-            raise ValueError(f"domains {twice} are listed twice: each domain has one role and one group")
-        if not any(self.groups.values()) or not all(self.groups.values()):
-            raise ValueError("every removable group needs at least one domain")
-        if self.retain_labeled + self.false_positives > 1:
-            raise ValueError(
-                f"retain_labeled + false_positives is {self.retain_labeled + self.false_positives:g}, needed: at most 1"
-            )
-        return self
-
-
-class TokenizerSpec(_Section):
+class TokenizerSpec(Section):
     """A tokenizer by name or path, or a byte-level BPE trained on the training text."""
 
     path: str | None = Field(None, description="a name or a folder; null: trained on the data")
@@ -300,11 +262,15 @@ class TokenizerSpec(_Section):
         return self.path is None
 
 
-class DataSpec(_Section):
+class DataSpec(Section):
     """Sources, labels, tokenizer and packing: everything that determines the prepared data."""
 
     sources: list[SourceSpec] = Field(min_length=1)
-    labels: LabelSpec
+    labels: LabelSpec = LabelSpec()
+    simulate: SimulateSpec | None = Field(
+        None, description="hides labels, and makes mistakes in them, to study imperfect labels; off by default"
+    )
+    audit: AuditSpec | None = Field(None, description="true labels of some documents, for evaluation only")
     tokenizer: TokenizerSpec = TokenizerSpec()
     sequence_length: int = Field(256, ge=8, description="tokens per training sequence")
     test_share: Fraction = Field(0.1, description="fraction held out where a source has no split field")
@@ -316,13 +282,62 @@ class DataSpec(_Section):
     )
     seed: int = Field(0, ge=0)
 
+    @property
+    def by_domain(self) -> bool:
+        """Whether the domain of a document is its label (or, with ``simulate``, the truth)."""
+        return not any(source.gives_labels for source in self.sources)
+
+    @property
+    def knows_truth(self) -> bool:
+        """Whether the truth of whole sources is known, so that there can be a perfect filter."""
+        return self.simulate is not None or all(source.truth_field is not None for source in self.sources)
+
     @model_validator(mode="after")
     def _topics_are_known(self) -> DataSpec:
         without = [s.name for s in self.sources if s.topic_field is None]
-        if self.labels.missed == "topics" and without:
+        if self.simulate is not None and self.simulate.missed == "topics" and without:
             raise ValueError(
-                f"labels.missed=topics needs a topic_field in every source; missing in {', '.join(without)}"
+                f"simulate.missed=topics needs a topic_field in every source; missing in {', '.join(without)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_come_from_one_place(self) -> DataSpec:
+        own = [source for source in self.sources if source.gives_labels]
+        if self.simulate is not None and (own or self.audit or any(s.truth_field for s in self.sources)):
+            raise ValueError(
+                "simulate draws labels from the domain, which is then the truth: remove simulate to train on your own labels, or "
+                "remove label, label_field, score_field, spans_field, truth_field and audit"
+            )
+        if own and len(own) < len(self.sources):
+            without = next(source for source in self.sources if not source.gives_labels)
+            raise ValueError(
+                f"some sources give labels, but {without.name} does not: give it a label_field, or a label "
+                "for all of its documents, such as label: unlabeled"
+            )
+        if not own and not all(self.labels.groups.values()):
+            raise ValueError(
+                "every removable group needs at least one domain (labels.forget), unless sources give labels of their own "
+                "(label_field, score_field, spans_field or label)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _scores_have_thresholds(self) -> DataSpec:
+        groups = list(self.labels.groups)
+        scored = {group for source in self.sources for group in source.score_fields}
+        if "" in scored and len(groups) > 1:
+            named = ", ".join(f"{group}: FIELD" for group in groups)
+            raise ValueError(f"score_field names one field, but there are {len(groups)} groups: write {{{named}}}")
+        scored = {group or groups[0] for group in scored}
+        for group in sorted({*scored, *self.labels.thresholds}):
+            if group not in groups:
+                raise ValueError(f"no group {group!r}.{did_you_mean(group, groups)} Groups: {', '.join(groups)}")
+            if group not in self.labels.thresholds:
+                needed = f"thresholds: {{{group}: {{above: 0.9, retain_below: 0.1}}}}"
+                raise ValueError(f"{group} has scores but no thresholds: write under labels, for example, {needed}")
+            if group not in scored:
+                raise ValueError(f"{group} has thresholds but no scores: name its field in a source's score_field")
         return self
 
     @model_validator(mode="after")

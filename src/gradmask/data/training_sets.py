@@ -6,15 +6,17 @@ import numpy as np
 from datasets import Dataset
 
 from gradmask.data.arrow import column, select_rows, with_column
-from gradmask.data.labeling import RETAIN, UNLABELED
+from gradmask.data.names import RETAIN, UNLABELED
 from gradmask.errors import GradmaskError, did_you_mean
 
+PERFECT = "truly_not_forget"
+"""The training set that it takes the truth to make."""
 TRAINING_SETS = {
     "labeled": "all text, with data labels",
     "unlabeled": "all text, without data labels",
     "not_labeled_forget": "text that is not labeled forget, without data labels",
     "labeled_retain": "text that is labeled retain, without data labels",
-    "truly_not_forget": "text that truly is not forget, without data labels",
+    PERFECT: "text that truly is not forget, without data labels",
 }
 """Name -> what is in it."""
 

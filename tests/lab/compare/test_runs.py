@@ -40,14 +40,14 @@ def test_a_run_differs_in_labels_seed_and_folder_alone(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, *NOISE)
     by_name = {run.name: recipe_of(recipe, run) for run in runs_of(recipe)}
     own = by_name["tpr-90-fpr-60/seed-0"]
-    assert own.data.labels.undiscovered == pytest.approx(0.1)
-    assert own.data.labels.false_positives == 0.6
-    assert own.data.labels.retain_labeled == 0.4, "what is labeled forget by mistake cannot be labeled retain as well"
+    assert own.data.simulate.undiscovered == pytest.approx(0.1)
+    assert own.data.simulate.false_positives == 0.6
+    assert own.data.simulate.retain_labeled == 0.4, "what is labeled forget by mistake cannot be labeled retain as well"
     assert own.evaluate.measures == [], "comparing measures need the baselines of the same run"
     main = by_name["main/seed-2"]
-    assert (main.train.seed, main.data.labels.seed) == (2, 2)
+    assert (main.train.seed, main.data.simulate.seed) == (2, 2)
     assert main.evaluate.measures == recipe.compare.measures
-    assert main.data.model_copy(update={"labels": recipe.data.labels}) == recipe.data
+    assert main.data.model_copy(update={"simulate": recipe.data.simulate}) == recipe.data
     assert main.train.model_copy(update={"seed": 0}) == recipe.train
     assert main.model == recipe.model
     assert Path(main.output) == folder_of(recipe) / "main/seed-2"
@@ -69,7 +69,7 @@ def test_topics_are_a_setting(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, "data.sources.0.topic_field=domain", "compare.noise.topics=true")
     run = runs_of(recipe)[-1]
     assert run.name == "topics/seed-0"
-    assert recipe_of(recipe, run).data.labels.missed == "topics"
+    assert recipe_of(recipe, run).data.simulate.missed == "topics"
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,9 @@ def test_unlearning_without_its_start_or_without_labels_is_told(finished: RunFol
     run.folder.path.mkdir(parents=True)
     with pytest.raises(GradmaskError, match="rmu starts from the finished no_filter model"):
         unlearn_arm(run, run.prepared, "rmu")
-    unlabeled = tiny_recipe(tmp_path / "run", "arms=[no_filter, rmu]", "train.steps=2", "data.labels.retain_labeled=0")
+    unlabeled = tiny_recipe(
+        tmp_path / "run", "arms=[no_filter, rmu]", "train.steps=2", "data.simulate.retain_labeled=0"
+    )
     with pytest.raises(GradmaskError, match="at least 5 sequences labeled retain, but there are 0"):
         train(unlabeled)
     assert not RunFolder.of(unlabeled).arm("rmu").finished

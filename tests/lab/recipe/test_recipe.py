@@ -78,7 +78,7 @@ def test_mistakes_of_every_kind_come_together(tmp_path: Path) -> None:
         (
             "partition.groups.forgot.neurons=2",
             "partition.groups.forgot",
-            "data.labels.forget assigns no domain to this group",
+            "data.labels does not name this group, needed: data.labels.forget: {forgot: [",
         ),
         ("data.labels.forget={chem: [es]}", "data.labels.forget.chem", "partition.groups has no such group"),
         ("train.group_learning_rates.forgot=2.0", "train.group_learning_rates.forgot", "Did you mean 'forget'?"),
@@ -248,6 +248,6 @@ def test_shipped_recipes_are_good(path: Path) -> None:
 
 def test_the_embedded_demo_is_good() -> None:
     recipe = load_recipe("demo")
-    assert recipe.data.labels.undiscovered == 0.2
+    assert recipe.data.simulate.undiscovered == 0.2
     assert recipe.arms == ["gradmask", "no_filter", "filter", "perfect_filter"]
     assert load_recipe("demo", ["output=elsewhere"]).output == "elsewhere"

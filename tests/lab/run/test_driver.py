@@ -142,7 +142,7 @@ def test_any_error_is_the_tasks_own(
 
 def test_a_failure_is_listed_and_the_rest_is_done(tmp_path: Path) -> None:
     """Too little labeled text to unlearn with; another run beside it is not disturbed, and is measured to its end."""
-    few = tiny_recipe(tmp_path, ARMS, "data.labels.undiscovered=0.99", f"output={tmp_path / 'few'}")
+    few = tiny_recipe(tmp_path, ARMS, "data.simulate.undiscovered=0.99", f"output={tmp_path / 'few'}")
     good = tiny_recipe(tmp_path, "arms=[gradmask, no_filter]", "evaluate.measures=[]")
     with pytest.raises(RunError, match="5 of 16 tasks failed, the others are done") as error:
         perform([few, good], measured=True, jobs=2)
@@ -228,7 +228,7 @@ def test_a_killed_first_process_leaves_no_worker_behind(tmp_path: Path) -> None:
 
 def test_alone_runs_are_announced_and_the_first_failure_ends_them(tmp_path: Path) -> None:
     good = tiny_recipe(tmp_path, "arms=[no_filter]", "train.steps=2", "evaluate.measures=[]")
-    few = tiny_recipe(tmp_path, "arms=[gradmask]", "data.labels.undiscovered=0.99", f"output={tmp_path / 'few'}")
+    few = tiny_recipe(tmp_path, "arms=[gradmask]", "data.simulate.undiscovered=0.99", f"output={tmp_path / 'few'}")
     never = tiny_recipe(tmp_path, "arms=[no_filter]", f"output={tmp_path / 'never'}")
     watcher = Doing()
     with watcher.watching(), pytest.raises(GradmaskError, match="no training example is labeled 'forget'"):

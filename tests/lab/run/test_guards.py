@@ -120,10 +120,10 @@ def test_labels_are_checked_before_the_run(caplog: pytest.LogCaptureFixture) -> 
 
 def test_a_run_whose_labels_miss_a_group_does_not_begin(tmp_path: Path) -> None:
     with pytest.raises(GradmaskError, match="no training example is labeled 'forget'"):
-        train(tiny_recipe(tmp_path, "arms=[gradmask]", "data.labels.undiscovered=1.0"))
+        train(tiny_recipe(tmp_path, "arms=[gradmask]", "data.simulate.undiscovered=1.0"))
     display = Doing()
     display.train(
-        tiny_recipe(tmp_path, "arms=[gradmask]", "data.labels.retain_labeled=0", "output=" + str(tmp_path / "b"))
+        tiny_recipe(tmp_path, "arms=[gradmask]", "data.simulate.retain_labeled=0", "output=" + str(tmp_path / "b"))
     )
     assert any("no training example is labeled retain" in m for m in display.messages)
 

@@ -83,14 +83,14 @@ def test_rehearsal_is_added_to_the_policy(tmp_path: Path, asked: str, found: flo
 
 def test_labeled_examples_come_first_where_the_arm_labels_the_others_itself(tmp_path: Path) -> None:
     own = "partition.self_labeling={after: 3}"
-    recipe = tiny_recipe(tmp_path, own, "train.steps=12", "data.labels.retain_labeled=0.6")
+    recipe = tiny_recipe(tmp_path, own, "train.steps=12", "data.simulate.retain_labeled=0.6")
     prepared = prepare(recipe.data, tmp_path / "data")
     seen = np.asarray(training_examples(recipe, prepared, "gradmask", 12)["data_labels"]).reshape(12, -1)
     assert (seen[:3] >= 0).all()
     assert (seen[3:] < 0).any()
     others = [
         (recipe, "sgtm"),
-        (tiny_recipe(tmp_path, own[:-1] + ", labeled_first: false}", "data.labels.retain_labeled=0.6"), "gradmask"),
+        (tiny_recipe(tmp_path, own[:-1] + ", labeled_first: false}", "data.simulate.retain_labeled=0.6"), "gradmask"),
     ]
     for other, name in others:
         assert (np.asarray(training_examples(other, prepared, name, 3)["data_labels"]) < 0).any()

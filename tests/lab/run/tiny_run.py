@@ -38,7 +38,8 @@ def tiny_data(folder: Path) -> dict[str, Any]:
         "output": str(folder / "run"),
         "data": {
             "sources": [{"kind": "jsonl", "path": str(write_corpus(folder / "corpus.jsonl"))}],
-            "labels": {"forget": {"forget": ["es"]}, "retain_labeled": 0.5, "undiscovered": 0.2},
+            "labels": {"forget": {"forget": ["es"]}},
+            "simulate": {"retain_labeled": 0.5, "undiscovered": 0.2},
             "tokenizer": {"vocab_size": 280},
             "sequence_length": 16,
         },

@@ -84,7 +84,7 @@ class Maker:
             return source.domain
         name = source.domain_field
         if name is None or not (source.domain_required or values.get(name) is not None):
-            return given.truth or given.label or "unlabeled"
+            return given.label or "unlabeled"
         return _name(values, name, "a domain", where, self.known)
 
     def _topic(self, values: dict[str, Any], where: str) -> str:

@@ -25,7 +25,8 @@ class Rival(_Strict):
 
     Args:
         losses: role -> held-out loss. differences: role -> loss minus that of no filter of the same seed.
-        gap_closed: (loss − no filter) / (perfect filter − no filter) of the forget loss.
+        gap_closed: (loss − no filter) / (perfect filter − no filter) of the forget loss; where there is no perfect filter, the
+            filter with the same labels stands in its place (`Compared.reference`).
         compute: role -> compute ratio against no filter. leakage: see `gradmask.lab.measures.comparisons.leakage`.
         relearning: steps of the strongest relearning attack to no filter's forget loss; where a seed did not come back, the
             whole budget stands for it, and ``not_relearned`` counts it. relearning_ratio: over the perfect filter's steps.
@@ -69,6 +70,13 @@ class Compared(_Strict):
     false_positives: float
     seeds: list[int]
     rivals: dict[str, Rival]
+    reference: Literal["perfect_filter", "filter"] = "perfect_filter"
+    """The arm that a gap closed to 100 % stands for."""
+
+    @property
+    def end(self) -> str:
+        """`reference` in words."""
+        return "perfect filter" if self.reference == "perfect_filter" else "filter with the same labels"
 
 
 class Comparison(_Strict):

@@ -20,7 +20,7 @@ FREE_OF_LABELS = (NO_FILTER, PERFECT_FILTER)
 
 @dataclass(frozen=True)
 class Setting:
-    """Labels of one quality. ``changes`` are made to the recipe's ``data.labels``."""
+    """Labels of one quality. ``changes`` are made to the recipe's ``data.simulate``."""
 
     name: str
     kind: Kind
@@ -48,8 +48,10 @@ def folder_of(recipe: Recipe) -> Path:
 
 def settings_of(recipe: Recipe) -> list[Setting]:
     """The recipe's own labels, then those of its noise studies; a study's point that equals the recipe's is left out."""
-    noise, labels = recipe.compare.noise, recipe.data.labels
+    noise, labels = recipe.compare.noise, recipe.data.simulate
     settings = [Setting(MAIN, "main")]
+    if labels is None:
+        return settings
     for share in noise.undiscovered:
         if share != labels.undiscovered:
             settings.append(Setting(f"undiscovered-{100 * share:g}", "undiscovered", {"undiscovered": share}))
@@ -59,7 +61,7 @@ def settings_of(recipe: Recipe) -> list[Setting]:
             if all(getattr(labels, name) == value for name, value in changes.items()):
                 continue
             # A document labeled forget by mistake cannot be labeled retain as well.
-            changes["retain_labeled"] = min(labels.retain_labeled, round(1 - false_positives, 6))
+            changes["retain_labeled"] = min(labels.retained, round(1 - false_positives, 6))
             settings.append(Setting(f"tpr-{100 * true_positives:g}-fpr-{100 * false_positives:g}", "rates", changes))
     if noise.topics and labels.missed != "topics":
         settings.append(Setting("topics", "topics", {"missed": "topics"}))
@@ -91,13 +93,16 @@ def runs_of(recipe: Recipe, only: Sequence[str] = ()) -> list[ComparedRun]:
 def recipe_of(recipe: Recipe, run: ComparedRun) -> Recipe:
     """The recipe of one run: with its own labels, seed, arms and folder; everything else is unchanged."""
     measures = list(recipe.compare.measures) if run.setting.kind == "main" else []
-    labels = recipe.data.labels.model_copy(update={**run.setting.changes, "seed": run.seed})
+    data = recipe.data
+    if data.simulate is not None:
+        drawn = data.simulate.model_copy(update={**run.setting.changes, "seed": run.seed})
+        data = data.model_copy(update={"simulate": drawn})
     return recipe.model_copy(
         update={
             "name": f"{recipe.name}-{run.setting.name}-{run.seed}",
             "output": str(folder_of(recipe) / run.name),
             "arms": list(run.arms),
-            "data": recipe.data.model_copy(update={"labels": labels}),
+            "data": data,
             "train": recipe.train.model_copy(update={"seed": run.seed}),
             "evaluate": recipe.evaluate.model_copy(update={"measures": measures}),
         }

@@ -15,7 +15,7 @@ from gradmask.lab.measures.headline import role_loss
 from gradmask.lab.measures.recovery import envelope, steps_to_most
 from gradmask.lab.measures.results import Results
 from gradmask.lab.measures.series import series_name
-from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
+from gradmask.lab.recipe.arms import ARMS, FILTER, NO_FILTER, PERFECT_FILTER
 
 ROLES = ("forget", "adjacent", "retain")
 BySeed = dict[int, Results]
@@ -83,7 +83,8 @@ class Series:
 
     def _gap(self, seed: int) -> float | None:
         moved = self._difference(seed, "forget")
-        low, high = self._baseline(seed, "forget"), self._baseline(seed, "forget", PERFECT_FILTER)
+        end = PERFECT_FILTER if seed in self.main and PERFECT_FILTER in self.main[seed].arms else FILTER
+        low, high = self._baseline(seed, "forget"), self._baseline(seed, "forget", end)
         return None if moved is None or low is None or high is None or high <= low else moved / (high - low)
 
     def _compute(self, seed: int, role: str) -> float | None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gradmask.data import SimulateSpec
 from gradmask.errors import GradmaskError
 from gradmask.lab.compare.results import Compared, Comparison, Rival
 from gradmask.lab.compare.running import results_of
@@ -93,12 +94,12 @@ def _runs(collected: Collected) -> list[tuple[str, Results]]:
 
 def _notes(collected: Collected) -> list[str]:
     notes = {f"{name}: {note}" for name, by in collected.runs.items() for r in by.values() for note in r.findings.notes}
-    return sorted(notes)
+    return [*next(iter(collected.runs[MAIN].values())).about_labels, *sorted(notes)]
 
 
 def _compared(recipe: Recipe, collected: Collected, name: str, ladders: Mapping[int, list[Rung]]) -> Compared:
     runs, how = collected.runs[name], collected.calibrated
-    labels = recipe.data.labels.model_copy(update=dict(collected.settings[name].changes))
+    labels = (recipe.data.simulate or SimulateSpec()).model_copy(update=dict(collected.settings[name].changes))
     rivals: dict[str, Rival] = {}
     for arm, view in _series(runs.values(), collected.arms[name]):
         one = Series(arm, view, how, runs, collected.runs[MAIN], ladders)
@@ -110,7 +111,12 @@ def _compared(recipe: Recipe, collected: Collected, name: str, ladders: Mapping[
         false_positives=labels.false_positives,
         seeds=sorted(runs),
         rivals=rivals,
+        reference="perfect_filter" if _has_truth(collected) else "filter",
     )
+
+
+def _has_truth(collected: Collected) -> bool:
+    return any(PERFECT_FILTER in run.arms for run in collected.runs[MAIN].values())
 
 
 def _series(runs: Iterable[Results], arms: Sequence[str]) -> list[tuple[str, str]]:

@@ -77,7 +77,12 @@ def table_of(setting: Compared, wanted: Sequence[str] = COLUMNS) -> Table:
     """Those of the ``wanted`` columns that some rival fills, and a title and cells per rival, the best first."""
     rows = [(rival.title, cells(rival)) for rival in ordered(setting)]
     shown = [i for i, name in enumerate(COLUMNS) if name in wanted and any(row[i] != "–" for _, row in rows)]
-    return [COLUMNS[i] for i in shown], [(title, [row[i] for i in shown]) for title, row in rows]
+    columns = [f"gap closed to the {setting.end}" if _to_filter(setting, i) else COLUMNS[i] for i in shown]
+    return columns, [(title, [row[i] for i in shown]) for title, row in rows]
+
+
+def _to_filter(setting: Compared, column: int) -> bool:
+    return COLUMNS[column] == "gap closed" and setting.reference == "filter"
 
 
 def evidence_of(setting: Compared) -> Table:
@@ -119,10 +124,10 @@ def verdict(comparison: Comparison) -> list[str]:
     main = comparison.settings[MAIN]
     ours = main.rivals.get("gradmask/removed")
     if ours is None or ours.gap_closed is None:
-        return ["There is no verdict: gradmask, no filter and a perfect filter must be among the arms and differ."]
+        return [f"There is no verdict: gradmask, no filter and a {main.end} must be among the arms and differ."]
     seeds = f"{len(main.seeds)} seeds" if len(main.seeds) > 1 else "one seed"
     sentences = [
-        f"Over {seeds}, removal closes {share(ours.gap_closed)} of the gap between no filter and a perfect filter."
+        f"Over {seeds}, removal closes {share(ours.gap_closed)} of the gap between no filter and a {main.end}."
     ]
     if (retain := ours.differences.get("retain")) is not None:
         side = "lower (better)" if retain.mean < 0 else "higher (worse)"
@@ -134,8 +139,8 @@ def verdict(comparison: Comparison) -> list[str]:
         sentences.append(
             f"The full model, before removal, is {forget} than no filter on what is removed, {kept} on what is kept."
         )
-    others = [r for r in removed_rivals(main) if r.arm not in ("gradmask", "perfect_filter") and r.gap_closed]
-    if (plain := main.rivals.get("filter")) is not None:
+    others = [r for r in removed_rivals(main) if r.arm not in ("gradmask", main.reference) and r.gap_closed]
+    if (plain := main.rivals.get("filter")) is not None and main.reference != plain.arm:
         sentences.append(f"Filtering by the same labels closes {share(plain.gap_closed)}.")
     if better := [r.title for r in others if _dominates(r, ours)]:
         sentences.append(f"Better on both counts: {listed(better)}.")

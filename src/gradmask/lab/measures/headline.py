@@ -36,7 +36,8 @@ def headline(arms: Mapping[str, ArmResult]) -> Headline:
     """Compare the arms, all on calibrated losses where every model has them, else all on plain ones.
 
     *Gap closed* is (removed − no filter) / (perfect filter − no filter) of the forget loss: 0 is a model trained on
-    everything, 1 one that never saw the domain. Differences are against no filter, in nats; lower is better.
+    everything, 1 one that never saw the domain. Without a perfect filter, it is given against the filter with the same labels
+    instead, as *gap closed to the filter*. Differences are against no filter, in nats; lower is better.
     """
     every = [d for arm in arms.values() for model in arm.models.values() for d in model.values()]
     calibrated = bool(every) and all(d.calibrated_loss is not None for d in every)
@@ -49,12 +50,16 @@ def headline(arms: Mapping[str, ArmResult]) -> Headline:
         here, there = loss(arm, model, role), loss("no_filter", "full", role)
         return None if here is None or there is None else here - there
 
-    remark = _no_gap(arms, loss("no_filter", "full", "forget"), loss("perfect_filter", "full", "forget"))
-    gap = None if remark else against_no_filter("perfect_filter", "full", "forget")
-    closed = _share(against_no_filter("gradmask", "removed", "forget"), gap)
+    end = "perfect_filter" if "perfect_filter" in arms else "filter"
+    remark = _no_gap(arms, end, loss("no_filter", "full", "forget"), loss(end, "full", "forget"))
+    gap = None if remark else against_no_filter(end, "full", "forget")
+    way = _share(against_no_filter("gradmask", "removed", "forget"), gap)
+    perfect = end == "perfect_filter"
+    closed = way if perfect else None
     return Headline(
         gap_closed=closed,
-        filter_gap_closed=_share(against_no_filter("filter", "full", "forget"), gap),
+        filter_gap_closed=_share(against_no_filter("filter", "full", "forget"), gap) if perfect else None,
+        gap_closed_to_filter=None if perfect else way,
         retain_difference=against_no_filter("gradmask", "removed", "retain"),
         filter_retain_difference=against_no_filter("filter", "full", "retain"),
         adjacent_difference=against_no_filter("gradmask", "removed", "adjacent"),
@@ -65,16 +70,16 @@ def headline(arms: Mapping[str, ArmResult]) -> Headline:
     )
 
 
-def _no_gap(arms: Mapping[str, ArmResult], nothing: float | None, perfect: float | None) -> str | None:
+def _no_gap(arms: Mapping[str, ArmResult], end: str, nothing: float | None, filtered: float | None) -> str | None:
     """Why no share of the gap can be given, where the baselines are too alike to measure against."""
-    if nothing is None or perfect is None:
+    if nothing is None or filtered is None:
         return None
-    errors = [role_error(arms[name].models["full"], "forget") for name in ("no_filter", "perfect_filter")]
+    errors = [role_error(arms[name].models["full"], "forget") for name in ("no_filter", end)]
     needed = max(SMALLEST_GAP, 2 * math.hypot(*errors))
-    if perfect - nothing >= needed:
+    if filtered - nothing >= needed:
         return None
     return (
-        f"There is no gap to close: the perfect filter's forget loss ({perfect:.3f} nats) must lie at least "
+        f"There is no gap to close: the {end.replace('_', ' ')}'s forget loss ({filtered:.3f} nats) must lie at least "
         f"{needed:.3f} above that of no filter ({nothing:.3f}). Train longer, measure on more held-out text "
         "(evaluate.sequences), or take domains that differ more."
     )

@@ -79,6 +79,8 @@ class Headline(_Strict):
 
     gap_closed: float | None = None
     filter_gap_closed: float | None = None
+    gap_closed_to_filter: float | None = None
+    """Of the forget loss, from no filter to the filter with the same labels: where there is no perfect filter."""
     retain_difference: float | None = None
     filter_retain_difference: float | None = None
     adjacent_difference: float | None = None
@@ -99,6 +101,8 @@ class Results(_Strict):
     machine: dict[str, str] = {}
     recipe: dict[str, Any]
     labels: list[dict[str, Any]] = []
+    about_labels: list[str] = []
+    """Where the labels come from, what is known of the truth, and what is left out without it, in sentences."""
     histogram_edges: list[float] = []
     arms: dict[str, ArmResult]
     headline: Headline

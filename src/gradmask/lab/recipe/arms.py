@@ -15,8 +15,8 @@ from gradmask.lab.unlearning.registry import method, method_names
 if TYPE_CHECKING:  # figures read the table, and a report is written without PyTorch
     from gradmask.lab.recipe.spec import GroupSpec, PartitionSpec, Recipe
 
-NO_FILTER, PERFECT_FILTER = "no_filter", "perfect_filter"
-"""The level that removal is measured from, and the model that was never trained on the domain."""
+NO_FILTER, FILTER, PERFECT_FILTER = "no_filter", "filter", "perfect_filter"
+"""The level that removal is measured from; what the labels alone can do; and the model that was never trained on the domain."""
 RECIPE = "recipe"
 """The policy of an arm that is partitioned just as the recipe says."""
 
@@ -83,7 +83,7 @@ SGTM, ROUTING = "arXiv 2512.05648", "arXiv 2410.04332"
 TRAINED: tuple[Arm, ...] = (
     Arm("gradmask", "gradmask", "labeled", RECIPE, color="blue", full_color="sky", marker="o"),
     Arm(NO_FILTER, "no filter", color="grey", marker="s"),
-    Arm("filter", "filter, same labels", "not_labeled_forget", color="amber", marker="^"),
+    Arm(FILTER, "filter, same labels", "not_labeled_forget", color="amber", marker="^"),
     Arm("filter_strict", "strict filter", "labeled_retain", color="rose", marker="v"),
     Arm(PERFECT_FILTER, "perfect filter", "truly_not_forget", color="green", marker="D"),
     Arm("inexact", "gradmask, exact=False", "labeled", RECIPE, changes={"exact": False}, color="violet", marker="v"),

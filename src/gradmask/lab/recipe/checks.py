@@ -7,7 +7,7 @@ from typing import Any
 
 from gradmask.data import DataSpec
 from gradmask.errors import did_you_mean
-from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
+from gradmask.lab.recipe.arms import ARMS, FILTER, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.problems import Problem, shown
 from gradmask.lab.recipe.spec import CompareSpec, ModelSpec, PartitionSpec, TrainSpec
 
@@ -32,6 +32,8 @@ def cross_checks(parts: Mapping[str, Any]) -> list[Problem]:
         problems += _arms(parts["arms"])
     if "compare" in parts:
         problems += _compare(parts["compare"])
+    if "data" in parts:
+        problems += _truth(parts)
     if "train" in parts and "partition" in parts:
         problems += _group_learning_rates(parts["train"], parts["partition"])
     if "data" in parts and "partition" in parts:
@@ -98,8 +100,27 @@ def _compare(compare: CompareSpec) -> Iterator[Problem]:
     if bool(noise.true_positives) != bool(noise.false_positives):
         missing = "false_positives" if noise.true_positives else "true_positives"
         yield Problem(f"compare.noise.{missing}", "missing, but needed: the heat map has two axes")
-    if ends := {NO_FILTER, PERFECT_FILTER} - {*compare.arms}:
+
+
+def _truth(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    """What needs the truth, where the data does not give it; and the ends of a comparison's scale, which depend on it."""
+    data, compare = parts["data"], parts.get("compare")
+    for path, arms in (("arms", parts.get("arms", ())), ("compare.arms", compare.arms if compare else ())):
+        if PERFECT_FILTER in arms and not data.knows_truth:
+            needed = "needed: the truth of all documents (truth_field in every source), or no perfect_filter"
+            yield Problem(
+                path,
+                f"{PERFECT_FILTER} is trained on text that truly is not forget, but the truth is not known, {needed}",
+            )
+    if compare is None:
+        return
+    if ends := {NO_FILTER, PERFECT_FILTER if data.knows_truth else FILTER} - {*compare.arms}:
         yield Problem("compare.arms", f"the comparison has no scale without {' and '.join(sorted(ends))}: add it")
+    noise = compare.noise
+    if data.simulate is None and (noise.undiscovered or noise.true_positives or noise.topics):
+        yield Problem(
+            "compare.noise", "studies of labels draw them from the truth, needed: data.simulate, or no studies"
+        )
 
 
 def _group_learning_rates(train: TrainSpec, partition: PartitionSpec) -> Iterator[Problem]:
@@ -116,7 +137,8 @@ def _groups(data: DataSpec, partition: PartitionSpec) -> Iterator[Problem]:
     labeled, groups = set(data.labels.groups), set(partition.groups)
     for name in sorted(groups - labeled):
         hint = did_you_mean(name, labeled)
-        yield Problem(f"partition.groups.{name}", f"data.labels.forget assigns no domain to this group.{hint}")
+        how = f"needed: data.labels.forget: {{{name}: [names of its domains or labels]}}"
+        yield Problem(f"partition.groups.{name}", f"data.labels does not name this group, {how}.{hint}")
     for name in sorted(labeled - groups):
         yield Problem(f"data.labels.forget.{name}", f"partition.groups has no such group.{did_you_mean(name, groups)}")
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from gradmask.data import DataSpec
+from gradmask.lab.recipe.arms import ARMS, PERFECT_FILTER
 from gradmask.lab.recipe.checks import cross_checks
 from gradmask.lab.recipe.overrides import overridden, override
 from gradmask.lab.recipe.problems import Problem, RecipeError, from_validation
 from gradmask.lab.recipe.shipped import shipped_recipes, shipped_text
-from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.recipe.spec import DEFAULT_ARMS, Recipe
 from gradmask.lab.recipe.yamls import Document, read_document, read_recipe_file
 
 
@@ -67,6 +69,7 @@ def _located(problem: Problem, document: Document, changes: Sequence[str]) -> Pr
 def _check(given: dict[str, Any], changes: Sequence[str], trial: bool) -> tuple[Recipe | None, list[Problem]]:
     """The recipe, if its values are valid, and every problem."""
     problems = override(given, changes)
+    given |= _default_arms(given)
     recipe: Recipe | None = None
     try:
         recipe = Recipe.model_validate(given)
@@ -77,6 +80,22 @@ def _check(given: dict[str, Any], changes: Sequence[str], trial: bool) -> tuple[
     if trial:
         problems += _trial(sections, model=not any(p.path.startswith(("model", "partition")) for p in problems))
     return recipe, problems
+
+
+def _default_arms(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The default arms, where the recipe names none and the truth is not known: without the perfect filter."""
+    try:
+        if "data" not in given or DataSpec.model_validate(given["data"]).knows_truth:
+            return {}
+    except ValidationError:
+        return {}
+    compare = given.get("compare") or {}
+    filled: dict[str, Any] = (
+        {} if "arms" in given else {"arms": [name for name in DEFAULT_ARMS if name != PERFECT_FILTER]}
+    )
+    if isinstance(compare, Mapping) and "arms" not in compare:
+        filled["compare"] = {**compare, "arms": [name for name in ARMS if name != PERFECT_FILTER]}
+    return filled
 
 
 def _completed(recipe: Recipe) -> Recipe:

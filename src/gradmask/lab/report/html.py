@@ -78,6 +78,10 @@ def tiles(results: Results) -> list[tuple[str, str]]:
     h = results.headline
     tiles = [
         (percent(h.gap_closed), "of the way from no filter to a perfect filter, after removal"),
+        (
+            percent(h.gap_closed_to_filter),
+            "of the way from no filter to the filter with the same labels, after removal",
+        ),
         (percent(h.filter_gap_closed), "of the way by filtering with the same labels"),
         (nats(h.retain_difference, sign=True), "nats on what is kept, removed model against no filter"),
         (relearning_ratio(results), "of a perfect filter's steps to relearn, by the strongest attack on each"),

@@ -27,6 +27,11 @@ def verdict(results: Results) -> list[str]:
             f"With its group removed, the model's {how} on {forget} goes {percent(h.gap_closed)} of the way from a model "
             f"trained on everything to one that never saw {forget}."
         )
+    if h.gap_closed_to_filter is not None:
+        sentences.append(
+            f"With its group removed, the model's {how} on {forget} goes {percent(h.gap_closed_to_filter)} of the way from a model "
+            "trained on everything to the filter with the same labels."
+        )
     if h.filter_gap_closed is not None:
         sentences.append(f"Filtering the data by the same labels goes {percent(h.filter_gap_closed)} of the way.")
     if h.retain_difference is not None:
@@ -58,6 +63,8 @@ def flags(results: Results) -> list[str]:
 
 def _judgement(results: Results, forget: str) -> str:
     h = results.headline
+    if h.gap_closed_to_filter is not None:
+        return "There is no verdict: it takes a perfect filter. Removal is compared with the filter that has the same labels."
     if h.gap_closed is None:
         return "There is no verdict: it compares gradmask with no filter and with a perfect filter, finished and apart."
     if h.gap_closed >= GONE and (ways := recovered(results)):

@@ -50,7 +50,7 @@ def check_labels(labels: np.ndarray, groups: Iterable[str]) -> None:
     if RETAIN not in present:
         logger.warning(
             "no training example is labeled retain; unlabeled text then teaches what is kept, and may come to rely on the "
-            "removable groups: label some of it (data.labels.retain_labeled)"
+            "removable groups: label some of it"
         )
 
 

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -28,6 +28,7 @@ from gradmask.lab.run.callbacks import curve_points
 from gradmask.lab.run.checkpoints import bytes_needed, newest
 from gradmask.lab.run.examples import labeled_first, total_steps, training_examples
 from gradmask.lab.run.folder import ArmFolder, RunFolder
+from gradmask.lab.run.knowledge import about_labels
 from gradmask.lab.run.trained import parameters_of
 from gradmask.lab.run.trainer import make_trainer
 from gradmask.lab.run.training import Training
@@ -53,6 +54,8 @@ class Plan:
     seconds: dict[str, float]
     disk_needed: int
     disk_free: int
+    notices: list[str] = field(default_factory=list)
+    """What is to be said of the labels and of the truth, in sentences."""
 
     @property
     def fits(self) -> bool:
@@ -113,6 +116,7 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
             | _unlearning(recipe, folder, trials),
             disk_needed=_disk(recipe, sum(parameters.values()), sum(steps > past for past in done.values())),
             disk_free=shutil.disk_usage(recipe.output).free,
+            notices=about_labels(recipe, prepared),
         )
 
 

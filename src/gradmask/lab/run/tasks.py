@@ -14,6 +14,7 @@ from gradmask.lab.measures.registry import find, of_a_model
 from gradmask.lab.progress import Countdown, heading, status
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.run.knowledge import about_labels
 from gradmask.lab.run.measuring.across_arms import ladder_of
 from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.evaluating import evaluate_run
@@ -79,7 +80,8 @@ def tasks_of(recipe: Recipe, measured: bool, shared: bool = True) -> list[Task]:
 
 def _measures(recipe: Recipe, tasks: list[Task], starts: dict[str, str]) -> list[Task]:
     spec, (data, *arms) = recipe.evaluate, tasks
-    rungs = [Task(recipe, "rung", str(share), (data.name,)) for share in spec.ladder if "leakage" in spec.measures]
+    shares = spec.ladder if "leakage" in spec.measures and recipe.data.simulate is not None else []
+    rungs = [Task(recipe, "rung", str(share), (data.name,)) for share in shares]
     needs_level = any(find(name).needs_target for name in _asked(recipe))  # attacks that aim at the loss of no filter
     level = (starts[NO_FILTER],) if needs_level and NO_FILTER in starts else ()
     return rungs + [Task(recipe, "measure", arm.what, (arm.name, *level)) for arm in arms]
@@ -99,7 +101,8 @@ def do(task: Task, training: Training) -> None:
     match task.kind:
         case "data":
             status("preparing the data")
-            _ = training.prepared
+            for line in about_labels(training.recipe, training.prepared):
+                logger.info("%s", line)
         case "train" | "unlearn" if training.folder.arm(task.what).finished:
             logger.info("%s is already trained", task.what)
         case "train":

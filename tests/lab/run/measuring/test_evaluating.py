@@ -11,6 +11,7 @@ from tests.lab.run.tiny_run import Doing, tiny_recipe
 
 import gradmask as gm
 from gradmask.data.arrow import column
+from gradmask.data.spec import SimulateSpec
 from gradmask.lab.measures.comparisons.compute import compute
 from gradmask.lab.measures.findings import Findings
 from gradmask.lab.measures.registry import names, of_a_model
@@ -170,8 +171,8 @@ def test_a_ladder_is_shared_by_runs_with_other_labels(trained: Path, measured: R
     cache = trained.parent / "ladder"
     assert len(list(cache.glob("rung-*/arms/no_filter/model"))) == 1
     recipe = RunFolder(trained).recipe()
-    labels = recipe.data.labels.model_copy(update={"undiscovered": 0.4, "retain_labeled": 0.1})
-    other = recipe.model_copy(update={"data": recipe.data.model_copy(update={"labels": labels})})
+    noise = SimulateSpec(undiscovered=0.4, retain_labeled=0.1)
+    other = recipe.model_copy(update={"data": recipe.data.model_copy(update={"simulate": noise})})
     watcher = Doing()
     with watcher.watching():
         arm, tokens = Ladder(other, 6, cache).trained(0.5)

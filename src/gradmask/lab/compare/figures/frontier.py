@@ -50,7 +50,7 @@ def frontier(comparison: Comparison) -> Figure | None:
         axes.margins(0.08)
         axes.set_ylim(max(axes.get_ylim()[0], LOWEST - 0.1), min(axes.get_ylim()[1], HIGHEST + 0.1))
         axes.set_xlabel("retain loss against no filter, nats per token   (better →)")
-        axes.set_ylabel("gap closed: 0 no filter, 1 perfect filter")
+        axes.set_ylabel(f"gap closed: 0 no filter, 1 {comparison.settings[MAIN].end}")
         _names(axes, ends, 5.4)
     return drawn
 

@@ -21,7 +21,7 @@ from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.examples import total_steps
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring.amounts import measures_of
-from gradmask.lab.run.measuring.ladder import Ladder, forget_tokens
+from gradmask.lab.run.measuring.ladder import Ladder, forget_tokens, require_truth
 from gradmask.lab.run.trained import trained_model
 
 
@@ -30,7 +30,7 @@ def compare(recipe: Recipe, folder: RunFolder, prepared: Prepared, arms: Arms, m
     inputs = RunInputs(
         arms=arms,
         sizes=recipe.evaluate.sizes,
-        forget_tokens=lambda: (forget_tokens(prepared.train), forget_tokens(prepared.train, unlabeled=True)),
+        forget_tokens=lambda: _forget_tokens(recipe, prepared),
         ladder=lambda: _ladder(recipe, folder, prepared),
     )
     results, notes = {}, []
@@ -41,6 +41,11 @@ def compare(recipe: Recipe, folder: RunFolder, prepared: Prepared, arms: Arms, m
             except GradmaskError as error:
                 notes.append(f"{name}: {error}")
     return Findings(**results, flags=flags(arms), notes=notes)
+
+
+def _forget_tokens(recipe: Recipe, prepared: Prepared) -> tuple[int, int]:
+    require_truth(recipe.data)
+    return forget_tokens(prepared.train), forget_tokens(prepared.train, unlabeled=True)
 
 
 def _ladder(recipe: Recipe, folder: RunFolder, prepared: Prepared) -> Iterator[tuple[int, Mapping[str, DomainResult]]]:

@@ -19,6 +19,7 @@ from gradmask.lab.progress import Countdown, heading, status
 from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.spec import EvaluateSpec, Recipe
 from gradmask.lab.run.folder import RunFolder
+from gradmask.lab.run.knowledge import about_labels
 from gradmask.lab.run.measuring.across_arms import compare, series_name
 from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.examination import Examination, jobs, weight
@@ -111,6 +112,7 @@ def _measure(
         machine=machine(),
         recipe=recipe.model_dump(mode="json"),
         labels=prepared.label_table,
+        about_labels=about_labels(recipe, prepared),
         histogram_edges=[float(edge) for edge in HISTOGRAM_EDGES],
         arms=arms,
         headline=headline(arms),

@@ -18,7 +18,8 @@ import numpy as np
 from datasets import Dataset
 from filelock import FileLock
 
-from gradmask.data import DataSpec, column, fingerprint_of, prepare, select_rows
+from gradmask.data import DataSpec, SimulateSpec, column, fingerprint_of, prepare, select_rows
+from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.stopping import Stopper
@@ -50,11 +51,22 @@ def forget_tokens(train: Dataset, unlabeled: bool = False) -> int:
 
 
 def unlabeled_spec(spec: DataSpec) -> DataSpec:
-    """The same data with its true labels alone: what runs with different labels have in common."""
-    labels = spec.labels.model_copy(
-        update={"undiscovered": 0.0, "false_positives": 0.0, "retain_labeled": 0.0, "seed": 0}
-    )
-    return spec.model_copy(update={"labels": labels})
+    """The same data with its true labels alone: what runs with different labels have in common.
+
+    Raises:
+        GradmaskError: the labels are not simulated, so that the truth of a sequence is not known.
+    """
+    require_truth(spec)
+    return spec.model_copy(update={"simulate": SimulateSpec(retain_labeled=0.0)})
+
+
+def require_truth(spec: DataSpec) -> None:
+    """Refuse data whose training sequences are not known to be forget or not."""
+    if spec.simulate is None:
+        raise GradmaskError(
+            "it takes the truth of every training sequence, and labels as given do not tell; it is measured where labels are "
+            "simulated (data.simulate)"
+        )
 
 
 class Ladder:
