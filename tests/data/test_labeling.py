@@ -226,7 +226,16 @@ def test_a_filter_cuts_labeled_spans_out(tmp_path: Path) -> None:
     sets = label(tmp_path, SPANNED, spans_field="spans").sets
     assert of(sets["not_labeled_forget"], "text") == ["good  good", "what  what", "good"]
     assert of(sets["labeled_retain"], "text") == ["good  good", "good"]
-    assert {x for documents in sets.values() for x in of(documents, "data_labels")} == {-1}
+    unlabeled = [sets[name] for name in ("not_labeled_forget", "labeled_retain")]
+    assert {x for documents in unlabeled for x in of(documents, "data_labels")} == {-1}
+    assert of(sets["pieces"], "text", "data_labels") == [
+        ("good ", 0),
+        ("bad", 1),
+        (" good", 0),
+        ("bad worse", 1),
+        ("good", 0),
+        (" weapon", 2),
+    ]
 
 
 def test_spans_of_two_labels_may_not_overlap(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ ROLES = ("forget", "adjacent", "retain", "unlabeled")
 
 
 def label_table(packed: Dataset, groups: Sequence[str], sequence_length: int) -> list[dict[str, Any]]:
-    """Training tokens by domain and label, forget domains first.
+    """Training tokens by domain and label, forget domains first. ``data_labels`` of ``packed`` are per sequence or per token.
 
     Returns:
         Rows of ``domain``, ``role``, tokens by label (``unlabeled``, ``labeled retain``, ``labeled forget``, ...), ``tokens``.
@@ -24,9 +25,15 @@ def label_table(packed: Dataset, groups: Sequence[str], sequence_length: int) ->
     for domain, role, label in columns_of(packed, ["domain", "role", "data_labels"]):
         empty = {"domain": domain, "role": role, **dict.fromkeys(names.values(), 0), "tokens": 0}
         row = rows.setdefault((ROLES.index(role), domain), empty)
-        row[names[label]] += sequence_length
+        for one, tokens in _tokens(label, sequence_length).items():
+            row[names[one]] += tokens
         row["tokens"] += sequence_length
     return [rows[key] for key in sorted(rows)]
+
+
+def _tokens(label: int | list[int], sequence_length: int) -> Mapping[int, int]:
+    """Label -> tokens of a sequence, whose label may be one per token."""
+    return Counter(label) if isinstance(label, list) else {label: sequence_length}
 
 
 def label_rates(counts: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -8,6 +8,8 @@ from datasets import Dataset
 
 UNKNOWN = -1
 """The true group of a training document or sequence that was not named or packed by its truth."""
+PIECES = "pieces"
+"""In `Labeled.sets`: labeled training text, cut into pieces of one label where documents have spans."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Labeled:
     Args:
         train: training documents; ``group`` is the truth where labels are simulated, or else `UNKNOWN`.
         test: held-out documents, ``data_labels`` and ``group`` by the truth where it is known, or else by their label.
-        sets: documents of the training sets that cannot be taken from ``train`` as a whole, see `gradmask.data.TRAINING_SETS`.
+        sets: documents of the training sets that cannot be taken from ``train`` as a whole, see `gradmask.data.TRAINING_SETS`;
+            and, where documents have spans, `PIECES`.
         rates: group -> true and false positive rates of its labels, over the training documents whose truth is known.
         notices: what is to be said of the labels and of the truth, in sentences.
         unknown: training documents whose truth is not known.

@@ -16,6 +16,7 @@ from datasets import Dataset, DatasetDict, load_from_disk
 from gradmask.data.arrow import column, columns_of, select_rows
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
 from gradmask.data.label_tables import label_table
+from gradmask.data.labeled import PIECES
 from gradmask.data.labeling import Labeled, label_documents
 from gradmask.data.names import require_domain
 from gradmask.data.packing import Key, Packed, pack
@@ -74,6 +75,11 @@ class Prepared:
                 "arms, or give the truth of all (truth_field in every source)"
             )
         return training_set(self.train, name)
+
+    @property
+    def by_label(self) -> Dataset:
+        """Training sequences with one label each: ``train`` or, where documents have spans, their labeled text alone."""
+        return self.sets.get(PIECES, self.train)
 
     def files(self) -> list[Path]:
         """The files that the sequences are memory-mapped from."""

@@ -13,7 +13,7 @@ from gradmask.data.arrow import column, columns_of, select_rows, with_column
 from gradmask.data.held_out import Place, kept_text, pieces, place_of
 from gradmask.data.judging import Judged, by_domain, by_own_labels
 from gradmask.data.label_tables import label_rates
-from gradmask.data.labeled import UNKNOWN, Labeled
+from gradmask.data.labeled import PIECES, UNKNOWN, Labeled
 from gradmask.data.names import RETAIN, UNLABELED, Names, documents_of
 from gradmask.data.spec import DataSpec
 from gradmask.data.truth import Truth, truth_of
@@ -137,7 +137,7 @@ class _Taking:
             more = f"; the other {left:,} are left out" if left else ""
             how = f"Held-out text is measured by the truth, known of {len(known):,} of {documents_of(len(self.test))}{more}."
         else:
-            test, unjudged = self._by_label()
+            test, unjudged = self._by_label(self.test)
             more = (
                 f"; {unjudged:,} of {documents_of(len(self.test))} have no label and are left out" if unjudged else ""
             )
@@ -145,14 +145,14 @@ class _Taking:
         self._require_roles(test, bool(known))
         return test, how
 
-    def _by_label(self) -> tuple[Dataset, int]:
-        """Held-out text by its labels, cut where spans have labels of their own; and how many documents have none."""
-        if not any(self.judged.spans[i] for i in self.test):
-            return self._whole_by_label()
+    def _by_label(self, numbers: list[int]) -> tuple[Dataset, int]:
+        """The labeled text of documents, cut where spans have labels of their own; and how many documents have no label."""
+        if not any(self.judged.spans[i] for i in numbers):
+            return self._whole_by_label(numbers)
         rows: list[tuple[str, Place, int]] = []
         unjudged = 0
-        texts = columns_of(self._rows(self.test), ["text"])
-        for i, (text,) in zip(self.test, texts, strict=True):
+        texts = columns_of(self._rows(numbers), ["text"])
+        for i, (text,) in zip(numbers, texts, strict=True):
             parts = [p for p in pieces(text, self.judged.labels[i], self.judged.spans[i]) if p.label != UNLABELED]
             rows += [(part.text, self.place(i, part.label), part.label) for part in parts]
             unjudged += not parts
@@ -160,11 +160,11 @@ class _Taking:
         held = Dataset.from_dict({"text": [text for text, _, _ in rows]})
         return _with(held, [place for _, place, _ in rows], labels, labels), unjudged
 
-    def _whole_by_label(self) -> tuple[Dataset, int]:
-        judged = [i for i in self.test if self.judged.labels[i] != UNLABELED]
+    def _whole_by_label(self, numbers: list[int]) -> tuple[Dataset, int]:
+        judged = [i for i in numbers if self.judged.labels[i] != UNLABELED]
         labels = [self.judged.labels[i] for i in judged]
         places = [self.place(i, label) for i, label in zip(judged, labels, strict=True)]
-        return _with(self._rows(judged), places, labels, labels), len(self.test) - len(judged)
+        return _with(self._rows(judged), places, labels, labels), len(numbers) - len(judged)
 
     def _require_roles(self, test: Dataset, truly: bool) -> None:
         roles = {*test.unique("role")} if len(test) else set()
@@ -189,6 +189,7 @@ class _Taking:
         if any(self.judged.spans[i] for i in self.train):
             sets["not_labeled_forget"] = self._filtered(retained=False)
             sets["labeled_retain"] = self._filtered(retained=True)
+            sets[PIECES] = self._by_label(self.train)[0]
         numbers = [None if (name := self.truth.names[i]) is None else self.names.known(name) for i in self.train]
         if None not in numbers:
             kept = [i for i, number in zip(self.train, numbers, strict=True) if number == RETAIN]

@@ -92,7 +92,7 @@ class Examination:
         """The same text for every arm."""
         s = self.settings
         return gather(
-            self.prepared.train, self.prepared.test, self.prepared.roles, s.sequences, s.train_sequences, s.seed
+            self.prepared.by_label, self.prepared.test, self.prepared.roles, s.sequences, s.train_sequences, s.seed
         )
 
     @cached_property
