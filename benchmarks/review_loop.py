@@ -76,9 +76,9 @@ def in_random_order(fit: Fitting, start: list[tuple[str, str]], rest: list[tuple
             yield done, None
 
 
-def measure(parts: dict[str, Any], seed: int, args: argparse.Namespace) -> dict[str, dict[int, float]]:
-    """Order -> answers -> recall on the test split."""
-    (texts, positive), (test, test_positive) = parts["train"], parts["test"]
+def measure(parts: dict[str, Any], seed: int, args: argparse.Namespace) -> dict[str, dict[int, Any]]:
+    """Order -> answers -> what `judged` says."""
+    (texts, positive), test = parts["train"], parts["test"]
     rng = np.random.default_rng(seed)
     names = np.where(positive, "topic", "retain").tolist()
     start = given(positive, args.given, rng)
@@ -86,39 +86,55 @@ def measure(parts: dict[str, Any], seed: int, args: argparse.Namespace) -> dict[
     pool = label.Pool.of(documents, np.full((len(texts), 1), 0.5), seed)
     fit = Fitting(pool, ["topic"], TARGET, seed=seed)
     rest = [i for i in np.argsort(pool.order).tolist() if i not in set(start)]
-    pairs = [(texts[i], names[i]) for i in start]
+    pairs, ordered = ([(texts[i], names[i]) for i in rows] for rows in (start, rest))
     once = range(args.step, args.review + 1, args.step)
     steps = sorted({*once, *(TIMES * n for n in once)})
-
-    def recall(labeler: Any) -> float:
-        return 0.0 if labeler is None else recall_at(labeler.scores(test)[:, 0], test_positive)
-
-    curves: dict[str, dict[int, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "examples.jsonl"
-        lines = [
-            json.dumps({"text": t, "label": n, "id": f"train:{i}", "source": "given"})
-            for i, (t, n) in zip(start, pairs, strict=True)
-        ]
-        log.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        session = label.Session(pool, ["topic"], log, fit, every=args.every)
+        session = label.Session(pool, ["topic"], log_of(Path(folder), start, pairs), fit, every=args.every)
         session.refit()
         truth = {document.id: name for document, name in zip(documents, names, strict=True)}
-        curves["review"] = {n: recall(x) for n, x in reviewed(session, args.review, args.step, truth)}
-    ordered = [(texts[i], names[i]) for i in rest]
-    curves["random"] = {n: recall(x) for n, x in in_random_order(fit, pairs, ordered, steps)}
-    return curves
+        review = {n: judged(x, *test) for n, x in reviewed(session, args.review, args.step, truth)}
+    return {"review": review, "random": {n: judged(x, *test) for n, x in in_random_order(fit, pairs, ordered, steps)}}
 
 
-def table(curves: list[dict[str, dict[int, float]]]) -> None:
+def log_of(folder: Path, rows: list[int], pairs: list[tuple[str, str]]) -> Path:
+    """The examples that are given, as a review's log."""
+    lines = [
+        json.dumps({"text": text, "label": name, "id": f"train:{i}", "source": "given"})
+        for i, (text, name) in zip(rows, pairs, strict=True)
+    ]
+    path = folder / "examples.jsonl"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def judged(labeler: Any, texts: list[str], positive: np.ndarray) -> dict[str, float]:
+    """Recall at `PRECISION` on the test split; precision and recall there at the labeler's own threshold, and what it says."""
+    if labeler is None:
+        return {"recall": 0.0}
+    scores, cuts = labeler.scores(texts)[:, 0], labeler.thresholds["topic"]
+    taken = scores >= cuts.forget_above
+    own = {
+        "own_precision": float(positive[taken].mean()) if taken.any() else 1.0,
+        "own_recall": float(taken[positive].mean()),
+    }
+    said = {"said_precision": cuts.precision, "said_recall": cuts.recall}
+    return {"recall": recall_at(scores, positive), **own, **said}
+
+
+def table(curves: list[dict[str, dict[int, Any]]]) -> None:
     """Mean recall over seeds: the review, as many answers in random order, and three times as many."""
     print(f"{'answers':>8}{'review':>9}{'random':>9}{'random, 3 times':>17}{'seeds where review is ahead of that':>37}")
     for n in curves[0]["review"]:
-        review, once, thrice = (
-            [c[o][k] for c in curves] for o, k in (("review", n), ("random", n), ("random", TIMES * n))
-        )
+        columns = (("review", n), ("random", n), ("random", TIMES * n))
+        review, once, thrice = ([c[order][k]["recall"] for c in curves] for order, k in columns)
         ahead = sum(a >= b for a, b in zip(review, thrice, strict=True))
         print(f"{n:>8}{np.mean(review):>9.3f}{np.mean(once):>9.3f}{np.mean(thrice):>17.3f}{ahead:>32} of {len(curves)}")
+    print(f"\nat its own threshold, after a review\n{'answers':>8}{'precision':>11}{'said':>7}{'recall':>9}{'said':>7}")
+    for n in curves[0]["review"]:
+        keys = ("own_precision", "said_precision", "own_recall", "said_recall")
+        means = [np.mean([c["review"][n][key] for c in curves]) for key in keys]
+        print(f"{n:>8}{means[0]:>11.2f}{means[1]:>7.2f}{means[2]:>9.2f}{means[3]:>7.2f}")
 
 
 def main() -> None:
@@ -127,7 +143,7 @@ def main() -> None:
     parser.add_argument("--topic", default="sci.med")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument(
-        "--given", type=int, default=5, help="examples of the topic, and as many others, given at the start"
+        "--given", type=int, default=10, help="examples of the topic, and as many others, given at the start"
     )
     parser.add_argument("--review", type=int, default=120, help="answers in the order of the review")
     parser.add_argument("--every", type=int, default=10, help="answers after which the review fits again")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
-from gradmask.cli.review.panels import about, clean, document_text, drivers, headline, how_good
+from gradmask.cli.review.panels import about, document_text, drivers, headline, help_line, how_good
 
 if TYPE_CHECKING:
     from gradmask.data.label import Candidate, Session
@@ -31,28 +31,28 @@ class ReviewApp(App[None]):
     VerticalScroll { scrollbar-size-vertical: 1; }
     #message { height: auto; padding: 0 1; color: $warning; }
     #search { display: none; }
+    #help { height: auto; padding: 0 1; background: $panel; }
     Screen.narrow #side { width: 32; }
     """
     BINDINGS: ClassVar = [
-        *(Binding(str(i + 1), f"group({i})", show=False) for i in range(GROUP_KEYS)),
-        Binding("r", "retain", "retain"),
-        Binding("u,space", "skip", "skip", key_display="u"),
-        Binding("m", "several", "several groups", show=False),
-        Binding("b,backspace", "undo", "undo", key_display="b"),
-        Binding("slash", "search", "search", key_display="/"),
-        Binding("escape", "leave", "leave search", show=False),
-        Binding("down,j", "scroll(1)", "scroll", key_display="↓↑"),
-        Binding("up,k", "scroll(-1)", "scroll up", show=False),
-        Binding("pagedown", "scroll(10)", "page down", show=False),
-        Binding("pageup", "scroll(-10)", "page up", show=False),
-        Binding("q,ctrl+c", "quit", "quit", key_display="q"),
+        Binding("f", "group(0)"),
+        *(Binding(str(i + 1), f"group({i})") for i in range(GROUP_KEYS)),
+        Binding("r", "retain"),
+        Binding("u,space", "skip"),
+        Binding("m", "several"),
+        Binding("b,backspace", "undo"),
+        Binding("slash", "search"),
+        Binding("escape", "leave"),
+        Binding("down,j", "scroll(1)"),
+        Binding("up,k", "scroll(-1)"),
+        Binding("pagedown", "scroll(10)"),
+        Binding("pageup", "scroll(-10)"),
+        Binding("q,ctrl+c", "quit"),
     ]
 
     def __init__(self, session: Session, name: str = "") -> None:
         super().__init__()
         self.session, self.place = session, name
-        for number, group in enumerate(session.groups[:GROUP_KEYS]):
-            self.bind(str(number + 1) if number else "f", f"group({number})", description=clean(group)[:16])
         self.shown: Candidate | None = None
         self.marks: list[str] | None = None
         self.fitting = False
@@ -68,7 +68,7 @@ class ReviewApp(App[None]):
                 yield Static(id="good")
         yield Static(id="message")
         yield Input(placeholder="words to search for; Enter shows the documents that have them", id="search")
-        yield Footer(show_command_palette=False)
+        yield Static(help_line(self.session.groups), id="help")
 
     def on_mount(self) -> None:
         self.query_one("#document").border_title = self.place

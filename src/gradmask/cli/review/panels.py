@@ -62,13 +62,13 @@ def _bar(score: float, threshold: float, width: int = 24) -> Text:
 
 def drivers(words: dict[str, float]) -> Text:
     """The words that raise and lower the score most, with how much (logits)."""
-    ranked = sorted(words.items(), key=lambda item: item[1])
-    text = Text("words for\n", "dim")
-    for word, effect in reversed([item for item in ranked if item[1] > 0][-SHOWN:]):
-        text.append(f"  {effect:+.2f} ").append(f"{word[:24]}\n", "bold red")
-    text.append("words against\n", "dim")
-    for word, effect in [item for item in ranked if item[1] < 0][:SHOWN]:
-        text.append(f"  {effect:+.2f} ").append(f"{word[:24]}\n", "blue")
+    text = Text()
+    for heading, side, style in zip(
+        ("words for", "words against"), strongest(words), ("bold red", "blue"), strict=True
+    ):
+        text.append(f"{heading}\n", "dim")
+        for word, effect in side.items():
+            text.append(f"  {effect:+.2f} ").append(f"{word[:24]}\n", style)
     return text
 
 
@@ -78,18 +78,30 @@ def document_text(text: str, words: dict[str, float] | None = None) -> Text:
 
     cut = clean(text)[:LONGEST]
     shown = Text(cut)
-    strong = _strongest(words or {})
-    for start, end, word in label.places_of(cut, list(strong)):
-        shown.stylize("bold red" if strong[word] > 0 else "blue", start, end)
+    raising, lowering = strongest(words or {})
+    for start, end, word in label.places_of(cut, [*raising, *lowering]):
+        shown.stylize("bold red" if word in raising else "blue", start, end)
     if len(text) > LONGEST:
         shown.append(f"\n\n… cut here: {len(text) - LONGEST:,} more characters", "dim")
     return shown
 
 
-def _strongest(words: dict[str, float]) -> dict[str, float]:
-    """The words that are highlighted: those with an effect of at least a tenth of the largest."""
-    most = max((abs(effect) for effect in words.values()), default=0.0)
-    return {word: effect for word, effect in words.items() if abs(effect) >= most / 10 and effect}
+def strongest(words: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """The words that raise and those that lower the score most, the strongest first."""
+    ranked = sorted(words.items(), key=lambda item: -abs(item[1]))
+    raising = [item for item in ranked if item[1] > 0][:SHOWN]
+    return dict(raising), dict([item for item in ranked if item[1] < 0][:SHOWN])
+
+
+def help_line(groups: Sequence[str]) -> Text:
+    """The keys."""
+    keys = [("f", clean(groups[0])), *((str(i), clean(name)) for i, name in enumerate(groups[1:9], 2))]
+    keys += [("m", "several")] if len(groups) > 1 else []
+    keys += [("r", "retain"), ("u", "skip"), ("b", "undo"), ("/", "search"), ("↑↓", "scroll"), ("q", "quit")]
+    text = Text()
+    for key, what in keys:
+        text.append(key, "bold yellow").append(f" {what[:20]}  ")
+    return text
 
 
 def how_good(session: Session) -> Text:

@@ -23,6 +23,8 @@ class Examples:
         labels: for each the name of a group, several names, ``"retain"`` (none of the groups), or None, an empty string or
             ``"unlabeled"`` (not known). A label is complete: who names one of two groups says that the other does not apply.
         ids: for each a name for messages and reports; by default its number.
+        picked: for each whether it was picked because it is hard, as by a review; it is then learned from, and not measured on.
+            By default none was: the examples of a class are a random sample of it.
 
     Raises:
         GradmaskError: not one label (and id) for each text, a text that is no string, or a label of another kind.
@@ -31,12 +33,14 @@ class Examples:
     texts: Sequence[str]
     labels: Sequence[Label]
     ids: Sequence[str] = field(default=())
+    picked: Sequence[bool] = field(default=())
 
     def __post_init__(self) -> None:
-        if len(self.texts) != len(self.labels) or len(self.ids) not in (0, len(self.texts)):
+        optional = {len(self.ids), len(self.picked)}
+        if len(self.texts) != len(self.labels) or not optional <= {0, len(self.texts)}:
             raise GradmaskError(
-                f"{len(self.texts)} texts, {len(self.labels)} labels and {len(self.ids)} ids: give one label for each text "
-                "(None where it is not known), and one id for each or none"
+                f"{len(self.texts)} texts, {len(self.labels)} labels, {len(self.ids)} ids and {len(self.picked)} values of picked: "
+                "give one label for each text (None where it is not known), and one id and one value for each or none"
             )
         if not self.ids:
             object.__setattr__(self, "ids", [str(i) for i in range(len(self.texts))])
@@ -56,6 +60,10 @@ class Examples:
         if RETAIN_NAME in names and len(names) > 1:
             raise GradmaskError(f"example {self.ids[i]}: the label {sorted(names)} is both a group and 'retain'")
         return names - {RETAIN_NAME}
+
+    def picked_among(self, rows: np.ndarray) -> np.ndarray:
+        """Which of these rows were picked because they are hard, ``[rows]``."""
+        return np.asarray(self.picked, dtype=bool)[rows] if len(self.picked) else np.zeros(len(rows), dtype=bool)
 
     def groups(self) -> list[str]:
         """The names of groups that occur, sorted."""

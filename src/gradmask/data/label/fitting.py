@@ -14,6 +14,7 @@ from gradmask.data.label.checks import checked
 from gradmask.data.label.examples import UNKNOWN, Examples
 from gradmask.data.label.held_out import HeldOut, folds_of, held_out_log_odds
 from gradmask.data.label.labeler import Labeler
+from gradmask.data.label.measuring import measured_on
 from gradmask.data.label.prevalence import estimate_prevalence
 from gradmask.data.label.scorers.registry import scorer_class, split_name
 from gradmask.data.label.scorers.scorer import Material, Scorer
@@ -64,6 +65,7 @@ def fit(
         held_out=labeler.held_out._replace(rows=ready.rows[known]),
     )
     labeler = replace(labeler, suspicious=_suspicious(labeler, labeled.ids))
+    labeler = measured_on(labeler, examples.picked_among(labeler.held_out.rows))
     return _at_prevalence(labeler, prevalence).choose(target)
 
 

@@ -39,7 +39,7 @@ class Limits:
 class Counting:
     """The share of a document's words that were seen in positives alone."""
 
-    def __init__(self, texts: Sequence[str], labels: Sequence[Any]) -> None:
+    def __init__(self, texts: Sequence[str], labels: Sequence[Any], picked: Sequence[bool] = ()) -> None:
         positive = {w for t, name in zip(texts, labels, strict=True) if name == "medicine" for w in t.split()}
         if not positive:
             raise GradmaskError("no positive example of 'medicine'; label some")

@@ -135,9 +135,9 @@ def test_answers_while_fitting_are_kept(tmp_path: Path) -> None:
     answer(review, 4)
     fit = review._fit
 
-    def slow(texts: list[str], labels: list[str]):
+    def slow(texts: list[str], labels: list[str], picked: list[bool]):
         review.answer(shown(review), truth(shown(review).document))
-        return fit(texts, labels)
+        return fit(texts, labels, picked)
 
     review._fit = slow
     review.answer(shown(review), "medicine")

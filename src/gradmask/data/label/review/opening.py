@@ -54,9 +54,16 @@ class Fitting:
         self.groups, self.target, self.scorer, self.seed = list(groups), target, scorer, seed
         self.unlabeled = [document.text for document in pool.first(UNLABELED).documents]
 
-    def __call__(self, texts: Sequence[str], labels: Sequence[Any]) -> Any:
-        """A labeler of these examples. Raises as `gradmask.data.label.fit`."""
-        return fit(Examples(texts, labels), self.groups, self.scorer, self.unlabeled, self.target, seed=self.seed)
+    def __call__(self, texts: Sequence[str], labels: Sequence[Any], picked: Sequence[bool] = ()) -> Any:
+        """A labeler of these examples (see `Examples`). Raises as `gradmask.data.label.fit`."""
+        return fit(
+            Examples(texts, labels, picked=picked),
+            self.groups,
+            self.scorer,
+            self.unlabeled,
+            self.target,
+            seed=self.seed,
+        )
 
 
 def scorer_of(folder: Path, labeler: Any) -> str:

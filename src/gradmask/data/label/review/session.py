@@ -54,7 +54,7 @@ class Progress:
     held_out: dict[str, tuple[float, float]]
 
 
-Fit = Callable[[list[str], list[Any]], Fitted]
+Fit = Callable[[list[str], list[Any], list[bool]], Fitted]
 
 
 class Session:
@@ -84,7 +84,7 @@ class Session:
             pool: what to choose from.
             groups: names, the columns of the pool's scores.
             examples: the log (``examples.jsonl``), made where it is not there.
-            fit: (texts, labels) -> labeler.
+            fit: (texts, labels, whether each was picked because it is hard) -> labeler.
             thresholds: ``[groups]``, above which a document is labeled with the group; 0.5 without.
             every: answers after which a refit is `due`.
             random_share: of the documents shown, for honest estimates.
@@ -192,7 +192,8 @@ class Session:
         with self._lock:
             rows, count = [row for row in self.examples if row["label"] is not None], len(self.answers)
         try:
-            labeler = self._fit([row["text"] for row in rows], [row["label"] for row in rows])
+            texts, labels = [row["text"] for row in rows], [row["label"] for row in rows]
+            labeler = self._fit(texts, labels, [picked(row) for row in rows])
             scores = np.asarray(labeler.scores([document.text for document in self.pool.documents]), dtype=float)
         except GradmaskError as error:
             with self._lock:
@@ -267,6 +268,11 @@ class Session:
     def _append(self, row: dict[str, Any]) -> None:
         append_row(self.path, row)
         self._log.append(row)
+
+
+def picked(row: dict[str, Any]) -> bool:
+    """Whether an example was shown because it is hard or likely, and not at random."""
+    return row.get("source") == REVIEW and row.get("chosen") != RANDOM
 
 
 def names_of(label: Label) -> list[str]:
