@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -81,3 +81,16 @@ def _check_counts(examples: Examples, names: Sequence[str]) -> None:
                 f"{positive} examples are of the group {name!r} and {negative} labeled examples are not (retain, or another "
                 f"group): needed are at least {LEAST} of each, and 50 make a good start"
             )
+
+
+def checked_prevalence(given: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The share of each group.
+
+    Raises:
+        GradmaskError: a group has none, or it is no share.
+    """
+    for name in names:
+        share = given.get(name)
+        if not isinstance(share, int | float) or not 0 < share < 1:
+            raise GradmaskError(f"the prevalence of {name!r} is {share!r}, needed: a number between 0 and 1")
+    return {name: float(given[name]) for name in names}

@@ -54,7 +54,7 @@ class Examples:
         label = self.labels[i]
         if label is None or label == "" or label == UNLABELED_NAME:
             return None
-        names = frozenset([label]) if isinstance(label, str) else frozenset(label)
+        names = frozenset([label] if isinstance(label, str) or not isinstance(label, Collection) else label)
         if not all(isinstance(name, str) for name in names):
             raise GradmaskError(f"example {self.ids[i]}: the label {label!r} is no name: give a string or several")
         if RETAIN_NAME in names and len(names) > 1:

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from gradmask.data.label.calibration import calibrate, sigmoid
-from gradmask.data.label.checks import checked
-from gradmask.data.label.examples import UNKNOWN, Examples
+from gradmask.data.label.checks import checked, checked_prevalence
+from gradmask.data.label.examples import RETAIN_NAME, UNKNOWN, Examples
 from gradmask.data.label.held_out import HeldOut, folds_of, held_out_log_odds
 from gradmask.data.label.labeler import Labeler
 from gradmask.data.label.measuring import measured_on
@@ -20,7 +21,7 @@ from gradmask.data.label.scorers.registry import scorer_class, split_name
 from gradmask.data.label.scorers.scorer import Material, Scorer
 from gradmask.data.label.self_training import pool_of, share_of, train
 from gradmask.data.label.suspicious import Suspicious, find_suspicious
-from gradmask.data.label.thresholds import DEFAULT_TARGET
+from gradmask.data.label.thresholds import DEFAULT_TARGET, Target
 
 CORPUS = 20_000
 """Unlabeled texts that are learned from, at most: a random sample of those given."""
@@ -31,8 +32,9 @@ def fit(
     groups: Sequence[str] | None = None,
     scorer: str = "tfidf",
     unlabeled: Sequence[str] | None = None,
-    target: Mapping[str, float] = DEFAULT_TARGET,
+    target: Target = DEFAULT_TARGET,
     prevalence: Mapping[str, float] | None = None,
+    wrong: Literal["keep", "leave out"] = "keep",
     seed: int = 0,
 ) -> Labeler:
     """Learn a labeler from examples.
@@ -44,11 +46,38 @@ def fit(
         unlabeled: text of the corpus that will be labeled, a random sample: it is learned from, and tells how frequent a group is.
         target: see `Labeler.choose`.
         prevalence: group -> its share of the corpus' documents, if it is known.
+        wrong: what happens to labels that are probably wrong (`Labeler.suspicious`). ``keep``: they are learned, and told.
+            ``leave out``: those examples count as unlabeled text; precision and recall are then measured without them, so too high.
         seed: of folds, samples and solvers.
 
     Raises:
         GradmaskError: the examples cannot be learned from, or there is no such scorer.
     """
+    labeler = _fit(examples, groups, scorer, unlabeled, target, prevalence, seed)
+    if wrong == "keep" or not labeler.suspicious:
+        return labeler
+    left = without(examples, labeler.suspicious)
+    again = _fit(left, labeler.groups, scorer, unlabeled, target, prevalence, seed)
+    note = f"{len(labeler.suspicious)} labels that are probably wrong were left out: precision and recall are measured without them"
+    return replace(again, suspicious=labeler.suspicious, notes=(*labeler.notes, note))
+
+
+def without(examples: Examples, suspicious: Sequence[Suspicious]) -> Examples:
+    """The examples, those with suspicious labels as not labeled."""
+    rows = {one.row for one in suspicious}
+    labels = [None if i in rows else label or RETAIN_NAME for i, label in enumerate(examples.labels)]
+    return Examples(examples.texts, labels, examples.ids, examples.picked)
+
+
+def _fit(
+    examples: Examples,
+    groups: Sequence[str] | None,
+    scorer: str,
+    unlabeled: Sequence[str] | None,
+    target: Target,
+    prevalence: Mapping[str, float] | None,
+    seed: int,
+) -> Labeler:
     ready = checked(examples, groups)
     targets = ready.examples.targets(ready.groups)
     known = (targets != UNKNOWN).all(axis=1)
@@ -65,6 +94,9 @@ def fit(
         held_out=labeler.held_out._replace(rows=ready.rows[known]),
     )
     labeler = replace(labeler, suspicious=_suspicious(labeler, labeled.ids))
+    if labeler.suspicious:
+        note = f"{len(labeler.suspicious)} given labels are probably wrong: look at them"
+        labeler = replace(labeler, notes=(*labeler.notes, note))
     labeler = measured_on(labeler, examples.picked_among(labeler.held_out.rows))
     return _at_prevalence(labeler, prevalence).choose(target)
 
@@ -107,7 +139,7 @@ def _learned(
 def _at_prevalence(labeler: Labeler, given: Mapping[str, float] | None) -> Labeler:
     """The labeler with scores at the corpus' prevalence: given, or estimated from unlabeled text."""
     if given is not None:
-        labeler = replace(labeler, prevalence=dict(given), prevalence_from="given")
+        labeler = replace(labeler, prevalence=checked_prevalence(given, labeler.groups), prevalence_from="given")
     elif len(labeler.corpus):
         log_odds = labeler.calibrated(labeler.corpus)
         shares = {

@@ -15,8 +15,9 @@ from gradmask.data.label.held_out import HeldOut
 from gradmask.data.label.prevalence import shifted
 from gradmask.data.label.scorers.scorer import Scorer
 from gradmask.data.label.suspicious import Suspicious
-from gradmask.data.label.thresholds import DEFAULT_TARGET, Thresholds, choose_thresholds
+from gradmask.data.label.thresholds import DEFAULT_TARGET, Target, Thresholds, choose_thresholds
 from gradmask.data.labeling import RETAIN, UNLABELED
+from gradmask.errors import GradmaskError
 
 FORGET = 1
 
@@ -75,8 +76,16 @@ class Labeler:
 
     def log_odds(self, texts: Sequence[Any]) -> np.ndarray:
         """The log-odds of `scores`."""
+        for i, text in enumerate(texts):
+            if self.column == "text" and not isinstance(text, str):
+                raise GradmaskError(f"text {i} is {type(text).__name__}, needed: a string")
         features = self.scorer.features(texts)
-        return self.calibrated(self.head.log_odds(features) if self.head else np.asarray(features, dtype=np.float64))
+        raw = self.head.log_odds(features) if self.head else np.asarray(features, dtype=np.float64)
+        if not np.isfinite(raw).all():
+            raise GradmaskError(
+                f"the scorer {self.scorer_name} gave a score that is not finite for text {_first_bad(raw)}"
+            )
+        return self.calibrated(raw)
 
     def calibrated(self, raw: np.ndarray) -> np.ndarray:
         """The scorer's log-odds as calibrated ones at the corpus' prevalence, ``[texts, groups]``."""
@@ -106,7 +115,7 @@ class Labeler:
         by_id[UNLABELED] = None
         return [by_id[int(label)] for label in data_labels]
 
-    def choose(self, target: Mapping[str, float] | Mapping[str, Mapping[str, float]] = DEFAULT_TARGET) -> Labeler:
+    def choose(self, target: Target = DEFAULT_TARGET) -> Labeler:
         """The labeler with thresholds set on its held-out examples.
 
         Args:
@@ -117,7 +126,9 @@ class Labeler:
         Raises:
             GradmaskError: it is no target.
         """
-        by_group = all(isinstance(value, Mapping) for value in target.values())
+        by_group = bool(target) and all(isinstance(value, Mapping) for value in target.values())
+        if by_group and set(target) != set(self.groups):
+            raise GradmaskError(f"targets are given for {sorted(target)}, needed: one for each of {list(self.groups)}")
         chosen = {group: self._choose(group, target[group] if by_group else target) for group in self.groups}
         return replace(self, thresholds=chosen)
 
@@ -143,3 +154,7 @@ class Labeler:
             )
             for i, group in enumerate(self.groups)
         }
+
+
+def _first_bad(raw: np.ndarray) -> int:
+    return int(np.flatnonzero(~np.isfinite(raw).all(axis=1))[0])

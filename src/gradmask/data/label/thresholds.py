@@ -11,6 +11,8 @@ import numpy as np
 from gradmask.errors import GradmaskError, did_you_mean
 
 Interval = tuple[float, float]
+Target = Mapping[str, float] | Mapping[str, Mapping[str, float]]
+"""One for all groups, or one for each. See `Labeler.choose`."""
 TARGETS = {"precision": (0.0, 1.0), "recall": (0.0, 1.0), "share": (0.0, 1.0), "missed": (0.0, 1.0)}
 DEFAULT_TARGET = {"precision": 0.9}
 MISSED = 0.05
@@ -183,7 +185,7 @@ def _measured(evidence: Evidence, above: float, below: float, wanted: dict[str, 
     )
 
 
-def wilson(hits: float, n: float, z: float = 1.959964) -> Interval:
+def wilson(hits: float, n: float, z: float = 1.959963984540054) -> Interval:
     """The 95 % interval of a share (Wilson 1927)."""
     if n <= 0:
         return (0.0, 1.0)

@@ -57,6 +57,10 @@ class Vocabulary:
 
     def count(self, texts: Sequence[str]) -> csr_matrix:
         """How often each term is in each text, float32 ``[texts, terms]``."""
+        return self.count_with_lengths(texts)[0]
+
+    def count_with_lengths(self, texts: Sequence[str]) -> tuple[csr_matrix, np.ndarray]:
+        """As `count`, and how many words each text has, ``[texts]``."""
         words = find_words(texts)
         columns, first = self.columns(words)
         if self.has_pairs:
@@ -66,7 +70,7 @@ class Vocabulary:
         shape = (len(texts), len(self))
         matrix = csr_matrix((np.ones(rows[-1], dtype=np.float32), columns[known], rows), shape=shape)
         matrix.sum_duplicates()
-        return matrix
+        return matrix, np.diff(words.first)
 
     def columns(self, words: Words) -> tuple[np.ndarray, np.ndarray]:
         """The column of each word, -1 for unknown ones, ``[words]``; and the index of each text's first word."""
