@@ -114,7 +114,7 @@ def test_a_name_that_means_nothing_is_refused_with_the_closest(tmp_path: Path, w
     [
         (
             {"forget": ["a"], "undiscovered": 0.2},
-            r"undiscovered moved.*simulate: \{retain_labeled: 0.25, undiscovered: 0.2\}",
+            r"undiscovered moved to data.simulate, .*beside labels: simulate: \{retain_labeled: 0.25, undiscovered: 0.2\}",
         ),
         ({"forget": ["a"], "retain_labeled": 0.9, "seed": 1}, r"simulate: \{retain_labeled: 0.9, seed: 1\}"),
         ({"forget": {"retain": ["a"]}}, "a group cannot be called 'retain'"),

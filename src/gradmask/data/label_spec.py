@@ -77,9 +77,8 @@ class LabelSpec(Section):
             # Left out, retain_labeled was 0.25: the same labels need it written down.
             values = ", ".join(f"{key}: {value}" for key, value in ({"retain_labeled": 0.25} | moved).items())
             raise ValueError(
-                f"{', '.join(moved)} moved: labels are taken as given, and are hidden on request only. To go on as before, "
-                f"remove {'it' if len(moved) == 1 else 'them'} here and write beside labels, under data: "
-                f"simulate: {{{values}}}. To train on the labels as given, remove {'it' if len(moved) == 1 else 'them'}"
+                f"{', '.join(moved)} moved to data.simulate, since labels are taken as given and hidden on request only. To go on "
+                f"as before, write under data, beside labels: simulate: {{{values}}}. To train on all labels, leave it out"
             )
         return given
 

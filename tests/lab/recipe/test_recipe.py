@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,19 @@ def test_groups_follow_the_numbers_that_the_data_gives_them(tmp_path: Path) -> N
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipes_are_good(path: Path) -> None:
     assert load_recipe(path).output == f"runs/{path.stem}"
+
+
+def test_an_old_recipe_is_shown_its_new_form(tmp_path: Path) -> None:
+    old = tiny_data(tmp_path)
+    old["data"]["labels"] |= old["data"].pop("simulate")
+    error = wrong(old)
+    assert [problem.path for problem in error.problems] == ["data.labels"]
+    new = re.search(r"beside labels: (simulate: \{.*?\})", str(error))
+    assert new
+    assert new[1] == "simulate: {retain_labeled: 0.5, undiscovered: 0.2}"
+    given = tiny_data(tmp_path)
+    given["data"]["simulate"] = parse_yaml(new[1], "the message")["simulate"]
+    assert make_recipe(given, trial=False) == make_recipe(tiny_data(tmp_path), trial=False)
 
 
 def test_the_embedded_demo_is_good() -> None:
