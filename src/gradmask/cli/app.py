@@ -24,6 +24,7 @@ from gradmask.cli import (
     evaluate,
     example_data,
     export,
+    label,
     recipes,
     report,
     train,
@@ -87,7 +88,21 @@ def _flowing(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-for command in (demo, example_data, recipes, train, evaluate, attack, compare, check, export, verify, report, doctor):
+for command in (
+    demo,
+    example_data,
+    label,
+    recipes,
+    train,
+    evaluate,
+    attack,
+    compare,
+    check,
+    export,
+    verify,
+    report,
+    doctor,
+):
     app.command(command.NAME, help=_flowing(command.run), epilog=command.EXAMPLES)(command.run)
 
 

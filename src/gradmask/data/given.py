@@ -58,7 +58,7 @@ def require_used(source: SourceSpec, seen: Iterable[str], fields: Sequence[str])
     """
     seen = set(seen)
     for name in source.label_fields:
-        if name not in seen:
+        if name in source.required_fields and name not in seen:
             known = ", ".join(fields) or "none"
             raise GradmaskError(
                 f"{source.path}: no document has the field {name!r}.{did_you_mean(name, fields)} Fields: {known}"

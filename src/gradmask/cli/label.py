@@ -1,0 +1,226 @@
+"""``gradmask label``: labels for a corpus, from examples of what must go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gradmask.cli.output import AsJson, Jobs, logger, print_json, result_console
+from gradmask.errors import GradmaskError
+
+if TYPE_CHECKING:
+    from gradmask.cli.labeling.asked import Asked
+    from gradmask.cli.labeling.teaching import Taught
+
+NAME = "label"
+EXAMPLES = """
+Examples:\n
+  gradmask label all.jsonl --forget med.txt --retain other.jsonl --output labels\n
+  gradmask label all.jsonl --label-field label --output from-field\n
+  gradmask label all.jsonl --forget med:topic=medicine --forget law:topic=law --retain topic=sport --output two-groups\n
+  gradmask label all.jsonl --keywords insulin,biopsy,dosage --output from-words --recall 0.95\n
+  gradmask label --review labels\n
+  gradmask label more --labeler labels/labeler --output more-labels --jobs 4
+"""
+MB = 1_000_000
+MUST_GO, HOW, DATA = "What must go", "How it is decided", "The data"
+
+
+def _option(panel: str, name: str, help: str, metavar: str | None = None, **more: Any) -> Any:
+    return typer.Option(name, help=help, metavar=metavar, rich_help_panel=panel, **more)
+
+
+def run(
+    files: Annotated[
+        list[str] | None, typer.Argument(help="The corpus: files, folders or patterns of any kind that train reads.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="A folder for the labeled documents, the labeler and the page.")
+    ] = None,
+    forget: Annotated[
+        list[str] | None,
+        _option(
+            MUST_GO,
+            "--forget",
+            "Examples of what must go: a file, or documents of FILES by a field. Repeatable.",
+            "[GROUP:]FILE|FIELD=VALUE",
+        ),
+    ] = None,
+    retain: Annotated[
+        list[str] | None,
+        _option(MUST_GO, "--retain", "Examples of ordinary text, given alike. Repeatable.", "FILE|FIELD=VALUE"),
+    ] = None,
+    examples: Annotated[
+        list[Path] | None,
+        _option(MUST_GO, "--examples", "A file with a text and a label in each row. Repeatable.", "FILE"),
+    ] = None,
+    label_field: Annotated[
+        str | None,
+        _option(
+            MUST_GO, "--label-field", "A field of FILES with the label of some documents: a group, or retain.", "FIELD"
+        ),
+    ] = None,
+    keywords: Annotated[
+        list[str] | None,
+        _option(
+            MUST_GO, "--keywords", "Words of what must go, or a file with one a line. Repeatable.", "[GROUP:]WORD,WORD"
+        ),
+    ] = None,
+    labeler: Annotated[
+        Path | None,
+        _option(MUST_GO, "--labeler", "A labeler that was learned before: OUTPUT/labeler of another call.", "FOLDER"),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        _option(
+            MUST_GO,
+            "--group",
+            "The group's name (by default forget), or which labels of --label-field must go. Repeatable.",
+            "NAME",
+        ),
+    ] = None,
+    scorer: Annotated[
+        str,
+        _option(
+            HOW, "--scorer", "What scores a text: tfidf, static:PATH (model2vec) or hf:PATH (a classifier).", "NAME"
+        ),
+    ] = "tfidf",
+    precision: Annotated[
+        float | None,
+        _option(HOW, "--precision", "Label as much as possible, of which this share is right (0.9).", "SHARE"),
+    ] = None,
+    recall: Annotated[float | None, _option(HOW, "--recall", "Label this share of what must go.", "SHARE")] = None,
+    share: Annotated[float | None, _option(HOW, "--share", "Label this share of the corpus.", "SHARE")] = None,
+    spans: Annotated[
+        bool, _option(HOW, "--spans", "Judge passages one by one: one paragraph does not send a whole document away.")
+    ] = False,
+    seed: Annotated[int, _option(HOW, "--seed", "Of folds and samples.", min=0)] = 0,
+    text_field: Annotated[str | None, _option(DATA, "--text-field", "The field with the text.", "FIELD")] = None,
+    truth_field: Annotated[
+        str | None, _option(DATA, "--truth-field", "A field with the true label, kept for evaluation.", "FIELD")
+    ] = None,
+    kind: Annotated[str | None, _option(DATA, "--kind", "The kind of FILES, where names do not tell.", "KIND")] = None,
+    encoding: Annotated[str | None, _option(DATA, "--encoding", "Of text files.", "NAME")] = None,
+    skip_bad_rows: Annotated[
+        bool, _option(DATA, "--skip-bad-rows", "Skip and count broken rows instead of stopping at the first.")
+    ] = False,
+    review: Annotated[
+        Path | None,
+        typer.Option(
+            "--review", metavar="OUTPUT", help="Page through uncertain documents of an earlier call, and answer."
+        ),
+    ] = None,
+    jobs: Jobs = 1,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Delete labels that were made differently, and start over.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Learn, and say how good it is; label and write nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Label a corpus: what must go, what must stay, and what is not sure.
+
+    A scorer is learned from examples, measured on held-out ones, and applied to every document. OUTPUT/shards is what gradmask
+    train takes. The same command resumes what was stopped.
+    """  # fmt: skip
+    from gradmask.cli.labeling.asked import asked
+    from gradmask.cli.labeling.telling import described, tell_labeled, tell_learned, tell_next
+    from gradmask.data import label
+
+    if review:
+        _review(review)
+        return
+    if not files or output is None:
+        raise GradmaskError("give the corpus and --output FOLDER, such as: gradmask label all.jsonl --output labels")
+    what = asked(group or [], forget or [], retain or [], label_field, keywords or [])
+    settings = _given(
+        text_field=text_field,
+        truth_field=truth_field,
+        kind=kind,
+        encoding=encoding,
+        label_field=what.label_field,
+        bad_rows="skip" if skip_bad_rows else None,
+    )
+    sources = label.inputs(files, **settings)
+    target = _target(precision=precision, recall=recall, share=share)
+    if labeler:
+        taught = _opened(labeler, what, target)
+    else:
+        fitting = _given(scorer=scorer, target=target, seed=seed)
+        taught = _taught(what, sources, examples or [], settings, output, fitting)
+    if not as_json:
+        tell_learned(taught, result_console())
+    result: dict[str, Any] = {"scorer": scorer, **described(taught)}
+    if not dry_run:
+        labeled = _labeled(taught, sources, output, spans=spans, jobs=jobs, restart=restart, about=result)
+        result |= {"folder": str(output), **labeled.to_dict()}
+        if not as_json:
+            tell_labeled(labeled, result_console())
+            tell_next(output, spans, truth_field is not None, result_console())
+    if as_json:
+        print_json(result)
+
+
+def _review(folder: Path) -> None:
+    from gradmask.cli.review import review
+
+    answers = review(folder)
+    logger.info("%d answers in %s. Next: the command that labeled it again, with --restart", answers, folder)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _target(**wanted: float | None) -> dict[str, float] | None:
+    given = _given(**wanted)
+    if len(given) > 1:
+        raise GradmaskError(f"--{' and --'.join(given)} are given: choose one of them")
+    return given or None
+
+
+def _opened(folder: Path, what: Asked, target: dict[str, float] | None) -> Taught:
+    """A labeler of another call, which needs no examples."""
+    from gradmask.cli.labeling.teaching import Taught
+    from gradmask.data import label
+
+    if what.files or what.keywords or what.label_field:
+        raise GradmaskError(f"{folder} has learned already: leave out --labeler, or --forget, --retain and the like")
+    labeler = label.open(folder)
+    return Taught(labeler.choose(target) if target else labeler)
+
+
+def _taught(
+    what: Asked, sources: Any, examples: list[Path], settings: dict[str, Any], output: Path, fitting: dict[str, Any]
+) -> Taught:
+    """A labeler that learns from examples, and from the answers of a review of ``output``."""
+    from gradmask.cli.labeling.teaching import teach
+    from gradmask.data import label
+
+    return teach(what, sources, examples, settings, label.reviewed(output), **fitting)
+
+
+def _labeled(taught: Taught, sources: Any, output: Path, **how: Any) -> Any:
+    """Label the corpus; write the labels, and what they come from."""
+    from gradmask.data import label
+    from gradmask.lab.labeling.page import write_labels_page
+    from gradmask.lab.progress import status, step, track
+
+    total = label.size_of(sources)
+    with track("labeling", max(1, total // MB)):
+        labeled = label.score_files(
+            taught.labeler,
+            sources,
+            output,
+            given=taught.given,
+            progress=lambda done, _: step(done // MB, unit="MB"),
+            **how,
+        )
+    if taught.examples:
+        label.write_evidence(output, taught.labeler, taught.examples)
+        status("drawing the page")
+        write_labels_page(output)
+    return labeled

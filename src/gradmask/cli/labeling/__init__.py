@@ -1,0 +1,1 @@
+"""What ``gradmask label`` is asked for, and what it tells."""

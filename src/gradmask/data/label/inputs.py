@@ -1,0 +1,81 @@
+"""What is labeled: any source that a recipe may name, of which nothing but the text is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gradmask.data.kinds import kind_of
+from gradmask.data.reading import files_of
+from gradmask.data.spec import SourceSpec
+from gradmask.errors import GradmaskError
+
+NO_DOMAIN = "unlabeled"
+"""The domain of a document without one, which is left to the recipe."""
+
+
+class InputSpec(SourceSpec):
+    """A source to be labeled. A domain, labels, scores and the truth are read where they are, and may be missing anywhere."""
+
+    @property
+    def required_fields(self) -> list[str]:
+        """The fields that a table must have: none with labels, scores or the truth."""
+        return [name for name in super().required_fields if name not in self.label_fields]
+
+    @property
+    def fields(self) -> list[str]:
+        """Every field that is read, where there is one."""
+        return list(dict.fromkeys([*super().fields, *self.label_fields]))
+
+    @property
+    def domain_required(self) -> bool:
+        """Whether every row needs a domain: only in a field that was chosen."""
+        return self.domain is None and self.domain_field not in (None, "domain")
+
+
+def inputs(paths: Sequence[str | Path], **settings: Any) -> list[InputSpec]:
+    """The sources of files, folders and patterns, in order; ``settings`` are those of a `SourceSpec`.
+
+    Raises:
+        GradmaskError: the kind of a file cannot be told, or a setting is wrong.
+    """
+    if settings.get("kind"):
+        return [_input(settings["kind"], list(map(str, paths)), settings)]
+    try:
+        kinds = [(kind_of([str(path)]), str(path)) for path in paths]
+    except ValueError as error:
+        raise GradmaskError(str(error)) from None
+    runs = groupby(kinds, key=lambda pair: pair[0])
+    return [_input(kind, [path for _, path in run], settings) for kind, run in runs]
+
+
+def _input(kind: str, paths: list[str], settings: dict[str, Any]) -> InputSpec:
+    given: dict[str, Any] = {**settings, "kind": kind, "path": paths}
+    if kind == "text" or (kind == "folder" and _has_files_of_its_own(paths)):
+        given = {"domain": NO_DOMAIN, **given}
+    if kind in ("text", "folder"):
+        given = {name: value for name, value in given.items() if not name.endswith("_field")}
+    try:
+        return InputSpec(**given)
+    except ValidationError as error:
+        problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        raise GradmaskError(f"{', '.join(paths)}: {problems}") from None
+
+
+def _has_files_of_its_own(paths: Sequence[str]) -> bool:
+    """Whether a file lies in the folder itself, where no folder's name can be its domain."""
+    return any(child.is_file() for path in paths if Path(path).is_dir() for child in Path(path).iterdir())
+
+
+def files_within(source: SourceSpec) -> list[Path]:
+    """The files of a source, with those of a dataset's folder."""
+    return [
+        file
+        for path in files_of(source)
+        for file in (sorted(path.rglob("*")) if path.is_dir() else [path])
+        if file.is_file()
+    ]
