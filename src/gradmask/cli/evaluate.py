@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradmask.cli.output import AsJson, Changes
+from gradmask.cli.output import AsJson, Changes, logger
 from gradmask.lab.measures.registry import names, quick
 
 NAME = "evaluate"
@@ -48,6 +48,7 @@ def run(
 ) -> None:
     """Measure every trained model before and after removal, and write results.json and the report.
 
+    Ends with exit code 1 where the recipe's `accept` asks for more than was reached.
     What was measured before in the same way is kept, and not measured again. The relearning attack takes longest; it is run by
     gradmask attack, or by --measures all.
     """
@@ -56,6 +57,10 @@ def run(
 
     results, page = evaluate_folder(folder, options(measures, preset, tasks, changes))
     print_results(results, page, as_json)
+    if results.verdict is not None and results.verdict.missed:
+        for line in results.verdict.missed:
+            logger.error("accept.%s", line)
+        raise typer.Exit(1)
 
 
 def options(measures: str | None, preset: str | None, tasks: str | None, changes: list[str] | None) -> list[str]:

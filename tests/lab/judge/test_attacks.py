@@ -28,7 +28,7 @@ def test_nothing_recovered_is_said_of_these_attacks_at_this_budget() -> None:
     assert attacked(some)
     assert recovered(some) == []
     said = verdict(some)
-    assert said[0] == "After removal, knowledge of es was not recovered under these attacks at this budget."
+    assert "recovered by" not in said[0]
     last = said[-1]
     for words in (
         "fine-tuning on the domain again (2 attacks, full and LoRA, of 16 steps of 8 sequences, 2,048 tokens each)",
@@ -59,7 +59,7 @@ def test_nothing_recovered_is_said_of_these_attacks_at_this_budget() -> None:
 def test_what_came_back_is_named(removed: dict[str, Any], never_trained: dict[str, Any], way: str) -> None:
     some = found(removed, never_trained)
     assert recovered(some) == [way]
-    assert verdict(some)[0] == f"After removal, knowledge of es was recovered by {way}."
+    assert verdict(some)[0].startswith(f"It failed: the knowledge was hidden, not removed: it was recovered by {way}")
 
 
 def falling(*losses: float) -> Relearning:
@@ -95,7 +95,7 @@ def test_attacks_that_were_not_run_are_said() -> None:
     assert untried(bare)[:3] == ["fine-tuning on the domain again", "its text in the prompt", "quantization"]
     assert relearning_words(bare) is None
     part = found({"relearning": None})
-    assert "under these checks" in verdict(part)[0]
+    assert "recovered by" not in verdict(part)[0]
     assert "Not tried: fine-tuning on the domain again, larger budgets" in verdict(part)[-1]
 
 

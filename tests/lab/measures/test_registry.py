@@ -91,7 +91,7 @@ def asked(nats: float | None, never_trained: float | None = None) -> Results:
 def test_a_registered_attack_that_recovers_is_read_in_the_verdict_the_table_and_the_comparison() -> None:
     run = asked(2.0)
     assert recovered(run) == ["asking"]
-    assert verdict(run)[0] == "After removal, knowledge of es was recovered by asking."
+    assert "it was recovered by asking" in verdict(run)[0]
     assert tried(run)[0] == "asking"
     assert "asking, fine-tuning on the domain again" in verdict(run)[-1]
     (row,) = [row for row in table(run) if row.title == "regained by asking"]
@@ -114,7 +114,7 @@ def test_a_registered_attack_that_was_not_run_is_named() -> None:
     assert "asking" in untried(run)
     assert not attacked(run)
     assert "Not tried: asking, " in verdict(run)[-1]
-    assert verdict(run)[0].endswith("was not recovered under these checks.")
+    assert "recovered by" not in verdict(run)[0]
 
 
 def test_its_results_come_back_while_it_is_registered(tmp_path: Path) -> None:

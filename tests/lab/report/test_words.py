@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from gradmask.lab.judge.facts import facts_of
+from gradmask.lab.judge.judging import judge, verdict_of
 from gradmask.lab.measures.results import Headline
 from gradmask.lab.report.numbers import listed, nats, percent
 from gradmask.lab.report.words import forgotten, verdict
@@ -12,19 +14,14 @@ def headline(**values: float | None) -> Headline:
     return Headline(calibrated=True, **values)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("closed", "words"),
-    [
-        (0.95, "knowledge of es was not recovered under these checks."),
-        (0.7, "knowledge of es was recovered in part under these checks."),
-        (0.2, "most of the knowledge of es is still there."),
-        (-0.1, "most of the knowledge of es is still there."),
-        (None, "There is no verdict"),
-    ],
-)
-def test_the_first_sentence_is_worded_by_what_was_tried(closed: float | None, words: str) -> None:
-    said = verdict(results(headline=headline(gap_closed=closed)))
-    assert words in said[0]
+@pytest.mark.parametrize("closed", [0.95, 0.7, 0.2, -0.1, None])
+def test_the_first_sentence_is_the_judges(closed: float | None) -> None:
+    some = results(headline=headline(gap_closed=closed))
+    said = verdict(some)
+    assert said[0] == judge(facts_of(some)).sentence
+    assert said[0].startswith("There is no verdict" if closed is None else "It failed: ")
+    stored = some.model_copy(update={"verdict": verdict_of(results())})
+    assert verdict(stored)[0] == verdict(results())[0]
     assert not any("for good" in sentence for sentence in said)
 
 

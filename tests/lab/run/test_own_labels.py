@@ -48,25 +48,24 @@ def test_a_run_from_own_labels_needs_no_truth_and_invents_none(own: tuple[Recipe
     for line in (
         "Labels as given (from the sources), of 60 documents to train on: 20 forget, 20 retain, 20 unlabeled.",
         "The truth is not known: held-out text is measured by its label, with its mistakes; 20 of 60 documents have no label",
-        f"{NO_PERFECT}: what is measured against it (the gap, the verdict, its part of relearning, leakage) is left out, and gap "
+        f"{NO_PERFECT}: what is measured against it (the gap, its part of relearning, leakage) is left out, and gap "
         "closed is given against the filter with the same labels.",
         "filter, same labels: text that is not labeled forget, without data labels",
     ):
         assert line in " ".join(results.about_labels)
         assert line in page
     assert "perfect filter</" not in page, "no row, tile or mark of one"
-    assert verdict(results)[0].startswith("There is no verdict")
+    assert "the truth is not known" in verdict(results)[0] or verdict(results)[0].startswith("There is no verdict")
 
 
 def test_the_gap_is_named_by_what_it_is_measured_against(own: tuple[Recipe, Results, str]) -> None:
     some = {name: arm for name, arm in arms().items() if name != "perfect_filter"}
-    results = own[1].model_copy(update={"arms": some, "headline": headline(some)})
+    results = own[1].model_copy(update={"arms": some, "headline": headline(some), "verdict": None})
     assert results.headline.gap_closed_to_filter == pytest.approx((6.51 - 4.25) / (4.94 - 4.25))
     assert results.headline.gap_closed is None
     sentences = verdict(results)
-    assert sentences[0] == (
-        "There is no verdict: it takes a perfect filter. Removal is compared with the filter that has the same labels."
-    )
+    assert "Removal is measured against the filter with the same labels: the truth is not known." in sentences[0]
+    assert "never saw" not in sentences[0]
     assert (
         "goes 328 % of the way from a model trained on everything to the filter with the same labels." in sentences[1]
     )

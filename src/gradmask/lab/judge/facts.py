@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gradmask.lab.judge.attacks import attacked, recovered
 from gradmask.lab.measures.headline import SMALLEST_GAP, role_at, role_loss
 from gradmask.lab.measures.results import ArmResult, Results
 
-GRADMASK, NO_FILTER, PERFECT_FILTER, FILTER = "gradmask", "no_filter", "perfect_filter", "filter"
+GRADMASK, NO_FILTER = "gradmask", "no_filter"
+PERFECT_FILTER: Literal["perfect_filter"] = "perfect_filter"
+FILTER: Literal["filter"] = "filter"
 LATE = 0.75
 """Share of training after which the loss should fall slowly."""
 
@@ -34,7 +37,8 @@ class Facts:
     Args:
         forget: the forget domains, as they stand in a sentence.
         complete: gradmask (full and removed) and no filter are among the arms.
-        gap: from no filter's forget loss to that of the model that never saw the domain, in nats.
+        against: the other end of the scale: a perfect filter, or the filter with the same labels where the truth is not known.
+        gap: from no filter's forget loss to that end, in nats.
         gap_closed: share of that gap, removed model.
         filter_gap_closed: the same for the filter with the same labels.
         removed: role -> price of the removed model.
@@ -50,6 +54,7 @@ class Facts:
 
     forget: str
     complete: bool = True
+    against: Literal["perfect_filter", "filter"] = PERFECT_FILTER
     gap: float | None = None
     gap_closed: float | None = None
     filter_gap_closed: float | None = None
@@ -76,11 +81,13 @@ def facts_of(results: Results) -> Facts:
     h, arms = results.headline, results.arms
     complete = NO_FILTER in arms and "removed" in getattr(arms.get(GRADMASK), "models", {})
     falling, learned = _falls(arms.get(NO_FILTER))
+    against = PERFECT_FILTER if PERFECT_FILTER in arms else FILTER
     return Facts(
         forget=forget_domains(results),
         complete=complete,
-        gap=_difference(results, PERFECT_FILTER, "full", "forget"),
-        gap_closed=h.gap_closed,
+        against=against,
+        gap=_difference(results, against, "full", "forget"),
+        gap_closed=h.gap_closed if against == PERFECT_FILTER else h.gap_closed_to_filter,
         filter_gap_closed=h.filter_gap_closed,
         removed=_prices(results, "removed"),
         full=_prices(results, "full"),

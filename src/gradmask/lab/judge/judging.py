@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gradmask.lab.judge.facts import Facts
+from gradmask.lab.judge.acceptance import AcceptSpec, missed
+from gradmask.lab.judge.facts import PERFECT_FILTER, Facts, facts_of
 from gradmask.lab.judge.reasons import REASONS, Outcome, Reason
+from gradmask.lab.measures.results import Results, Verdict
 
 Result = Literal["works", "works at a price", "failed", "not known"]
 ORDER: tuple[Outcome, ...] = ("unknown", "failed", "price")
@@ -36,20 +38,36 @@ def judge(facts: Facts) -> Judgement:
         of_outcome = [reason for reason in holding if reason.outcome == outcome]
         if of_outcome:
             return _judgement(outcome, of_outcome, holding, facts)
-    return Judgement("works", f"It works: {_gone(facts)}, at no price that was measured.", (), ())
+    return Judgement("works", f"It works: {_gone(facts)}, at no price that was measured.{_scale(facts)}", (), ())
+
+
+def verdict_of(results: Results, accept: AcceptSpec | None = None) -> Verdict:
+    """The verdict of a run's results, as it stands in ``results.json``."""
+    facts = facts_of(results)
+    judgement = judge(facts)
+    return Verdict(
+        outcome=judgement.outcome,
+        sentence=judgement.sentence,
+        reasons=list(judgement.reasons),
+        advice=list(judgement.advice),
+        missed=missed(accept, facts) if accept else [],
+    )
 
 
 def _judgement(outcome: Outcome, decisive: list[Reason], holding: list[Reason], facts: Facts) -> Judgement:
     shown = decisive[:1] if outcome == "unknown" else decisive
     advice = tuple(dict.fromkeys(reason.advice for reason in shown if reason.advice))
     clauses = [reason.says(facts) for reason in shown]
-    hint = f" To try: {_lowered(advice)}." if advice else ""
+    hint = f" To try: {_lowered(advice[0])}." if advice else ""
     if outcome == "unknown":
         sentence, result = f"There is no verdict: {clauses[0]}.{hint}", "not known"
     elif outcome == "failed":
-        sentence, result = f"It failed: {'; '.join(clauses)}.{hint}", "failed"
+        sentence, result = f"It failed: {'; '.join(clauses)}.{_scale(facts)}{hint}", "failed"
     else:
-        sentence, result = f"It works at a price: {_gone(facts)}, but {'; '.join(clauses)}.{hint}", "works at a price"
+        sentence, result = (
+            f"It works at a price: {_gone(facts)}, but {'; '.join(clauses)}.{_scale(facts)}{hint}",
+            "works at a price",
+        )
     names = tuple(reason.name for reason in shown)
     others = tuple(reason.name for reason in holding if reason not in shown and outcome != "unknown")
     return Judgement(result, sentence, (*names, *others), advice)
@@ -62,5 +80,11 @@ def _gone(facts: Facts) -> str:
     return f"{100 * share:.0f} % of the knowledge of {facts.forget} left with its group, and {tried}"
 
 
-def _lowered(advice: tuple[str, ...]) -> str:
-    return "; ".join(text[:1].lower() + text[1:] for text in advice)
+def _scale(facts: Facts) -> str:
+    if facts.against == PERFECT_FILTER:
+        return ""
+    return " Removal is measured against the filter with the same labels: the truth is not known."
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -90,6 +90,16 @@ class Headline(_Strict):
     remarks: list[str] = []
 
 
+class Verdict(_Strict):
+    """The judge's one verdict; see `gradmask.lab.judge`. ``missed``: what the recipe's ``accept`` asks for and was not reached."""
+
+    outcome: Literal["works", "works at a price", "failed", "not known"]
+    sentence: str
+    reasons: list[str] = []
+    advice: list[str] = []
+    missed: list[str] = []
+
+
 class Results(_Strict):
     """A whole run."""
 
@@ -107,6 +117,8 @@ class Results(_Strict):
     arms: dict[str, ArmResult]
     headline: Headline
     findings: Findings = Field(default_factory=Findings)
+    verdict: Verdict | None = None
+    """None in results that an earlier version wrote."""
 
 
 def write_results(path: Path, results: Results) -> None:

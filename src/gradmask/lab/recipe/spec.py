@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticKnownError
 
 from gradmask.data import DataSpec, Fraction
+from gradmask.lab.judge.acceptance import AcceptSpec
 from gradmask.lab.measures.registry import MeasureName, quick
 from gradmask.lab.measures.settings import Method, Mix, Preset
 from gradmask.lab.recipe.arms import ARMS
@@ -250,4 +251,5 @@ class Recipe(_Part):
     train: TrainSpec
     arms: list[ArmName] = Field(list(DEFAULT_ARMS), min_length=1, description="what is trained: gradmask and baselines")
     evaluate: EvaluateSpec = EvaluateSpec()
+    accept: AcceptSpec = AcceptSpec()
     compare: CompareSpec = Field(default_factory=CompareSpec)

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from gradmask.files import write_whole
+from gradmask.lab.measures.headline import TOO_FAR
 from gradmask.lab.measures.measure import Row
 from gradmask.lab.measures.results import Results, Sample, read_results
 from gradmask.lab.recipe.yamls import dump_yaml
@@ -77,7 +78,7 @@ def tiles(results: Results) -> list[tuple[str, str]]:
     """(number, what it is) for a first look."""
     h = results.headline
     tiles = [
-        (percent(h.gap_closed), "of the way from no filter to a perfect filter, after removal"),
+        _removal(h.gap_closed),
         (
             percent(h.gap_closed_to_filter),
             "of the way from no filter to the filter with the same labels, after removal",
@@ -88,6 +89,14 @@ def tiles(results: Results) -> list[tuple[str, str]]:
         (nats(h.full_forget_difference, sign=True), "nats on the forget domain, full model against no filter"),
     ]
     return [(value, label) for value, label in tiles if value != "–"]
+
+
+def _removal(closed: float | None) -> tuple[str, str]:
+    """How far removal went. Beyond a model that never saw the text, it is damage and shown as that."""
+    if closed is not None and closed > TOO_FAR:
+        return f"{percent(closed - 1)} too far", "further from the forget domain than a model that never saw it: damage"
+    shown = None if closed is None else min(closed, 1.0)
+    return percent(shown), "of the way from no filter to a perfect filter, after removal"
 
 
 def scale(results: Results) -> list[dict[str, Any]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from gradmask.lab.judge.attacks import attacked, recovered, tried, untried
+from gradmask.lab.judge.attacks import tried, untried
+from gradmask.lab.judge.judging import verdict_of
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.numbers import listed, percent
 from gradmask.lab.report.relearning import most_words, relearning_words
 from gradmask.lab.report.series import roles_of
-
-GONE, PARTLY = 0.9, 0.5
-"""Shares of the gap from which on knowledge counts as not recovered, and as recovered in part."""
 
 
 def forgotten(results: Results) -> str:
@@ -21,7 +19,7 @@ def verdict(results: Results) -> list[str]:
     """A few sentences, the most important first; the last says what stands behind them and what does not."""
     h, forget = results.headline, forgotten(results)
     how = "calibrated loss" if h.calibrated else "loss"
-    sentences = [_judgement(results, forget)]
+    sentences = [(results.verdict or verdict_of(results)).sentence]
     if h.gap_closed is not None:
         sentences.append(
             f"With its group removed, the model's {how} on {forget} goes {percent(h.gap_closed)} of the way from a model "
@@ -59,23 +57,6 @@ def checks(results: Results) -> str:
 def flags(results: Results) -> list[str]:
     """Signs of over-unlearning, a sentence each."""
     return [f"A sign of over-unlearning. {flag[:1].upper()}{flag[1:]}." for flag in results.findings.flags]
-
-
-def _judgement(results: Results, forget: str) -> str:
-    h = results.headline
-    if h.gap_closed_to_filter is not None:
-        return "There is no verdict: it takes a perfect filter. Removal is compared with the filter that has the same labels."
-    if h.gap_closed is None:
-        return "There is no verdict: it compares gradmask with no filter and with a perfect filter, finished and apart."
-    if h.gap_closed >= GONE and (ways := recovered(results)):
-        return f"After removal, knowledge of {forget} was recovered by {listed(ways)}."
-    if h.gap_closed >= GONE and attacked(results):
-        return f"After removal, knowledge of {forget} was not recovered under these attacks at this budget."
-    if h.gap_closed >= GONE:
-        return f"After removal, knowledge of {forget} was not recovered under these checks."
-    if h.gap_closed >= PARTLY:
-        return f"After removal, knowledge of {forget} was recovered in part under these checks."
-    return f"After removal, most of the knowledge of {forget} is still there."
 
 
 def _against(difference: float, how: str) -> str:

@@ -7,8 +7,8 @@ from gradmask.lab.recipe.arms import ARMS, FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
 
 NO_PERFECT_FILTER = (
-    "There is no perfect filter, because the truth of the training data is not known: what is measured against it (the gap, the "
-    "verdict, its part of relearning, leakage) is left out"
+    "There is no perfect filter, because the truth of the training data is not known: what is measured against it (the gap, its "
+    "part of relearning, leakage) is left out"
 )
 
 

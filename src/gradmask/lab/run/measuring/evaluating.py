@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from gradmask.data import Prepared
 from gradmask.errors import GradmaskError
+from gradmask.lab.judge.judging import verdict_of
 from gradmask.lab.measures.environment import machine, versions
 from gradmask.lab.measures.headline import headline
 from gradmask.lab.measures.registry import attacks, comparisons
@@ -118,6 +119,7 @@ def _measure(
         headline=headline(arms),
         findings=findings.model_copy(update={"tasks": tasks}),
     )
+    results = results.model_copy(update={"verdict": verdict_of(results, recipe.accept)})
     write_results(folder.results, results)
     return results
 
