@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+ROWS, CHARACTERS = 1024, 4_000_000
+
 
 class Sizes(NamedTuple):
     """How labeled documents are divided.
@@ -21,8 +23,8 @@ class Sizes(NamedTuple):
         portion: bytes of input files that one process takes at a time; a larger file is taken whole.
     """
 
-    rows: int = 1024
-    characters: int = 4_000_000
+    rows: int = ROWS
+    characters: int = CHARACTERS
     row_groups: int = 64
     portion: int = 64 * 2**20
 
