@@ -169,6 +169,7 @@ def test_the_same_command_again_and_a_changed_one(inside: Path, capsys: pytest.C
         (["--labeler", "none", "--keywords", "a"], "has learned already"),
         (["--label-field", "label", "--scorer", "tfdif"], "no scorer 'tfdif'"),
         (["--keywords", " , "], "no words"),
+        (["--label-field", "label", "--scorer", "field:x"], "a field with scores needs no labeling"),
     ],
 )
 def test_what_is_wrong_is_said(

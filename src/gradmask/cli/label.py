@@ -84,7 +84,10 @@ def run(
     scorer: Annotated[
         str,
         _option(
-            HOW, "--scorer", "What scores a text: tfidf, static:PATH (model2vec) or hf:PATH (a classifier).", "NAME"
+            HOW,
+            "--scorer",
+            "What scores a text: tfidf, static:PATH (model2vec), hf:PATH (a classifier), keywords:FILE.",
+            "NAME",
         ),
     ] = "tfidf",
     precision: Annotated[
@@ -144,6 +147,8 @@ def run(
         label_field=what.label_field,
         bad_rows="skip" if skip_bad_rows else None,
     )
+    if scorer.startswith("field"):
+        raise GradmaskError("a field with scores needs no labeling: name it in the recipe's source (score_field)")
     sources = label.inputs(files, **settings)
     target = _target(precision=precision, recall=recall, share=share)
     if labeler:

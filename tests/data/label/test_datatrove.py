@@ -22,6 +22,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("datatrove")
     (folder / "in").mkdir()
     every = [
+        *["who knows"] * 12,
         *texts("cooking", 30),
         "",
         *texts("retain", 30),

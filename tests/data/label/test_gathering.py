@@ -71,6 +71,7 @@ def test_a_text_of_two_groups_is_one_example() -> None:
     rows = [Example("x", "a", "1"), Example("x", "b", "2"), Example("y", "retain", "3"), Example("y", "retain", "4")]
     examples = examples_of(rows)
     assert list(examples.texts) == ["x", "y"]
+    assert list(examples.picked) == [False, False]
     assert list(examples.labels) == [frozenset(["a", "b"]), frozenset()]
 
 
@@ -97,7 +98,7 @@ def test_a_review_stays_when_examples_are_written_again(tmp_path: Path) -> None:
     path = tmp_path / "examples.jsonl"
     with path.open("a") as file:
         file.write("".join(json.dumps(row) + "\n" for row in log) + '{"text": "cut o')
-    assert reviewed(tmp_path) == log[:1]
+    assert reviewed(tmp_path) == [Example("p", "med", "8", "review", True)]
     rows_now = [*rows, Example("p", "med", "8", "review")]
     write_evidence(tmp_path, fit(examples_of(rows_now)), rows_now)
     lines = [json.loads(line) for line in path.read_text().splitlines()]

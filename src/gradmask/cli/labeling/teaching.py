@@ -40,7 +40,7 @@ def teach(
     sources: Sequence[Any],
     examples: Sequence[str | Path],
     settings: Mapping[str, Any],
-    log: Sequence[Mapping[str, Any]],
+    review: Sequence[Any],
     **fitting: Any,
 ) -> Taught:
     """Gather examples and learn from them.
@@ -50,7 +50,7 @@ def teach(
         sources: the corpus.
         examples: files with a text and a label in each row.
         settings: how files are read.
-        log: the answers of a review.
+        review: the answers of a review, as examples.
         fitting: for `gradmask.data.label.fit`: scorer, target, seed.
 
     Raises:
@@ -62,7 +62,7 @@ def teach(
     given = _given(asked, gathered.seen)
     groups = list(dict.fromkeys([*asked.groups, *(name for name in given.values() if name != RETAIN), *_groups(rows)]))
     rows += [example for example in gathered.examples if set(label.names_in(example.label)) <= {*groups, RETAIN}]
-    rows += [label.Example(row["text"], _of_log(row["label"]), str(row["id"]), "review") for row in log if row["label"]]
+    rows += review
     if not rows:
         raise GradmaskError(
             "there is nothing to learn from: give examples of what must go and of ordinary text (--forget FILE --retain FILE), "
@@ -98,7 +98,3 @@ def _given(asked: Asked, seen: Mapping[str, int]) -> dict[str, str]:
 
 def _groups(rows: Sequence[Any]) -> list[str]:
     return sorted({name for row in rows for name in label.names_in(row.label)} - {RETAIN})
-
-
-def _of_log(given: str | list[str]) -> str | frozenset[str]:
-    return given if isinstance(given, str) else frozenset(given)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from gradmask.data.label.examples import Examples
 from gradmask.data.label.gathering import Example, examples_of, names_in
 from gradmask.data.label.review.answers import REVIEW, read_examples, read_log
+from gradmask.data.label.review.session import picked
 from gradmask.files import write_whole
 
 EXAMPLES, HELD_OUT = "examples.jsonl", "held_out.parquet"
@@ -31,9 +32,14 @@ def write_evidence(folder: Path, labeler: Any, examples: Sequence[Example]) -> N
     _write_held_out(folder / HELD_OUT, labeler, examples_of(examples))
 
 
-def reviewed(folder: Path) -> list[dict[str, Any]]:
-    """The answers of a review that hold: rows with ``text``, ``label`` and ``id``."""
-    return [row for row in read_examples(folder / EXAMPLES) if row.get("source") == REVIEW]
+def reviewed(folder: Path) -> list[Example]:
+    """The answers of a review that hold; documents that were seen and not decided are left out."""
+    rows = [row for row in read_examples(folder / EXAMPLES) if row.get("source") == REVIEW and row["label"]]
+    return [Example(row["text"], _label(row["label"]), str(row["id"]), REVIEW, picked(row)) for row in rows]
+
+
+def _label(given: str | list[str]) -> str | frozenset[str]:
+    return given if isinstance(given, str) else frozenset(given)
 
 
 def _write_held_out(path: Path, labeler: Any, examples: Examples) -> None:

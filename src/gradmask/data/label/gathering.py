@@ -23,12 +23,21 @@ KEYWORDS = "keywords"
 
 
 class Example(NamedTuple):
-    """A labeled text; ``label`` is a group, several groups, or ``retain``. ``source``: ``given``, ``review``, ``keywords``."""
+    """A labeled text.
+
+    Attributes:
+        text: the document.
+        label: a group, several groups, or ``retain``.
+        id: its place.
+        source: ``given``, ``review`` or ``keywords``.
+        picked: whether a review chose it because it is hard; it is then learned from, and not measured on.
+    """
 
     text: str
     label: str | frozenset[str]
     id: str
     source: str = "given"
+    picked: bool = False
 
 
 @dataclass
@@ -120,11 +129,13 @@ def examples_of(gathered: Sequence[Example]) -> Examples:
     groups: dict[str, set[str]] = {}
     for example in gathered:
         groups.setdefault(example.text, set()).update(names_in(example.label) - {"retain"})
-    once: dict[tuple[str, frozenset[str]], str] = {}
+    once: dict[tuple[str, frozenset[str]], Example] = {}
     for example in gathered:
         label = frozenset(["retain"]) if example.label == "retain" else frozenset(groups[example.text])
-        once.setdefault((example.text, label), example.id)
-    return Examples([text for text, _ in once], [label for _, label in once], list(once.values()))
+        once.setdefault((example.text, label), example)
+    first = once.values()
+    labels = [label for _, label in once]
+    return Examples([e.text for e in first], labels, [e.id for e in first], [e.picked for e in first])
 
 
 def groups_among(seen: Mapping[str, int], wanted: Sequence[str]) -> list[str]:
