@@ -139,8 +139,10 @@ def verdict(comparison: Comparison) -> list[str]:
         sentences.append(
             f"The full model, before removal, is {forget} than no filter on what is removed, {kept} on what is kept."
         )
+    if main.reference == "filter":
+        return [*sentences, "Rivals are not ranked: that takes a perfect filter, since more is not always better."]
     others = [r for r in removed_rivals(main) if r.arm not in ("gradmask", main.reference) and r.gap_closed]
-    if (plain := main.rivals.get("filter")) is not None and main.reference != plain.arm:
+    if (plain := main.rivals.get("filter")) is not None:
         sentences.append(f"Filtering by the same labels closes {share(plain.gap_closed)}.")
     if better := [r.title for r in others if _dominates(r, ours)]:
         sentences.append(f"Better on both counts: {listed(better)}.")
