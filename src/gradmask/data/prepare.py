@@ -166,7 +166,7 @@ def _require_every_role(labeled: Labeled, test: Packed, length: int) -> list[str
             f"the held-out {role} text{which} is too little for one sequence of {length} tokens: hold out or label more, or take "
             "shorter sequences"
         )
-    short = sorted({*labeled.test.unique("domain")} - {*test.sequences.unique("domain")})
+    short = sorted({*column(labeled.test, "domain").tolist()} - {*test.sequences.unique("domain")})
     return [f"Too little held-out text for one sequence, so not measured: {', '.join(short)}."] if short else []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -119,11 +119,11 @@ class _Taking:
     def _trained(self) -> Dataset:
         labels = [self.judged.labels[i] for i in self.train]
         places = [self.place(i, label) for i, label in zip(self.train, labels, strict=True)]
-        train = _with(self._rows(self.train), places, labels, [UNKNOWN] * len(labels))
-        spans = [self.judged.spans[i] for i in self.train]
-        if not any(spans):
-            return train
-        return with_column(train, "span_labels", [None if s is None else [p._asdict() for p in s] for s in spans])
+        documents = self.documents
+        if any(self.judged.spans[i] for i in self.train):
+            spans = [None if spans is None else [span._asdict() for span in spans] for spans in self.judged.spans]
+            documents = with_column(documents, "span_labels", spans)
+        return _with(documents, self.train, places, labels, [UNKNOWN] * len(labels))
 
     def _held_out(self) -> tuple[Dataset, str]:
         """Held-out documents with what they are measured as, and a sentence on where that comes from."""
@@ -132,7 +132,7 @@ class _Taking:
             named = [str(self.truth.names[i]) for i in known]
             numbers = [self.names.known(name) for name in named]
             places = [self.place(i, n, name) for i, n, name in zip(known, numbers, named, strict=True)]
-            test = _with(self._rows(known), places, numbers, numbers)
+            test = _with(self.documents, known, places, numbers, numbers)
             left = len(self.test) - len(known)
             more = f"; the other {left:,} are left out" if left else ""
             how = f"Held-out text is measured by the truth, known of {len(known):,} of {documents_of(len(self.test))}{more}."
@@ -158,17 +158,16 @@ class _Taking:
             unjudged += not parts
         labels = [label for _, _, label in rows]
         held = Dataset.from_dict({"text": [text for text, _, _ in rows]})
-        return _with(held, [place for _, place, _ in rows], labels, labels), unjudged
+        return _with(held, range(len(rows)), [place for _, place, _ in rows], labels, labels), unjudged
 
     def _whole_by_label(self, numbers: list[int]) -> tuple[Dataset, int]:
         judged = [i for i in numbers if self.judged.labels[i] != UNLABELED]
         labels = [self.judged.labels[i] for i in judged]
         places = [self.place(i, label) for i, label in zip(judged, labels, strict=True)]
-        return _with(self._rows(judged), places, labels, labels), len(numbers) - len(judged)
+        return _with(self.documents, judged, places, labels, labels), len(numbers) - len(judged)
 
     def _require_roles(self, test: Dataset, truly: bool) -> None:
-        roles = {*test.unique("role")} if len(test) else set()
-        groups = {*test.unique("group")} if len(test) else set()
+        roles, groups = ({*column(test, name).tolist()} for name in ("role", "group"))
         missing = [name for i, name in enumerate(self.names.groups, 1) if i not in groups]
         missing += ["retain"] if not roles & {"retain", "adjacent"} else []
         if missing:
@@ -199,21 +198,19 @@ class _Taking:
     def _unlabeled(self, rows: list[int]) -> Dataset:
         """These documents without their labels."""
         places = [Place(self.domains[i], "unlabeled") for i in rows]
-        return _with(self._rows(rows), places, [UNLABELED] * len(rows), [UNKNOWN] * len(rows))
+        return _with(self.documents, rows, places, [UNLABELED] * len(rows), [UNKNOWN] * len(rows))
 
     def _filtered(self, retained: bool) -> Dataset:
         """What a filter leaves of each document, where it leaves something."""
         texts = columns_of(self._rows(self.train), ["text"])
         left = [
-            (i, kept)
+            (i, rest)
             for i, (text,) in zip(self.train, texts, strict=True)
-            if (kept := kept_text(text, self.judged.labels[i], self.judged.spans[i], retained)).strip()
+            if (rest := kept_text(text, self.judged.labels[i], self.judged.spans[i], retained)).strip()
         ]
-        whole: Any = self._unlabeled([i for i, _ in left])
-        moved = [
-            name for name in ("spans", "answers") if name in whole.column_names
-        ]  # their offsets are of the whole text
-        return with_column(whole.remove_columns(moved), "text", [text for _, text in left])
+        places = [Place(self.domains[i], "unlabeled") for i, _ in left]
+        kept = Dataset.from_dict({"text": [text for _, text in left]})
+        return _with(kept, range(len(left)), places, [UNLABELED] * len(left), [UNKNOWN] * len(left))
 
     def _rates(self, known: Sequence[int]) -> dict[str, dict[str, float]]:
         pairs = Counter((self.names.known(str(self.truth.names[i])), self.judged.labels[i]) for i in known)
@@ -221,15 +218,26 @@ class _Taking:
         return label_rates(rows, self.names.groups) if known else {}
 
 
-def _with(documents: Dataset, places: Iterable[Place], labels: Sequence[int], groups: Sequence[int]) -> Dataset:
-    """Documents with their place and labels as columns, and no others."""
-    places = list(places)
-    columns = {
-        "domain": [place.domain for place in places],
-        "role": [place.role for place in places],
-        "group": list(groups),
-        "data_labels": list(labels),
+def _with(
+    documents: Dataset, rows: Sequence[int], places: Sequence[Place], labels: Sequence[int], groups: Sequence[int]
+) -> Any:
+    """These rows with their place and labels as columns.
+
+    The columns are added to all documents, and the rows are selected then: the other way round, their text would be copied.
+    """
+    values: dict[str, tuple[Sequence[Any], Any]] = {
+        "domain": ([place.domain for place in places], ""),
+        "role": ([place.role for place in places], ""),
+        "group": (groups, UNKNOWN),
+        "data_labels": (labels, UNLABELED),
     }
-    for name, values in columns.items():
-        documents = with_column(documents, name, values)
-    return documents
+    for name, (column_of_rows, other) in values.items():
+        documents = with_column(documents, name, _spread(column_of_rows, rows, len(documents), other))
+    return select_rows(documents, np.array(rows, dtype=int))
+
+
+def _spread(values: Sequence[Any], rows: Sequence[int], count: int, other: Any) -> list[Any]:
+    spread = [other] * count
+    for i, value in zip(rows, values, strict=True):
+        spread[i] = value
+    return spread
