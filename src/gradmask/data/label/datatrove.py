@@ -105,8 +105,8 @@ def shard_writer(folder: str, labeler: str | Path, spans: bool = False, **settin
     from datatrove.pipeline.writers import ParquetWriter
 
     schema = schema_of(open_labeler(labeler).groups, spans=spans)
-    own = {"adapter": _row, "schema": schema, "compression": "zstd", "batch_size": ROWS}
-    return ParquetWriter(folder, **(own | settings))
+    own: dict[str, Any] = {"adapter": _row, "schema": schema, "compression": "zstd", "batch_size": ROWS}
+    return ParquetWriter(folder, **{**own, **settings})
 
 
 def _row(writer: Any, document: Any) -> dict[str, Any]:

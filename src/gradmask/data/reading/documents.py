@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gradmask.data.given import Given, given_of, id_of
+from gradmask.data.given import NOTHING, Given, given_of, id_of
 from gradmask.data.reading.counts import BAD_FIELD, BLANK, NO_ANSWER, NOT_UNICODE, Row, Skipped
 from gradmask.data.reading.document import SPLITS, Document
 from gradmask.data.reading.fields import field_names, no_field, picked
@@ -21,14 +21,17 @@ class Maker:
 
     def __init__(self, source: SourceSpec, render: Render | None) -> None:
         self.source, self.render = source, render
+        # Asked for once: for each row they would take longer than the row.
+        self.fields, self.domain_required = source.fields, source.domain_required
+        self.gives = bool(source.label_fields) or source.label is not None
         self.used: dict[str, None] = {}
         self.known: dict[str, None] = {}
 
     def document(self, row: Row) -> Document | Skipped:
         """The document of a row, or why there is none."""
-        values = picked(row.values, self.source.fields)
+        values = picked(row.values, self.fields)
         self.used.update(dict.fromkeys(values))
-        if not self.known or len(values) < len(self.source.fields):
+        if not self.known or (len(values) < len(self.fields) and not row.values.keys() <= self.known.keys()):
             self.known.update(dict.fromkeys(field_names(row.values)))
         try:
             return self._document(row, values)
@@ -51,7 +54,7 @@ class Maker:
             return Skipped(NO_ANSWER, f"{where}: no answer, so nothing to learn from")
         if source.spans_field and isinstance(spans := values.get(source.spans_field), str):
             values[source.spans_field] = _json(spans, where, source.spans_field)
-        given = given_of(source, values, text, where)
+        given = given_of(source, values, text, where) if self.gives else NOTHING
         document = Document(text, self._domain(values, given, where), self._split(row, values), size)
         document.domain.encode()
         topic = self._topic(values, where) if source.topic_field else ""
@@ -83,7 +86,7 @@ class Maker:
         if source.domain is not None:
             return source.domain
         name = source.domain_field
-        if name is None or not (source.domain_required or values.get(name) is not None):
+        if name is None or not (self.domain_required or values.get(name) is not None):
             return given.label or "unlabeled"
         return _name(values, name, "a domain", where, self.known)
 

@@ -40,5 +40,20 @@ def numbers() -> np.ndarray:
 
 def code_points(text: str) -> np.ndarray:
     """The characters of a text as indices into the tables, ``[len(text)]``."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    return np.minimum(codes, SIZE) if len(codes) and codes.max() > SIZE else codes
+    try:
+        return np.frombuffer(text.encode("latin-1"), dtype=np.uint8)  # most text, and four times as fast
+    except UnicodeEncodeError:
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        return np.minimum(codes, SIZE) if len(codes) and codes.max() > SIZE else codes
+
+
+def kinds_of(codes: np.ndarray) -> np.ndarray:
+    """The kinds of these characters, uint8 of the same length."""
+    if codes.dtype == np.uint8:
+        return np.frombuffer(codes.tobytes().translate(_kinds_of_bytes()), dtype=np.uint8)
+    return kinds()[codes]
+
+
+@cache
+def _kinds_of_bytes() -> bytes:
+    return kinds()[:256].tobytes()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradmask.data.label.words.characters import ALONE, LETTER, code_points, kinds, numbers
+from gradmask.data.label.words.characters import ALONE, LETTER, code_points, kinds_of, numbers
 
 _FACTOR = 0x9E3779B97F4A7C15
 _PAIR = np.uint64(0xD6E8FEB86659FD93)
@@ -40,8 +40,10 @@ def find_words(texts: Sequence[str]) -> Words:
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     codes = code_points(text)
-    starts, ends = _boundaries(kinds()[codes])
-    return Words(text, offsets, np.searchsorted(starts, offsets), starts, ends, _hashes(numbers()[codes], starts, ends))
+    starts, ends = _boundaries(kinds_of(codes))
+    return Words(
+        text, offsets, np.searchsorted(starts, offsets), starts, ends, _hashes(numbers().take(codes), starts, ends)
+    )
 
 
 def _boundaries(kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -69,6 +69,7 @@ class Vocabulary:
         rows = np.concatenate([[0], np.cumsum(known)])[first]
         shape = (len(texts), len(self))
         matrix = csr_matrix((np.ones(rows[-1], dtype=np.float32), columns[known], rows), shape=shape)
+        matrix = csr_matrix(matrix.tocsc())  # sorts the columns of each row in linear time
         matrix.sum_duplicates()
         return matrix, np.diff(words.first)
 
