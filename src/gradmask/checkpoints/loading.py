@@ -73,6 +73,7 @@ def _load(folder: Path, labels: Literal["required", "optional"], kwargs: dict[st
     gradmask = gradmask_of(model)
     gradmask.router.draws = manifest.draws
     gradmask.labeler = manifest.self_labeling.labeler() if manifest.self_labeling else None
+    gradmask.policy_before = manifest.policy_before.policy() if manifest.policy_before else None
     if shards is None:
         _read_tables(model, folder)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradmask.conformance.arrival import check_arrival
@@ -66,9 +66,14 @@ def check_step(probe: Probe, step: Step, optimizer: Optimizer | None) -> Iterato
         )
 
 
+def _teachable(probe: Probe) -> dict[str, dict[str, nn.Parameter]]:
+    """The groups that may learn at all, with their parameters: while a model is consolidated, the removable ones."""
+    return {group: members for group, members in probe.owned.items() if group not in probe.gradmask.context.frozen}
+
+
 def _missing(probe: Probe, optimizer: Optimizer) -> Iterator[Finding]:
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    for group, members in probe.owned.items():
+    for group, members in _teachable(probe).items():
         lost = tuple(n for n, p in members.items() if p.requires_grad and id(p) not in held)
         if lost:
             says = f"the optimizer lacks parameters of {group!r}, so they are never updated (was it made before gm.partition?)"
@@ -99,7 +104,7 @@ def _rates(probe: Probe, optimizer: Optimizer) -> Iterator[Finding]:
             "optimizer", "note", "every learning rate is 0 now (a warm-up?), so a step shows only what must not move"
         )
         return
-    for group, members in probe.owned.items():
+    for group, members in _teachable(probe).items():
         held = [name for name, p in members.items() if p.requires_grad and id(p) in rates]
         still = tuple(name for name in held if rates[id(members[name])] == 0.0)
         if not still or group in probe.off:

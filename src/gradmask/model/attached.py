@@ -11,10 +11,10 @@ from transformers import PreTrainedModel
 
 from gradmask.distributed import Ranks
 from gradmask.errors import GradmaskError
-from gradmask.model.manifest import Manifest, describe
+from gradmask.model.manifest import Manifest, PolicyEntry, describe
 from gradmask.model.membership import Membership
 from gradmask.partitioning import Cut, Route, RoutingContext, owners
-from gradmask.routing.policy import Policy
+from gradmask.routing.policy import KEPT, Policy
 from gradmask.routing.router import Router
 from gradmask.routing.selflabeling import SelfLabeler
 
@@ -32,6 +32,8 @@ class Gradmask:
     cut: Cut
     policy: Policy
     router: Router
+    policy_before: Policy | None = None
+    """While the model is consolidated (`gradmask.consolidation`): the policy before, and afterwards."""
     labeler: SelfLabeler | None = None
     exact: bool = True
     """True: what must not learn gets no gradient. False: it gets zeros, as in the published code."""
@@ -69,7 +71,14 @@ class Gradmask:
     def manifest(self) -> Manifest:
         """The content of ``gradmask.json`` for the model as it is now."""
         manifest = describe(self.cut, self.policy, self.router, self.labeler, self.removed)
-        return manifest.model_copy(update={"exact": self.exact})
+        before = PolicyEntry.of(self.policy_before) if self.policy_before else None
+        return manifest.model_copy(update={"exact": self.exact, "policy_before": before})
+
+    def obey(self, policy: Policy) -> None:
+        """Route by this policy from now on."""
+        self.policy = self.router.policy = policy
+        self.context.frozen = frozenset(KEPT if policy.consolidates else ())
+        self.context.refresh()
 
     def mark_removed(self, names: Iterable[str]) -> None:
         """The named groups never run again."""

@@ -23,7 +23,7 @@ from gradmask.model.engines import refuse_deepspeed
 from gradmask.model.padding import gate, spare
 from gradmask.model.stepping import begin_pass, note_taught
 from gradmask.partitioning.kernel.zero_gradients import RequireGradient, as_published
-from gradmask.routing.router import DataLabels
+from gradmask.routing.router import UNLABELED, DataLabels
 
 if TYPE_CHECKING:
     from gradmask.model.partitioned import Partitioned
@@ -61,7 +61,12 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
 
     def forward(self: Partitioned, *args: Any, data_labels: DataLabels | None = None, **kwargs: Any) -> Any:
         labels = _labels(self, known, data_labels, args, kwargs)
-        if labels is not None and self.gradmask.labeler is not None and self.training:
+        if (
+            labels is not None
+            and self.gradmask.labeler is not None
+            and self.training
+            and not self.gradmask.context.frozen
+        ):
             labels = _self_label(self, plain, labels, kwargs)
         with _routing(self, labels, args, kwargs):
             output = plain(self, *args, **kwargs)
@@ -118,6 +123,8 @@ def _labels(
         )
     if data_labels is None:
         data_labels = gradmask.context.labels
+    if data_labels is None and training and gradmask.context.frozen:
+        data_labels = UNLABELED
     if data_labels is None:
         if gradmask.context.needs_labels:
             raise GradmaskError(_no_labels(model, kwargs))
@@ -159,7 +166,7 @@ def _routing(
         begin_pass(model)
         if gradmask.observer is not None and model.training:
             gradmask.observer(labels, route, kwargs)
-    if not gradmask.exact:
+    if not gradmask.exact and not gradmask.context.frozen:
         route = as_published(route, gradmask.context)
     route = gradmask.ranks.sync(model, gradmask.context, route, engine)
     if torch.is_grad_enabled():

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gradmask.errors import GradmaskError
 from gradmask.files import CHECKPOINT_SEAL, sha256, write_whole
 from gradmask.partitioning import Adapter, Architecture, Cut, GroupSpec, Slice, is_built_in
-from gradmask.routing.policy import Cell, Policy
+from gradmask.routing.policy import Cell, Policy, RehearsalTarget
 from gradmask.routing.router import Router
 from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
 from gradmask.version import __version__
@@ -64,6 +64,8 @@ class PolicyEntry(_Strict):
     run_one_other: float = 0.0
     rehearsal: float = 0.0
     rehearsal_weight: float = 1.0
+    rehearsal_target: RehearsalTarget = "next_token"
+    consolidates: bool = False
 
     @classmethod
     def of(cls, policy: Policy) -> PolicyEntry:
@@ -75,11 +77,14 @@ class PolicyEntry(_Strict):
             run_one_other=policy.run_one_other,
             rehearsal=policy.rehearsal,
             rehearsal_weight=policy.rehearsal_weight,
+            rehearsal_target=policy.rehearsal_target,
+            consolidates=policy.consolidates,
         )
 
     def policy(self) -> Policy:
         rows = {r: {c: Cell(*x) for c, x in cells.items()} for r, cells in self.rows.items()}
-        return Policy(self.name, rows, tuple(self.joint), self.run_one_other, self.rehearsal, self.rehearsal_weight)
+        settings = self.model_dump(exclude={"name", "rows", "joint"})
+        return Policy(self.name, rows, tuple(self.joint), **settings)
 
 
 class SelfLabelingEntry(_Strict):
@@ -116,6 +121,9 @@ class Manifest(_Strict):
     units: dict[str, dict[str, list[int]]] = Field(description="site/unit -> group -> indices")
     joint: list[str]
     policy: PolicyEntry
+    policy_before: PolicyEntry | None = Field(
+        default=None, description="while it is consolidated: the policy before and after"
+    )
     self_labeling: SelfLabelingEntry | None = None
     removed: list[str] = []
     strength: dict[str, float] = {}

@@ -219,7 +219,8 @@ def partition(
     record.joint = tuple(joint)
     record.context.labels_required, record.context.training = labels == "required", model.training
     router = Router(table, record.context, tuple(slices), seed)
-    partitioned(model).gradmask = Gradmask(record, table, router, _labeler(self_labeling), exact=exact)
+    partitioned(model).gradmask = Gradmask(record, table, router, labeler=_labeler(self_labeling), exact=exact)
+    gradmask_of(model).obey(table)
     model.config.data_labels = label_ids(tuple(slices))
     model.__class__ = partitioned_class(type(model))
     wrap_checkpointing(model, record.context)

@@ -6,7 +6,7 @@ removable group. A cell is never (0), always (1), or a probability, drawn per ex
 
 Sources of the built-in tables: the masked update of `gradmask.masked_gradient_step` alone (`equation_only`); Shilov et al.,
 arXiv 2512.05648, sections 2 and 4 and appendix (`sgtm` and its variants, `activation_masking`); Cloud et al.,
-arXiv 2410.04332 (`gradient_routing`); arXiv 2607.08077 (`gram`).
+arXiv 2410.04332 (`gradient_routing`); arXiv 2607.08077 (`gram`). `consolidation` is this project's (docs/consolidation.md).
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from gradmask.errors import GradmaskError, did_you_mean
 
 ROWS = ("group", "retain", "unlabeled")
 COLUMNS = ("retain", "joint", "own", "other")
+KEPT = ("retain", "joint")
+"""The groups that are never removed."""
+RehearsalTarget = Literal["next_token", "removed_model"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Policy:
             parameter is updated.
         rehearsal_weight: the weight of a rehearsed example's loss; ``1 / rehearsal`` lets the rehearsed share stand for all
             retain examples (see `gradmask.routing.rehearsal`).
+        rehearsal_target: what a rehearsed example teaches the group: ``"next_token"``, as any example does; or
+            ``"removed_model"``, the distribution over the vocabulary of the model without the removable groups
+            (see `gradmask.routing.distillation`).
+        consolidates: the retain and joint groups never learn, also outside of the model's own forward pass; training needs no
+            data labels then, and what has none is unlabeled.
     """
 
     name: str
@@ -63,6 +72,8 @@ class Policy:
     run_one_other: float = 0.0
     rehearsal: float = 0.0
     rehearsal_weight: float = 1.0
+    rehearsal_target: RehearsalTarget = "next_token"
+    consolidates: bool = False
 
     def __post_init__(self) -> None:
         for row, cells in self.rows.items():
@@ -79,6 +90,25 @@ class Policy:
                 f"rehearsal_weight={self.rehearsal_weight:g} weights rehearsed examples, but rehearsal is 0: give rehearsal a "
                 "share, such as 0.1"
             )
+        self._check_target()
+        if self.consolidates and any(self.cell(row, group).learns for row in ROWS for group in KEPT):
+            raise GradmaskError(
+                f"policy {self.name!r} consolidates, so no row may let retain or joint learn: give Cell(learns=0)"
+            )
+
+    def _check_target(self) -> None:
+        if self.rehearsal_target not in ("next_token", "removed_model"):
+            raise GradmaskError(f"rehearsal_target is 'next_token' or 'removed_model', got {self.rehearsal_target!r}")
+        if self.distils and not self.rehearsal:
+            raise GradmaskError(
+                "rehearsal_target='removed_model' is what rehearsed examples teach, but rehearsal is 0: give rehearsal a share, "
+                "such as 0.1"
+            )
+
+    @property
+    def distils(self) -> bool:
+        """Whether rehearsed examples are taught by the removed model."""
+        return self.rehearsal_target == "removed_model"
 
     def cell(self, row: str, column: str) -> Cell:
         """The cell of a row and a column."""
@@ -100,7 +130,12 @@ class Policy:
             notes.append(f"on retain, one random removable group runs with probability {self.run_one_other:g}")
         if self.rehearsal:
             weight = f", its loss times {self.rehearsal_weight:g}" if self.rehearsal_weight != 1.0 else ""
-            notes.append(f"retain is routed as one random removable group with probability {self.rehearsal:g}{weight}")
+            target = ", taught by the removed model" if self.distils else ""
+            notes.append(
+                f"retain is routed as one random removable group with probability {self.rehearsal:g}{weight}{target}"
+            )
+        if self.consolidates:
+            notes.append("without data labels: unlabeled")
         return "\n".join([f"policy {self.name}", *lines, *notes])
 
 
@@ -155,6 +190,28 @@ def gram(auxiliary_spread: float = 0.1, core_robustness: float = 0.1) -> Policy:
 
 
 POLICIES["gram"] = gram()
+
+
+def consolidating(together: float = 1.0, joint: tuple[str, ...] = ()) -> Policy:
+    """The table of consolidation: everything runs, and of the groups only the removable ones learn.
+
+    Text that is labeled with a group teaches this group alone; all other text teaches all of them.
+
+    Args:
+        together: with several removable groups, the probability that each runs on retain text, and beside the own group on
+            another group's text. Below 1, what remains when some are removed is met in training, too.
+        joint: kinds or patterns of parameters that are joint by the policy that was trained with before.
+    """
+    beside = {"retain": RUNS, "joint": RUNS}
+    rows = {
+        "group": {**beside, "own": ALWAYS, "other": Cell(together, 0.0)},
+        "retain": {**beside, "own": Cell(together), "other": Cell(together)},
+        "unlabeled": {**beside, "own": ALWAYS, "other": ALWAYS},
+    }
+    return Policy("consolidation", rows, joint, consolidates=True)
+
+
+POLICIES["consolidation"] = consolidating()
 
 
 def resolve_policy(policy: str | Policy) -> Policy:

@@ -99,6 +99,7 @@ class RoutingContext:
         groups: every group of the model.
         removed: groups that never run again (`gradmask.ablate`), whatever a route says.
         strength: group -> scale of what it contributes.
+        frozen: groups that learn from no pass, whatever its route says (`gradmask.consolidation`).
         labels_required: whether a training pass with gradients needs data labels.
         training: the model's mode, see `Partitioned`.
     """
@@ -107,6 +108,7 @@ class RoutingContext:
         self.groups = groups
         self.removed: frozenset[str] = frozenset()
         self.strength: dict[str, float] = {}
+        self.frozen: frozenset[str] = frozenset()
         self.labels_required = False
         self.training = False
         self._running = _Running()
@@ -189,7 +191,7 @@ class RoutingContext:
     @property
     def needs_labels(self) -> bool:
         """Whether a pass without data labels would now train every group, unintended."""
-        return self.labels_required and self.training and torch.is_grad_enabled()
+        return self.labels_required and not self.frozen and self.training and torch.is_grad_enabled()
 
     def compose(self, runs: Mapping[str, Flag], learns: Mapping[str, Flag], passes: Mapping[str, Flag]) -> Route:
         """A route with the silenced groups and the current strengths applied; strength 0 is silence."""
@@ -200,7 +202,8 @@ class RoutingContext:
     ) -> Route:
         faded = {group for group, strength in self.strength.items() if strength == 0.0}
         silent = dict.fromkeys(silenced | faded, False)
-        return Route({**runs, **silent}, {**learns, **silent}, dict(passes), dict(self.strength))
+        still = dict.fromkeys(self.frozen, False)
+        return Route({**runs, **silent}, {**learns, **silent, **still}, dict(passes), dict(self.strength))
 
     def _resting(self, silenced: frozenset[str]) -> Route:
         """The route of calls without data labels; one object for each set of silenced groups, which all layers compare."""
@@ -209,7 +212,7 @@ class RoutingContext:
         return self._at_rest[silenced]
 
     def refresh(self) -> None:
-        """Apply a change of `removed` or `strength` to calls without data labels."""
+        """Apply a change of `removed`, `strength` or `frozen` to calls without data labels."""
         self._at_rest = {self.removed: self._compose(self.removed, {}, {}, {})}
         self._set_at_rest()
 
