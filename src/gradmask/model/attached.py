@@ -49,6 +49,8 @@ class Gradmask:
     """What `gradmask.model.tree.places` looked up, and when."""
     membership: Membership = field(default_factory=Membership)
     """Whether everything that can learn belongs to a group."""
+    head_is_last: bool | None = None
+    """Whether the logits are what the output layer gives; looked up when it first matters (`gradmask.model.distilling`)."""
     observer: Observer | None = None
     """Called in every training pass, with what it routes (`gradmask.training.monitor`)."""
 

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from torch import nn
 
 from gradmask.errors import GradmaskError
-from gradmask.model.attached import Gradmask, gradmask_of, groups
-from gradmask.routing.policy import consolidating
+from gradmask.model.attached import Gradmask, gradmask_of, groups, partitioned
+from gradmask.routing.distillation import add_distillation, remove_distillation
+from gradmask.routing.policy import Policy, consolidating
+from gradmask.routing.rehearsal import add_loss_weighting, remove_loss_weighting
 
 
 @contextmanager
@@ -37,13 +39,22 @@ def consolidation(model: nn.Module, together: float = 1.0) -> Iterator[list[nn.P
     gradmask = gradmask_of(model)
     learning = _learning(model, gradmask)
     before = gradmask.policy_before or gradmask.policy
-    gradmask.obey(consolidating(together, before.joint))
+    _obey(model, consolidating(together, before.joint))
     gradmask.policy_before = before
     try:
         yield learning
     finally:
         gradmask.policy_before = None
-        gradmask.obey(before)
+        _obey(model, before)
+
+
+def _obey(model: nn.Module, policy: Policy) -> None:
+    """Route by this policy, and teach at the loss as it says."""
+    gradmask = gradmask_of(model)
+    gradmask.obey(policy)
+    for remove, add in ((remove_loss_weighting, add_loss_weighting), (remove_distillation, add_distillation)):
+        remove(partitioned(model))
+        add(partitioned(model), gradmask.router)
 
 
 def _learning(model: nn.Module, gradmask: Gradmask) -> list[nn.Parameter]:

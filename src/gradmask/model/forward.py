@@ -19,6 +19,7 @@ from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
 from transformers.utils.generic import TransformersKwargs
 
 from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.model.distilling import prepare_lesson, require_taught
 from gradmask.model.engines import refuse_deepspeed
 from gradmask.model.padding import gate, spare
 from gradmask.model.stepping import begin_pass, note_taught
@@ -69,7 +70,9 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
         ):
             labels = _self_label(self, plain, labels, kwargs)
         with _routing(self, labels, args, kwargs):
+            prepare_lesson(self, plain, args, kwargs)
             output = plain(self, *args, **kwargs)
+            require_taught(self)
             if labels is not None and self.training and torch.is_grad_enabled():
                 output = _with_gradient(gate(output, kwargs))
             return self.gradmask.ranks.finish(self, self.gradmask.context.route, output)

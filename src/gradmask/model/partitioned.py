@@ -47,6 +47,7 @@ from gradmask.partitioning import (
 from gradmask.partitioning.kernel.pickling import reduced
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.surgery.resizing import check_tokens_kept, plain_tables
+from gradmask.routing.distillation import add_distillation, check_distillation, remove_distillation
 from gradmask.routing.policy import Policy, resolve_policy
 from gradmask.routing.rehearsal import add_loss_weighting, check_loss_weighting, remove_loss_weighting
 from gradmask.routing.router import UNLABELED, Router, label_ids
@@ -213,6 +214,7 @@ def partition(
     table = resolve_policy(policy)
     _check_adapters_fit(slices, table)
     check_loss_weighting(model, table)
+    check_distillation(model, table)
     shared = [*joint, *(p for p in table.joint if p not in joint)]
     comparison = Comparison(model)
     record = cut(model, _architecture(model, architecture), slices, shared, units, freeze=base == "frozen")
@@ -225,6 +227,7 @@ def partition(
     model.__class__ = partitioned_class(type(model))
     wrap_checkpointing(model, record.context)
     add_loss_weighting(model, router)
+    add_distillation(model, router)
     _check_outputs(model, comparison, slices)
     watch(model)
     logger.info("%s", coverage(model))
@@ -260,6 +263,7 @@ def unpartition(model: PreTrainedModel) -> PreTrainedModel:
     delattr(model.config, "data_labels")
     unwrap_checkpointing(model)
     remove_loss_weighting(model)
+    remove_distillation(model)
     return model
 
 

@@ -52,7 +52,7 @@ class Router:
 
     def route_ids(self, labels: int | Tensor | None, batch: int, training: bool) -> Route:
         """`route` for labels that are encoded."""
-        self.context.loss_weights = None
+        self.context.loss_weights = self.context.rehearsed = None
         if labels is None:
             return self.context.compose({}, {}, {})
         draw = self._stream(batch) if training and self.policy.random else None
@@ -171,6 +171,8 @@ class Router:
     def _rehearse(self, labels: Tensor, draw: Draw) -> Tensor:
         chosen = self._random_group(labels, draw, self.policy.rehearsal)
         rehearsed = (labels == 0) & (chosen > 0)
+        if self.policy.distils:
+            self.context.rehearsed = rehearsed
         if self.policy.rehearsal_weight != 1.0:
             self.context.loss_weights = torch.where(rehearsed, self.policy.rehearsal_weight, 1.0)
         return torch.where(rehearsed, chosen, labels)

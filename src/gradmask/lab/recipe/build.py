@@ -43,12 +43,17 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     labeling = gm.SelfLabeling(**own.model_dump(exclude={"labeled_first"})) if own else False
     policy = gm.resolve_policy(partition.policy)
     if partition.rehearsal is not None:
-        policy = replace(policy, rehearsal=partition.rehearsal)
+        policy = replace(policy, rehearsal=partition.rehearsal, **_target(partition))
     if partition.rehearsal_weight is not None:
         policy = replace(policy, rehearsal_weight=partition.rehearsal_weight)
     return gm.partition(
         model, groups, partition.joint, policy, seed, labeling, exact=partition.exact, base=partition.base
     )
+
+
+def _target(partition: PartitionSpec) -> dict[str, Any]:
+    """Nothing is rehearsed where an arm's rehearsal is 0, so it has no target either."""
+    return {"rehearsal_target": partition.rehearsal_target if partition.rehearsal else "next_token"}
 
 
 def _group(group: GroupSpec) -> gm.Slice | gm.Adapter:

@@ -78,6 +78,11 @@ def _partition(partition: PartitionSpec) -> Iterator[Problem]:
             yield Problem(f"partition.groups.{name}", f"given adapter and {', '.join(sorted(others))}, {needed}")
         if not any(parts.values()):
             yield Problem(f"partition.groups.{name}", f"an empty slice, needed: one of {', '.join(parts)}")
+    if partition.rehearsal_target == "removed_model" and not partition.rehearsal:
+        yield Problem(
+            "partition.rehearsal_target",
+            "given 'removed_model' without rehearsal: give partition.rehearsal, such as 0.1",
+        )
 
 
 def _arms(arms: Sequence[str]) -> Iterator[Problem]:

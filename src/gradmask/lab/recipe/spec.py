@@ -128,6 +128,10 @@ class PartitionSpec(_Part):
     rehearsal_weight: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="weight of a rehearsed example's loss; null: the policy's"
     )
+    rehearsal_target: Literal["next_token", "removed_model"] = Field(
+        "next_token",
+        description="what rehearsed examples teach: the next_token, or the distribution of the removed_model (distillation)",
+    )
     distinctive_words: float | None = Field(
         None,
         gt=1,

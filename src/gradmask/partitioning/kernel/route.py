@@ -66,6 +66,8 @@ class _Running(threading.local):
     merged: dict[int, tuple[Tensor, Tensor | None]] | None = None
     reached: bool = False
     loss_weights: Tensor | None = None
+    rehearsed: Tensor | None = None
+    lesson: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Running, ()
@@ -136,6 +138,24 @@ class RoutingContext:
     @loss_weights.setter
     def loss_weights(self, weights: Tensor | None) -> None:
         self._running.loss_weights = weights
+
+    @property
+    def rehearsed(self) -> Tensor | None:
+        """What of the running pass the removed model teaches ``[batch]`` or ``[batch, sequence]``; None: it teaches nothing."""
+        return self._running.rehearsed
+
+    @rehearsed.setter
+    def rehearsed(self, chosen: Tensor | None) -> None:
+        self._running.rehearsed = chosen
+
+    @property
+    def lesson(self) -> Any:
+        """What the removed model says of it, until the loss is made (`gradmask.routing.distillation`)."""
+        return self._running.lesson
+
+    @lesson.setter
+    def lesson(self, lesson: Any) -> None:
+        self._running.lesson = lesson
 
     @property
     def merged_cache(self) -> dict[int, tuple[Tensor, Tensor | None]] | None:
