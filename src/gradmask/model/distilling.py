@@ -44,7 +44,7 @@ def prepare_lesson(
         return
     inputs = _choose(_named(plain, model, args, kwargs), rows, len(targets))
     route = context.compose(dict.fromkeys(gradmask.removable, False), {}, {})
-    head = model.get_output_embeddings()
+    head = _head(model)
 
     def logits(states: Tensor) -> Tensor:
         with torch.no_grad(), context.using(route):
@@ -103,6 +103,11 @@ def _choose(inputs: Inputs, rows: Tensor, batch: int) -> Inputs:
     return {n: v[rows.to(v.device)] if n in per_example else v for n, v in inputs.items()}
 
 
+def _head(model: Partitioned) -> nn.Module:
+    head: Any = model.get_output_embeddings()  # there is one: see `check_distillation`
+    return head
+
+
 def _states(head: nn.Module, plain: Callable[..., Any], model: nn.Module, inputs: Inputs) -> Tensor:
     """What the output layer would read ``[R, S, H]``; it reads nothing, so that no logits are made."""
     read: list[Tensor] = []
@@ -127,7 +132,7 @@ def _head_is_last(model: Partitioned, plain: Callable[..., Any], inputs: Inputs)
     gradmask = model.gradmask
     if gradmask.head_is_last is None:
         made: list[Tensor] = []
-        handle = model.get_output_embeddings().register_forward_hook(lambda module, args, output: made.append(output))
+        handle = _head(model).register_forward_hook(lambda module, args, output: made.append(output))
         try:
             batch = max(len(v) for v in inputs.values() if isinstance(v, Tensor) and v.dim())
             first = _choose(inputs, torch.tensor([0]), batch)

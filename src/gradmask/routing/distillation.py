@@ -64,8 +64,8 @@ class _Teach(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, scale: Tensor) -> tuple[Tensor, None, None]:
-        logits, count = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (grad, scale), (logits, count) = grads, ctx.saved_tensors
         with ctx.autocast:
             # In place: the loss below made this gradient, and nothing else reads it; a copy would be as large as the logits.
             return _write(grad.contiguous(), logits, ctx.lesson, scale / count), None, None
