@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 def print_plan(plan: Plan, console: Console) -> None:
     """What a run would do and take."""
     console.print(f"{plan.name}: {plan.steps:,} steps of {plan.tokens_per_step:,} tokens for each arm", highlight=False)
+    for arm, steps in plan.consolidation.items():
+        text = f"{arm}: {steps:,} steps more, in which its removable groups alone learn (train.consolidation)"
+        console.print(text, highlight=False)
     console.print(_parameters(plan))
     console.print(_labels(plan))
     console.print(_costs(plan))
@@ -21,7 +24,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(line, highlight=False, markup=False)
     for arm, done in plan.done.items():
         if done:
-            console.print(f"{arm}: {done:,} of {plan.steps:,} steps are done", highlight=False)
+            steps = plan.steps + plan.consolidation.get(arm, 0)
+            console.print(f"{arm}: {done:,} of {steps:,} steps are done", highlight=False)
     if not plan.fits:
         text = f"the disk of {plan.output} needs {_size(plan.disk_needed)} and has {_size(plan.disk_free)} free"
         console.print(f"{text}: free some space, or keep fewer checkpoints (train.keep)", style="red", markup=False)

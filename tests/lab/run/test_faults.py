@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -166,19 +167,20 @@ def test_a_file_that_vanished_from_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_a_final_model_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gradmask.lab.run import training as run
+    from gradmask.lab.run import stage as run
 
     def broken(*args: Any) -> None:
         raise KeyboardInterrupt
 
     arm = RunFolder(tmp_path).arm("gradmask")
     arm.path.mkdir(parents=True)
+    prepared: Any = SimpleNamespace(tokenizer=_Saved(), fingerprint="")
     with monkeypatch.context() as patch:
         patch.setattr(run.os, "replace", broken)
         with pytest.raises(KeyboardInterrupt):
-            run.save_final(_Saved(), _Saved(), arm, "")
+            run.save_whole(_Saved(), arm.model, prepared)
     assert not arm.finished
-    run.save_final(_Saved(), _Saved(), arm, "")
+    run.save_whole(_Saved(), arm.model, prepared)
     assert arm.finished
     shutil.rmtree(arm.path)
 

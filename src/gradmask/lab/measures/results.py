@@ -67,6 +67,8 @@ class ArmResult(_Strict):
     steps: int
     tokens: int
     seconds: float
+    consolidation: int = 0
+    """Of ``steps``, the last ones, in which the removable groups alone learn."""
     models: dict[str, dict[str, DomainResult]]
     curve: list[Point] = []
     samples: list[Sample] = []

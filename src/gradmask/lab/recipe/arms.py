@@ -58,6 +58,11 @@ class Arm:
         return self.policy is not None
 
     @property
+    def own(self) -> bool:
+        """Whether its model is partitioned just as the recipe says, with what this project adds to the published policies."""
+        return self.policy == RECIPE
+
+    @property
     def unlearns(self) -> bool:
         """Whether it starts from the finished model of no filter instead of being trained from the start."""
         return self.method is not None

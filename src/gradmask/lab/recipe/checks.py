@@ -55,6 +55,12 @@ def _train(train: TrainSpec) -> Iterator[Problem]:
         )
     if train.warmup >= 1 and not float(train.warmup).is_integer():
         yield Problem("train.warmup", f"given {train.warmup}, needed: a whole number of steps, or a share below 1")
+    phase = train.consolidation
+    for key in ("steps", "warmup") if phase is not None else ():
+        value = getattr(phase, key)
+        if value >= 1 and not float(value).is_integer():
+            text = f"given {value}, needed: a whole number of steps, or a share below 1"
+            yield Problem(f"train.consolidation.{key}", text)
     if train.steps is not None and train.warmup >= 1 and train.warmup > train.steps:
         yield Problem("train.warmup", f"given {train.warmup:g} steps, needed: at most train.steps ({train.steps})")
 

@@ -145,6 +145,20 @@ class PartitionSpec(_Part):
     )
 
 
+class ConsolidationSpec(_Part):
+    """A last phase in which everything runs and only the removable groups learn, on all text; see docs/consolidation.md."""
+
+    steps: float = Field(
+        0.2, gt=0, allow_inf_nan=False, description="a count, or a share of the steps before it where below 1"
+    )
+    learning_rate: float = Field(1.0, gt=0, allow_inf_nan=False, description="factor on the learning rate")
+    warmup: float = Field(0.1, ge=0, description="steps, or a share of the phase's where below 1")
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    together: float = Field(
+        1.0, ge=0, le=1, description="with several groups: how likely each runs on retain text and beside another group"
+    )
+
+
 class TrainSpec(_Part):
     """How every arm is trained, all on the same number of tokens. Give exactly one of steps, epochs, tokens."""
 
@@ -164,6 +178,11 @@ class TrainSpec(_Part):
         (0.9, 0.95), strict=False
     )
     max_grad_norm: float = Field(1.0, ge=0, description="0: no clipping")
+    consolidation: Annotated[ConsolidationSpec | None, BeforeValidator(_switch)] = Field(
+        None,
+        description="true, or settings: after the steps above, the removable groups alone learn from all text, while everything "
+        "runs; for arms that are partitioned as the recipe says",
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="of the weights and of all randomness in training")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False

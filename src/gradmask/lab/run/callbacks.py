@@ -35,14 +35,16 @@ class LogCallback(TrainerCallback):
         log: of the arm.
         tokens_per_step: training tokens in one optimizer step.
         seconds: spent training before this process took over.
+        before: steps of the arm before those that Trainer counts.
     """
 
-    def __init__(self, log: RunLog, tokens_per_step: int, seconds: float) -> None:
-        self.log, self.tokens_per_step = log, tokens_per_step
+    def __init__(self, log: RunLog, tokens_per_step: int, seconds: float, before: int = 0) -> None:
+        self.log, self.tokens_per_step, self.before = log, tokens_per_step, before
         self.started = time.perf_counter() - seconds
 
     def line(self, step: int, **values: Any) -> dict[str, Any]:
-        """A line of the log."""
+        """A line of the log, after ``step`` steps of Trainer."""
+        step += self.before
         seconds = round(time.perf_counter() - self.started, 3)
         return {"step": step, "tokens": step * self.tokens_per_step, "seconds": seconds, **values}
 

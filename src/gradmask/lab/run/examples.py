@@ -11,6 +11,9 @@ from gradmask.data import Prepared, token_labels, training_order, with_column
 from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
 
+ANOTHER = 1_000_003
+"""Added to a seed for an order that no usual seed gives."""
+
 
 def total_steps(recipe: Recipe, prepared: Prepared) -> int:
     """Optimizer steps of every arm; an epoch is one pass over *all* training sequences, whatever the arm leaves out."""
@@ -23,14 +26,32 @@ def total_steps(recipe: Recipe, prepared: Prepared) -> int:
     return math.ceil(train.tokens / (train.batch_size * recipe.data.sequence_length))
 
 
+def consolidation_steps(recipe: Recipe, name: str, steps: int) -> int:
+    """Further steps of an arm after its first ``steps``, in which its removable groups alone learn; 0 for most arms."""
+    phase = recipe.train.consolidation
+    if phase is None or not ARMS[name].own:
+        return 0
+    return max(1, round(phase.steps * steps)) if phase.steps < 1 else int(phase.steps)
+
+
+def consolidation_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
+    """What an arm sees in so many steps of consolidation: all training text as it is mixed, in an order of its own."""
+    examples = _examples(prepared, name)
+    train = recipe.train
+    return examples.select(training_order(examples["data_labels"][:], steps, train.batch_size, train.seed + ANOTHER))
+
+
+def _examples(prepared: Prepared, name: str) -> Any:
+    columns = ["input_ids", "data_labels"]
+    return prepared.training_set(ARMS[name].data).select_columns(columns).with_format("numpy")
+
+
 def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
     """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``.
 
     Labels are per example, or per token where the arm tells a group's words apart; see `gradmask.data.words`.
     """
-    examples: Any = (
-        prepared.training_set(ARMS[name].data).select_columns(["input_ids", "data_labels"]).with_format("numpy")
-    )
+    examples = _examples(prepared, name)
     train, labels = recipe.train, examples["data_labels"][:]
     order = training_order(labels, steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name))
     if is_routed(name) and (ratio := partition_of(recipe, name).distinctive_words) is not None:

@@ -47,6 +47,11 @@ class ArmFolder:
         return self.path / "model"
 
     @property
+    def consolidation(self) -> ArmFolder:
+        """What the phase of consolidation keeps of its own: checkpoints, and in ``model`` the model that it begins with."""
+        return ArmFolder(self.path / "consolidation")
+
+    @property
     def finished(self) -> bool:
         """Whether training ended; the final model is moved to its place in one step, at the very end."""
         return self.model.is_dir()

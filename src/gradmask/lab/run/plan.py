@@ -26,7 +26,7 @@ from gradmask.lab.recipe.build import cut_model, new_model
 from gradmask.lab.recipe.spec import PartitionSpec, Recipe, TrainSpec
 from gradmask.lab.run.callbacks import curve_points
 from gradmask.lab.run.checkpoints import bytes_needed, newest
-from gradmask.lab.run.examples import labeled_first, total_steps, training_examples
+from gradmask.lab.run.examples import consolidation_steps, labeled_first, total_steps, training_examples
 from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.knowledge import about_labels
 from gradmask.lab.run.trained import parameters_of
@@ -56,6 +56,8 @@ class Plan:
     disk_free: int
     notices: list[str] = field(default_factory=list)
     """What is to be said of the labels and of the truth, in sentences."""
+    consolidation: dict[str, int] = field(default_factory=dict)
+    """Arm -> further steps in which its removable groups alone learn."""
 
     @property
     def fits(self) -> bool:
@@ -74,9 +76,8 @@ class Trial:
     step: float
     point: float
 
-    def seconds(self, train: TrainSpec, steps: int, done: int) -> float:
-        """For the rest of an arm, points of the curve included."""
-        left = steps - done
+    def seconds(self, train: TrainSpec, steps: int, left: int) -> float:
+        """For what is left of an arm of so many steps, points of the curve included; consolidation takes no longer than others."""
         return left * self.step + math.ceil(left / curve_points(train, steps)) * self.point
 
 
@@ -101,7 +102,9 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
         prepared = Training(recipe, folder).prepared
         steps = total_steps(recipe, prepared)
         trained = [name for name in recipe.arms if not ARMS[name].unlearns]
-        done: dict[str, int] = {name: _steps_done(folder.arm(name), steps) for name in trained}
+        phases = {name: more for name in trained if (more := consolidation_steps(recipe, name, steps))}
+        whole = {name: steps + phases.get(name, 0) for name in trained}
+        done: dict[str, int] = {name: _steps_done(folder.arm(name), steps, whole[name]) for name in trained}
         examples: dict[str, Dataset] = {name: training_examples(recipe, prepared, name, steps) for name in trained}
         parameters, trials = _try_arms(recipe, prepared, examples, steps)
         return Plan(
@@ -111,12 +114,18 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
             done=done,
             tokens_per_step=recipe.train.batch_size * recipe.data.sequence_length,
             parameters=parameters,
-            tokens={name: tokens_by_label(dataset, recipe) for name, dataset in examples.items()},
-            seconds={name: trials[name].seconds(recipe.train, steps, done[name]) for name in trained}
+            tokens={
+                name: tokens_by_label(dataset, recipe) | _more(recipe, phases, name)
+                for name, dataset in examples.items()
+            },
+            seconds={name: trials[name].seconds(recipe.train, steps, whole[name] - done[name]) for name in trained}
             | _unlearning(recipe, folder, trials),
-            disk_needed=_disk(recipe, sum(parameters.values()), sum(steps > past for past in done.values())),
+            disk_needed=_disk(
+                recipe, sum(parameters.values()), sum(whole[name] > past for name, past in done.items()), phases
+            ),
             disk_free=shutil.disk_usage(recipe.output).free,
             notices=about_labels(recipe, prepared),
+            consolidation=phases,
         )
 
 
@@ -126,8 +135,17 @@ def _unlearning(recipe: Recipe, folder: RunFolder, trials: dict[str, Trial]) -> 
     return {name: sum(setting.steps for setting in grid(name)) * trials[NO_FILTER].step for name in left}
 
 
-def _steps_done(arm: ArmFolder, steps: int) -> int:
-    return steps if arm.finished else newest(arm.path).step
+def _steps_done(arm: ArmFolder, steps: int, whole: int) -> int:
+    if arm.finished:
+        return whole
+    phase = arm.consolidation
+    return steps + newest(phase.path).step if phase.finished else newest(arm.path).step
+
+
+def _more(recipe: Recipe, phases: dict[str, int], name: str) -> dict[str, int]:
+    """The tokens of an arm's consolidation, which need no labels."""
+    tokens = phases.get(name, 0) * recipe.train.batch_size * recipe.data.sequence_length
+    return {"consolidation": tokens} if tokens else {}
 
 
 def _try_arms(
@@ -208,7 +226,7 @@ def tokens_by_label(dataset: Dataset, recipe: Recipe) -> dict[str, int]:
     return {names[int(i)]: int(n) * each for i, n in zip(ids, counts, strict=True)}
 
 
-def _disk(recipe: Recipe, parameters: int, arms: int) -> int:
-    """The checkpoints and final models of so many arms, and one checkpoint more while an old one is not deleted."""
+def _disk(recipe: Recipe, parameters: int, arms: int, phases: dict[str, int]) -> int:
+    """The checkpoints and final models of so many arms and phases, and one checkpoint more while an old one is not deleted."""
     one = bytes_needed(parameters)
-    return arms * (recipe.train.keep * one + 4 * parameters) + one
+    return (arms + min(arms, len(phases))) * (recipe.train.keep * one + 4 * parameters) + one

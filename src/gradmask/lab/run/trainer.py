@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ def make_trainer(
     dataset: Any,
     folder: Path,
     callbacks: Sequence[TrainerCallback] = (),
+    learning: Collection[nn.Parameter] | None = None,
 ) -> Trainer:
     """A trainer over examples that are already in the order of training.
 
@@ -33,8 +34,9 @@ def make_trainer(
         dataset: at least ``steps * batch_size`` examples with ``input_ids`` and ``data_labels``.
         folder: where checkpoints go.
         callbacks: beside Trainer's own.
+        learning: the parameters that the optimizer gets; by default all that require gradients.
     """
-    groups = parameter_groups(model, train)
+    groups = parameter_groups(model, train, learning)
     settings = {"params": groups, "betas": train.betas, "eps": 1e-8, "fused": True}
     trainer = Trainer(
         model=model,
@@ -89,16 +91,19 @@ def _checkpointing() -> str:
     return "activation_checkpointing" if "activation_checkpointing" in names else "gradient_checkpointing"
 
 
-def parameter_groups(model: nn.Module, train: TrainSpec) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: nn.Module, train: TrainSpec, learning: Collection[nn.Parameter] | None = None
+) -> list[dict[str, Any]]:
     """Optimizer groups: each parameter group of the model with its learning rate, with and without weight decay.
 
     As usual, biases, norms and other vectors do not decay.
     """
     owned = gm.groups(model) if gm.is_partitioned(model) else {"retain": dict(model.named_parameters())}
     made: list[dict[str, Any]] = []
+    among = {id(p) for p in (model.parameters() if learning is None else learning)}
     for name, members in owned.items():
         rate = train.learning_rate * (train.group_learning_rates.get(name, 1.0) if gm.is_partitioned(model) else 1.0)
-        chosen = [p for p in members.values() if p.requires_grad]
+        chosen = [p for p in members.values() if p.requires_grad and id(p) in among]
         for decays in (True, False):
             params = [p for p in chosen if (p.dim() > 1) == decays]
             if params:

@@ -3,63 +3,28 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 from transformers import PreTrainedModel
 
 import gradmask as gm
-from gradmask.data import Prepared, fingerprint_of, prepare
+from gradmask.data import Prepared
 from gradmask.errors import GradmaskError
-from gradmask.lab import progress
-from gradmask.lab.measures.run import quick_losses
 from gradmask.lab.recipe.arms import NO_FILTER, PERFECT_FILTER, is_routed, partition_of
 from gradmask.lab.recipe.build import cut_model, new_model
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.run.callbacks import (
-    CheckpointCallback,
-    CurveCallback,
-    GuardCallback,
-    LogCallback,
-    curve_points,
-    require_room,
-)
-from gradmask.lab.run.checkpoints import LastCheckpoint, bytes_needed, newest, sweep
+from gradmask.lab.run.checkpoints import LastCheckpoint
 from gradmask.lab.run.cleanup import clean_failure
-from gradmask.lab.run.examples import total_steps, training_examples
-from gradmask.lab.run.failures import Interrupted
-from gradmask.lab.run.folder import ArmFolder, RunFolder, write_json
-from gradmask.lab.run.guards import DataGuard, GroupGuard, check_labels
+from gradmask.lab.run.consolidating import begin, consolidate, consolidation_of, finish
+from gradmask.lab.run.examples import consolidation_steps, total_steps, training_examples
+from gradmask.lab.run.folder import write_json
+from gradmask.lab.run.guards import check_labels
 from gradmask.lab.run.log import RunLog
-from gradmask.lab.run.stopping import Stopper
+from gradmask.lab.run.stage import Stage, Training, run_stage, save_whole
 from gradmask.lab.run.trained import trained_model
-from gradmask.lab.run.trainer import make_trainer
 from gradmask.lab.run.unlearning import unlearn
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Training:
-    """What the arms of a run share while they are trained. ``stopper``: whether a signal asked to stop."""
-
-    recipe: Recipe
-    folder: RunFolder
-    stopper: Stopper = field(default_factory=Stopper)
-
-    @cached_property
-    def prepared(self) -> Prepared:
-        """The run's data, from its folder where it was prepared before.
-
-        Raises:
-            GradmaskError: bad data; see `gradmask.data.prepare`. Or it changed since the run began.
-        """
-        self.folder.check_data(self.recipe, fingerprint_of(self.recipe.data))
-        return prepare(self.recipe.data, self.folder.data)
 
 
 def train_arm(training: Training, prepared: Prepared, name: str, title: str = "") -> None:
@@ -69,32 +34,35 @@ def train_arm(training: Training, prepared: Prepared, name: str, title: str = ""
         GradmaskError: no room on the disk, labels that miss a group, a loss that is not finite.
         Interrupted: a signal came; a checkpoint was saved, and another call resumes from it.
     """
-    title, arm, settings = title or name, training.folder.arm(name), training.recipe.train
+    recipe, arm = training.recipe, training.folder.arm(name)
     arm.path.mkdir(parents=True, exist_ok=True)
-    last = newest(arm.path)
-    for message in last.torn:
-        logger.warning(message)
-    sweep(arm.path, after=last.step)
-    steps = total_steps(training.recipe, prepared)
-    model = starting_model(training.recipe, prepared, name, last)
-    require_room(arm.path, bytes_needed(sum(p.numel() for p in model.parameters())))
-    dataset = training_examples(training.recipe, prepared, name, steps)
+    steps = total_steps(recipe, prepared)
+    more = consolidation_steps(recipe, name, steps)
+    begun = bool(more) and arm.consolidation.finished
+    model = None if begun else _train(training, prepared, name, steps, title or name)
+    if more:
+        phase = consolidation_of(arm, recipe, steps, more, title or name)
+        if model is not None:
+            begin(training, phase, model, prepared)
+        model = consolidate(training, prepared, name, phase)
+    assert model is not None
+    with clean_failure(arm.path), training.stopper.after_step():
+        save_whole(model, arm.model, prepared)
+        finish(arm)
+    training.stop_if_asked(f"the end of {title or name}")
+
+
+def _train(training: Training, prepared: Prepared, name: str, steps: int, title: str) -> PreTrainedModel:
+    """The arm's model after so many steps."""
+    recipe, arm = training.recipe, training.folder.arm(name)
+    stage = Stage(arm.path, recipe.train, steps, title)
+    last = stage.newest()
+    model = starting_model(recipe, prepared, name, last)
+    dataset = training_examples(recipe, prepared, name, steps)
     if is_routed(name):
         check_labels(np.asarray(prepared.train["data_labels"][:]), prepared.groups)
-    callbacks = _callbacks(training, prepared, arm, steps, last.step, title)
-    trainer = make_trainer(model, settings, steps, dataset, arm.path, callbacks)
-    if last.path:
-        logger.info("%s resumes at step %d of %d", title, last.step, steps)
-    with progress.track(title, steps, last.step), clean_failure(arm.path), training.stopper.after_step():
-        trainer.train(resume_from_checkpoint=str(last.path) if last.path else None)
-        if trainer.state.global_step >= steps:
-            save_final(model, prepared.tokenizer, arm, prepared.fingerprint)
-    if training.stopper.requested is not None:
-        raise Interrupted(
-            training.stopper.requested,
-            f"stopped in {training.folder.path} after step {trainer.state.global_step} of {steps} of {title}; "
-            "run the same command again to resume",
-        )
+    run_stage(training, prepared, arm, stage, model, dataset, last)
+    return model
 
 
 def unlearn_arm(training: Training, prepared: Prepared, name: str) -> None:
@@ -116,7 +84,7 @@ def unlearn_arm(training: Training, prepared: Prepared, name: str) -> None:
         log = RunLog(arm.log)
         log.rewind(-1)
         log.append({"step": unlearned.steps, "tokens": unlearned.tokens, "seconds": unlearned.seconds})
-        save_final(unlearned.model, prepared.tokenizer, arm, prepared.fingerprint)
+        save_whole(unlearned.model, arm.model, prepared)
 
 
 def starting_model(recipe: Recipe, prepared: Prepared, name: str, last: LastCheckpoint) -> PreTrainedModel:
@@ -125,36 +93,3 @@ def starting_model(recipe: Recipe, prepared: Prepared, name: str, last: LastChec
         return gm.load(last.path) if is_routed(name) else gm.read_plain(last.path)
     model = new_model(recipe, prepared.tokenizer)
     return cut_model(model, partition_of(recipe, name), recipe.train.seed) if is_routed(name) else model
-
-
-def save_final(model: PreTrainedModel, tokenizer: Any, arm: ArmFolder, data: str) -> None:
-    """Save the trained model and its tokenizer; the folder appears in its place in one step. ``data``: its fingerprint."""
-    require_room(arm.path, 4 * sum(p.numel() for p in model.parameters()) + 2**20, "the trained model")
-    temporary = arm.path / ".model.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary)
-    tokenizer.save_pretrained(temporary)
-    gm.seal(temporary, data)
-    os.replace(temporary, arm.model)
-
-
-def _callbacks(training: Training, prepared: Prepared, arm: ArmFolder, steps: int, done: int, title: str) -> list[Any]:
-    settings, evaluate = training.recipe.train, training.recipe.evaluate
-    log = RunLog(arm.log)
-    tokens_per_step = settings.batch_size * training.recipe.data.sequence_length
-    writer = LogCallback(log, tokens_per_step, seconds=log.rewind(done))
-    points = curve_points(settings, steps)
-    data = DataGuard(prepared.files())
-
-    def measure(model: PreTrainedModel) -> dict[str, Any]:
-        data.check()
-        return quick_losses(model, test=prepared.test, sequences=evaluate.during, batch_size=evaluate.batch_size)
-
-    return [
-        *([GroupGuard()] if is_routed(arm.path.name) else []),
-        GuardCallback(arm.path),
-        writer,
-        CurveCallback(measure, points, writer, prepared.roles, title),
-        CheckpointCallback(arm.path, settings.checkpoint_every or points, settings.keep, training.stopper),
-        data,  # last: CheckpointCallback overwrites should_save, and seals a checkpoint before this one raises
-    ]

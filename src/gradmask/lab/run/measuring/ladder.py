@@ -26,7 +26,16 @@ from gradmask.lab.run.stopping import Stopper
 from gradmask.lab.run.training import Training, train_arm
 
 logger = logging.getLogger(__name__)
-UNRELATED = {"group_learning_rates", "log_every", "eval_every", "checkpoint_every", "keep", "report_to", "workers"}
+UNRELATED = {
+    "group_learning_rates",
+    "consolidation",
+    "log_every",
+    "eval_every",
+    "checkpoint_every",
+    "keep",
+    "report_to",
+    "workers",
+}
 """Keys of ``train`` that change nothing of a plain model."""
 ARM = "no_filter"
 """The arm as which a rung is trained: everything that it is given, without labels."""

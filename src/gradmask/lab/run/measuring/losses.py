@@ -17,6 +17,7 @@ from gradmask.lab.measures.run import measure, sample
 from gradmask.lab.progress import heading, status
 from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.run.examples import consolidation_steps, total_steps
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.measuring.amounts import measures_of
@@ -72,6 +73,7 @@ def _measure(recipe: Recipe, folder: RunFolder, prepared: Prepared, name: str, m
         steps=max(line["step"] for line in lines),
         tokens=max(line["tokens"] for line in lines),
         seconds=max(line["seconds"] for line in lines),
+        consolidation=0 if ARMS[name].unlearns else consolidation_steps(recipe, name, total_steps(recipe, prepared)),
         models=models,
         curve=curve(lines),
         samples=sample(model, prepared.tokenizer, prepared.test, measures, recipe.train.seed),

@@ -1,0 +1,82 @@
+"""The last phase of an arm: everything runs, its removable groups alone learn, and the removed model keeps every bit.
+
+The phase has an optimizer, a schedule and an order of its own. It begins with a model that is saved whole, so that it resumes
+without the steps before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import torch
+from transformers import PreTrainedModel
+
+import gradmask as gm
+from gradmask.data import Prepared
+from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.run.cleanup import clean_failure
+from gradmask.lab.run.examples import consolidation_examples
+from gradmask.lab.run.failures import RunError
+from gradmask.lab.run.folder import ArmFolder, write_json
+from gradmask.lab.run.stage import Stage, Training, run_stage, save_whole
+
+KEPT = "kept.json"
+"""Holds the digest of what the phase must not change."""
+
+
+def consolidation_of(arm: ArmFolder, recipe: Recipe, before: int, steps: int, title: str) -> Stage:
+    """The phase of an arm that has so many steps before it."""
+    train, phase = recipe.train, recipe.train.consolidation
+    assert phase is not None
+    settings = {"learning_rate": train.learning_rate * phase.learning_rate, "schedule": phase.schedule}
+    train = train.model_copy(update={**settings, "warmup": phase.warmup})
+    return Stage(arm.consolidation.path, train, steps, f"{title}, consolidation", before)
+
+
+def begin(training: Training, stage: Stage, model: PreTrainedModel, prepared: Prepared) -> None:
+    """Keep the model that the phase begins with, and the digest of what it must not change."""
+    phase = ArmFolder(stage.place)
+    phase.path.mkdir(exist_ok=True)
+    with clean_failure(phase.path), training.stopper.after_step():
+        write_json(phase.path / KEPT, {"sha256": digest(model)})
+        save_whole(model, phase.model, prepared)
+
+
+def consolidate(training: Training, prepared: Prepared, name: str, stage: Stage) -> PreTrainedModel:
+    """The arm's model after its phase.
+
+    Raises:
+        GradmaskError: see `run_stage`; or the phase changed the removed model.
+        Interrupted: a signal came; a checkpoint was saved.
+    """
+    recipe, arm, phase = training.recipe, training.folder.arm(name), ArmFolder(stage.place)
+    assert recipe.train.consolidation is not None
+    last = stage.newest()
+    model = gm.load(last.path or phase.model)
+    dataset = consolidation_examples(recipe, prepared, name, stage.steps)
+    with gm.consolidation(model, recipe.train.consolidation.together) as learning:
+        run_stage(training, prepared, arm, stage, model, dataset, last, learning)
+    kept = json.loads((phase.path / KEPT).read_text(encoding="utf-8"))["sha256"]
+    if digest(model) != kept:
+        raise RunError(
+            f"{stage.title} changed what is not removable, which it must never do: the model in {phase.model} is still as it was "
+            "before. Please report this, with the recipe and the versions of gradmask, torch and transformers"
+        )
+    return model
+
+
+def finish(arm: ArmFolder) -> None:
+    """Delete the model that the phase began with, now that the arm's final model is in its place."""
+    shutil.rmtree(arm.consolidation.model, ignore_errors=True)
+
+
+@torch.no_grad()
+def digest(model: PreTrainedModel) -> str:
+    """The SHA-256 of the retain and joint parameters: of the removed model."""
+    owned, digest = gm.groups(model), hashlib.sha256()
+    for name, parameter in sorted({**owned["retain"], **owned["joint"]}.items()):
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,166 @@
+"""A stretch of an arm's training with one optimizer and one schedule: its checkpoints, its log, what happens beside its steps."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
+
+import gradmask as gm
+from gradmask.data import Prepared, fingerprint_of, prepare
+from gradmask.lab import progress
+from gradmask.lab.measures.run import quick_losses
+from gradmask.lab.recipe.arms import is_routed
+from gradmask.lab.recipe.spec import Recipe, TrainSpec
+from gradmask.lab.run.callbacks import (
+    CheckpointCallback,
+    CurveCallback,
+    GuardCallback,
+    LogCallback,
+    curve_points,
+    require_room,
+)
+from gradmask.lab.run.checkpoints import LastCheckpoint, bytes_needed, newest, sweep
+from gradmask.lab.run.cleanup import clean_failure
+from gradmask.lab.run.failures import Interrupted
+from gradmask.lab.run.folder import ArmFolder, RunFolder
+from gradmask.lab.run.guards import DataGuard, GroupGuard
+from gradmask.lab.run.log import RunLog
+from gradmask.lab.run.stopping import Stopper
+from gradmask.lab.run.trainer import make_trainer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Training:
+    """What the arms of a run share while they are trained. ``stopper``: whether a signal asked to stop."""
+
+    recipe: Recipe
+    folder: RunFolder
+    stopper: Stopper = field(default_factory=Stopper)
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The run's data, from its folder where it was prepared before.
+
+        Raises:
+            GradmaskError: bad data; see `gradmask.data.prepare`. Or it changed since the run began.
+        """
+        self.folder.check_data(self.recipe, fingerprint_of(self.recipe.data))
+        return prepare(self.recipe.data, self.folder.data)
+
+    def stop_if_asked(self, where: str) -> None:
+        """Raise `Interrupted` where a signal came. ``where``: after what, for the message."""
+        if self.stopper.requested is not None:
+            text = f"stopped in {self.folder.path} after {where}; run the same command again to resume"
+            raise Interrupted(self.stopper.requested, text)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training.
+
+    Args:
+        place: where its checkpoints go.
+        train: learning rate, schedule and so on.
+        steps: optimizer steps.
+        title: what messages call it.
+        before: steps of the arm before it.
+    """
+
+    place: Path
+    train: TrainSpec
+    steps: int
+    title: str
+    before: int = 0
+
+    def newest(self) -> LastCheckpoint:
+        """Its newest whole checkpoint; later ones, which the run makes anew, are deleted."""
+        last = newest(self.place)
+        for message in last.torn:
+            logger.warning(message)
+        sweep(self.place, after=last.step)
+        return last
+
+
+def run_stage(
+    training: Training,
+    prepared: Prepared,
+    arm: ArmFolder,
+    stage: Stage,
+    model: PreTrainedModel,
+    dataset: Any,
+    last: LastCheckpoint,
+    learning: Collection[nn.Parameter] | None = None,
+) -> None:
+    """Train ``model`` to the end of a stage, from its newest checkpoint.
+
+    Args:
+        training: the run.
+        prepared: its data.
+        arm: the arm's folder.
+        stage: what is left to do.
+        model: as the newest checkpoint holds it, or as the stage begins.
+        dataset: the stage's examples in their order.
+        last: the newest checkpoint.
+        learning: the parameters that the optimizer gets; by default all.
+
+    Raises:
+        GradmaskError: no room on the disk, a loss that is not finite.
+        Interrupted: a signal came; a checkpoint was saved.
+    """
+    require_room(arm.path, bytes_needed(sum(p.numel() for p in model.parameters())))
+    callbacks = _callbacks(training, prepared, arm, stage, last.step)
+    trainer = make_trainer(model, stage.train, stage.steps, dataset, stage.place, callbacks, learning)
+    if last.path:
+        logger.info("%s resumes at step %d of %d", stage.title, last.step, stage.steps)
+    with (
+        progress.track(stage.title, stage.steps, last.step),
+        clean_failure(stage.place),
+        training.stopper.after_step(),
+    ):
+        trainer.train(resume_from_checkpoint=str(last.path) if last.path else None)
+    if (done := trainer.state.global_step) < stage.steps:
+        training.stop_if_asked(f"step {done} of {stage.steps} of {stage.title}")
+
+
+def save_whole(model: PreTrainedModel, folder: Path, prepared: Prepared) -> None:
+    """Save a model and the tokenizer; the folder appears in its place in one step."""
+    require_room(folder.parent, 4 * sum(p.numel() for p in model.parameters()) + 2**20, "the trained model")
+    temporary = folder.parent / f".{folder.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    model.save_pretrained(temporary)
+    prepared.tokenizer.save_pretrained(temporary)
+    gm.seal(temporary, prepared.fingerprint)
+    os.replace(temporary, folder)
+
+
+def _callbacks(training: Training, prepared: Prepared, arm: ArmFolder, stage: Stage, done: int) -> list[Any]:
+    settings, evaluate = stage.train, training.recipe.evaluate
+    log = RunLog(arm.log)
+    tokens_per_step = settings.batch_size * training.recipe.data.sequence_length
+    writer = LogCallback(log, tokens_per_step, log.rewind(stage.before + done), stage.before)
+    points = curve_points(settings, stage.before or stage.steps)
+    data = DataGuard(prepared.files())
+
+    def measure(model: PreTrainedModel) -> dict[str, Any]:
+        data.check()
+        return quick_losses(model, test=prepared.test, sequences=evaluate.during, batch_size=evaluate.batch_size)
+
+    return [
+        *([GroupGuard()] if is_routed(arm.path.name) else []),
+        GuardCallback(stage.place),
+        writer,
+        CurveCallback(measure, points, writer, prepared.roles, stage.title),
+        CheckpointCallback(stage.place, settings.checkpoint_every or points, settings.keep, training.stopper),
+        data,  # last: CheckpointCallback overwrites should_save, and seals a checkpoint before this one raises
+    ]
