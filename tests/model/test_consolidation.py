@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,9 @@ def test_what_cannot_be_consolidated_is_refused() -> None:
         pass
     with pytest.raises(gm.GradmaskError, match="is not partitioned"), gm.consolidation(tiny()):
         pass
+
+
+def test_the_page_runs() -> None:
+    page = (Path(__file__).parents[2] / "docs/consolidation.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(block, {})

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModel, PreTrainedModel
 
 import gradmask as gm
@@ -253,3 +254,30 @@ def test_what_cannot_be_distilled_is_refused() -> None:
         replace(SGTM, rehearsal_target="removed_model")
     with pytest.raises(gm.GradmaskError, match="'next_token' or 'removed_model', got 'teacher'"):
         replace(SGTM, rehearsal=0.1, rehearsal_target="teacher")  # type: ignore[arg-type]
+
+
+class Whole(TorchDispatchMode):
+    """Counts new tensors that are as large as the logits of the whole batch."""
+
+    def __init__(self, entries: int) -> None:
+        super().__init__()
+        self.entries, self.storages = entries, set[int]()
+        self.kept: list[Tensor] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(tensor, Tensor) and tensor.numel() >= self.entries:
+                self.kept.append(tensor)  # or its memory would be given to another
+                self.storages.add(tensor.untyped_storage().data_ptr())
+        return made
+
+
+def test_no_further_tensor_is_as_large_as_the_logits_even_where_every_example_is_rehearsed() -> None:
+    counts = []
+    for target in ("next_token", "removed_model"):
+        model = partitioned(replace(DISTILLED, rehearsal=ALWAYS, rehearsal_target=target), vocab_size=512)
+        with chunks_of(4096), Whole(6 * 9 * 512) as whole:
+            model(**batch(), data_labels="retain").loss.backward()
+        counts.append(len(whole.storages))
+    assert counts[0] == counts[1] > 2
