@@ -65,6 +65,17 @@ def test_panels_follow_the_roles_at_hand() -> None:
     assert [a.get_title(loc="left").split()[0] for a in many.axes] == ["forget", "adjacent", "retain"]  # type: ignore[union-attr]
 
 
+def test_the_curve_shows_where_consolidation_begins() -> None:
+    found = results()
+    main = found.arms["gradmask"]
+    phase = main.model_copy(update={"consolidation": main.steps // 4})
+    longer = found.model_copy(update={"arms": {**found.arms, "gradmask": phase}})
+    assert curves.phases(found) == []
+    assert curves.phases(longer) == [main.tokens * (1 - phase.consolidation / main.steps)]
+    dotted = [line for line in curves.draw(longer).axes[0].lines if line.get_linestyle() == ":"]  # type: ignore[union-attr]
+    assert len(dotted) == 1
+
+
 def test_rows_are_what_is_drawn() -> None:
     found = results()
     assert len(tradeoff.rows(found)) == 5 * 10

@@ -16,7 +16,7 @@ from gradmask.lab.report.style import figure, style_of
 TITLE = "Held-out loss while training"
 CAPTION = (
     "Loss as the models give it, by training tokens. A full model that learns the forget domain late has not been taught "
-    "it well; a removed model whose forget loss falls is learning what it should not."
+    "it well; a removed model whose forget loss falls is learning what it should not. Dotted: consolidation begins."
 )
 
 
@@ -45,8 +45,16 @@ def draw(results: Results) -> Figure | None:
         panels = drawn.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
         for panel, role in zip(panels, shown, strict=True):
             _panel(panel, role, lines[role])
+            for tokens in phases(results):
+                panel.axvline(tokens, color=panel.xaxis.label.get_color(), lw=0.8, ls=":")
         panels[-1].set_xlabel("training tokens")
     return drawn
+
+
+def phases(results: Results) -> list[float]:
+    """Where consolidation begins, in training tokens; equal ones once."""
+    arms = [arm for arm in results.arms.values() if arm.consolidation]
+    return sorted({arm.tokens * (1 - arm.consolidation / arm.steps) for arm in arms})
 
 
 def _panel(panel: Axes, role: str, lines: dict[str, list[tuple[float, float]]]) -> None:
