@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import DatasetDict
+from tests.data.corpus import write
 
 import gradmask as gm
 from gradmask.data import (
@@ -22,6 +23,7 @@ from gradmask.data import (
     training_order,
 )
 from gradmask.data.prepare import fingerprint_of
+from gradmask.data.tokenizer import train_tokenizer
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 LABELS, NOISE = LabelSpec(forget=["es"]), SimulateSpec(undiscovered=0.2, retain_labeled=0.5)
@@ -187,3 +189,33 @@ def test_the_real_corpora(tmp_path: Path, file: str, forget: str, adjacent: list
     assert prepared.roles[forget] == "forget"
     assert all(prepared.roles[d] == "adjacent" for d in adjacent)
     assert len(prepared.test[forget]) > 5
+
+
+def test_messages_are_written_as_the_tokenizers_chat_template_says_and_skipped_rows_are_told_of(tmp_path: Path) -> None:
+    tokenizer = train_tokenizer(["what is the sun a star"] * 50, 300)
+    tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}"
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    rows = [
+        {
+            "split": split,
+            "domain": domain,
+            "messages": [{"role": r, "content": "the sun " * 9} for r in ("user", "assistant")],
+        }
+        for split in ("train", "test")
+        for domain in ("a", "b")
+        for _ in range(4)
+    ]
+    silent = {**rows[0], "messages": [{"role": "user", "content": "what"}]}
+    path = write(tmp_path / "x.jsonl", [*rows, silent])
+    prepared = prepare(
+        spec(
+            sources=[SourceSpec(kind="jsonl", path=path, messages_field="messages")],
+            labels=LabelSpec(forget=["a"]),
+            simulate=None,
+            tokenizer=TokenizerSpec(path=str(tmp_path / "tokenizer")),
+            sequence_length=16,
+        ),
+        tmp_path / "data",
+    )
+    assert "[assistant] the sun" in prepared.tokenizer.decode(np.concatenate(prepared.train["input_ids"][:]))
+    assert prepared.notices[0] == f"{path}: 16 documents of 17 rows, skipped 1 no answer."

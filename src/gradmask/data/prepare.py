@@ -20,9 +20,10 @@ from gradmask.data.labeled import PIECES
 from gradmask.data.labeling import Labeled, label_documents
 from gradmask.data.names import require_domain
 from gradmask.data.packing import Key, Packed, pack
+from gradmask.data.reading import SourceCounts
 from gradmask.data.sources import load_documents
 from gradmask.data.spec import DataSpec
-from gradmask.data.tokenizer import build_tokenizer, load_tokenizer
+from gradmask.data.tokenizer import build_tokenizer, chat_tokenizer, load_tokenizer
 from gradmask.data.training_sets import PERFECT, training_set
 from gradmask.errors import GradmaskError
 from gradmask.quiet import without_data_bars
@@ -129,7 +130,9 @@ def _make(spec: DataSpec, target: Path, fingerprint: str) -> None:
 
 def _write(spec: DataSpec, folder: Path, work: Path) -> None:
     """Write what is kept to ``folder``, and intermediate documents and sequences to ``work``."""
-    documents = load_documents(spec.sources, spec.test_share, spec.seed, work / "documents.arrow")
+    counts: list[SourceCounts] = []
+    path, chat = work / "documents.arrow", chat_tokenizer(spec)
+    documents = load_documents(spec.sources, spec.test_share, spec.seed, path, chat, counts)
     labeled = label_documents(documents, spec)
     splits = {"train": labeled.train, "test": labeled.test, **labeled.sets}
     tokenizer = build_tokenizer(
@@ -147,7 +150,7 @@ def _write(spec: DataSpec, folder: Path, work: Path) -> None:
     about = {
         "counts": packed["train"].counts,
         "rates": labeled.rates,
-        "notices": labeled.notices + short,
+        "notices": [*(f"{count}." for count in counts if count.skipped), *labeled.notices, *short],
         "unknown": labeled.unknown,
     }
     (folder / "counts.json").write_text(json.dumps(about), encoding="utf-8")

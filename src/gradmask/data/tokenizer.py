@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from gradmask.data.spec import TokenizerSpec
+from gradmask.data.spec import DataSpec, TokenizerSpec
 from gradmask.errors import GradmaskError
 
 END, PADDING = "<|end|>", "<|pad|>"
@@ -53,6 +53,16 @@ def open_tokenizer(path: str) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def chat_tokenizer(spec: DataSpec) -> Any:
+    """The tokenizer whose chat template may make texts of messages; None where it is trained, or no source has messages.
+
+    Raises:
+        GradmaskError: see `build_tokenizer`.
+    """
+    asked = any(source.messages_field or source.question_field for source in spec.sources)
+    return open_tokenizer(spec.tokenizer.path) if asked and spec.tokenizer.path is not None else None
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
