@@ -209,6 +209,16 @@ def test_accumulation_recomputation_and_two_passes_before_a_backward_pass() -> N
         torch.testing.assert_close(half[name], value, rtol=1e-5, atol=1e-10, msg=name)
 
 
+def test_compiled() -> None:
+    eager, other = (partitioned(replace(DISTILLED, rehearsal=ALWAYS), num_hidden_layers=1) for _ in range(2))
+    compiled = torch.compile(other, backend="aot_eager")
+    expected = gradients(eager, eager(**batch(), data_labels="retain").loss)
+    found = gradients(other, compiled(**batch(), data_labels="retain").loss)
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-9, msg=name)
+
+
 def test_dropout_draws_no_number_for_the_removed_model() -> None:
     """The draws of the training pass are those without distillation, and the removed model has no dropout."""
     outputs = []
