@@ -70,6 +70,8 @@ def test_one_score_is_of_the_only_group_and_may_be_text(tmp_path: Path) -> None:
 def test_numbers_and_lists_of_one_are_names(tmp_path: Path) -> None:
     rows = load(tmp_path, [{**ROW, "label": 7, "truth": ["x"]}, {**BARE, "label": []}])
     assert [(row["label"], row["truth"]) for row in rows] == [("7", "x"), (None, None)]
+    rows = load(tmp_path, [{**ROW, "label": True, "truth": 1.0}, {**BARE, "label": False, "truth": float("nan")}])
+    assert [(row["label"], row["truth"]) for row in rows] == [("true", "1"), ("false", None)]
 
 
 def test_spans_may_be_lists(tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_without_a_domain_it_is_the_label_and_never_the_truth(tmp_path: Path) ->
     ("change", "message"),
     [
         ({"label": ["drugs", "arms"]}, "line 1: field 'label' gives 2 names"),
-        ({"label": True}, "line 1: field 'label' must be the name of a label, got True"),
+        ({"label": 0.5}, "line 1: field 'label' must be the name of a label, got 0.5"),
         ({"truth": {"a": 1}}, "line 1: field 'truth' must be the name of a label"),
         ({"p_drugs": "high"}, "line 1: field 'p_drugs' must be a score, a finite number, got 'high'"),
         ({"p_drugs": float("nan")}, "must be a score, a finite number, got nan"),

@@ -139,6 +139,7 @@ def test_labels_that_cannot_be_are_refused(labels: dict[str, Any], message: str)
         ({"label_field": "x"}, {"simulate": {}}, "simulate draws labels from the domain"),
         ({"truth_field": "x"}, {"simulate": {}, "labels": {"forget": ["a"]}}, "simulate draws labels from the domain"),
         ({"label": "a", "label_field": "x"}, {}, "label is for every document of the source"),
+        ({"label_field": "x", "truth_field": "x"}, {}, "'x' gives both labels and the truth"),
     ],
 )
 def test_fields_and_labels_must_fit(source: dict[str, Any], data: dict[str, Any], message: str) -> None:
@@ -350,6 +351,9 @@ def test_an_audited_file_must_fit(tmp_path: Path, audited: list[dict[str, Any]],
     path = write(tmp_path / "audit.jsonl", audited)
     with pytest.raises(GradmaskError, match=message):
         label(tmp_path, ROWS, audit={"path": path})
+    twice = [*ROWS, {**ROWS[7], "text": "other"}]
+    with pytest.raises(GradmaskError, match="line 1: several documents have the id 'test0': give the text as well"):
+        label(tmp_path, twice, audit={"path": write(tmp_path / "audit.jsonl", [{"id": "test0", "truth": "drugs"}])})
     with pytest.raises(GradmaskError, match="data.audit: .* cannot be read"):
         label(tmp_path, ROWS, audit={"path": "nothing.csv"})
 

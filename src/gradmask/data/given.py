@@ -66,7 +66,7 @@ def require_used(source: SourceSpec, seen: Iterable[str], fields: Sequence[str])
 
 
 def _name(values: Mapping[str, Any], field: str | None, where: str) -> str | None:
-    """A name as it is written; a list of one name is that name, no value is None."""
+    """A name as it is written (``true``, ``1``); a list of one name is that name, no value is None."""
     value = values.get(field) if field else None
     if isinstance(value, list | tuple):
         if len(value) > 1:
@@ -75,9 +75,13 @@ def _name(values: Mapping[str, Any], field: str | None, where: str) -> str | Non
                 "give spans (spans_field) if parts of the text differ"
             )
         value = value[0] if value else None
-    if value is None or value == "":
+    if value is None or value == "" or value != value:  # tables hold NaN where there is nothing
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():  # a column of numbers with gaps becomes one of floats
+        return str(int(value))
+    if not isinstance(value, str | int):
         raise GradmaskError(f"{where}: field {field!r} must be the name of a label, got {value!r}")
     return str(value)
 

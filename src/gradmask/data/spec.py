@@ -242,6 +242,11 @@ class SourceSpec(Section):
             raise ValueError(f"a source of kind {self.kind!r} has no fields: remove {named}")
         if self.kind == "stories" and self.label is not None:
             raise ValueError("stories are labeled by their language: remove label")
+        if self.truth_field is not None and self.truth_field in (self.label_field, *self.score_fields.values()):
+            raise ValueError(
+                f"{self.truth_field!r} gives both labels and the truth, so that every label would be right: remove truth_field if "
+                "these are labels"
+            )
         if self.label is not None and (self.label_field or self.score_field):
             raise ValueError("label is for every document of the source: remove it, or label_field and score_field")
         if self.domain is None and self.domain_field is None and not self.gives_labels:

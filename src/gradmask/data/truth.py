@@ -122,6 +122,8 @@ def _matched(documents: Dataset, audit: AuditSpec) -> tuple[dict[int, Audited], 
         row = by_id.get(place) or by_text.get(text)
         if row is None:
             continue
+        if row.id == place and row.where in used and row.text is None:
+            raise GradmaskError(f"{row.where}: several documents have the id {place!r}: give the text as well")
         if row.id == place and row.text not in (None, text):
             raise GradmaskError(
                 f"{row.where}: its text is not that of the document {place!r}: correct the id or the text"
