@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument(
         "--given", type=int, default=10, help="examples of the topic, and as many others, given at the start"
     )
-    parser.add_argument("--review", type=int, default=120, help="answers in the order of the review")
+    parser.add_argument("--review", type=int, default=60, help="answers in the order of the review")
     parser.add_argument("--every", type=int, default=10, help="answers after which the review fits again")
     parser.add_argument("--step", type=int, default=20, help="answers between two measurements")
     parser.add_argument("--json")

@@ -49,11 +49,6 @@ def remarks(of: Evidence) -> list[str]:
             said.append(f"No threshold reaches the target {_target(wanted)} for {group}; the closest one was taken.")
         if positives < FEW:
             said.append(f"Only {positives} held-out examples are {group}: the intervals are wide. Label some more.")
-    if of.examples.get("review"):
-        said.append(
-            "Reviewed examples were chosen because they are hard to decide. Held-out figures that include them may differ from "
-            "those of the corpus; what was drawn at random during the review does not."
-        )
     return said
 
 
