@@ -15,7 +15,7 @@ from gradmask.data.label.checks import checked, checked_prevalence
 from gradmask.data.label.examples import RETAIN_NAME, UNKNOWN, Examples
 from gradmask.data.label.held_out import HeldOut, folds_of, held_out_log_odds
 from gradmask.data.label.labeler import Labeler
-from gradmask.data.label.measuring import measured_on
+from gradmask.data.label.measuring import measured_on, sample_among
 from gradmask.data.label.prevalence import estimate_prevalence
 from gradmask.data.label.scorers.registry import scorer_class, split_name
 from gradmask.data.label.scorers.scorer import Material, Scorer
@@ -85,7 +85,8 @@ def _fit(
     corpus = _sample([*(unlabeled or []), *ready.examples.take(np.flatnonzero(~known)).texts], seed)
     name, argument = split_name(scorer)
     made = scorer_class(name).make(Material(ready.groups, labeled.texts, targets[known], corpus, argument, seed))
-    labeler = _learned(made, labeled.texts, targets[known], corpus, ready.groups, seed)
+    sample = sample_among(targets[known], examples.picked_among(ready.rows[known]))
+    labeler = _learned(made, labeled.texts, targets[known], sample, corpus, ready.groups, seed)
     labeler = replace(
         labeler,
         scorer_name=name,
@@ -109,14 +110,25 @@ def _sample(texts: Sequence[str], seed: int) -> list[str]:
 
 
 def _learned(
-    scorer: Scorer, texts: Sequence[str], targets: np.ndarray, corpus: Sequence[str], groups: Sequence[str], seed: int
+    scorer: Scorer,
+    texts: Sequence[str],
+    targets: np.ndarray,
+    sample: np.ndarray,
+    corpus: Sequence[str],
+    groups: Sequence[str],
+    seed: int,
 ) -> Labeler:
-    """A labeler whose scores are calibrated at the examples' own share of each group; ``corpus`` holds log-odds still."""
+    """A labeler whose scores are calibrated at the examples' own share of each group; ``corpus`` holds log-odds still.
+
+    ``sample`` says which examples stand for their class: how frequent a group is in the corpus is estimated from these alone.
+    """
     features, others = scorer.features(texts), scorer.features(corpus)
-    fold, head = folds_of(targets, seed), None
+    fold, head, shares, estimated = folds_of(targets, seed), None, [], False
     if scorer.learns:
         pool = pool_of(features, others, scorer.strength, seed)
-        shares = [share_of(pool, targets[:, i], fold) for i in range(len(groups))]
+        own = pool._replace(labeled=pool.labeled[sample], rich_labeled=pool.rich_labeled[sample])
+        shares = [share_of(own, targets[sample, i], fold[sample]) for i in range(len(groups))]
+        estimated = pool.has_unlabeled and not sample.all()
         features, others = held_out_log_odds(pool, targets, shares, fold)
         head = train(pool, targets, shares, np.arange(len(texts)), np.arange(len(corpus)))
     raw = np.asarray(features, dtype=np.float64)
@@ -128,8 +140,8 @@ def _learned(
         head=head,
         calibrations=tuple(calibrate(raw[:, i], targets[:, i]) for i in range(len(groups))),
         priors=priors,
-        prevalence=priors,
-        prevalence_from="examples",
+        prevalence=dict(zip(groups, shares, strict=True)) if estimated else priors,
+        prevalence_from="unlabeled text" if estimated else "examples",
         held_out=HeldOut(np.arange(len(texts)), fold, targets, raw, raw),
         corpus=np.asarray(others, dtype=np.float64),
         seed=seed,
@@ -140,7 +152,7 @@ def _at_prevalence(labeler: Labeler, given: Mapping[str, float] | None) -> Label
     """The labeler with scores at the corpus' prevalence: given, or estimated from unlabeled text."""
     if given is not None:
         labeler = replace(labeler, prevalence=checked_prevalence(given, labeler.groups), prevalence_from="given")
-    elif len(labeler.corpus):
+    elif len(labeler.corpus) and labeler.prevalence_from == "examples":
         log_odds = labeler.calibrated(labeler.corpus)
         shares = {
             name: estimate_prevalence(log_odds[:, i], labeler.priors[name]) for i, name in enumerate(labeler.groups)

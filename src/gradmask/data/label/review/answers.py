@@ -11,7 +11,9 @@ from typing import Any
 
 from gradmask.errors import GradmaskError
 
-GIVEN, REVIEW = "given", "review"
+REVIEW = "review"
+RANDOM = "random"
+"""Why a document was shown: by chance."""
 Label = str | list[str] | None
 """A group's name, names of several groups, ``retain``, or None: seen, and not decided."""
 
@@ -72,6 +74,11 @@ def answer_row(id: str, text: str, label: Label, chosen: str) -> dict[str, Any]:
 def undo_row(id: str) -> dict[str, Any]:
     """The undoing of the last answer that holds, which is that of the document ``id``."""
     return {"id": id, "source": REVIEW, "undo": True}
+
+
+def picked(row: dict[str, Any]) -> bool:
+    """Whether an example was shown for another reason than chance, and so is no random one."""
+    return row.get("source") == REVIEW and row.get("chosen") != RANDOM
 
 
 def _last_review(rows: Sequence[dict[str, Any]]) -> int | None:

@@ -1,4 +1,4 @@
-"""Which documents to show next: close to a threshold, unlike each other, some likely positives, a few at random."""
+"""Which documents to show next: between the thresholds, unlike each other, some likely positives, a few at random."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-UNCERTAIN, LIKELY, RANDOM, SEARCH = "uncertain", "likely", "random", "search"
+from gradmask.data.label.review.answers import RANDOM
+
+UNCERTAIN, LIKELY, SEARCH = "uncertain", "likely", "search"
 """Why a document is shown. Only what was drawn at random tells how good the labels of the corpus are."""
 FEW = 25
-"""Positives of a group below which half of the documents shown are likely ones."""
+"""Positives of a group below which more of the documents shown are likely ones."""
 WIDE = 8
-"""Candidates per document that is chosen for being unlike the others."""
+"""Candidates of which one is chosen for being unlike the others."""
 EDGE = 1e-6
 
 
@@ -29,13 +31,13 @@ def distance(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 def plan(count: int, positives: Sequence[int], random_share: float) -> dict[str, int]:
     """How many of ``count`` documents are shown for which reason; ``positives``: labeled ones so far, per group."""
     chance = min(count, max(1, round(count * random_share))) if random_share else 0
-    likely = (count - chance) // (2 if min(positives) < FEW else 10)
+    likely = (count - chance) * 3 // 8 if min(positives) < FEW else (count - chance) // 8
     return {RANDOM: chance, LIKELY: likely, UNCERTAIN: count - chance - likely}
 
 
 def choose(
     scores: np.ndarray,
-    thresholds: np.ndarray,
+    cuts: np.ndarray,
     order: np.ndarray,
     positives: Sequence[int],
     texts: Sequence[str],
@@ -46,7 +48,7 @@ def choose(
 
     Args:
         scores: ``[documents, groups]`` of those that have no answer.
-        thresholds: ``[groups]``.
+        cuts: below which a document is labeled retain, and from which with the group, ``[2, groups]``.
         order: ``[documents]``; the random ones are those that come first in it.
         positives: labeled so far, per group; the scarcest group's likely documents are shown.
         texts: ``[documents]``.
@@ -54,37 +56,59 @@ def choose(
         random_share: of all that is shown; at least one in ``count`` where it is above 0.
     """
     shares = plan(min(count, len(texts)), positives, random_share)
-    scarce = int(np.argmin(positives))
-    likely_first, near_first = np.argsort(-scores[:, scarce], kind="stable"), np.argsort(distance(scores, thresholds))
     taken: set[int] = set()
     chosen = {RANDOM: _first(np.argsort(order, kind="stable"), shares[RANDOM], taken)}
-    for reason, ranking in ((LIKELY, likely_first), (UNCERTAIN, near_first)):
-        wide = _first(ranking, WIDE * shares[reason], set(taken))
-        chosen[reason] = unlike(wide, texts, shares[reason])
+    taken.update(chosen[RANDOM])
+    likely = np.argsort(-scores[:, int(np.argmin(positives))], kind="stable")
+    rankings = {
+        LIKELY: [likely[: WIDE * shares[LIKELY] + len(taken)]] * shares[LIKELY],
+        UNCERTAIN: between(scores, cuts, shares[UNCERTAIN]),
+    }
+    for reason, candidates in rankings.items():
+        chosen[reason] = unlike(candidates, texts, taken)
         taken.update(chosen[reason])
     return _in_turn(chosen)
 
 
-def unlike(rows: Sequence[int], texts: Sequence[str], count: int) -> list[int]:
-    """``count`` of these rows, each as unlike those before it as possible; the first row is the first."""
-    if len(rows) <= count or count < 1:
-        return list(rows)[:count]
+def between(scores: np.ndarray, cuts: np.ndarray, count: int) -> list[np.ndarray]:
+    """For each of ``count`` points between the two thresholds, evenly spread in log-odds, all rows by their distance to it.
+
+    Shown are so what is nearly the group's, what is nearly retain, and what lies between. With several groups, point by point the
+    next group.
+    """
+    logits, (low, high) = _logit(scores), _logit(cuts)
+    at = (np.arange(count) + 0.5) / max(count, 1)
+    groups = np.arange(count) % scores.shape[1]
+    return [
+        np.argsort(np.abs(logits[:, group] - (low[group] + share * (high[group] - low[group]))), kind="stable")
+        for share, group in zip(at, groups, strict=True)
+    ]
+
+
+def unlike(rankings: Sequence[np.ndarray], texts: Sequence[str], taken: set[int]) -> list[int]:
+    """One row of each ranking, of its first `WIDE` that are not taken the one that is least like those before it."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
     model = HashingVectorizer(n_features=2**16, alternate_sign=False)
-    vectors: Any = model.transform([texts[row][:5000] for row in rows])
-    picked, nearest = [0], np.zeros(len(rows))
-    while len(picked) < count:
-        nearest = np.maximum(nearest, (vectors @ vectors[picked[-1]].T).toarray()[:, 0])
-        nearest[picked] = np.inf
-        picked.append(int(np.argmin(nearest)))
-    return [rows[i] for i in picked]
+    picked: list[int] = []
+    vectors: list[Any] = []
+    for ranking in rankings:
+        rows = _first(ranking, WIDE, taken | set(picked))
+        if not rows:
+            continue
+        found: Any = model.transform([texts[row][:5000] for row in rows])
+        nearest = (
+            np.max([(found @ one.T).toarray()[:, 0] for one in vectors], axis=0) if vectors else np.zeros(len(rows))
+        )
+        best = int(np.argmin(nearest))
+        picked.append(rows[best])
+        vectors.append(found[best])
+    return picked
 
 
 def _first(ranking: np.ndarray, count: int, taken: set[int]) -> list[int]:
-    rows = [row for row in ranking[: count + len(taken)].tolist() if row not in taken][:count]
-    taken.update(rows)
-    return rows
+    """The first ``count`` rows that are not taken."""
+    return [row for row in ranking[: count + len(taken)].tolist() if row not in taken][:count]
 
 
 def _in_turn(chosen: dict[str, list[int]]) -> list[tuple[int, str]]:

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gradmask.data.label.examples import Examples
 from gradmask.data.label.fitting import fit
 from gradmask.data.label.review.pool import Pool, read_pool
-from gradmask.data.label.review.session import Session
+from gradmask.data.label.review.session import Session, cuts_of
 from gradmask.data.label.storing import open_labeler
 from gradmask.errors import GradmaskError
 
@@ -20,7 +18,7 @@ UNLABELED = 4000
 """Documents of the pool, drawn at random, that every fit reads for word frequencies and for how frequent a group is."""
 
 
-def open_session(folder: str | Path, every: int = 10, random_share: float = 0.1, seed: int = 0) -> Session:
+def open_session(folder: str | Path, every: int = 10, random_share: float = 0.2, seed: int = 0) -> Session:
     """A review of an output folder of ``gradmask label``; answers go to its ``examples.jsonl``, and nothing else changes.
 
     Args:
@@ -36,11 +34,11 @@ def open_session(folder: str | Path, every: int = 10, random_share: float = 0.1,
     if not (place / "labeler").is_dir():
         raise GradmaskError(f"{place} holds no labeler: give the output folder of gradmask label")
     labeler = open_labeler(place / "labeler")
-    thresholds = np.array([labeler.thresholds[group].forget_above for group in labeler.groups])
-    pool = read_pool(place / "shards", labeler.groups, thresholds, seed)
+    cuts = cuts_of(labeler, labeler.groups)
+    pool = read_pool(place / "shards", labeler.groups, cuts[1], seed)
     target = {group: labeler.thresholds[group].target for group in labeler.groups}
     fitting = Fitting(pool, labeler.groups, target, scorer_of(place, labeler), seed)
-    session = Session(pool, labeler.groups, place / "examples.jsonl", fitting, thresholds, every, random_share)
+    session = Session(pool, labeler.groups, place / "examples.jsonl", fitting, cuts, every, random_share)
     session.labeler = labeler
     return session
 

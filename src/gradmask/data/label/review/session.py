@@ -15,6 +15,7 @@ from gradmask.data.label.review.answers import (
     Label,
     answer_row,
     append_row,
+    picked,
     read_log,
     replay,
     undo_row,
@@ -75,9 +76,9 @@ class Session:
         groups: Sequence[str],
         examples: Path,
         fit: Fit,
-        thresholds: np.ndarray | None = None,
+        cuts: np.ndarray | None = None,
         every: int = 10,
-        random_share: float = 0.1,
+        random_share: float = 0.2,
     ) -> None:
         """
         Args:
@@ -85,7 +86,7 @@ class Session:
             groups: names, the columns of the pool's scores.
             examples: the log (``examples.jsonl``), made where it is not there.
             fit: (texts, labels, whether each was picked because it is hard) -> labeler.
-            thresholds: ``[groups]``, above which a document is labeled with the group; 0.5 without.
+            cuts: below which a document is labeled retain, and from which with the group, ``[2, groups]``; 0.1 and 0.9 without.
             every: answers after which a refit is `due`.
             random_share: of the documents shown, for honest estimates.
         """
@@ -96,7 +97,7 @@ class Session:
         self.problem: str | None = None
         self._fit, self._lock = fit, threading.RLock()
         self._scores = pool.scores
-        self._thresholds = np.full(len(groups), 0.5) if thresholds is None else np.asarray(thresholds, dtype=float)
+        self._cuts = np.tile([[0.1], [0.9]], len(groups)) if cuts is None else np.asarray(cuts, dtype=float)
         self._log = read_log(examples)
         self._row = {document.id: i for i, document in enumerate(pool.documents)}
         self._queue: list[tuple[int, str]] = []
@@ -201,7 +202,7 @@ class Session:
             return None
         with self._lock:
             self.problem, self.labeler, self._scores, self._fitted_at = None, labeler, scores, count
-            self._thresholds = np.array([labeler.thresholds[g].forget_above for g in self.groups])
+            self._cuts = cuts_of(labeler, self.groups)
             shown = self._queue[:1]
             self._queue = shown + [entry for entry in self._queue[1:] if entry[1] == SEARCH]
             if shown and shown[0][1] != SEARCH:
@@ -231,7 +232,7 @@ class Session:
 
     def threshold_of(self, group: str) -> float:
         """The score above which a document is labeled with the group."""
-        return float(self._thresholds[self.groups.index(group)])
+        return float(self._cuts[1, self.groups.index(group)])
 
     def drivers(self, shown: Candidate) -> dict[str, float]:
         """Word -> effect on the document's highest score (see `word_effects`); empty without a labeler."""
@@ -252,7 +253,7 @@ class Session:
         index = np.array(rows)
         chosen = choose(
             self._scores[index],
-            self._thresholds,
+            self._cuts,
             self.pool.order[index],
             list(self.positives.values()),
             [self.pool.documents[row].text for row in rows],
@@ -270,11 +271,6 @@ class Session:
         self._log.append(row)
 
 
-def picked(row: dict[str, Any]) -> bool:
-    """Whether an example was shown because it is hard or likely, and not at random."""
-    return row.get("source") == REVIEW and row.get("chosen") != RANDOM
-
-
 def names_of(label: Label) -> list[str]:
     """The names of a label as a list; empty for None."""
     return [] if label is None else [label] if isinstance(label, str) else list(label)
@@ -286,6 +282,12 @@ def _estimated(group: str, threshold: float, rows: Sequence[tuple[list[str], dic
     return (
         f"{group}: {sum(marked)} of {len(marked)} labeled are right, {sum(caught)} of {len(caught)} found ({len(rows)})"
     )
+
+
+def cuts_of(labeler: Fitted, groups: Sequence[str]) -> np.ndarray:
+    """Below which a document is labeled retain, and from which with the group, ``[2, groups]``."""
+    cuts = [labeler.thresholds[group] for group in groups]
+    return np.array([[cut.retain_below for cut in cuts], [cut.forget_above for cut in cuts]])
 
 
 def _held_out(labeler: Fitted, groups: Sequence[str]) -> dict[str, tuple[float, float]]:
