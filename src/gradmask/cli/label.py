@@ -205,7 +205,12 @@ def _taught(
     from gradmask.cli.labeling.teaching import teach
     from gradmask.data import label
 
-    return teach(what, sources, examples, settings, label.reviewed(output), **fitting)
+    answers = label.reviewed(output)
+    if any(
+        answer.picked for answer in answers
+    ):  # which says nothing about how frequent a group is; what was known before does
+        fitting["prevalence"] = label.known_prevalence(output)
+    return teach(what, sources, examples, settings, answers, **fitting)
 
 
 def _labeled(taught: Taught, sources: Any, output: Path, **how: Any) -> Any:

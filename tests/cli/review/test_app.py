@@ -102,7 +102,7 @@ def test_several_groups_are_marked_and_then_answered(tmp_path: Path) -> None:
     review.groups.append("law")
     import numpy as np
 
-    review._scores, review._thresholds = np.repeat(review._scores, 2, axis=1), np.array([0.5, 0.5])
+    review._scores, review._cuts = np.repeat(review._scores, 2, axis=1), np.array([[0.1, 0.1], [0.9, 0.9]])
 
     async def act(app: ReviewApp, pilot: Pilot[Any]) -> None:
         await pilot.press("m", "1", "2")

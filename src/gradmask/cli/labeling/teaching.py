@@ -51,7 +51,7 @@ def teach(
         examples: files with a text and a label in each row.
         settings: how files are read.
         review: the answers of a review, as examples.
-        fitting: for `gradmask.data.label.fit`: scorer, target, seed.
+        fitting: for `gradmask.data.label.fit`: scorer, target, seed, prevalence (not of other groups).
 
     Raises:
         GradmaskError: there are no examples, or they cannot be learned from.
@@ -69,6 +69,8 @@ def teach(
             "a field that has labels (--label-field FIELD), or words (--keywords WORD,WORD)"
         )
     status("learning")
+    if set(fitting.get("prevalence") or groups) != set(groups):
+        fitting["prevalence"] = None
     labeler = label.fit(label.examples_of(rows), groups=groups, unlabeled=gathered.unlabeled, **fitting)
     return Taught(labeler, rows, given, [FROM_KEYWORDS] if asked.keywords else [])
 

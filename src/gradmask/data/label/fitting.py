@@ -86,7 +86,8 @@ def _fit(
     name, argument = split_name(scorer)
     made = scorer_class(name).make(Material(ready.groups, labeled.texts, targets[known], corpus, argument, seed))
     sample = sample_among(targets[known], examples.picked_among(ready.rows[known]))
-    labeler = _learned(made, labeled.texts, targets[known], sample, corpus, ready.groups, seed)
+    shares = None if prevalence is None else list(checked_prevalence(prevalence, ready.groups).values())
+    labeler = _learned(made, labeled.texts, targets[known], sample, corpus, ready.groups, shares, seed)
     labeler = replace(
         labeler,
         scorer_name=name,
@@ -116,19 +117,21 @@ def _learned(
     sample: np.ndarray,
     corpus: Sequence[str],
     groups: Sequence[str],
+    shares: list[float] | None,
     seed: int,
 ) -> Labeler:
     """A labeler whose scores are calibrated at the examples' own share of each group; ``corpus`` holds log-odds still.
 
-    ``sample`` says which examples stand for their class: how frequent a group is in the corpus is estimated from these alone.
+    ``sample`` says which examples stand for their class: how frequent a group is in the corpus is estimated from these alone,
+    unless its ``shares`` are known.
     """
     features, others = scorer.features(texts), scorer.features(corpus)
-    fold, head, shares, estimated = folds_of(targets, seed), None, [], False
+    fold, head, estimated = folds_of(targets, seed), None, False
     if scorer.learns:
         pool = pool_of(features, others, scorer.strength, seed)
+        estimated = shares is None and pool.has_unlabeled and not sample.all()
         own = pool._replace(labeled=pool.labeled[sample], rich_labeled=pool.rich_labeled[sample])
-        shares = [share_of(own, targets[sample, i], fold[sample]) for i in range(len(groups))]
-        estimated = pool.has_unlabeled and not sample.all()
+        shares = shares or [share_of(own, targets[sample, i], fold[sample]) for i in range(len(groups))]
         features, others = held_out_log_odds(pool, targets, shares, fold)
         head = train(pool, targets, shares, np.arange(len(texts)), np.arange(len(corpus)))
     raw = np.asarray(features, dtype=np.float64)
@@ -140,7 +143,7 @@ def _learned(
         head=head,
         calibrations=tuple(calibrate(raw[:, i], targets[:, i]) for i in range(len(groups))),
         priors=priors,
-        prevalence=dict(zip(groups, shares, strict=True)) if estimated else priors,
+        prevalence=dict(zip(groups, shares, strict=True)) if estimated and shares else priors,
         prevalence_from="unlabeled text" if estimated else "examples",
         held_out=HeldOut(np.arange(len(texts)), fold, targets, raw, raw),
         corpus=np.asarray(others, dtype=np.float64),

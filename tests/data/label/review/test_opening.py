@@ -57,3 +57,16 @@ def test_the_scorer_is_the_one_of_the_report(out: Path, tmp_path: Path) -> None:
 def test_a_folder_without_a_labeler_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(GradmaskError, match="give the output folder of gradmask label"):
         label.open_session(tmp_path)
+
+
+def test_how_frequent_a_group_is_is_known_from_before_documents_were_picked(out: Path, tmp_path: Path) -> None:
+    known = label.known_prevalence(out)
+    assert known == label.open(out / "labeler").prevalence
+    assert label.known_prevalence(tmp_path) is None
+    review = label.open_session(out, every=1)
+    shown = review.next()
+    assert shown is not None
+    review.answer(shown, "retain")
+    review.refit()
+    assert review.labeler is not None
+    assert review.labeler.prevalence == known

@@ -37,31 +37,45 @@ def open_session(folder: str | Path, every: int = 10, random_share: float = 0.2,
     cuts = cuts_of(labeler, labeler.groups)
     pool = read_pool(place / "shards", labeler.groups, cuts[1], seed)
     target = {group: labeler.thresholds[group].target for group in labeler.groups}
-    fitting = Fitting(pool, labeler.groups, target, scorer_of(place, labeler), seed)
+    fitting = Fitting(pool, labeler.groups, target, scorer_of(place, labeler), seed, labeler.prevalence)
     session = Session(pool, labeler.groups, place / "examples.jsonl", fitting, cuts, every, random_share)
     session.labeler = labeler
     return session
 
 
 class Fitting:
-    """Fits as the labeler was fitted, with the pool's random documents as unlabeled text."""
+    """Fits as the labeler was fitted, with the pool's random documents as unlabeled text.
+
+    How frequent a group is remains what it was before documents were picked, which says nothing about it.
+    """
 
     def __init__(
-        self, pool: Pool, groups: Sequence[str], target: Mapping[str, Any], scorer: str = "tfidf", seed: int = 0
+        self,
+        pool: Pool,
+        groups: Sequence[str],
+        target: Mapping[str, Any],
+        scorer: str = "tfidf",
+        seed: int = 0,
+        prevalence: Mapping[str, float] | None = None,
     ) -> None:
         self.groups, self.target, self.scorer, self.seed = list(groups), target, scorer, seed
         self.unlabeled = [document.text for document in pool.first(UNLABELED).documents]
+        self.prevalence = prevalence
 
     def __call__(self, texts: Sequence[str], labels: Sequence[Any], picked: Sequence[bool] = ()) -> Any:
         """A labeler of these examples (see `Examples`). Raises as `gradmask.data.label.fit`."""
-        return fit(
-            Examples(texts, labels, picked=picked),
-            self.groups,
-            self.scorer,
-            self.unlabeled,
-            self.target,
-            seed=self.seed,
-        )
+        examples, known = Examples(texts, labels, picked=picked), self.prevalence if any(picked) else None
+        labeler = fit(examples, self.groups, self.scorer, self.unlabeled, self.target, known, seed=self.seed)
+        if not any(picked):
+            self.prevalence = labeler.prevalence
+        return labeler
+
+
+def known_prevalence(folder: str | Path) -> dict[str, float] | None:
+    """Each group's share of the corpus by the labeler of an output folder; None without one, or where it was not estimated."""
+    place = Path(folder) / "labeler"
+    labeler = open_labeler(place) if place.is_dir() else None
+    return None if labeler is None or labeler.prevalence_from == "examples" else labeler.prevalence
 
 
 def scorer_of(folder: Path, labeler: Any) -> str:
