@@ -42,8 +42,9 @@ def consolidation_examples(recipe: Recipe, prepared: Prepared, name: str, steps:
 
 
 def _examples(prepared: Prepared, name: str) -> Any:
-    columns = ["input_ids", "data_labels"]
-    return prepared.training_set(ARMS[name].data).select_columns(columns).with_format("numpy")
+    train = prepared.training_set(ARMS[name].data)
+    columns = [name for name in ("input_ids", "data_labels", "loss_mask") if name in train.column_names]
+    return train.select_columns(columns).with_format("numpy")
 
 
 def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
