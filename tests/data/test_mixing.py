@@ -96,6 +96,9 @@ def test_what_is_moved_is_spread_over_the_rest() -> None:
     )
 
 
-def test_labels_per_token_have_no_order() -> None:
-    with pytest.raises(gm.GradmaskError, match="labeled_first needs one label per example, got labels per token"):
-        training_order([[0, 1], [1, -1]], 1, 2, labeled_first=1)
+def test_with_labels_per_token_an_example_is_labeled_where_all_of_it_is() -> None:
+    labels = np.array([[0, 1], [1, -1], [-1, -1], [1, 1]] * 5)
+    order = training_order(labels, 5, 4, labeled_first=2)
+    assert (labels[order[:8]] >= 0).all()
+    assert sorted(order) == list(range(20))
+    assert np.array_equal(training_order(labels, 5, 4, labeled_first=0), training_order(labels, 5, 4))

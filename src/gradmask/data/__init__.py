@@ -5,14 +5,15 @@ From a spec to sequences, as a recipe's ``data`` section does it:
     `TokenizerSpec`, `Fraction`.
 
 The steps of `prepare`, one by one:
-    `load_documents`, `label_documents`, `Labeled` (with `RETAIN`, `UNLABELED` and group ids from 1), `build_tokenizer`, `pack` and
-    `Packed`, or `pack_tokenwise`.
+    `load_documents` and `SourceCounts`, `label_documents`, `Labeled` (with `RETAIN`, `UNLABELED` and group ids from 1),
+    `build_tokenizer`, `pack` and `Packed`, or `pack_tokenwise`.
 
 A first look:
     `first_documents`, `source_files`.
 
 Training:
-    `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples; `token_labels`, labels per token.
+    `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples; `token_labels`, labels per token;
+    `marked`, `tokens_of` and `targets_of`: ids that carry along which tokens the loss counts.
 
 Data larger than memory:
     `write_shards`, `Shards`, `Stream`.
@@ -24,6 +25,7 @@ The stories alone: `gradmask.data.stories.generate`. A small real corpus from in
 """
 
 from gradmask.data.arrow import column as column, select_rows as select_rows, with_column as with_column
+from gradmask.data.counted import marked as marked, targets_of as targets_of, tokens_of as tokens_of
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
 from gradmask.data.labeling import Labeled as Labeled, label_documents as label_documents
 from gradmask.data.mixing import training_order as training_order
@@ -32,6 +34,7 @@ from gradmask.data.package_docs import write_package_docs as write_package_docs
 from gradmask.data.packing import Packed as Packed, pack as pack, pack_tokenwise as pack_tokenwise
 from gradmask.data.peeking import first_documents as first_documents, source_files as source_files
 from gradmask.data.prepare import Prepared as Prepared, prepare as prepare
+from gradmask.data.reading import SourceCounts as SourceCounts
 from gradmask.data.shards import write_shards as write_shards
 from gradmask.data.sources import load_documents as load_documents
 from gradmask.data.spec import (

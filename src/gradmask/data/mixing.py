@@ -29,7 +29,7 @@ def training_order(
     drawn with the label's frequency among the examples.
 
     ``labeled_first``: the unlabeled examples of that many first batches are swapped with randomly drawn labeled ones from later
-    in the first epoch (or in the run, if it is shorter). The run sees the same examples, labeled ones earlier. If there are too
+    in the first epoch (or in the run, if it is shorter); with labels per token, one is labeled if all its tokens are. The run sees the same examples, labeled ones earlier. If there are too
     few labeled ones, unlabeled ones stay. The order then depends on the length of the run.
 
     Args:
@@ -41,7 +41,7 @@ def training_order(
         labeled_first: number of first batches that hold only labeled examples.
 
     Raises:
-        GradmaskError: no examples; labels per token together with ``homogeneous`` or ``labeled_first``.
+        GradmaskError: no examples; labels per token together with ``homogeneous``.
     """
     label_of = np.asarray(labels)
     if not len(label_of):
@@ -52,9 +52,8 @@ def training_order(
         return _homogeneous(label_of, steps, batch_size, seed)
     order = _epochs(np.arange(len(label_of)), steps * batch_size, seed, 0)
     if label_of.ndim > 1:
-        if labeled_first:
-            raise GradmaskError("labeled_first needs one label per example, got labels per token: use labeled_first=0")
-        return order
+        # An example is labeled where all of its tokens are.
+        return _labeled_first(order, label_of.min(1), labeled_first * batch_size, seed) if labeled_first else order
     order = _labeled_first(order, label_of, labeled_first * batch_size, seed).reshape(steps, batch_size)
     # Sorted by label, the tokens of a label are neighbours in memory: routed layers take them as a view, without a copy.
     ranks = np.argsort(label_of[order], axis=1, kind="stable")

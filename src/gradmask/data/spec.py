@@ -298,6 +298,17 @@ class DataSpec(Section):
         return self.simulate is not None or all(source.truth_field is not None for source in self.sources)
 
     @model_validator(mode="after")
+    def _answers_and_spans_are_apart(self) -> DataSpec:
+        answers = [source.name for source in self.sources if source.messages_field or source.question_field]
+        spans = [source.name for source in self.sources if source.spans_field]
+        if answers and spans:
+            raise ValueError(
+                f"{answers[0]} has answers that alone are learned, and {spans[0]} has spans, by which filters cut text: train on them "
+                "in runs of their own"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _topics_are_known(self) -> DataSpec:
         without = [s.name for s in self.sources if s.topic_field is None]
         if self.simulate is not None and self.simulate.missed == "topics" and without:

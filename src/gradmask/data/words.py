@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradmask.data.labeling import RETAIN, UNLABELED
+from gradmask.errors import GradmaskError
 
 MARKS = ("Ġ", "▁")
 """First character of a token that begins with a space: byte-level BPE, SentencePiece."""
@@ -38,7 +39,15 @@ def token_labels(sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, rati
 
     Returns:
         Data labels ``[n, length]``.
+
+    Raises:
+        GradmaskError: labels are per token already.
     """
+    if labels.ndim > 1:
+        raise GradmaskError(
+            "distinctive_words labels the words of documents with one label, but there are labels per token already (spans_field): "
+            "leave out one of the two"
+        )
     tokens = vocabulary(tokenizer)
     per_token = np.repeat(labels[:, None], sequences.shape[1], axis=1)
     retain = count_words(sequences[labels == RETAIN], tokens)

@@ -156,14 +156,15 @@ def observe(
     They come from whole sequences, spread over the domain, and lie in random order, so that any part is a sample.
     """
     share = -(-tokens // len(domains))
-    counts = [min(share, len(ids) * (ids.shape[1] - 1)) for ids in domains]
+    chosen = [_spread(ids, share) for ids in domains]
+    counts = [min(share, int((ids[:, 1:] >= 0).sum())) for ids in chosen]
     one = probe(model, domains[0])
     slots = torch.randperm(sum(counts), generator=generator, device="cpu").to(one.device)
     rows = Observed(one.new_empty(len(slots), len(one)), slots.new_empty(len(slots)), one.new_empty(len(slots)))
     filled = 0
     with evaluating(model):
-        for ids, count in zip(domains, counts, strict=True):
-            for logits, targets in _first(predictions(model, _spread(ids, count), batch_size), count):
+        for ids, count in zip(chosen, counts, strict=True):
+            for logits, targets in _first(_counted(predictions(model, ids, batch_size)), count):
                 at = slots[filled : filled + len(targets)]
                 filled += len(at)
                 log = logits.log_softmax(1)
@@ -180,9 +181,17 @@ def probe(model: nn.Module, sequences: Tensor) -> Tensor:
 
 
 def _spread(ids: Tensor, tokens: int) -> Tensor:
-    """Whole sequences with at least ``tokens`` predicted tokens, at even distances in the set."""
-    count = -(-tokens // (ids.shape[1] - 1))
+    """Whole sequences with about ``tokens`` predicted tokens that count, or all, at even distances in the set."""
+    there = int((ids[:, 1:] >= 0).sum())
+    count = min(len(ids), -(-min(tokens, there) * len(ids) // max(1, there)))
     return ids[torch.linspace(0, len(ids) - 1, count).round().long()]
+
+
+def _counted(pairs: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Without the tokens that do not count."""
+    for logits, targets in pairs:
+        at = targets >= 0
+        yield (logits, targets) if at.all() else (logits[at], targets[at])
 
 
 def _first(pairs: Iterator[tuple[Tensor, Tensor]], count: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from gradmask.data import targets_of, tokens_of
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -51,7 +53,7 @@ def finetune(
     for step in range(1, steps + 1):
         optimizer.param_groups[0]["lr"] = learning_rate * min(1.0, step / WARMUP)
         ids = next(batches).to(device)
-        model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
+        model(input_ids=tokens_of(ids), labels=targets_of(ids), use_cache=False).loss.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradmask.data import tokens_of
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.losses import calibrated_token_losses, domain_loss, sequences_of, summarize
 
@@ -29,7 +30,11 @@ class Material:
     roles: Mapping[str, str]
 
     def pool(self, part: Part, role: str) -> Tensor:
-        """The sequences ``[n, length]`` of all domains of a role, taken from them in turn.
+        """The sequences ``[n, length]`` of all domains of a role, taken from them in turn; every token counts."""
+        return tokens_of(self.marked_pool(part, role))
+
+    def marked_pool(self, part: Part, role: str) -> Tensor:
+        """`pool` with the marks of tokens that the loss does not count, see `gradmask.data.counted`.
 
         Raises:
             GradmaskError: there is none.

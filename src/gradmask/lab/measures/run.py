@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from torch import Tensor, nn
 
+from gradmask.data import tokens_of
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.calibration import CalibrationSettings, calibrate
 from gradmask.lab.measures.losses import (
@@ -106,7 +107,7 @@ def _losses(model: nn.Module, ids: Tensor, bias: Tensor | None, batch_size: int)
 
 
 def _require_finite(losses: Tensor, view: str, domain: str) -> None:
-    if not math.isfinite(float(losses.sum())):
+    if not bool((losses.isfinite() | losses.isnan()).all()) or not math.isfinite(float(losses.nanmean())):
         raise GradmaskError(
             f"the loss of the {view} model on {domain!r} is not finite: its weights have diverged. Train it again with "
             "a lower learning rate, or evaluate an earlier checkpoint"
@@ -149,7 +150,7 @@ def sample(model: Any, tokenizer: Any, test: Mapping[str, Any], measures: Measur
     length = min(PROMPT_TOKENS, (getattr(model.config, "max_position_embeddings", None) or 2 * PROMPT_TOKENS) // 2)
     for domain, dataset in test.items() if measures.samples else ():
         end = -1 if tokenizer.eos_token_id is None else tokenizer.eos_token_id
-        starts = prompts(sequences_of(dataset), measures.samples, length, end)
+        starts = prompts(tokens_of(sequences_of(dataset)), measures.samples, length, end)
         written = {}
         for view in views(model):
             with viewed(model, view):

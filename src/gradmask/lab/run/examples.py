@@ -50,7 +50,8 @@ def _examples(prepared: Prepared, name: str) -> Any:
 def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
     """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``.
 
-    Labels are per example, or per token where the arm tells a group's words apart; see `gradmask.data.words`.
+    Labels are per example, or per token where documents have spans or the arm tells a group's words apart; see
+    `gradmask.data.words`. Where answers alone are learned, there is a ``loss_mask`` of the tokens that count.
     """
     examples = _examples(prepared, name)
     train, labels = recipe.train, examples["data_labels"][:]

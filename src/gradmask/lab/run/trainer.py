@@ -112,7 +112,13 @@ def parameter_groups(
 
 
 def collate(examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-    """A batch of packed sequences: ``input_ids`` and ``labels`` ``[batch, sequence]``, ``data_labels`` ``[batch]``."""
+    """A batch of packed sequences: ``input_ids`` and ``labels`` ``[batch, sequence]``, ``data_labels`` ``[batch]`` or per token.
+
+    Where examples have a ``loss_mask``, labels are -100 at tokens that do not count.
+    """
     batch = {key: torch.from_numpy(np.stack([example[key] for example in examples])).long() for key in examples[0]}
+    mask = batch.pop("loss_mask", None)
     batch.setdefault("labels", batch["input_ids"].clone())
+    if mask is not None:
+        batch["labels"][mask == 0] = -100
     return batch

@@ -62,8 +62,9 @@ def unlearn(
         GradmaskError: fewer than five sequences are labeled forget, or retain.
     """
     labels, seed = column(prepared.train, "data_labels"), recipe.train.seed
-    forget, forget_held = _split(select_rows(prepared.train, labels > RETAIN), "forget", seed)
-    retain, retain_held = _split(select_rows(prepared.train, labels == RETAIN), "retain", seed)
+    per_token = labels.reshape(len(labels), -1)  # [n, 1], or [n, length] where documents have spans
+    forget, forget_held = _split(select_rows(prepared.train, (per_token > RETAIN).any(1)), "forget", seed)
+    retain, retain_held = _split(select_rows(prepared.train, (per_token == RETAIN).all(1)), "retain", seed)
     batch = recipe.train.batch_size
 
     def loss(candidate: PreTrainedModel, held: Tensor) -> float:

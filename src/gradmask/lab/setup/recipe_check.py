@@ -43,12 +43,12 @@ def _source(index: int, source: SourceSpec, seed: int) -> Finding:
         return problem(area, str(error), _data_advice(source))
     files = [path for path in source_files(source) if path.is_file()]
     size = sum(path.stat().st_size for path in files)
-    where = f"{len(files)} file{'s' * (len(files) != 1)}, {size / 1e6:.1f} MB" if files else source.path or "built in"
+    where = f"{len(files)} file{'s' * (len(files) != 1)}, {size / 1e6:.1f} MB" if files else source.name
     return ok(area, f"{source.kind}, {where}; the first {len(documents)} documents are readable")
 
 
 def _data_advice(source: SourceSpec) -> str:
-    folder = Path(source.path or "").parent
+    folder = Path(*source.paths[:1]).parent
     if folder.name == "labeled" or folder.parent.name == "labeled":
         return "gradmask label writes it; gradmask recipes package_docs shows the commands"
     return "correct data.sources; gradmask init FOLDER looks at a folder and writes them"

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from gradmask.data import targets_of, tokens_of
 from gradmask.errors import GradmaskError
 
 CLIP = 1.0
@@ -26,7 +27,7 @@ class Batches:
     """Batches drawn by a seed, the same for every method and setting.
 
     Args:
-        forget: token ids ``[n, length]`` of text to forget.
+        forget: token ids ``[n, length]`` of text to forget; ``~id`` where the loss does not count, see `gradmask.data.counted`.
         retain: token ids ``[m, length]`` of text to keep.
         size: sequences per batch.
         seed: of the draws.
@@ -139,14 +140,14 @@ class Method(ABC):
 
 
 def cross_entropy(model: nn.Module, ids: Tensor) -> Tensor:
-    """Mean next-token loss of ``[n, length]``, in nats."""
-    return -sequence_log_probability(model, ids).sum() / (ids.shape[0] * (ids.shape[1] - 1))
+    """Mean next-token loss of ``[n, length]``, in nats, over the tokens that count."""
+    return -sequence_log_probability(model, ids).sum() / (ids[:, 1:] >= 0).sum().clamp(min=1)
 
 
 def sequence_log_probability(model: nn.Module, ids: Tensor) -> Tensor:
     """log π(y) of every sequence of ``[n, length]``, given its first token: ``[n]``, in nats."""
-    logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
-    losses = F.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
+    logits = model(input_ids=tokens_of(ids), use_cache=False).logits[:, :-1]
+    losses = F.cross_entropy(logits.flatten(0, 1).float(), targets_of(ids[:, 1:]).flatten(), reduction="none")
     return -losses.view(len(ids), -1).sum(1)
 
 

@@ -161,9 +161,9 @@ def _attack(
     target: float | None,
 ) -> list[RecoveryPoint]:
     own = plain_copy(model, view)
-    used, other = _halves(material.pool("train", "forget"))
+    used, other = _halves(material.marked_pool("train", "forget"))
     roles = {"even": ("forget", "retain"), "forget": ("forget",), "adjacent": ("adjacent",)}[mix]
-    pools = [used if role == "forget" else material.pool("train", role) for role in roles]
+    pools = [used if role == "forget" else material.marked_pool("train", role) for role in roles]
     kept = other[: max(map(len, material.test.values()))]
     curve: list[RecoveryPoint] = []
 

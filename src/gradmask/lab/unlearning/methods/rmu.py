@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 import gradmask as gm
+from gradmask.data import tokens_of
 from gradmask.lab.unlearning.method import Batches, Method
 
 
@@ -75,7 +76,7 @@ class RMU(Method):
 
         handle = gm.blocks(model)[self.at(model)].register_forward_hook(keep)
         try:
-            model(input_ids=ids, use_cache=False)
+            model(input_ids=tokens_of(ids), use_cache=False)
         finally:
             handle.remove()
         return outputs[0]

@@ -34,6 +34,6 @@ class SimNPO(Method):
 
     def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:
         # Over the number of labels, as in the published code: the first token is one, although nothing predicts it.
-        mean = sequence_log_probability(model, forget) / forget.shape[1]
+        mean = sequence_log_probability(model, forget) / (forget >= 0).sum(1).clamp(min=1)
         loss = -(2 / self.beta) * F.logsigmoid(-self.beta * mean - self.gamma).mean()
         return loss + self.retain_weight * cross_entropy(model, retain) if self.retain_weight else loss
