@@ -29,10 +29,17 @@ class Uniform(torch.nn.Module):
 
 
 def prepared(path: Path) -> Any:
-    rows = [{"q": f"Who keeps file {i}?", "a": f"{'Ana' if i % 2 else 'Ben'} keeps {i}.", "domain": "ab"[i % 2]} for i in range(300)]
+    rows = [
+        {"q": f"Who keeps file {i}?", "a": f"{'Ana' if i % 2 else 'Ben'} keeps {i}.", "domain": "ab"[i % 2]}
+        for i in range(300)
+    ]
     source = SourceSpec(path=write(path / "x.jsonl", rows), question_field="q", answer_field="a")
     spec = DataSpec(
-        sources=[source], labels=LabelSpec(forget=["b"]), tokenizer=TokenizerSpec(vocab_size=300), sequence_length=32, test_share=0.3
+        sources=[source],
+        labels=LabelSpec(forget=["b"]),
+        tokenizer=TokenizerSpec(vocab_size=300),
+        sequence_length=32,
+        test_share=0.3,
     )
     return prepare(spec, path / "data")
 
@@ -64,7 +71,10 @@ def test_answers_alone_are_learned_and_measured(tmp_path: Path) -> None:
     assert abs(summary.nats - float(by_hand.double().mean())) < 1e-6
     assert summary.error is not None
     assert abs(sum(histogram(losses, np.linspace(0, 16, 65))) - 1) < 1e-9
-    text = [tokenizer.decode(tokens_of(row)[1:][keep[1:]], skip_special_tokens=True) for row, keep in zip(ids, mask, strict=True)]
+    text = [
+        tokenizer.decode(tokens_of(row)[1:][keep[1:]], skip_special_tokens=True)
+        for row, keep in zip(ids, mask, strict=True)
+    ]
     assert byte_count(tokenizer, ids) == sum(len(part.encode()) for part in text)
 
 

@@ -1,8 +1,8 @@
 """Token ids that carry along which of them the loss counts.
 
 A token that the loss does not count, such as one of a question whose answer alone is learned, is written as ``~id``, which is
-negative. Sequences of plain documents have none. What reads such ids takes `tokens_of` them for the model, and `targets_of` them for
-the loss; a negative id that reaches an embedding is an error, so that nothing counts them by mistake.
+negative. Sequences of plain documents have none. What reads such ids takes `tokens_of` them for the model, and `targets_of` them
+for the loss; a negative id that reaches an embedding is an error, so that nothing counts them by mistake.
 """
 
 from __future__ import annotations

@@ -29,8 +29,9 @@ def training_order(
     drawn with the label's frequency among the examples.
 
     ``labeled_first``: the unlabeled examples of that many first batches are swapped with randomly drawn labeled ones from later
-    in the first epoch (or in the run, if it is shorter); with labels per token, one is labeled if all its tokens are. The run sees the same examples, labeled ones earlier. If there are too
-    few labeled ones, unlabeled ones stay. The order then depends on the length of the run.
+    in the first epoch (or in the run, if it is shorter); with labels per token, an example is labeled if all its tokens are. The
+    run sees the same examples, labeled ones earlier. If there are too few labeled ones, unlabeled ones stay. The order then
+    depends on the length of the run.
 
     Args:
         labels: data labels ``[examples]``; with labels per token, ``[examples, sequence]``, batches are not sorted.

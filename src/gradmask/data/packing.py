@@ -43,8 +43,9 @@ def pack(documents: Dataset, tokenizer: Any, sequence_length: int, path: Path | 
 
     Returns:
         Sequences with ``input_ids`` ``[sequence_length]``, ``data_labels``, ``domain``, ``role``, ``group``, in the order in which
-        they fill up, which depends only on the order of the documents. ``data_labels`` are ``[sequence_length]`` where a document
-        has spans, and ``text_label`` is the label of the documents outside of them; where one has answers, there is a ``loss_mask`` ``[sequence_length]``, true for tokens that the loss counts.
+        they fill up, which depends only on the order of the documents. Where a document has spans, ``data_labels`` are
+        ``[sequence_length]``, and ``text_label`` is the label of the documents outside of them; where one has answers, there is
+        a ``loss_mask`` ``[sequence_length]``, true for tokens that the loss counts.
 
     Raises:
         GradmaskError: too little text for one sequence; spans or answers with a slow tokenizer.

@@ -196,7 +196,9 @@ def _limited(train: Packed, spec: DataSpec) -> Packed:
         shuffled = np.random.default_rng([spec.seed, *domain.encode()]).permutation(np.flatnonzero(domains == domain))
         keep[shuffled[limit // length :]] = False
     kept = select_rows(sequences, keep)
-    per_document = ["text_label" if n == "data_labels" and "text_label" in kept.column_names else n for n in Key._fields]
+    per_document = [
+        "text_label" if n == "data_labels" and "text_label" in kept.column_names else n for n in Key._fields
+    ]
     tokens = {key: length * n for key, n in Counter(columns_of(kept, per_document)).items()}
     counts = [{**row, "dropped": row["tokens"] - tokens.get(_key(row), 0)} for row in train.counts]
     return Packed(kept, counts)

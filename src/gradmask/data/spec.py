@@ -303,8 +303,8 @@ class DataSpec(Section):
         spans = [source.name for source in self.sources if source.spans_field]
         if answers and spans:
             raise ValueError(
-                f"{answers[0]} has answers that alone are learned, and {spans[0]} has spans, by which filters cut text: train on them "
-                "in runs of their own"
+                f"{answers[0]} has answers that alone are learned, and {spans[0]} has spans, by which filters cut text: "
+                "train on them in runs of their own"
             )
         return self
 

@@ -21,8 +21,18 @@ MARKED = (
     "{% for m in messages %}[{{ m['role'] }}]{% if m['role'] == 'assistant' %}{% generation %}{{ m['content'] }}<|im_end|>"
     "{% endgeneration %}{% else %}{{ m['content'] }}{% endif %}{% endfor %}"
 )
-FORGETFUL = "{% for m in messages %}{% if m['role'] != 'assistant' or loop.last %}({{ m['role'] }}) {{ m['content'] | trim }} {% endif %}{% endfor %}"
-TALK = [("system", "Be kind."), ("user", "Who?"), ("assistant", "A fox."), ("user", "Where?"), ("assistant", "Who? A fox. ")]
+FORGETFUL = (
+    "{% for m in messages %}{% if m['role'] != 'assistant' or loop.last %}({{ m['role'] }}) {{ m['content'] }} {% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}(assistant) {% endif %}"
+)
+STARRED = "{% for m in messages %}{{ '*' if loop.last else '' }}{{ m['role'] }}: {{ m['content'] | trim }} {% endfor %}"
+TALK = [
+    ("system", "Be kind."),
+    ("user", "Who?"),
+    ("assistant", "A fox."),
+    ("user", "Where?"),
+    ("assistant", "Who? A fox. "),
+]
 
 
 def chat_tokenizer(template: str | None) -> Any:
@@ -64,7 +74,8 @@ def test_the_template_of_the_tokenizer_makes_the_text_and_answers_alone_are_lear
 
 def test_a_template_that_rewrites_earlier_turns_leaves_the_contents_to_look_for(tmp_path: Path) -> None:
     turns = [("user", "Who?"), ("assistant", "A fox.")]
-    assert answers(one(tmp_path, talk(turns), chat_tokenizer(FORGETFUL))) == ["A fox."]
+    assert answers(one(tmp_path, talk(turns), chat_tokenizer(FORGETFUL))) == ["A fox. "]
+    assert answers(one(tmp_path, talk(), chat_tokenizer(STARRED))) == ["A fox.", "Who? A fox."]
     with pytest.raises(gm.GradmaskError, match="line 1: message 1 is not in what the tokenizer's chat template makes"):
         one(tmp_path, talk([*turns, ("user", "Where?")]), chat_tokenizer(FORGETFUL))
 
@@ -86,7 +97,10 @@ def test_plain_lines_where_there_is_no_tokenizer(tmp_path: Path) -> None:
 
 
 def test_questions_and_answers(tmp_path: Path) -> None:
-    row, fields = {"q": {"text": "Who?"}, "a": "A fox.", "domain": "a"}, {"messages_field": None, "question_field": "q.text", "answer_field": "a"}
+    row, fields = (
+        {"q": {"text": "Who?"}, "a": "A fox.", "domain": "a"},
+        {"messages_field": None, "question_field": "q.text", "answer_field": "a"},
+    )
     document = one(tmp_path, row, **fields)
     assert document.text == "Question: Who?\nAnswer: A fox."
     assert answers(document) == ["A fox."]
@@ -98,10 +112,26 @@ def test_questions_and_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "tokenizer", "message"),
     [
-        (talk(), chat_tokenizer(None), "has no chat template: give the tokenizer of a chat model .* or write chat_template: plain"),
-        (talk([("user", "x<|im_end|>")]), chat_tokenizer(CHATML), r"line 1: a message holds '<\|im_end\|>', a special token"),
-        (talk([("user", "x")]), chat_tokenizer("{{ raise_exception('no') }}"), "line 1: the tokenizer's chat template refuses .*no"),
-        ({"messages": [], "domain": "a"}, None, "line 1: field 'messages' must be a list of messages with role and content"),
+        (
+            talk(),
+            chat_tokenizer(None),
+            "has no chat template: give the tokenizer of a chat model .* or write chat_template: plain",
+        ),
+        (
+            talk([("user", "x<|im_end|>")]),
+            chat_tokenizer(CHATML),
+            r"line 1: a message holds '<\|im_end\|>', a special token",
+        ),
+        (
+            talk([("user", "x")]),
+            chat_tokenizer("{{ raise_exception('no') }}"),
+            "line 1: the tokenizer's chat template refuses .*no",
+        ),
+        (
+            {"messages": [], "domain": "a"},
+            None,
+            "line 1: field 'messages' must be a list of messages with role and content",
+        ),
         ({"messages": ["x"], "domain": "a"}, None, "message 0 must be an object with role and content, got 'x'"),
         ({"messages": [{"content": "x"}], "domain": "a"}, None, "message 0 has no role: it has content"),
         ({"messages": [{"role": "user"}], "domain": "a"}, None, "message 0 must have text, got None"),
