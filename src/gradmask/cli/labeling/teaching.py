@@ -13,8 +13,8 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.progress import status
 
 FROM_KEYWORDS = (
-    "labels were guessed from keywords: what is said below of held-out examples is about these guesses, not about the truth. "
-    "A review of some documents makes it real"
+    "examples were guessed from keywords. What is said of held-out examples is about these guesses, not about the truth, and "
+    "documents that are the group's in other words are probably labeled retain. Answer for some documents (--review) before you train"
 )
 
 
@@ -61,7 +61,12 @@ def teach(
     gathered = label.gather(sources, asked.name if asked.label_field else None, asked.keywords, fitting.get("seed", 0))
     given = _given(asked, gathered.seen)
     groups = list(dict.fromkeys([*asked.groups, *(name for name in given.values() if name != RETAIN), *_groups(rows)]))
-    rows += [example for example in gathered.examples if set(label.names_in(example.label)) <= {*groups, RETAIN}]
+    rows += [
+        example
+        for example in gathered.examples
+        if example.source == "given" and set(label.names_in(example.label)) <= {*groups, RETAIN}
+    ]
+    rows += _guessed(asked, [example for example in gathered.examples if example.source == "keywords"], fitting)
     rows += review
     if not rows:
         raise GradmaskError(
@@ -85,6 +90,15 @@ def _in_files(asked: Asked, examples: Sequence[str | Path], settings: Mapping[st
     ]
     fields = {**read, "label_field": asked.label_field if asked.values is None and asked.label_field else "label"}
     return rows + [row for path in examples for row in label.examples_in(label.inputs([path], **fields))]
+
+
+def _guessed(asked: Asked, candidates: Sequence[Any], fitting: Mapping[str, Any]) -> list[Any]:
+    """The documents with most keywords, and random ones without any: few, since they are guesses."""
+    if not asked.keywords:
+        return []
+    weak = label.weak_examples([one.text for one in candidates], asked.keywords, seed=fitting.get("seed", 0))
+    chosen = zip(weak.ids, weak.labels, strict=True)
+    return [candidates[int(row)]._replace(label=frozenset(names or ()) or RETAIN) for row, names in chosen]
 
 
 def _given(asked: Asked, seen: Mapping[str, int]) -> dict[str, str]:
