@@ -14,7 +14,8 @@ from gradmask.lab.progress import status
 
 FROM_KEYWORDS = (
     "examples were guessed from keywords. What is said of held-out examples is about these guesses, not about the truth, and "
-    "documents that are the group's in other words are probably labeled retain. Answer for some documents (--review) before you train"
+    "documents that are the group's in other words are probably labeled retain. Answer for some documents (--review) before "
+    "you train"
 )
 
 
