@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def print_plan(plan: Plan, console: Console) -> None:
     """What a run would do and take."""
     console.print(f"{plan.name}: {plan.steps:,} steps of {plan.tokens_per_step:,} tokens for each arm", highlight=False)
+    for arm, steps in plan.other_steps.items():
+        console.print(f"{arm}: {steps:,} steps instead, by its own budget", highlight=False)
     for arm, steps in plan.consolidation.items():
         text = f"{arm}: {steps:,} steps more, in which its removable groups alone learn (train.consolidation)"
         console.print(text, highlight=False)
@@ -24,7 +26,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(line, highlight=False, markup=False)
     for arm, done in plan.done.items():
         if done:
-            steps = plan.steps + plan.consolidation.get(arm, 0)
+            steps = plan.other_steps.get(arm, plan.steps) + plan.consolidation.get(arm, 0)
             console.print(f"{arm}: {done:,} of {steps:,} steps are done", highlight=False)
     if not plan.fits:
         text = f"the disk of {plan.output} needs {_size(plan.disk_needed)} and has {_size(plan.disk_free)} free"

@@ -14,6 +14,7 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.run import plan as planning
 from gradmask.lab.run.driver import train
 from gradmask.lab.run.examples import total_steps
+from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.plan import make_plan
 
 Usage = namedtuple("Usage", "total used free")
@@ -94,3 +95,27 @@ def test_budgets_become_steps(tmp_path: Path, budget: str, steps: int | None) ->
     prepared = prepare(recipe.data, tmp_path / "data")
     expected = steps or -(-2 * len(prepared.train) // recipe.train.batch_size)
     assert total_steps(recipe, prepared) == expected
+
+
+def test_fair_references_have_budgets_of_their_own(tmp_path: Path) -> None:
+    recipe = tiny_recipe(
+        tmp_path,
+        "arms=[gradmask, no_filter, filter_equal_text, no_filter_equal_compute]",
+        "train.steps=20",
+        "train.consolidation={steps: 3}",
+    )
+    prepared = prepare(recipe.data, tmp_path / "data")
+    kept = len(prepared.training_set("not_labeled_forget")) / len(prepared.train)
+    plan = make_plan(recipe)
+    assert plan.steps == 20
+    assert plan.other_steps == {"filter_equal_text": -(-20 * kept // 1), "no_filter_equal_compute": 23}
+    assert plan.other_steps["filter_equal_text"] < 20
+    assert sum(plan.tokens["filter_equal_text"].values()) == plan.other_steps["filter_equal_text"] * 8 * 16
+    assert sum(plan.tokens["no_filter_equal_compute"].values()) == sum(plan.tokens["gradmask"].values())
+
+
+def test_an_arm_of_its_own_budget_is_trained_for_it(tmp_path: Path) -> None:
+    recipe = tiny_recipe(tmp_path, "arms=[filter_equal_text]", "train.steps=8")
+    arm = train(recipe).arm("filter_equal_text")
+    steps = make_plan(recipe).other_steps["filter_equal_text"]
+    assert max(line["step"] for line in RunLog(arm.log).lines()) == steps < 8

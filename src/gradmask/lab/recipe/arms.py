@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gradmask.lab.unlearning.registry import method, method_names
 
 if TYPE_CHECKING:  # figures read the table, and a report is written without PyTorch
     from gradmask.lab.recipe.spec import GroupSpec, PartitionSpec, Recipe
 
-NO_FILTER, FILTER, PERFECT_FILTER = "no_filter", "filter", "perfect_filter"
+GRADMASK, NO_FILTER, FILTER, PERFECT_FILTER = "gradmask", "no_filter", "filter", "perfect_filter"
 """The level that removal is measured from; what the labels alone can do; and the model that was never trained on the domain."""
 RECIPE = "recipe"
 """The policy of an arm that is partitioned just as the recipe says."""
@@ -33,6 +33,8 @@ class Arm:
             rehearsal, labels by words); or `RECIPE`. None: the model is not partitioned.
         joint: kinds or patterns of parameters that are joint with that policy.
         changes: what else of the recipe's ``partition`` differs.
+        budget: how long it is trained: ``tokens`` as many as every arm; ``text``: as often over each text as no filter, with nothing
+            in place of what its training set leaves out; ``compute``: as long as gradmask with its consolidation.
         method: the unlearning method that it is trained by, from the finished model of no filter.
         source: where it was published.
         color: a colour of `gradmask.lab.report.style.PALETTE`; by default it follows from the name.
@@ -46,6 +48,7 @@ class Arm:
     policy: str | None = None
     joint: tuple[str, ...] = ()
     changes: Mapping[str, Any] = field(default_factory=dict)
+    budget: Literal["tokens", "text", "compute"] = "tokens"
     method: str | None = None
     source: str = ""
     color: str = ""
@@ -89,6 +92,8 @@ TRAINED: tuple[Arm, ...] = (
     Arm("gradmask", "gradmask", "labeled", RECIPE, color="blue", full_color="sky", marker="o"),
     Arm(NO_FILTER, "no filter", color="grey", marker="s"),
     Arm(FILTER, "filter, same labels", "not_labeled_forget", color="amber", marker="^"),
+    Arm("filter_equal_text", "filter, equal text", "not_labeled_forget", budget="text"),
+    Arm("no_filter_equal_compute", "no filter, equal compute", budget="compute"),
     Arm("filter_strict", "strict filter", "labeled_retain", color="rose", marker="v"),
     Arm(PERFECT_FILTER, "perfect filter", "truly_not_forget", color="green", marker="D"),
     Arm("inexact", "gradmask, exact=False", "labeled", RECIPE, changes={"exact": False}, color="violet", marker="v"),

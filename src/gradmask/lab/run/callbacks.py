@@ -16,6 +16,8 @@ from typing import Any
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from gradmask.lab import progress
+from gradmask.lab.judge.early import HALF, early_signs
+from gradmask.lab.measures.results import Point
 from gradmask.lab.recipe.spec import TrainSpec
 from gradmask.lab.run.brief import brief
 from gradmask.lab.run.checkpoints import bytes_needed, newest, rotate, seal
@@ -73,6 +75,7 @@ class CurveCallback(TrainerCallback):
 
     def __init__(self, measure: Measure, every: int, writer: LogCallback, roles: Mapping[str, str], title: str) -> None:
         self.measure, self.every, self.writer, self.roles, self.title = measure, every, writer, roles, title
+        self.warned = False
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self.every and state.global_step != state.max_steps:
@@ -81,6 +84,14 @@ class CurveCallback(TrainerCallback):
         self.writer.log.append(self.writer.line(state.global_step, domain_loss=losses))
         parts = [f"{view}: {_line(brief(by, self.roles))}" for view, by in losses.items()]
         logger.info("%s step %d/%d   %s", self.title, state.global_step, state.max_steps, "   |   ".join(parts))
+        self._warn(losses, state.global_step / state.max_steps)
+
+    def _warn(self, losses: dict[str, dict[str, float]], share: float) -> None:
+        """Say once, half way, that the run leads nowhere."""
+        signs = [] if self.warned else early_signs(Point(step=0, tokens=0, losses=losses), self.roles, share)
+        for sign in signs:
+            logger.warning("%s: %s", self.title, sign)
+        self.warned = self.warned or share >= HALF
 
 
 def _line(losses: Mapping[str, float]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from datasets import Dataset
 
 from gradmask.data import Prepared, token_labels, training_order, with_column
-from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
+from gradmask.lab.recipe.arms import ARMS, GRADMASK, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
 
 ANOTHER = 1_000_003
@@ -24,6 +24,14 @@ def total_steps(recipe: Recipe, prepared: Prepared) -> int:
         return math.ceil(train.epochs * len(prepared.train) / train.batch_size)
     assert train.tokens is not None
     return math.ceil(train.tokens / (train.batch_size * recipe.data.sequence_length))
+
+
+def arm_steps(recipe: Recipe, prepared: Prepared, name: str) -> int:
+    """Optimizer steps of an arm before a consolidation: `total_steps`, unless its budget is counted otherwise; see `Arm`."""
+    steps, arm = total_steps(recipe, prepared), ARMS[name]
+    if arm.budget == "text":
+        return math.ceil(steps * len(prepared.training_set(arm.data)) / len(prepared.train))
+    return steps + (consolidation_steps(recipe, GRADMASK, steps) if arm.budget == "compute" else 0)
 
 
 def consolidation_steps(recipe: Recipe, name: str, steps: int) -> int:

@@ -26,7 +26,13 @@ from gradmask.lab.recipe.build import cut_model, new_model
 from gradmask.lab.recipe.spec import PartitionSpec, Recipe, TrainSpec
 from gradmask.lab.run.callbacks import curve_points
 from gradmask.lab.run.checkpoints import bytes_needed, newest
-from gradmask.lab.run.examples import consolidation_steps, labeled_first, total_steps, training_examples
+from gradmask.lab.run.examples import (
+    arm_steps,
+    consolidation_steps,
+    labeled_first,
+    total_steps,
+    training_examples,
+)
 from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.knowledge import about_labels
 from gradmask.lab.run.trained import parameters_of
@@ -58,6 +64,8 @@ class Plan:
     """What is to be said of the labels and of the truth, in sentences."""
     consolidation: dict[str, int] = field(default_factory=dict)
     """Arm -> further steps in which its removable groups alone learn."""
+    other_steps: dict[str, int] = field(default_factory=dict)
+    """Arm -> its steps, where its budget is counted otherwise than in tokens."""
 
     @property
     def fits(self) -> bool:
@@ -102,10 +110,11 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
         prepared = Training(recipe, folder).prepared
         steps = total_steps(recipe, prepared)
         trained = [name for name in recipe.arms if not ARMS[name].unlearns]
-        phases = {name: more for name in trained if (more := consolidation_steps(recipe, name, steps))}
-        whole = {name: steps + phases.get(name, 0) for name in trained}
-        done: dict[str, int] = {name: _steps_done(folder.arm(name), steps, whole[name]) for name in trained}
-        examples: dict[str, Dataset] = {name: training_examples(recipe, prepared, name, steps) for name in trained}
+        own = {name: arm_steps(recipe, prepared, name) for name in trained}
+        phases = {name: more for name in trained if (more := consolidation_steps(recipe, name, own[name]))}
+        whole = {name: own[name] + phases.get(name, 0) for name in trained}
+        done: dict[str, int] = {name: _steps_done(folder.arm(name), own[name], whole[name]) for name in trained}
+        examples: dict[str, Dataset] = {name: training_examples(recipe, prepared, name, own[name]) for name in trained}
         parameters, trials = _try_arms(recipe, prepared, examples, steps)
         return Plan(
             name=recipe.name,
@@ -118,7 +127,7 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
                 name: tokens_by_label(dataset, recipe) | _more(recipe, phases, name)
                 for name, dataset in examples.items()
             },
-            seconds={name: trials[name].seconds(recipe.train, steps, whole[name] - done[name]) for name in trained}
+            seconds={name: trials[name].seconds(recipe.train, own[name], whole[name] - done[name]) for name in trained}
             | _unlearning(recipe, folder, trials),
             disk_needed=_disk(
                 recipe, sum(parameters.values()), sum(whole[name] > past for name, past in done.items()), phases
@@ -126,6 +135,7 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
             disk_free=shutil.disk_usage(recipe.output).free,
             notices=about_labels(recipe, prepared),
             consolidation=phases,
+            other_steps={name: count for name, count in own.items() if count != steps},
         )
 
 
