@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gradmask.data.label import Candidate, Session
 
 REASONS = {
-    "uncertain": "close to the threshold",
+    "uncertain": "between the thresholds",
     "likely": "likely positive",
     "random": "drawn at random (for honest estimates)",
     "search": "found by search",
