@@ -33,8 +33,8 @@ class Arm:
             rehearsal, labels by words); or `RECIPE`. None: the model is not partitioned.
         joint: kinds or patterns of parameters that are joint with that policy.
         changes: what else of the recipe's ``partition`` differs.
-        budget: how long it is trained: ``tokens`` as many as every arm; ``text``: as often over each text as no filter, with nothing
-            in place of what its training set leaves out; ``compute``: as long as gradmask with its consolidation.
+        budget: how long it is trained: ``tokens`` as many as every arm; ``text``: as often over each text as no filter, with
+            nothing in place of what its training set leaves out; ``compute``: as long as gradmask with its consolidation.
         method: the unlearning method that it is trained by, from the finished model of no filter.
         source: where it was published.
         color: a colour of `gradmask.lab.report.style.PALETTE`; by default it follows from the name.
