@@ -58,25 +58,30 @@ class _Teach(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, lesson: Lesson, count: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(logits, count)
+        rows = logits.flatten(0, 1)
+        # a copy of few rows lets go of the rest, which nothing else needs in the backward pass
+        ctx.few = 2 * len(lesson.positions) <= len(rows)
+        ctx.save_for_backward(rows[lesson.positions] if ctx.few else rows, count)
         ctx.lesson, ctx.autocast = lesson, _autocast(logits)
         return logits.view_as(logits), precise(logits[:0, 0, 0]).sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (grad, scale), (logits, count) = grads, ctx.saved_tensors
+        (grad, scale), (rows, count) = grads, ctx.saved_tensors
         with ctx.autocast:
             # In place: the loss below made this gradient, and nothing else reads it; a copy would be as large as the logits.
-            return _write(grad.contiguous(), logits, ctx.lesson, scale / count), None, None
+            return _write(grad.contiguous(), rows, ctx.few, ctx.lesson, scale / count), None, None
 
 
-def _write(grad: Tensor, logits: Tensor, lesson: Lesson, scale: Tensor) -> Tensor:
-    rows, students = grad.flatten(0, 1), logits.flatten(0, 1)
+def _write(grad: Tensor, logits: Tensor, few: bool, lesson: Lesson, scale: Tensor) -> Tensor:
+    """``grad`` with p − q at the taught positions; ``logits`` are of these alone, or of all."""
+    rows = grad.flatten(0, 1)
     for part in chunks(len(lesson.positions), logits.shape[-1]):
         at = lesson.positions[part]
+        student = torch.softmax(precise(logits[part if few else at]), -1)
         taught = torch.softmax(precise(lesson.logits(lesson.states[part])), -1)
-        rows[at] = ((torch.softmax(precise(students[at]), -1) - taught) * scale).to(grad.dtype)
+        rows[at] = ((student - taught) * scale).to(grad.dtype)
     return grad
 
 
