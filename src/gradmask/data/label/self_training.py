@@ -19,6 +19,8 @@ from gradmask.data.label.prevalence import estimate_prevalence
 LEAST = 200
 """Unlabeled texts below which only examples are learned from."""
 _DIRECTIONS, _SCALE = 300, 1.5
+_SAMPLE = 6000
+"""Unlabeled texts that the directions are found in."""
 _SURE, _LEAVE_OUT = 0.4, 5.0
 """Of the group's expected share of unlabeled text: what is taken as the group's, and what is too close to it to be retain."""
 _GUESS = 0.5
@@ -26,19 +28,18 @@ _GUESS = 0.5
 
 
 class Pool(NamedTuple):
-    """Features of labeled and unlabeled texts, and what the teacher sees of both.
+    """Features of labeled and unlabeled texts.
 
     Attributes:
         labeled, unlabeled: ``[texts, features]``.
-        rich_labeled, rich_unlabeled: ``[texts, teacher's features]``.
-        strength: of the model (scikit-learn's ``C``).
+        directions: in which features vary together, ``[features, directions]``; none for dense features.
+        strength: of the models (scikit-learn's ``C``).
         seed: for solvers and directions.
     """
 
     labeled: Features
     unlabeled: Features
-    rich_labeled: Features
-    rich_unlabeled: Features
+    directions: np.ndarray | None
     strength: float
     seed: int
 
@@ -47,18 +48,28 @@ class Pool(NamedTuple):
         """Whether there is enough unlabeled text to learn from."""
         return self.unlabeled.shape[0] >= LEAST
 
+    def teacher(self, target: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, float]:
+        """Weights and bias on the features, learned from these examples with the directions as further features."""
+        if self.directions is None:
+            return learn(self.labeled[rows], target[rows], self.strength, self.seed)
+        known = self.labeled[rows]
+        rich = csr_matrix(hstack([known, csr_matrix(known @ self.directions)]))
+        weights, bias = learn(rich, target[rows], self.strength, self.seed)
+        own, of_directions = np.split(weights, [known.shape[1]])
+        return own + self.directions @ of_directions, bias
+
 
 def pool_of(labeled: Features, unlabeled: Features, strength: float, seed: int) -> Pool:
-    """With the teacher's features: those of texts, and for sparse ones also latent directions."""
+    """With latent directions, where features are sparse and there is unlabeled text."""
     if not issparse(labeled) or unlabeled.shape[0] < LEAST:
-        return Pool(labeled, unlabeled, labeled, unlabeled, strength, seed)
+        return Pool(labeled, unlabeled, None, strength, seed)
     from sklearn.utils.extmath import randomized_svd
 
-    everything = csr_matrix(vstack([labeled, unlabeled]))
+    some = np.random.default_rng(seed).permutation(unlabeled.shape[0])[:_SAMPLE]
+    everything = csr_matrix(vstack([labeled, unlabeled[some]]))
     count = min(_DIRECTIONS, min(everything.shape) // 4)
-    directions = randomized_svd(everything, count, n_iter=3, random_state=seed)[2].T.astype(np.float32)
-    rich = [csr_matrix(hstack([part, csr_matrix(_SCALE * (part @ directions))])) for part in (labeled, unlabeled)]
-    return Pool(labeled, unlabeled, rich[0], rich[1], strength, seed)
+    directions = randomized_svd(everything, count, n_iter=2, random_state=seed)[2].T.astype(np.float32)
+    return Pool(labeled, unlabeled, _SCALE * directions, strength, seed)
 
 
 def share_of(pool: Pool, target: np.ndarray, fold: np.ndarray) -> float:
@@ -67,10 +78,10 @@ def share_of(pool: Pool, target: np.ndarray, fold: np.ndarray) -> float:
         return 0.0
     held_out = np.empty(len(target))
     for one in np.unique(fold):
-        weights, bias = learn(pool.rich_labeled[fold != one], target[fold != one], pool.strength, pool.seed)
-        held_out[fold == one] = pool.rich_labeled[fold == one] @ weights + bias
-    weights, bias = learn(pool.rich_labeled, target, pool.strength, pool.seed)
-    log_odds = calibrate(held_out, target).log_odds(np.asarray(pool.rich_unlabeled @ weights + bias))
+        weights, bias = pool.teacher(target, np.flatnonzero(fold != one))
+        held_out[fold == one] = pool.labeled[fold == one] @ weights + bias
+    weights, bias = pool.teacher(target, np.arange(len(target)))
+    log_odds = calibrate(held_out, target).log_odds(np.asarray(pool.unlabeled @ weights + bias))
     return estimate_prevalence(log_odds, float(target.mean()))
 
 
@@ -106,8 +117,8 @@ def _guesses(
     sure = int(_SURE * share * len(others))
     if not pool.has_unlabeled or not sure:
         return others[:0], np.zeros(0, dtype=np.int8)
-    weights, bias = learn(pool.rich_labeled[rows], target[rows], pool.strength, pool.seed)
-    ranked = others[np.argsort(-np.asarray(pool.rich_unlabeled[others] @ weights + bias), kind="stable")]
+    weights, bias = pool.teacher(target, rows)
+    ranked = others[np.argsort(-np.asarray(pool.unlabeled[others] @ weights + bias), kind="stable")]
     leave = int(min(_LEAVE_OUT * share, (1 + share) / 2) * len(others))
     guessed = np.concatenate([ranked[:sure], ranked[leave:]])
     return guessed, (np.arange(len(guessed)) < sure).astype(np.int8)
