@@ -15,10 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -46,14 +46,11 @@ class Corpus:
             [rng.choice(np.flatnonzero(self.train & (of == name)), count, replace=False) for name in np.unique(of)]
         )
 
-    def fit(
-        self, rows: np.ndarray, unlabeled: np.ndarray, seed: int, flip: Sequence[int] = (), **settings: Any
-    ) -> label.Labeler:
-        """A labeler from these rows; the labels at ``flip`` (places in ``rows``) are wrong."""
-        given = self.forget[rows].copy()
-        given[list(flip)] ^= True
-        examples = label.Examples([self.texts[i] for i in rows], [GROUP if own else "retain" for own in given])
-        return label.fit(examples, [GROUP], unlabeled=[self.texts[i] for i in unlabeled], seed=seed, **settings)
+    def fit(self, rows: np.ndarray, unlabeled: np.ndarray, seed: int, given: np.ndarray | None = None) -> label.Labeler:
+        """A labeler from these rows, with their true labels or others."""
+        named = [GROUP if own else "retain" for own in (self.forget[rows] if given is None else given)]
+        examples = label.Examples([self.texts[i] for i in rows], named)
+        return label.fit(examples, [GROUP], unlabeled=[self.texts[i] for i in unlabeled], seed=seed)
 
     def score(self, labeler: label.Labeler, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores and truth of these rows."""
@@ -124,10 +121,12 @@ def wrong_labels(corpus: Corpus, how: str, count: int, seed: int, share: float =
     """How many of flipped labels are pointed at, how many of those pointed at are flipped, and what leaving them out gives."""
     rows = corpus.draw(how, count, seed)
     flip = np.random.default_rng(seed).choice(len(rows), int(share * len(rows)), replace=False)
-    rest = np.setdiff1d(np.arange(len(corpus.texts)), rows)
-    kept = corpus.fit(rows, rest, seed, flip.tolist())
-    left_out = corpus.fit(rows, rest, seed, flip.tolist(), wrong="leave out")
+    rest, given = np.setdiff1d(np.arange(len(corpus.texts)), rows), corpus.forget[rows].copy()
+    given[flip] ^= True
+    kept = corpus.fit(rows, rest, seed, given)
     pointed = {one.row for one in kept.suspicious}
+    others = np.setdiff1d(np.arange(len(rows)), list(pointed))
+    left_out = corpus.fit(rows[others], rest, seed, given[others])
     right = len(pointed & set(flip.tolist()))
     return {
         "flips found": right / len(flip),
@@ -142,11 +141,8 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
     names = list(dict.fromkeys(name for runs in results.values() for run in runs for name in run))
     lines = ["| figure | " + " | ".join(results) + " |", "| -- |" + " -- |" * len(results)]
     for name in names:
-        lines.append(
-            f"| {name} | "
-            + " | ".join(_cell([run[name] for run in runs if name in run]) for runs in results.values())
-            + " |"
-        )
+        cells = (_cell([run[name] for run in runs if name in run]) for runs in results.values())
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -174,6 +170,7 @@ def main() -> None:
             if args.wrong:
                 figures |= wrong_labels(corpus, how, args.count, seed)
             results.setdefault(how, []).append(figures)
+            print(how, seed, json.dumps(figures), file=sys.stderr, flush=True)
     results["every train label"] = [{f"new {name}": value for name, value in ceiling(corpus).items()}]
     print(f"{len(corpus.texts)} documents, {corpus.forget.mean():.1%} of {args.forget}\n")
     print(table(results))
