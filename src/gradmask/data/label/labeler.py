@@ -14,6 +14,7 @@ from gradmask.data.label.head import Head
 from gradmask.data.label.held_out import HeldOut
 from gradmask.data.label.prevalence import shifted
 from gradmask.data.label.scorers.scorer import Scorer
+from gradmask.data.label.spans import Span, find_spans
 from gradmask.data.label.suspicious import Suspicious
 from gradmask.data.label.thresholds import DEFAULT_TARGET, Target, Thresholds, choose_thresholds
 from gradmask.data.labeling import RETAIN, UNLABELED
@@ -114,6 +115,10 @@ class Labeler:
         by_id: dict[int, str | None] = {number: name for name, number in self.ids.items()}
         by_id[UNLABELED] = None
         return [by_id[int(label)] for label in data_labels]
+
+    def spans(self, text: str) -> list[Span]:
+        """The parts of a text that are surely a group's: ``start`` and ``end`` in characters, ``group`` and ``score``."""
+        return find_spans(self, text)
 
     def choose(self, target: Target = DEFAULT_TARGET) -> Labeler:
         """The labeler with thresholds set on its held-out examples.
