@@ -53,6 +53,14 @@ def test_a_target_that_cannot_be_met_says_so_and_gives_the_best() -> None:
     assert cuts.precision < 0.99
 
 
+def test_text_unlike_any_example_is_unlabeled_where_classes_are_far_apart() -> None:
+    apart = np.where(POSITIVE == 1, 0.95, 0.01) + RNG.uniform(-0.005, 0.005, 1000)
+    corpus = np.concatenate([apart, np.full(5, 0.3)])
+    cuts = choose_thresholds(apart, POSITIVE, 0.1, corpus, {"precision": 0.9})
+    assert cuts.retain_below < 0.3 <= cuts.forget_above
+    assert (cuts.recall, cuts.missed) == (1.0, 0.0)
+
+
 def test_a_share_of_the_corpus() -> None:
     corpus = RNG.random(2000)
     cuts = choose_thresholds(SCORES, POSITIVE, 0.1, corpus, {"share": 0.05, "missed": 0.02})

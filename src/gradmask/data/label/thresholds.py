@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradmask.data.label.calibration import logit
 from gradmask.errors import GradmaskError, did_you_mean
 
 Interval = tuple[float, float]
@@ -15,6 +16,7 @@ Target = Mapping[str, float] | Mapping[str, Mapping[str, float]]
 """One for all groups, or one for each. See `Labeler.choose`."""
 TARGETS = {"precision": (0.0, 1.0), "recall": (0.0, 1.0), "share": (0.0, 1.0), "missed": (0.0, 1.0)}
 DEFAULT_TARGET = {"precision": 0.9}
+_NEARLY = 0.99
 MISSED = 0.05
 """By default, the share of a group's documents that may be labeled retain."""
 
@@ -131,9 +133,22 @@ class Evidence(NamedTuple):
         return self.prevalence * self.recall(cuts) + (1 - self.prevalence) * self.false_positives(cuts)
 
     def below_with_missed(self, missed: float) -> float:
-        """The highest cut with at most this share of the positives below it."""
+        """The cut with at most this share of the positives below it and as much as possible of everything else.
+
+        Of cuts that are all but equal the lowest: where classes are far apart, text unlike any example lies above it, unlabeled.
+        """
         ranked = np.sort(self.scores[self.positive])
-        return float(ranked[int(missed * len(ranked))])
+        cuts = self.cuts()
+        cuts = cuts[cuts <= ranked[int(missed * len(ranked))]]
+        below = self._others_below(cuts)
+        return float(cuts[np.argmax(below >= _NEARLY * below[-1])])
+
+    def _others_below(self, cuts: np.ndarray) -> np.ndarray:
+        """How much of what is not the group's lies below each cut, in any unit: by the corpus' scores, or by examples."""
+        if not len(self.corpus):
+            return 1 - self.false_positives(cuts)
+        ranked = np.sort(self.corpus)
+        return np.concatenate([[0.0], np.cumsum(1 - ranked)])[np.searchsorted(ranked, cuts)]
 
 
 def _share_from(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
@@ -157,7 +172,15 @@ def _forget_above(evidence: Evidence, wanted: Mapping[str, float]) -> tuple[floa
         return float(cuts[int(np.argmin(np.abs(evidence.share(cuts) - wanted["share"])))]), True
     precision = evidence.precision(cuts)
     enough = np.flatnonzero(precision >= wanted["precision"])
-    return float(cuts[enough[0] if len(enough) else np.argmax(precision)]), len(enough) > 0
+    if not len(enough):
+        return float(cuts[np.argmax(precision)]), False
+    return _middle(cuts[enough[recall[enough] == recall[enough[0]]]]), True
+
+
+def _middle(cuts: np.ndarray) -> float:
+    """The cut in the middle of these, by log-odds: where classes are far apart, text unlike any example lies between them."""
+    log_odds = logit(cuts)
+    return float(cuts[np.argmin(np.abs(log_odds - (log_odds[0] + log_odds[-1]) / 2))])
 
 
 def _measured(evidence: Evidence, above: float, below: float, wanted: dict[str, float], met: bool) -> Thresholds:
