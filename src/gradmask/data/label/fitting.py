@@ -130,7 +130,7 @@ def _learned(
     if scorer.learns:
         pool = pool_of(features, others, scorer.strength, seed)
         estimated = shares is None and pool.has_unlabeled and not sample.all()
-        own = pool._replace(labeled=pool.labeled[sample], rich_labeled=pool.rich_labeled[sample])
+        own = pool._replace(labeled=pool.labeled[sample])
         shares = shares or [share_of(own, targets[sample, i], fold[sample]) for i in range(len(groups))]
         features, others = held_out_log_odds(pool, targets, shares, fold)
         head = train(pool, targets, shares, np.arange(len(texts)), np.arange(len(corpus)))
