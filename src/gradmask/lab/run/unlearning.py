@@ -61,10 +61,10 @@ def unlearn(
     Raises:
         GradmaskError: fewer than five sequences are labeled forget, or retain.
     """
-    labels, seed = column(prepared.train, "data_labels"), recipe.train.seed
+    labels, seed = column(prepared.by_label, "data_labels"), recipe.train.seed
     per_token = labels.reshape(len(labels), -1)  # [n, 1], or [n, length] where documents have spans
-    forget, forget_held = _split(select_rows(prepared.train, per_token.max(1) > RETAIN), "forget", seed)
-    retain, retain_held = _split(select_rows(prepared.train, np.abs(per_token).max(1) == RETAIN), "retain", seed)
+    forget, forget_held = _split(select_rows(prepared.by_label, per_token.max(1) > RETAIN), "forget", seed)
+    retain, retain_held = _split(select_rows(prepared.by_label, np.abs(per_token).max(1) == RETAIN), "retain", seed)
     batch = recipe.train.batch_size
 
     def loss(candidate: PreTrainedModel, held: Tensor) -> float:
