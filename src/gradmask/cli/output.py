@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
 from gradmask.cli.terminal import Terminal
 from gradmask.lab.progress import Lines, messages_to, showing, status
@@ -59,6 +61,17 @@ def result_console() -> Console:
     """The console for results (standard output)."""
     status("")  # in a terminal, the line of what is being done would be drawn over the result
     return Console()
+
+
+def table_of(title: str, *names: str, numbers: Sequence[str] = ()) -> Table:
+    """A table whose first columns are names, and whose last ones are numbers."""
+    look: Any = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD, "collapse_padding": True}
+    table = Table(title=title, pad_edge=False, **look)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def print_json(data: Any) -> None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from gradmask.cli.data import print_data, print_findings
+from gradmask.cli.output import table_of
+
 if TYPE_CHECKING:
     from gradmask.lab.run.plan import Plan
 
@@ -19,6 +22,7 @@ def print_plan(plan: Plan, console: Console) -> None:
     for arm, steps in plan.consolidation.items():
         text = f"{arm}: {steps:,} steps more, in which its removable groups alone learn (train.consolidation)"
         console.print(text, highlight=False)
+    print_data(plan.inspection, console)
     console.print(_parameters(plan))
     console.print(_labels(plan))
     console.print(_costs(plan))
@@ -28,13 +32,14 @@ def print_plan(plan: Plan, console: Console) -> None:
         if done:
             steps = plan.other_steps.get(arm, plan.steps) + plan.consolidation.get(arm, 0)
             console.print(f"{arm}: {done:,} of {steps:,} steps are done", highlight=False)
+    print_findings(plan.inspection, console)
     if not plan.fits:
         text = f"the disk of {plan.output} needs {_size(plan.disk_needed)} and has {_size(plan.disk_free)} free"
         console.print(f"{text}: free some space, or keep fewer checkpoints (train.keep)", style="red", markup=False)
 
 
 def _parameters(plan: Plan) -> Table:
-    table = Table("group", "parameters", "share", title="Parameters")
+    table = table_of("Parameters", "group", numbers=("parameters", "share"))
     total = sum(plan.parameters.values())
     for group, count in plan.parameters.items():
         table.add_row(group, f"{count:,}", f"{count / total:.2%}")
@@ -43,14 +48,14 @@ def _parameters(plan: Plan) -> Table:
 
 def _labels(plan: Plan) -> Table:
     columns = list(dict.fromkeys(label for counts in plan.tokens.values() for label in counts))
-    table = Table("arm", *columns, "total", title="Training tokens by data label")
+    table = table_of("Training tokens by data label", "arm", numbers=(*columns, "total"))
     for arm, counts in plan.tokens.items():
         table.add_row(arm, *[f"{counts.get(label, 0):,}" for label in columns], f"{sum(counts.values()):,}")
     return table
 
 
 def _costs(plan: Plan) -> Table:
-    table = Table("", "expected", title="Time and disk")
+    table = table_of("Time and disk", "", numbers=("expected",))
     for arm, seconds in plan.seconds.items():
         table.add_row(f"training {arm}", _time(seconds))
     table.add_row("training all arms", _time(sum(plan.seconds.values())))

@@ -11,6 +11,9 @@ The steps of `prepare`, one by one:
 A first look:
     `first_documents`, `source_files`.
 
+What a corpus is and what is wrong with it, before a model is built:
+    `inspect`, `Inspection` with each `Part` and `Finding`; `Use`, what training will do with the documents.
+
 Training:
     `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples; `token_labels`, labels per token;
     `marked`, `tokens_of` and `targets_of`: ids that carry along which tokens the loss counts.
@@ -27,6 +30,13 @@ The stories alone: `gradmask.data.stories.generate`. A small real corpus from in
 from gradmask.data.arrow import column as column, select_rows as select_rows, with_column as with_column
 from gradmask.data.counted import marked as marked, targets_of as targets_of, tokens_of as tokens_of
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
+from gradmask.data.inspection import (
+    Finding as Finding,
+    Inspection as Inspection,
+    Part as Part,
+    Use as Use,
+    inspect as inspect,
+)
 from gradmask.data.labeling import Labeled as Labeled, label_documents as label_documents
 from gradmask.data.mixing import training_order as training_order
 from gradmask.data.names import RETAIN as RETAIN, UNLABELED as UNLABELED

@@ -29,6 +29,8 @@ from gradmask.data.spec import SourceSpec
 from gradmask.errors import GradmaskError
 
 logger = logging.getLogger(__name__)
+SHOWN = 3
+"""Of the rows that are skipped for one reason, those whose messages are kept."""
 
 FORMATS: Mapping[str, Callable[[Path, SourceSpec], Iterator[Row | Skipped]]] = {
     "jsonl": json_lines,
@@ -103,6 +105,8 @@ def _skip(skipped: Skipped, source: SourceSpec, counts: SourceCounts) -> None:
         raise GradmaskError(skipped.message)
     counts.rows += 1
     counts.skipped[skipped.reason] += 1
+    if counts.skipped[skipped.reason] <= SHOWN:
+        counts.first.setdefault(skipped.reason, []).append(skipped.message)
     if skipped.reason not in (BLANK, BLANK_ROW) and counts.skipped[skipped.reason] == 1:
         logger.warning("skipped %s", skipped.message)
 

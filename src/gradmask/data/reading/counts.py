@@ -46,6 +46,8 @@ class SourceCounts:
     documents: int = 0
     kept: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    first: dict[str, list[str]] = field(default_factory=dict)
+    """Reason -> the messages of the first few rows that were skipped for it, with their places."""
 
     def to_dict(self) -> dict[str, Any]:
         return {**self.__dict__, "skipped": dict(self.skipped)}

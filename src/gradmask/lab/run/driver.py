@@ -20,6 +20,7 @@ from gradmask.lab.progress import time_left
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.failures import Interrupted, RunError
 from gradmask.lab.run.folder import RunFolder
+from gradmask.lab.run.inspecting import tell
 from gradmask.lab.run.stopping import Stopper
 from gradmask.lab.run.tasks import Task, do, tasks_of
 from gradmask.lab.run.training import Training
@@ -68,6 +69,10 @@ def perform(
             folder = RunFolder.of(recipe)
             locks.enter_context(folder.locked())
             folder.adopt(recipe, restart)
+        if (
+            len(recipes) == 1
+        ):  # the runs of a comparison differ in their labels' noise alone, and would all say the same
+            tell(Training(recipes[0], RunFolder.of(recipes[0])))
         tasks = [task for recipe in recipes for task in tasks_of(recipe, measured, shared=jobs > 1)]
         if jobs > 1:
             _in_processes(_Schedule(tasks, jobs), jobs)

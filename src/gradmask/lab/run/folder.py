@@ -77,6 +77,10 @@ class RunFolder:
         return self.path / "data"
 
     @property
+    def inspection(self) -> Path:
+        return self.path / "inspection.json"
+
+    @property
     def results(self) -> Path:
         return self.path / "results.json"
 

@@ -18,7 +18,7 @@ import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedModel, TrainerCallback
 
-from gradmask.data import Prepared, select_rows
+from gradmask.data import Inspection, Prepared, select_rows
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.run import quick_losses
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, is_routed, partition_of
@@ -34,6 +34,7 @@ from gradmask.lab.run.examples import (
     training_examples,
 )
 from gradmask.lab.run.folder import ArmFolder, RunFolder
+from gradmask.lab.run.inspecting import inspected
 from gradmask.lab.run.knowledge import about_labels
 from gradmask.lab.run.trained import parameters_of
 from gradmask.lab.run.trainer import make_trainer
@@ -60,6 +61,8 @@ class Plan:
     seconds: dict[str, float]
     disk_needed: int
     disk_free: int
+    inspection: Inspection
+    """What the documents are, and what is wrong with them; without errors."""
     notices: list[str] = field(default_factory=list)
     """What is to be said of the labels and of the truth, in sentences."""
     consolidation: dict[str, int] = field(default_factory=dict)
@@ -100,14 +103,16 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
         restart: plan to start over where the folder holds a run already.
 
     Raises:
-        GradmaskError: bad data, a model that cannot be cut, another recipe's run in the folder.
+        GradmaskError: bad data, data with which a run is pointless, a model that cannot be cut, another recipe's run in the folder.
     """
     folder = RunFolder.of(recipe)
     with folder.locked(), TemporaryDirectory(prefix="gradmask-plan-") as temporary:
         if restart and folder.started:
             folder = RunFolder(Path(temporary))
         folder.check(recipe)
-        prepared = Training(recipe, folder).prepared
+        training = Training(recipe, folder)
+        inspection = inspected(training)
+        prepared = training.prepared
         steps = total_steps(recipe, prepared)
         trained = [name for name in recipe.arms if not ARMS[name].unlearns]
         own = {name: arm_steps(recipe, prepared, name) for name in trained}
@@ -133,6 +138,7 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
                 recipe, sum(parameters.values()), sum(whole[name] > past for name, past in done.items()), phases
             ),
             disk_free=shutil.disk_usage(recipe.output).free,
+            inspection=inspection,
             notices=about_labels(recipe, prepared),
             consolidation=phases,
             other_steps={name: count for name, count in own.items() if count != steps},
