@@ -26,9 +26,8 @@ def sentence(rng: random.Random, words: int = 60) -> str:
 
 
 def row(text: str, domain: str = "news", label: int = RETAIN, split: str = "train", **more: Any) -> dict[str, Any]:
-    """A document as `label_documents` gives it."""
-    group = FORGET if domain in ROLES else 0
-    given = {"text": text, "domain": domain, "data_labels": label, "split": split, "group": group}
+    """A document with its label."""
+    given = {"text": text, "domain": domain, "data_labels": label, "split": split}
     return {**given, "role": ROLES.get(domain, "retain"), **more}
 
 

@@ -2,13 +2,24 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 from pathlib import Path
 
 import pytest
 from tests.data.corpus import write
-from tests.data.inspection.corpora import FORGET, USE, clean, dataset, inspected, prepared, row
+from tests.data.inspection.corpora import FORGET, USE, clean, dataset, inspected, prepared, row, sentence
 
-from gradmask.data import RETAIN, DataSpec, Inspection, LabelSpec, SourceSpec, inspect, prepare
+from gradmask.data import (
+    RETAIN,
+    DataSpec,
+    Inspection,
+    LabelSpec,
+    SourceSpec,
+    inspect,
+    label_documents,
+    load_documents,
+    prepare,
+)
 from gradmask.data.spec import TokenizerSpec
 from gradmask.errors import GradmaskError
 
@@ -84,6 +95,35 @@ def test_what_was_found_explains_why_data_cannot_be_prepared(tmp_path: Path) -> 
         GradmaskError, match=r"(?s)'News' has too little.*show:\n  warning: domains that differ only in case"
     ):
         inspect(given, lambda: prepare(given, tmp_path / "data"), use=USE)
+
+
+def test_labels_that_sources_give(tmp_path: Path) -> None:
+    """Also where parts of held-out documents have labels of their own, and are documents then."""
+    rows = [
+        {"text": d["text"], "split": d["split"], "label": {1: "forget", 0: "retain"}.get(d["data_labels"])}
+        for d in clean()
+    ]
+    rows += [
+        {**rows[0], "label": "forget"},
+        {"text": sentence(random.Random(2)), "split": "test", "spans": [[0, 20, "forget"]]},
+    ]
+    source = SourceSpec(kind="jsonl", path=write(tmp_path / "x.jsonl", rows), label_field="label", spans_field="spans")
+    given = DataSpec(sources=[source], labels=LabelSpec(), sequence_length=32)
+    found = inspect(given, use=USE)
+    assert [finding.name for finding in found.findings] == ["contradictions"]
+    assert list(found.findings[0].examples) == [
+        f"forget at {tmp_path}/x.jsonl, line 141 but retain at {tmp_path}/x.jsonl, line 1"
+    ]
+    labeled = label_documents(load_documents(given.sources), given)
+    assert inspect(labeled, groups=["forget"], use=USE).to_dict() == found.to_dict()
+
+
+def test_what_was_found_explains_why_documents_cannot_be_labeled(tmp_path: Path) -> None:
+    rows = [*clean(), {"text": "Short.", "domain": "Medicine", "split": "train"}]
+    with pytest.raises(
+        GradmaskError, match=r"(?s)written almost as 'medicine'.*show:\n  warning: domains that differ only in case"
+    ):
+        inspect(spec(tmp_path, rows), use=USE)
 
 
 def test_documents_need_nothing_but_text() -> None:

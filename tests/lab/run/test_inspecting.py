@@ -60,7 +60,7 @@ def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
 
 
 def test_the_plan_has_it(tmp_path: Path) -> None:
-    recipe = one_arm(tmp_path, "data.labels.undiscovered=0.5")
+    recipe = one_arm(tmp_path, "data.simulate.undiscovered=0.5")
     with_copies(tmp_path)
     plan = make_plan(recipe).to_dict()["inspection"]
     assert [finding["name"] for finding in plan["findings"]] == ["duplicates"]
@@ -69,7 +69,7 @@ def test_the_plan_has_it(tmp_path: Path) -> None:
 
 
 def test_warnings_are_told_once_when_training_starts(tmp_path: Path) -> None:
-    recipe = one_arm(tmp_path, "data.labels.undiscovered=0.5")
+    recipe = one_arm(tmp_path, "data.simulate.undiscovered=0.5")
     with_copies(tmp_path)
     first, second = Doing(), Doing()
     first.train(recipe)
@@ -82,7 +82,7 @@ def test_warnings_are_told_once_when_training_starts(tmp_path: Path) -> None:
 
 
 def test_pointless_data_stops_the_plan_and_the_run(tmp_path: Path) -> None:
-    recipe = one_arm(tmp_path, "data.labels.undiscovered=1.0")
+    recipe = one_arm(tmp_path, "data.simulate.undiscovered=1.0")
     with pytest.raises(GradmaskError, match=r"pointless:\n  error: no training document is labeled 'forget'"):
         make_plan(recipe)
     with pytest.raises(GradmaskError, match=r"pointless:\n  error: no training document is labeled 'forget'"):

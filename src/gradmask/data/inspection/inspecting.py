@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 from datasets import Dataset, concatenate_datasets
 
@@ -81,8 +82,8 @@ def both_splits(labeled: Labeled) -> Dataset:
         with_column(part, "split", [split] * len(part))
         for split, part in zip(SPLITS, (labeled.train, labeled.test), strict=True)
     ]
-    kept = [part.select_columns([name for name in COLUMNS if name in part.column_names]) for part in parts]
-    return concatenate_datasets(kept)
+    kept: Any = [part.select_columns([name for name in COLUMNS if name in part.column_names]) for part in parts]
+    return cast(Dataset, concatenate_datasets(kept))
 
 
 def _labeled(documents: Dataset, spec: DataSpec) -> Labeled:

@@ -69,8 +69,9 @@ class Survey:
 
     def place(self, row: int) -> str:
         """Where a document stands, or its own id."""
-        place = self.documents[int(row)].get("id") if "id" in self.documents.column_names else None
-        return str(place) if place else f"document {int(row) + 1}"
+        if "id" not in self.documents.column_names:
+            return f"document {int(row) + 1}"
+        return self.documents[int(row)]["id"] or "a part of a held-out document"
 
     def places(self, rows: np.ndarray) -> list[str]:
         """The places of the first few."""
