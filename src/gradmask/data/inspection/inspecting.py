@@ -25,6 +25,7 @@ from gradmask.data.prepare import Prepared
 from gradmask.data.reading import SPLITS, SourceCounts
 from gradmask.data.sources import load_documents
 from gradmask.data.spec import DataSpec
+from gradmask.data.tokenizer import chat_tokenizer
 from gradmask.errors import GradmaskError
 from gradmask.quiet import without_data_bars
 
@@ -68,10 +69,9 @@ def _facts(source: DataSpec | Labeled | Dataset, folder: Path, groups: Sequence[
     if isinstance(source, Labeled):
         return Facts(survey_of(both_splits(source), groups, signs()), use)
     counts: list[SourceCounts] = []
+    path, chat = folder / "documents.arrow", chat_tokenizer(source)
     with _unheard(logging.getLogger(reading.__name__)):
-        loaded = load_documents(
-            source.sources, source.test_share, source.seed, folder / "documents.arrow", counts=counts
-        )
+        loaded = load_documents(source.sources, source.test_share, source.seed, path, chat, counts)
     survey = survey_of(both_splits(_labeled(loaded, source)), list(source.labels.groups), signs())
     return Facts(survey, replace(use, sequence_length=source.sequence_length), sources=counts)
 
