@@ -78,11 +78,13 @@ def _summed(rows: Sequence[Mapping[str, Any]], amount: Any) -> dict[tuple[str, i
 
 
 def _held_out(prepared: Prepared, length: int) -> dict[tuple[str, int], int]:
-    return {
-        (domain, int(label)): int(count) * length
-        for domain, part in prepared.test.items()
-        for label, count in zip(*np.unique(np.asarray(part["data_labels"][:]), return_counts=True), strict=True)
-    }
+    counts: dict[tuple[str, int], int] = {}
+    for domain, part in prepared.test.items():
+        labels = np.asarray(part["data_labels"][:])
+        each = length if labels.ndim == 1 else 1  # labels may be per token
+        for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
+            counts[domain, int(label)] = int(count) * each
+    return counts
 
 
 def samples(survey: Survey) -> dict[str, list[str]]:
