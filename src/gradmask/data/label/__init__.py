@@ -12,10 +12,13 @@ probabilities, and `Thresholds` that split a corpus into surely forget, surely r
 sources (`InputSpec`) of files, with `size_of` them in bytes. `write_evidence` keeps what was learned from beside the shards, and
 `reviewed` are the answers that a review added.
 
+`alike_across_labels` finds near-duplicates that got different labels.
+
 `open_session` reviews what was labeled: a `Session` chooses the most useful of a `Pool` of `Document`, each shown as a
 `Candidate`, keeps every answer, and fits again. `read_examples` reads its log; `top_words` and `places_of` say which words count.
 """
 
+from gradmask.data.label.duplicates import alike_across_labels as alike_across_labels
 from gradmask.data.label.evidence import reviewed as reviewed, write_evidence as write_evidence
 from gradmask.data.label.examples import Examples as Examples
 from gradmask.data.label.files import Labeled as Labeled, score_files as score_files, size_of as size_of
@@ -61,6 +64,7 @@ __all__ = [
     "Sizes",
     "Suspicious",
     "Thresholds",
+    "alike_across_labels",
     "examples_in",
     "examples_of",
     "fit",

@@ -22,6 +22,8 @@ WORDS = 20
 """Terms that are shown for and against each group."""
 SUSPICIOUS = 20
 """Given labels that are shown."""
+DUPLICATES = 12
+"""Pairs of near-duplicates that are shown."""
 
 
 def write_labels_page(folder: Path) -> Path:
@@ -54,7 +56,7 @@ def render(of: Evidence) -> str:
         uncertain={group: of.corpus.uncertain[group] for group in of.groups},
         suspicious=of.suspicious[:SUSPICIOUS],
         suspicious_count=len(of.suspicious),
-        duplicates=[],
+        duplicates=label.alike_across_labels(of.folder / "shards", of.groups)[:DUPLICATES],
         labeler=of.labeler,
         examples=of.examples,
         color=lambda name: color_of(name, of.groups).variable,
