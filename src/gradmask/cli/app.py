@@ -24,6 +24,7 @@ from gradmask.cli import (
     evaluate,
     example_data,
     export,
+    init,
     label,
     recipes,
     report,
@@ -91,6 +92,7 @@ def _flowing(command: Callable[..., None]) -> str:
 for command in (
     demo,
     example_data,
+    init,
     label,
     recipes,
     train,

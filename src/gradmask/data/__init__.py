@@ -9,7 +9,7 @@ The steps of `prepare`, one by one:
     `build_tokenizer`, `pack` and `Packed`, or `pack_tokenwise`.
 
 A first look:
-    `first_documents`, `source_files`.
+    `guess_kind`, `is_saved_dataset`, `source_files`, `first_rows`, `first_documents`, `read_documents`, `Document`.
 
 What a corpus is and what is wrong with it, before a model is built:
     `inspect`, `Inspection` with each `Part` and `Finding`; `Use`, what training will do with the documents.
@@ -42,9 +42,16 @@ from gradmask.data.mixing import training_order as training_order
 from gradmask.data.names import RETAIN as RETAIN, UNLABELED as UNLABELED
 from gradmask.data.package_docs import write_package_docs as write_package_docs
 from gradmask.data.packing import Packed as Packed, pack as pack, pack_tokenwise as pack_tokenwise
-from gradmask.data.peeking import first_documents as first_documents, source_files as source_files
+from gradmask.data.peeking import (
+    first_documents as first_documents,
+    first_rows as first_rows,
+    guess_kind as guess_kind,
+    is_saved_dataset as is_saved_dataset,
+    read_documents as read_documents,
+    source_files as source_files,
+)
 from gradmask.data.prepare import Prepared as Prepared, prepare as prepare
-from gradmask.data.reading import SourceCounts as SourceCounts
+from gradmask.data.reading import Document as Document, SourceCounts as SourceCounts
 from gradmask.data.shards import write_shards as write_shards
 from gradmask.data.sources import load_documents as load_documents
 from gradmask.data.spec import (

@@ -1,12 +1,65 @@
-"""A first look at a source: its files, and its first documents."""
+"""A first look at files and sources: their kind, their first rows as they are, their first documents."""
 
 from __future__ import annotations
 
+import codecs
+import re
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from gradmask.data.reading import Document, files_of, read
+import pyarrow.parquet
+from datasets import DatasetDict, load_from_disk
+
+from gradmask.data.kinds import is_saved, kind_of_file
+from gradmask.data.reading import FORMATS, Document, files_of, read
+from gradmask.data.reading.content import described
+from gradmask.data.reading.counts import Row
+from gradmask.data.reading.files import require_readable
+from gradmask.data.reading.opening import head_of
 from gradmask.data.spec import SourceSpec
+from gradmask.errors import GradmaskError
+
+JSON_LINES, JSON_ARRAY = re.compile(rb'\{\s*("|\})'), re.compile(rb'\[\s*[{"]')
+
+
+def guess_kind(path: Path, encoding: str = "utf-8") -> str:
+    """The kind of one file, by its name or else by its content: ``jsonl``, ``json``, ``csv``, ``tsv``, ``parquet`` or ``text``.
+
+    Raises:
+        GradmaskError: it is neither; says what it is, as far as its first bytes tell.
+    """
+    head = head_of(path)
+    if kind := kind_of_file(path):
+        return kind
+    if (other := described(head)) is not None:
+        raise GradmaskError(f"{path} is {other}")
+    if JSON_LINES.match(head):
+        return "jsonl"
+    if JSON_ARRAY.match(head):
+        return "json"
+    if not head or b"\0" in head or not _decodes(head, encoding):
+        what = "empty" if not head else f"not text in {encoding}"
+        raise GradmaskError(f"{path} is {what}")
+    return "text"
+
+
+def _decodes(head: bytes, encoding: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(head)  # what is cut off at the end is no error
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def read_documents(source: SourceSpec, seed: int = 0) -> Iterator[Document]:
+    """The documents of one source in order, without its limits.
+
+    Raises:
+        GradmaskError: as `load_documents`.
+    """
+    return read(source, seed)
 
 
 def first_documents(source: SourceSpec, count: int, seed: int = 0) -> list[Document]:
@@ -18,6 +71,43 @@ def first_documents(source: SourceSpec, count: int, seed: int = 0) -> list[Docum
     return list(islice(read(source, seed), count))
 
 
+def first_rows(source: SourceSpec, count: int) -> list[dict[str, Any]]:
+    """The first rows of a source's first file with all of their fields, whatever the source says of fields.
+
+    Raises:
+        GradmaskError: a file that is missing, damaged, or of another kind.
+    """
+    if source.kind == "datasets":
+        return _saved_rows(source, count)
+    path = next(iter(files_of(source)))
+    require_readable(path, source)
+    if source.kind == "parquet" and _is_parquet(path):
+        table = pyarrow.parquet.ParquetFile(path)
+        return next(table.iter_batches(count), pyarrow.RecordBatch.from_pylist([], table.schema_arrow)).to_pylist()
+    rows = (row for row in FORMATS[source.kind](path, source) if isinstance(row, Row))
+    return [row.values for row in islice(rows, count)]
+
+
+def is_saved_dataset(folder: Path) -> bool:
+    """Whether a folder is a Hugging Face dataset that was saved to disk."""
+    return is_saved(folder)
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def _saved_rows(source: SourceSpec, count: int) -> list[dict[str, Any]]:
+    """Of a dataset that was saved to disk; any other one is opened by name, which is not a first look."""
+    folder = source.roots[0]
+    if not is_saved(folder):
+        return []
+    loaded: Any = load_from_disk(folder)
+    part: Any = next(iter(loaded.values())) if isinstance(loaded, DatasetDict) else loaded
+    return part.select(range(min(count, len(part)))).to_list()
+
+
 def source_files(source: SourceSpec) -> list[Path]:
-    """The files that a source's path or pattern names; none for the stories, or a dataset by name."""
+    """The files that a source's paths or patterns name; none for the stories, or a dataset by name."""
     return [path for path in files_of(source) if path.exists()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from gradmask.data import build_tokenizer
 from gradmask.lab.recipe.build import config_of, pretrained_config
@@ -20,12 +20,15 @@ PER_LOGIT = 3
 
 def empty_model(recipe: Recipe) -> PreTrainedModel:
     """The recipe's model without weights (on the device ``meta``)."""
-    if recipe.model.pretrained is not None:
-        config = pretrained_config(recipe.model.pretrained)
-    else:
-        config = config_of(recipe.model.config or {}, {"vocab_size": _vocabulary(recipe)})
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config)
+        return AutoModelForCausalLM.from_config(model_config(recipe))
+
+
+def model_config(recipe: Recipe) -> PreTrainedConfig:
+    """The configuration of the recipe's model, with its vocabulary."""
+    if recipe.model.pretrained is not None:
+        return pretrained_config(recipe.model.pretrained)
+    return config_of(recipe.model.config or {}, {"vocab_size": _vocabulary(recipe)})
 
 
 def _vocabulary(recipe: Recipe) -> int:

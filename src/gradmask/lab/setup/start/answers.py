@@ -1,0 +1,117 @@
+"""What must go and what is related: names that the data has, or an error that says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.lab.setup.start.counting import UNLABELED, Counts, own_words
+from gradmask.lab.setup.start.looking import Found
+
+KEPT = ("retain", UNLABELED)
+GROUP = "forget"
+OWN_WORDS = 0.5
+"""Share of words of its own from which what must go is treated as a language, not as a topic."""
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the recipe needs beside the data.
+
+    Args:
+        name: of the run.
+        forget: removable group -> names of labels or domains.
+        adjacent: names that are related, but wanted.
+        own_words: whether what must go is written in words of its own, like a language.
+        words: why that was chosen.
+        model: one of `sizing.SIZES`, or a pretrained model's name or folder.
+        minutes: that training may take, all arms together; None: as the text needs.
+        batch_size, steps: instead of what is derived from the model and the minutes.
+    """
+
+    name: str
+    forget: dict[str, list[str]]
+    adjacent: list[str]
+    own_words: bool
+    words: str
+    model: str
+    minutes: float | None = None
+    batch_size: int | None = None
+    steps: int | None = None
+
+    @property
+    def forgotten(self) -> list[str]:
+        """All names that must go."""
+        return [name for names in self.forget.values() for name in names]
+
+
+def require_choice(found: Found, counts: Counts) -> None:
+    """Refuse data in which nothing says what must go."""
+    if len({*counts.named} - {UNLABELED}) >= 2 or (counts.by_label and UNLABELED in counts.named):
+        return
+    (name,) = {*counts.named} - {UNLABELED} or {UNLABELED}
+    fields = ", ".join(field for source in found.sources for field in source.fields)
+    more = f" Fields: {fields}." if fields else ""
+    raise GradmaskError(
+        f"all documents of {found.path} are of one kind ({name!r}), and nothing says which of them must go.{more} "
+        "Say which field does (--domain-field or --label-field), put text of different kinds into folders of their own, "
+        f"or let gradmask label find it from a few examples: gradmask label {found.path} --help"
+    )
+
+
+def default_forget(counts: Counts) -> list[str] | None:
+    """What must go where the labels say so themselves."""
+    if not counts.by_label:
+        return None
+    others = [name for name in counts.labels if name not in KEPT]
+    return [GROUP] if GROUP in others else others if len(others) == 1 else None
+
+
+def groups_of(given: Sequence[str], counts: Counts) -> dict[str, list[str]]:
+    """Removable group -> names, from ``NAME`` or ``GROUP=NAME``.
+
+    Raises:
+        GradmaskError: a name that no document has; nothing would be left.
+    """
+    groups: dict[str, list[str]] = {}
+    for text in given:
+        group, equals, name = text.partition("=")
+        if text in counts.named or not equals or not re.fullmatch(r"[A-Za-z_]\w*", group):
+            group, name = GROUP, text
+        groups.setdefault(group, []).append(require_known(name, counts, "--forget"))
+    if not set(counts.named) - {name for names in groups.values() for name in names}:
+        raise GradmaskError(f"--forget names everything there is ({_listed(counts.named)}): something must stay")
+    return groups
+
+
+def require_known(name: str, counts: Counts, flag: str) -> str:
+    """The name, if a document has it and it may be chosen."""
+    if name in counts.named and name not in KEPT:
+        return name
+    what = "label" if counts.by_label else "domain"
+    known = [one for one in counts.named if one not in KEPT]
+    raise GradmaskError(
+        f"{flag}: no document has the {what} {name!r}.{did_you_mean(name, known)} There are: {_listed(known)}"
+    )
+
+
+def words_of(counts: Counts, forget: Sequence[str]) -> tuple[bool, str]:
+    """Whether what must go has words of its own, and how that is known."""
+    share = own_words(counts, forget)
+    what = "a language, or a domain with its own words" if share >= OWN_WORDS else "a topic in common words"
+    return share >= OWN_WORDS, f"{share:.0%} of its words occur nowhere else: {what}"
+
+
+def name_of(found: Found) -> str:
+    """A name for the run, from the path."""
+    path = found.path.absolute()
+    stem = path.name.partition(".")[0] if path.is_file() else path.name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("._-")[:60] or "run"
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
