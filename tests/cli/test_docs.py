@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from gradmask.cli.app import app
 from gradmask.data.spec import AuditSpec, DataSpec, LabelSpec, SimulateSpec, SourceSpec, Thresholds, TokenizerSpec
+from gradmask.lab.judge.acceptance import AcceptSpec
 from gradmask.lab.recipe.loading import load_recipe, make_recipe
 from gradmask.lab.recipe.spec import (
     AdapterSpec,
@@ -31,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 RECIPES, CLI = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("recipes.md", "cli.md"))
 PARTS = (
     Recipe, DataSpec, SourceSpec, LabelSpec, Thresholds, SimulateSpec, AuditSpec, TokenizerSpec, ModelSpec, PartitionSpec, GroupSpec, AdapterSpec,
-    SelfLabelingSpec, TrainSpec, EvaluateSpec, RelearningSpec, CompareSpec, NoiseSpec,
+    SelfLabelingSpec, TrainSpec, EvaluateSpec, RelearningSpec, AcceptSpec, CompareSpec, NoiseSpec,
 )  # fmt: skip
 
 
