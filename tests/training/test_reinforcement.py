@@ -101,7 +101,7 @@ def test_the_trainer_without_the_mixin_is_refused(tmp_path: Path) -> None:
     assert moved() == {"retain": {False}, "forget": {False}}
 
 
-ON_POLICY = {"equation_only", "none"}
+ON_POLICY = {"consolidation", "equation_only", "none"}
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES))

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 from gradmask.lab.judge.early import early_signs
-from gradmask.lab.measures.results import Point
 
 ROLES = {"en": "retain", "es": "forget"}
 
 
-def point(full: tuple[float, float], removed: tuple[float, float]) -> Point:
-    losses = {name: {"en": en, "es": es} for name, (en, es) in {"full": full, "removed": removed}.items()}
-    return Point(step=1, tokens=1, losses=losses)
+def point(full: tuple[float, float], removed: tuple[float, float]) -> dict[str, dict[str, float]]:
+    return {name: {"en": en, "es": es} for name, (en, es) in {"full": full, "removed": removed}.items()}
 
 
 def test_a_healthy_run_is_left_alone() -> None:
@@ -28,5 +26,6 @@ def test_a_group_that_disturbs_is_said() -> None:
 
 def test_nothing_is_said_too_early_or_without_both_models() -> None:
     assert early_signs(point((4.3, 4.2), (4.0, 4.2)), ROLES, 0.4) == []
-    alone = Point(step=1, tokens=1, losses={"full": {"en": 4.0, "es": 4.0}})
-    assert early_signs(alone, ROLES, 0.9) == []
+    assert early_signs({"full": {"en": 4.0, "es": 4.0}}, ROLES, 0.9) == []
+    broken = float("inf")
+    assert early_signs(point((broken, broken), (broken, broken)), ROLES, 0.9) == []

@@ -150,3 +150,12 @@ def test_sequences_are_taken_from_where_they_are_asked_for() -> None:
 def test_unfit_sets_are_refused_in_words(data: Dataset, start: int, words: str) -> None:
     with pytest.raises(GradmaskError, match=words):
         sequences_of(data, start=start, name="the test set")
+
+
+def test_a_broken_models_nan_is_not_taken_for_a_token_that_does_not_count() -> None:
+    model, ids = tiny(), tokens(4, 8)
+    with torch.no_grad():
+        model.get_output_embeddings().weight[0, 0] = math.nan
+    losses = token_losses(model, ids)
+    assert losses.isinf().all()
+    assert math.isinf(summarize(losses).nats)

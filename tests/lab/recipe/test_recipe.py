@@ -88,7 +88,7 @@ def test_mistakes_of_every_kind_come_together(tmp_path: Path) -> None:
         (
             "arms=[gradmaks]",
             "arms.0",
-            "given 'gradmaks', needed: 'gradmask', 'no_filter', 'filter', 'filter_strict', 'perfect_filter', 'inexact', 'sgtm',",
+            "given 'gradmaks', needed: 'gradmask', 'no_filter', 'filter', 'filter_equal_text',",
         ),
         ("arms=[7]", "arms.0", "given 7, needed: 'gradmask', 'no_filter'"),
         ("model.pretrained=somewhere", "model", "given both, needed: exactly one of config and pretrained"),

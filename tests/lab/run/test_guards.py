@@ -119,7 +119,7 @@ def test_labels_are_checked_before_the_run(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_a_run_whose_labels_miss_a_group_does_not_begin(tmp_path: Path) -> None:
-    with pytest.raises(GradmaskError, match="no training example is labeled 'forget'"):
+    with pytest.raises(GradmaskError, match="no training document is labeled 'forget'"):
         train(tiny_recipe(tmp_path, "arms=[gradmask]", "data.simulate.undiscovered=1.0"))
     display = Doing()
     display.train(

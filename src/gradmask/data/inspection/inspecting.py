@@ -13,11 +13,11 @@ from typing import Any, cast
 from datasets import Dataset, concatenate_datasets
 
 from gradmask.data import reading
-from gradmask.data.arrow import with_column
+from gradmask.data.arrow import columns_of, with_column
 from gradmask.data.inspection.facts import Facts, Use
 from gradmask.data.inspection.findings import signs
 from gradmask.data.inspection.report import Inspection, conclude
-from gradmask.data.inspection.survey import survey_of
+from gradmask.data.inspection.survey import Survey, survey_of
 from gradmask.data.inspection.tokens import tokens_of
 from gradmask.data.labeled import Labeled
 from gradmask.data.labeling import label_documents
@@ -31,6 +31,8 @@ from gradmask.quiet import without_data_bars
 
 COLUMNS = ("text", "domain", "split", "id", "label", "truth", "role", "data_labels")
 """Of documents, those that are looked at; parts that were cut out of held-out documents have no ``id``."""
+
+SPANS = "span_labels"
 
 
 def inspect(
@@ -67,13 +69,21 @@ def _facts(source: DataSpec | Labeled | Dataset, folder: Path, groups: Sequence[
     if isinstance(source, Dataset):
         return Facts(survey_of(source, groups, signs()), use)
     if isinstance(source, Labeled):
-        return Facts(survey_of(both_splits(source), groups, signs()), use)
+        return Facts(_survey(source, groups), use)
     counts: list[SourceCounts] = []
     path, chat = folder / "documents.arrow", chat_tokenizer(source)
     with _unheard(logging.getLogger(reading.__name__)):
         loaded = load_documents(source.sources, source.test_share, source.seed, path, chat, counts)
-    survey = survey_of(both_splits(_labeled(loaded, source)), list(source.labels.groups), signs())
+    survey = _survey(_labeled(loaded, source), list(source.labels.groups))
     return Facts(survey, replace(use, sequence_length=source.sequence_length), sources=counts)
+
+
+def _survey(labeled: Labeled, groups: Sequence[str]) -> Survey:
+    survey = survey_of(both_splits(labeled), groups, signs())
+    if SPANS not in labeled.train.column_names:
+        return survey
+    labels = {span["label"] for (spans,) in columns_of(labeled.train, [SPANS]) for span in spans or ()}
+    return replace(survey, span_labels=frozenset(labels))
 
 
 def both_splits(labeled: Labeled) -> Dataset:

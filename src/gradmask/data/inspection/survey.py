@@ -38,6 +38,7 @@ class Survey:
         size: bytes of UTF-8.
         text: a hash of the text, white space normalised.
         signs: name -> which documents show it.
+        span_labels: labels that parts of training documents have.
 
     All arrays have the shape ``[documents]``.
     """
@@ -53,6 +54,7 @@ class Survey:
     size: np.ndarray
     text: np.ndarray
     signs: dict[str, np.ndarray]
+    span_labels: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.size)

@@ -88,7 +88,7 @@ def predictions(model: nn.Module, sequences: Tensor, batch_size: int) -> Iterato
 
 
 def token_losses(model: nn.Module, sequences: Tensor, batch_size: int = 32) -> Tensor:
-    """The loss of every predicted token, in nats ``[n, length − 1]``; NaN for tokens that do not count."""
+    """The loss of every predicted token, in nats ``[n, length − 1]``; NaN for tokens that do not count, infinite for its NaN."""
     return _token_losses(model, sequences, batch_size, (None,))[0]
 
 
@@ -109,6 +109,8 @@ def _token_losses(
             for losses, bias in zip(parts, biases, strict=True):
                 moved = logits if bias is None else logits + bias.to(logits)
                 nats = F.cross_entropy(moved, targets, reduction="none")
+                # NaN marks what does not count: a broken model's own NaN must not pass for it.
+                nats = nats.masked_fill(nats.isnan(), math.inf)
                 losses.append(nats.masked_fill(targets < 0, math.nan).cpu())
     return [torch.cat(losses).view(len(sequences), -1) for losses in parts]
 

@@ -17,7 +17,6 @@ from transformers import PreTrainedModel, TrainerCallback, TrainerControl, Train
 
 from gradmask.lab import progress
 from gradmask.lab.judge.early import HALF, early_signs
-from gradmask.lab.measures.results import Point
 from gradmask.lab.recipe.spec import TrainSpec
 from gradmask.lab.run.brief import brief
 from gradmask.lab.run.checkpoints import bytes_needed, newest, rotate, seal
@@ -88,7 +87,7 @@ class CurveCallback(TrainerCallback):
 
     def _warn(self, losses: dict[str, dict[str, float]], share: float) -> None:
         """Say once, half way, that the run leads nowhere."""
-        signs = [] if self.warned else early_signs(Point(step=0, tokens=0, losses=losses), self.roles, share)
+        signs = [] if self.warned else early_signs(losses, self.roles, share)
         for sign in signs:
             logger.warning("%s: %s", self.title, sign)
         self.warned = self.warned or share >= HALF

@@ -18,7 +18,8 @@ def find(facts: Facts) -> Iterator[Finding]:
     if not facts.labels_used or not survey.train.any():
         return
     count = int(survey.train.sum())
-    kinds = {survey.label_name(label) for label in np.unique(survey.label[survey.train])}
+    labels = {*np.unique(survey.label[survey.train]).tolist(), *survey.span_labels}
+    kinds = {survey.label_name(label) for label in labels}
     if len(kinds) == 1:
         text = f"all {count:,} training documents have the same label: {kinds.pop()}"
         yield Finding("one_kind_of_label", "error", count, "documents", text, f"Nothing can be told apart. {CHECK}")

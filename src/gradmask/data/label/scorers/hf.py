@@ -98,14 +98,14 @@ def _open(path: str, labels: Sequence[str]) -> tuple[Any, Any, list[list[int]]]:
     from transformers import AutoConfig, AutoTokenizer
 
     try:
-        config = AutoConfig.from_pretrained(path)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
         made_for = " ".join(config.architectures or [])
         kind = next((kind for kind in _KINDS if kind in made_for), None)
         if kind is None:
             raise GradmaskError(f"{path!r} is {made_for or 'no model'}, needed: a sequence or token classifier")
         columns = [_columns(dict(config.id2label or {}), label, path) for label in labels]
-        model = getattr(transformers, f"AutoModelFor{kind}").from_pretrained(path)
-        return AutoTokenizer.from_pretrained(path, use_fast=True), model.eval(), columns
+        model = getattr(transformers, f"AutoModelFor{kind}").from_pretrained(path, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(path, use_fast=True, trust_remote_code=False), model.eval(), columns
     except (OSError, ImportError) as error:
         raise GradmaskError(f"the classifier {path!r} cannot be opened: {str(error).splitlines()[0]}") from None
 
