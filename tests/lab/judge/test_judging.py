@@ -131,6 +131,14 @@ def test_without_a_scale_nothing_is_invented() -> None:
     )
 
 
+def test_what_the_error_explains_is_no_damage() -> None:
+    narrow = results(removed=(4.03, 4.14), never_trained=(4.0, 4.115), full=(4.0, 4.0))
+    assert facts_of(narrow).gap_closed == pytest.approx(0.14 / 0.115)
+    assert not replace(facts_of(narrow), error=0.05).too_far
+    assert replace(facts_of(narrow), error=0.02).too_far
+    assert "damaged" not in judge(replace(facts_of(narrow), error=0.05)).reasons
+
+
 def test_compute_is_taken_where_it_was_measured() -> None:
     facts = Facts("es", gap=4.0, gap_closed=0.97, removed={"retain": Price(0.1, 0.99)}, full={"forget": Price(0.0)})
     assert judge(facts).outcome == "works"

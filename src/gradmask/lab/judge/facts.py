@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gradmask.lab.judge.attacks import attacked, recovered
-from gradmask.lab.measures.headline import SMALLEST_GAP, role_at, role_loss
+from gradmask.lab.measures.headline import SMALLEST_GAP, is_too_far, removal_error, role_at, role_loss
 from gradmask.lab.measures.results import ArmResult, Results
 
 GRADMASK, NO_FILTER = "gradmask", "no_filter"
@@ -40,6 +40,7 @@ class Facts:
         against: the other end of the scale: a perfect filter, or the filter with the same labels where the truth is not known.
         gap: from no filter's forget loss to that end, in nats.
         gap_closed: share of that gap, removed model.
+        error: standard error of the distance between the removed model and the scale's end, in nats.
         filter_gap_closed: the same for the filter with the same labels.
         removed: role -> price of the removed model.
         full: role -> price of the full model.
@@ -57,6 +58,7 @@ class Facts:
     against: Literal["perfect_filter", "filter"] = PERFECT_FILTER
     gap: float | None = None
     gap_closed: float | None = None
+    error: float = 0.0
     filter_gap_closed: float | None = None
     removed: Mapping[str, Price] = field(default_factory=dict)
     full: Mapping[str, Price] = field(default_factory=dict)
@@ -67,6 +69,11 @@ class Facts:
     recovered: tuple[str, ...] = ()
     attacked: bool = False
     damage: tuple[str, ...] = ()
+
+    @property
+    def too_far(self) -> bool:
+        """Further than a model that never saw the domain. A filter that missed some of it may be left behind without damage."""
+        return self.against == PERFECT_FILTER and is_too_far(self.gap_closed, self.gap, self.error)
 
     @property
     def known(self) -> float | None:
@@ -88,6 +95,7 @@ def facts_of(results: Results) -> Facts:
         against=against,
         gap=_difference(results, against, "full", "forget"),
         gap_closed=h.gap_closed if against == PERFECT_FILTER else h.gap_closed_to_filter,
+        error=removal_error(arms, against),
         filter_gap_closed=h.filter_gap_closed,
         removed=_prices(results, "removed"),
         full=_prices(results, "full"),

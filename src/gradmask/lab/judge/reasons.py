@@ -75,14 +75,9 @@ def _too_short(f: Facts) -> bool:
     return f.learned < SMALLEST_GAP or f.still_falling > STILL_LEARNING * f.learned
 
 
-def _beyond(f: Facts) -> bool:
-    """Further than a model that never saw the domain. A filter that missed some of it may be left behind without damage."""
-    return f.against == PERFECT_FILTER and (f.gap_closed or 0.0) > TOO_FAR.free
-
-
 def _damaged(f: Facts) -> bool:
     """Further from the domain than a model that never saw it, and something else is wrong as well."""
-    if not _beyond(f) or f.gap_closed is None:
+    if not f.too_far or f.gap_closed is None:
         return False
     worse = any(grade_price(f.removed[role]) != "free" for role in ("retain", "adjacent") if role in f.removed)
     return f.gap_closed > TOO_FAR.lost or worse or bool(f.damage)
@@ -207,7 +202,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "too_far",
         "price",
-        lambda f: _beyond(f) and not _damaged(f),
+        lambda f: f.too_far and not _damaged(f),
         lambda f: (
             f"the removed model is further from {f.forget} ({_percent(f.gap_closed)}) than one that never saw it, a sign of "
             "damage"

@@ -66,7 +66,7 @@ def headline(arms: Mapping[str, ArmResult]) -> Headline:
         filter_adjacent_difference=against_no_filter("filter", "full", "adjacent"),
         full_forget_difference=against_no_filter("gradmask", "full", "forget"),
         calibrated=calibrated,
-        remarks=[line for line in (remark, _too_far(closed)) if line],
+        remarks=[line for line in (remark, _too_far(closed, gap, removal_error(arms, end))) if line],
     )
 
 
@@ -85,8 +85,24 @@ def _no_gap(arms: Mapping[str, ArmResult], end: str, nothing: float | None, filt
     )
 
 
-def _too_far(closed: float | None) -> str | None:
-    if closed is None or closed <= TOO_FAR:
+def is_too_far(closed: float | None, gap: float | None, error: float) -> bool:
+    """Whether a model is further than one that never saw the domain, by more than the error of the two losses, in nats."""
+    return closed is not None and gap is not None and closed > TOO_FAR and (closed - 1.0) * gap > error
+
+
+def removal_error(arms: Mapping[str, ArmResult], end: str) -> float:
+    """The standard error of the distance between the removed model's forget loss and that of the arm at the scale's end.
+
+    Both are measured on the same text, so the true one is smaller.
+    """
+    models = [
+        arms[name].models.get(view, {}) for name, view in (("gradmask", "removed"), (end, "full")) if name in arms
+    ]
+    return math.hypot(*(role_error(domains, "forget") for domains in models))
+
+
+def _too_far(closed: float | None, gap: float | None, error: float) -> str | None:
+    if closed is None or not is_too_far(closed, gap, error):
         return None
     return (
         f"The removed model is further from the forget domain ({100 * closed:.0f} % of the gap) than a model that "

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from gradmask.files import write_whole
-from gradmask.lab.measures.headline import TOO_FAR
+from gradmask.lab.judge.facts import facts_of
 from gradmask.lab.measures.measure import Row
 from gradmask.lab.measures.results import Results, Sample, read_results
 from gradmask.lab.recipe.yamls import dump_yaml
@@ -78,7 +78,7 @@ def tiles(results: Results) -> list[tuple[str, str]]:
     """(number, what it is) for a first look."""
     h = results.headline
     tiles = [
-        _removal(h.gap_closed),
+        _removal(h.gap_closed, facts_of(results).too_far),
         (
             percent(h.gap_closed_to_filter),
             "of the way from no filter to the filter with the same labels, after removal",
@@ -91,9 +91,9 @@ def tiles(results: Results) -> list[tuple[str, str]]:
     return [(value, label) for value, label in tiles if value != "–"]
 
 
-def _removal(closed: float | None) -> tuple[str, str]:
+def _removal(closed: float | None, too_far: bool) -> tuple[str, str]:
     """How far removal went. Beyond a model that never saw the text, it is damage and shown as that."""
-    if closed is not None and closed > TOO_FAR:
+    if closed is not None and too_far:
         return f"{percent(closed - 1)} too far", "further from the forget domain than a model that never saw it: damage"
     shown = None if closed is None else min(closed, 1.0)
     return percent(shown), "of the way from no filter to a perfect filter, after removal"
