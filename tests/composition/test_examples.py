@@ -29,6 +29,7 @@ def test_an_example_removes_its_language(name: str, tmp_path: Path, monkeypatch:
     assert losses["forget without"] > losses["forget"] + 0.3
 
 
+@pytest.mark.slow
 def test_without_forward_masks_a_protein_model_does_not_survive_the_removal() -> None:
     """A published port never masked the forward pass on retain data and declared the method not viable."""
     found = runpy.run_path(str(EXAMPLES / "esm2_forward_mask.py"))["main"](steps=300)
