@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
 from gradmask.data import package_docs
+from gradmask.data.inspection.shingles import similarity
 from gradmask.data.package_docs import FORGET, PACKAGES, write_package_docs
 from gradmask.errors import GradmaskError
 
@@ -22,7 +24,9 @@ def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             place = tmp_path / "site" / name / f"m{i}.py"
             place.parent.mkdir(parents=True, exist_ok=True)
             text = LONG.format(f"{name} {i}")
-            place.write_text(f'"""{text}"""\nclass A:\n    def f(self):\n        """{text}again"""\n')
+            place.write_text(
+                f'"""{text}"""\nclass A:\n    def f(self):\n        """{text.replace("about", "beside")}"""\n'
+            )
     monkeypatch.setattr(package_docs, "_root", lambda name: tmp_path / "site" / name)
     return tmp_path / "site"
 
@@ -67,6 +71,15 @@ def test_what_is_left_out(roots: Path, tmp_path: Path) -> None:
     ids = {row["id"] for row in rows(write_package_docs(tmp_path / "data", labeled=1).files["text"])}
     assert not ids & {"numpy/tests/a.py", "numpy/broken.py", "numpy/short.py", "numpy/z_copy.py"}
     assert "numpy/m0.py" in ids
+
+
+def test_copies_are_left_out_across_packages(roots: Path, tmp_path: Path) -> None:
+    original = (roots / "numpy/m0.py").read_text()
+    (roots / "scipy/vendored.py").write_text(original)
+    (roots / "pandas/nearly.py").write_text(original.replace('"""words', '"""Changed words', 1))
+    texts = [row["text"] for row in rows(write_package_docs(tmp_path / "data", labeled=1).files["text"])]
+    assert len(texts) == 6 * len(PACKAGES)
+    assert max(similarity(one, other) for one, other in combinations(texts, 2)) < 0.5
 
 
 def test_bad_requests(roots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

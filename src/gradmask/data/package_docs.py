@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradmask.data.draws import uniform
+from gradmask.data.inspection.shingles import shingles
 from gradmask.errors import GradmaskError
 from gradmask.files import whole_folder
 
@@ -51,6 +52,7 @@ def write_package_docs(folder: Path, megabytes: float = 1.0, labeled: int = 50) 
 
     ``docs.jsonl`` has ``id``, ``text`` and ``package`` in every row. ``examples.jsonl`` has ``id``, ``text`` and ``label`` of a few
     of these documents: `FORGET`'s are labeled ``forget``, the others' ``retain``. ``README.md`` says what the text is and whose.
+    No document repeats more than half of another's text.
 
     Args:
         folder: is made; must not exist.
@@ -62,7 +64,10 @@ def write_package_docs(folder: Path, megabytes: float = 1.0, labeled: int = 50) 
     """
     if folder.exists():
         raise GradmaskError(f"{folder} exists: choose another place for the example data, or remove it first")
-    docs = [doc for package in PACKAGES for doc in _selected(package_docs(package), megabytes)]
+    found = _different([doc for package in PACKAGES for doc in package_docs(package)])
+    docs = [
+        doc for package in PACKAGES for doc in _selected([doc for doc in found if doc.package == package], megabytes)
+    ]
     examples = [*_examples(docs, "forget", labeled), *_examples(docs, "retain", labeled)]
     packages = {name: _summary(name, [doc for doc in docs if doc.package == name]) for name in PACKAGES}
     with whole_folder(folder) as place:
@@ -127,6 +132,19 @@ def _is_unicode(text: str) -> bool:
         return False
 
 
+def _different(docs: list[PackageDoc]) -> list[PackageDoc]:
+    """Documents of which more than half stands in none before them, in a random order. Docstrings are often copied between
+    classes, and code between packages: a copy in held-out text would be known from training."""
+    seen: set[int] = set()
+    kept = set()
+    for doc in sorted(docs, key=lambda doc: uniform("different", doc.text)):
+        runs = {hash(run) for run in shingles(doc.text)}
+        if 2 * len(runs & seen) < len(runs):
+            kept.add(doc)
+        seen |= runs
+    return [doc for doc in docs if doc in kept]
+
+
 def _selected(docs: list[PackageDoc], megabytes: float) -> list[PackageDoc]:
     """A random part of at most so much text, in the order of the source; a larger limit keeps the same documents and more."""
     kept, size = set(), 0
@@ -178,7 +196,8 @@ def _readme(packages: dict[str, dict[str, Any]], labeled: int) -> str:
 README = """# Example data
 
 The documentation of installed Python packages: the docstrings of their modules, classes and functions, word for word, as
-`gradmask example-data` found them in the installed source. The text belongs to the authors of each package, under its licence.
+`gradmask example-data` found them in the installed source; texts that are mostly copied from others are left out. The text
+belongs to the authors of each package, under its licence.
 
 | package | version | licence | documents | megabytes |
 | -- | -- | -- | -- | -- |
