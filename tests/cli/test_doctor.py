@@ -45,6 +45,16 @@ def test_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert "halve train.batch_size" in found["memory for it"][0]["advice"]
 
 
+def test_a_recipe_whose_labels_are_not_made_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", "package_docs", "--json"]) == 1
+    (finding,) = said(capsys)["data.sources.0"]
+    assert finding["status"] == "problem"
+    assert finding["advice"].startswith("gradmask label writes it")
+
+
 def test_a_recipe_with_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(tiny_data(tmp_path) | {"arms": []}))
     assert main(["doctor", str(tmp_path / "r.yaml"), "--json"]) == 1

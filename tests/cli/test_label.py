@@ -22,15 +22,32 @@ from gradmask.data import SourceSpec, label, load_documents
 from gradmask.errors import GradmaskError
 
 TOPICS = {"medicine": "cooking", "law": "sailing", "sport": "retain"}
-"""What the topics of the help are written with here."""
+"""What topics are written with here."""
+PACKAGES = {
+    "scikit-learn": "cooking",
+    "matplotlib": "sailing",
+    "scipy": "sailing",
+    "numpy": "retain",
+    "pandas": "retain",
+}
+"""What the packages of the help are written with here."""
 LINES = re.findall(r"^  gradmask (label .*?)(?:\\n)?$", EXAMPLES, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files as in the help: all.jsonl, med.txt, other.jsonl, and a folder."""
+    """all.jsonl, med.txt, other.jsonl, a folder, and files as in the help."""
     folder = tmp_path_factory.mktemp("label")
-    (folder / "more").mkdir()
+    for name in ("more", "data", "more-data"):
+        (folder / name).mkdir()
+    docs = [
+        {"text": f"estimator classifier regressor {t}" if p == "scikit-learn" else t, "package": p}
+        for p, t in packages(36)
+    ]
+    write(folder / "data/docs.jsonl", docs)
+    write(folder / "more-data/docs.jsonl", docs[:20])
+    labeled = [{"text": t, "label": ["retain", "forget"][p == "scikit-learn"]} for p, t in packages(30, 1)]
+    write(folder / "data/examples.jsonl", labeled)
     extra = {"medicine": " insulin biopsy dosage", "law": "", "sport": ""}
     rows = [
         {
@@ -49,6 +66,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def packages(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Package and text of documents."""
+    return [(package, text) for package, words in PACKAGES.items() for text in texts(words, count, seed)]
+
+
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
@@ -65,7 +87,7 @@ def labels_of(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("line", [line for line in LINES if "--review" not in line])
 def test_every_example_of_the_help(inside: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = shlex.split(line.replace("--jobs 4", "--jobs 1"))
+    words = shlex.split(line.replace("--jobs 2", "--jobs 1"))
     assert main(words) == 0
     said = capsys.readouterr().out
     output = words[words.index("--output") + 1]

@@ -15,8 +15,8 @@ NAME = "attack"
 EXAMPLES = """
 Examples:\n
   gradmask attack runs/demo\n
-  gradmask attack runs/novels_en_es --preset standard\n
-  gradmask attack runs/novels_en_es --set evaluate.relearning.steps=400 --set evaluate.relearning.methods=[lora]
+  gradmask attack runs/demo --preset standard\n
+  gradmask attack runs/demo --set evaluate.relearning.steps=400 --set evaluate.relearning.methods=[lora]
 """
 
 

@@ -17,8 +17,8 @@ NAME = "check"
 EXAMPLES = """
 Examples:\n
   gradmask check runs/demo\n
-  gradmask check runs/demo/arms/gradmask/checkpoint-360 --text prose.txt\n
-  gradmask check my-checkpoint --json
+  gradmask check runs/demo/arms/gradmask/checkpoint-324 --text data/README.md\n
+  gradmask check runs/demo/arms/gradmask/model --json
 """
 TOKENS = 64
 

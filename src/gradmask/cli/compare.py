@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 NAME = "compare"
 EXAMPLES = """
 Examples:\n
-  gradmask compare recipes/novels_en_es.yaml --dry-run\n
-  gradmask compare recipes/novels_en_es.yaml\n
-  gradmask compare recipes/novels_en_es.yaml --only 'main/seed-0'\n
-  gradmask compare recipes/novels_en_es.yaml --jobs 4\n
-  gradmask compare recipes/novels_en_es.yaml --set compare.arms=[gradmask,no_filter,perfect_filter,npo]
+  gradmask compare demo --dry-run\n
+  gradmask compare demo\n
+  gradmask compare demo --only 'main/seed-0'\n
+  gradmask compare demo --jobs 2\n
+  gradmask compare demo --set compare.arms=[gradmask,no_filter,perfect_filter,npo] --set output=runs/fewer
 """
 
 

@@ -22,7 +22,7 @@ EXAMPLES = """
 Examples:\n
   gradmask doctor\n
   gradmask doctor demo\n
-  gradmask doctor demo --json
+  gradmask doctor recipe.yaml --json
 """
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 

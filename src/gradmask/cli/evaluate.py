@@ -13,11 +13,11 @@ from gradmask.lab.measures.registry import names, quick
 NAME = "evaluate"
 EXAMPLES = """
 Examples:\n
-  gradmask evaluate runs/novels_en_es\n
-  gradmask evaluate runs/novels_en_es --json | jq .headline\n
-  gradmask evaluate runs/novels_en_es --measures all --preset standard\n
-  gradmask evaluate runs/novels_en_es --measures compute,leakage --set evaluate.ladder=[0.01,0.05]\n
-  gradmask evaluate runs/large --tasks wmdp_bio,mmlu
+  gradmask evaluate runs/demo\n
+  gradmask evaluate runs/demo --json | jq .headline\n
+  gradmask evaluate runs/demo --measures all --preset standard\n
+  gradmask evaluate runs/demo --measures compute,leakage --set evaluate.ladder=[0.01,0.05]\n
+  gradmask evaluate runs/demo --tasks wmdp_bio,mmlu
 """
 
 Preset = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,13 @@ def run(
     result_console().print(_table(written.packages))
     for what, path in written.files.items():
         logger.info("%s: %s", what, path)
+    logger.info("Next: %s", _label_command(written.files))
+
+
+def _label_command(files: Mapping[str, Path]) -> str:
+    """What labels the text from the examples; the package is the truth, for evaluation."""
+    words = "gradmask", "label", str(files["text"]), "--examples", str(files["examples"])
+    return shlex.join([*words, "--truth-field", "package", "--output", "labels"])
 
 
 def _table(packages: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -14,7 +14,7 @@ NAME = "export"
 EXAMPLES = """
 Examples:\n
   gradmask export runs/demo plain/without-spanish --without forget\n
-  gradmask export runs/demo/arms/gradmask/checkpoint-300 plain/full\n
+  gradmask export runs/demo/arms/gradmask/checkpoint-324 plain/full\n
   gradmask export runs/demo plain/small --without forget --compact
 """
 

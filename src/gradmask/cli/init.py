@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 NAME = "init"
 EXAMPLES = """
 Examples:\n
-  gradmask init data\n
-  gradmask init data --forget scikit-learn --adjacent scipy --minutes 5 --yes\n
+  gradmask init labels\n
+  gradmask init labels --minutes 5 --yes --output short.yaml\n
+  gradmask init data/docs.jsonl --forget scikit-learn --adjacent scipy --output topics.yaml --yes\n
   gradmask init data/docs.jsonl --forget ml=scikit-learn --forget plots=matplotlib --output two-groups.yaml --yes
 """
 SHOWN = 30

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 NAME = "label"
 EXAMPLES = """
 Examples:\n
-  gradmask label all.jsonl --forget med.txt --retain other.jsonl --output labels\n
-  gradmask label all.jsonl --label-field label --output from-field\n
-  gradmask label all.jsonl --forget med:topic=medicine --forget law:topic=law --retain topic=sport --output two-groups\n
-  gradmask label all.jsonl --keywords insulin,biopsy,dosage --output from-words --recall 0.95\n
+  gradmask label data/docs.jsonl --examples data/examples.jsonl --output labels\n
   gradmask label --review labels\n
-  gradmask label more --labeler labels/labeler --output more-labels --jobs 4
+  gradmask label data/docs.jsonl --forget package=matplotlib --retain package=numpy --output plots\n
+  gradmask label data/docs.jsonl --forget ml:package=scikit-learn --forget maths:package=scipy --retain package=pandas --output two-groups\n
+  gradmask label data/docs.jsonl --keywords estimator,classifier,regressor --output from-words --recall 0.95\n
+  gradmask label more-data/docs.jsonl --labeler labels/labeler --output more-labels --jobs 2
 """
 MB = 1_000_000
 MUST_GO, HOW, DATA = "What must go", "How it is decided", "The data"

@@ -16,7 +16,7 @@ EXAMPLES = """
 Examples:\n
   gradmask recipes\n
   gradmask recipes demo\n
-  gradmask recipes demo --copy mine.yaml
+  gradmask recipes package_docs --copy mine.yaml
 """
 
 

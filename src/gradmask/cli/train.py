@@ -12,10 +12,10 @@ from gradmask.cli.output import AsJson, Changes, Jobs, Restart, logger, print_js
 NAME = "train"
 EXAMPLES = """
 Examples:\n
-  gradmask train recipes/novels_en_es.yaml --dry-run\n
-  gradmask train recipes/novels_en_es.yaml\n
-  gradmask train recipes/novels_en_es.yaml --set train.steps=2000 --set output=runs/longer\n
-  gradmask train recipes/novels_en_es.yaml --restart
+  gradmask train demo --dry-run\n
+  gradmask train package_docs\n
+  gradmask train recipe.yaml --set train.steps=2000 --set output=runs/longer\n
+  gradmask train recipe.yaml --restart
 """
 
 

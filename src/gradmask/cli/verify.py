@@ -14,7 +14,7 @@ EXAMPLES = """
 Examples:\n
   gradmask verify plain/without-spanish --without forget\n
   gradmask verify plain/without-spanish --against runs/demo\n
-  gradmask verify plain/without-spanish --digest 3f1c…\n
+  gradmask verify plain/without-spanish --digest DIGEST\n
   gradmask verify plain/without-spanish --json | jq .problems
 """
 

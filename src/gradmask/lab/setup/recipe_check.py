@@ -48,9 +48,8 @@ def _source(index: int, source: SourceSpec, seed: int) -> Finding:
 
 
 def _data_advice(source: SourceSpec) -> str:
-    folder = Path(*source.paths[:1]).parent
-    if folder.name == "labeled" or folder.parent.name == "labeled":
-        return "gradmask label writes it; gradmask recipes package_docs shows the commands"
+    if Path(*source.paths[:1]).parent.name == "shards":
+        return "gradmask label writes it; docs/start.md and gradmask recipes package_docs show the commands"
     return "correct data.sources; gradmask init FOLDER looks at a folder and writes them"
 
 

@@ -1,0 +1,76 @@
+"""Every example of the help: its options exist, and what it names comes with gradmask or from a command before it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from gradmask.cli import main
+from gradmask.cli.app import app
+from gradmask.lab.recipe.loading import load_recipe
+from gradmask.lab.recipe.shipped import shipped_recipes
+
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+EXAMPLES = [
+    line.split("|")[0]
+    for command in COMMANDS.values()
+    for line in re.findall(r"^  gradmask (.*?)(?:\\n)?$", command.epilog or "", re.MULTILINE)
+]
+MADE = ("data/", "more-data/", "labels", "runs/demo", "plain/", "recipe.yaml")
+"""What the commands of the help write: example-data, label, train, export, init."""
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """The parameters of a command line, files that are not there included."""
+    name, *words = shlex.split(line)
+    return COMMANDS[name].make_context(name, words).params
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_examples(name: str) -> None:
+    assert [line for line in EXAMPLES if line.split()[0] == name]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_every_example_parses(line: str) -> None:
+    parsed(line)
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_every_example_reads_what_a_new_user_has(line: str) -> None:
+    command, given = COMMANDS[line.split()[0]], parsed(line)
+    if command.name == "example-data":
+        return
+    read = [given[argument.name or ""] for argument in command.params if argument.param_type_name == "argument"]
+    files = [str(one) for value in read if value for one in (value if isinstance(value, list | tuple) else [value])]
+    if command.name == "export":
+        files = files[:1]  # the second one is written
+    assert all(file in shipped_recipes() or f"{file}/".startswith(MADE) for file in files)
+
+
+@pytest.mark.parametrize("line", [line for line in EXAMPLES if line.startswith(("train", "compare", "demo"))])
+def test_changes_of_the_recipe_are_good(line: str) -> None:
+    given = parsed(line)
+    recipe = str(given.get("recipe", "demo"))
+    load_recipe(recipe if recipe in shipped_recipes() else "demo", given["changes"] or ())
+
+
+@pytest.mark.parametrize("line", [line for line in EXAMPLES if line.startswith("recipes")])
+def test_quick_examples_run(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(line)) == 0
+
+
+def test_the_next_command_of_example_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["example-data", "my data", "--megabytes", "0.2"]) == 0
+    said = caplog.messages[-1]
+    given = parsed(said.removeprefix("Next: gradmask "))
+    assert all(Path(file).is_file() for file in [*given["files"], *given["examples"]])
