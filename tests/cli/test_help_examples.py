@@ -12,6 +12,7 @@ import typer
 
 from gradmask.cli import main
 from gradmask.cli.app import app
+from gradmask.data import package_docs
 from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.shipped import shipped_recipes
 
@@ -70,7 +71,12 @@ def test_the_next_command_of_example_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["example-data", "my data", "--megabytes", "0.2"]) == 0
+    for name in package_docs.PACKAGES:
+        (tmp_path / "site" / name).mkdir(parents=True)
+        (tmp_path / "site" / name / "a.py").write_text(f'"""{" ".join(f"{name} word {i}" for i in range(90))}"""')
+    places = {name: tmp_path / "site" / name for name in package_docs.PACKAGES}
+    monkeypatch.setattr(package_docs, "_root", places.__getitem__)
+    assert main(["example-data", "my data", "--labeled", "1"]) == 0
     said = caplog.messages[-1]
     given = parsed(said.removeprefix("Next: gradmask "))
     assert all(Path(file).is_file() for file in [*given["files"], *given["examples"]])

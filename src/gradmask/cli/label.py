@@ -20,7 +20,7 @@ Examples:\n
   gradmask label data/docs.jsonl --examples data/examples.jsonl --output labels\n
   gradmask label --review labels\n
   gradmask label data/docs.jsonl --forget package=matplotlib --retain package=numpy --output plots\n
-  gradmask label data/docs.jsonl --forget ml:package=scikit-learn --forget maths:package=scipy --retain package=pandas --output two-groups\n
+  gradmask label data/docs.jsonl --forget a:package=scikit-learn --forget b:package=matplotlib --retain package=numpy --output two\n
   gradmask label data/docs.jsonl --keywords estimator,classifier,regressor --output from-words --recall 0.95\n
   gradmask label more-data/docs.jsonl --labeler labels/labeler --output more-labels --jobs 2
 """
