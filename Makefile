@@ -11,6 +11,7 @@ export HF_HUB_OFFLINE ?= 1
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
 	$(BIN)/gradmask demo
+	@echo 'The program is $(BIN)/gradmask; to call it as gradmask: export PATH="$$PWD/$(BIN):$$PATH"'
 
 ## test: set up, then the tests
 test: $(STAMP)
