@@ -38,7 +38,9 @@ def judge(facts: Facts) -> Judgement:
         of_outcome = [reason for reason in holding if reason.outcome == outcome]
         if of_outcome:
             return _judgement(outcome, of_outcome, holding, facts)
-    return Judgement("works", f"It works: {_gone(facts)}, at no price that was measured.{_scale(facts)}", (), ())
+    return Judgement(
+        "works", f"It works: {_gone(facts)}, at no price that was measured{_compute(facts)}.{_scale(facts)}", (), ()
+    )
 
 
 def verdict_of(results: Results, accept: AcceptSpec | None = None) -> Verdict:
@@ -78,6 +80,12 @@ def _gone(facts: Facts) -> str:
     share = min(facts.gap_closed or 0.0, 1.0)
     tried = "no attack that was tried brought it back" if facts.attacked else "not every attack was tried on it"
     return f"{100 * share:.0f} % of the knowledge of {facts.forget} left with its group, and {tried}"
+
+
+def _compute(facts: Facts) -> str:
+    """What it took more than training without any filter, where it is allowed but not nothing."""
+    extra = (facts.extra_compute or 1.0) - 1.0
+    return f" but {100 * extra:.0f} % more compute than no filter" if extra >= 0.005 else ""
 
 
 def _scale(facts: Facts) -> str:
