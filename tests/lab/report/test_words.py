@@ -4,8 +4,8 @@ import pytest
 
 from gradmask.lab.judge.facts import facts_of
 from gradmask.lab.judge.judging import judge, verdict_of
+from gradmask.lab.measures.numbers import listed, nats, percent
 from gradmask.lab.measures.results import Headline
-from gradmask.lab.report.numbers import listed, nats, percent
 from gradmask.lab.report.words import forgotten, verdict
 from lab.measures.fabricated import arm, results
 

@@ -9,8 +9,8 @@ from gradmask.lab.compare.results import Compared, Comparison, Rival
 from gradmask.lab.compare.runs import MAIN
 from gradmask.lab.compare.statistics import Estimate
 from gradmask.lab.compare.table import removed_rivals
+from gradmask.lab.measures.numbers import listed, nats
 from gradmask.lab.recipe.arms import ARMS
-from gradmask.lab.report.numbers import listed, nats
 
 Table = tuple[list[str], list[tuple[str, list[str]]]]
 """Columns, and a title and cells per row."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from gradmask.lab.judge.attacks import attacked, recovered
 from gradmask.lab.measures.headline import SMALLEST_GAP, is_too_far, removal_error, role_at, role_loss
+from gradmask.lab.measures.numbers import listed
 from gradmask.lab.measures.results import ArmResult, Results
 
 GRADMASK, NO_FILTER = "gradmask", "no_filter"
@@ -112,8 +113,7 @@ def facts_of(results: Results) -> Facts:
 def forget_domains(results: Results) -> str:
     """What was to be removed, as it stands in a sentence."""
     domains = {d: r.role for arm in results.arms.values() for model in arm.models.values() for d, r in model.items()}
-    names = sorted(domain for domain, role in domains.items() if role == "forget")
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "the forget domain"
+    return listed(sorted(domain for domain, role in domains.items() if role == "forget")) or "the forget domain"
 
 
 def _title(arms: Mapping[str, ArmResult]) -> str:

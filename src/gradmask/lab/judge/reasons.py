@@ -23,6 +23,7 @@ from gradmask.lab.judge.limits import (
     grade_share,
 )
 from gradmask.lab.measures.headline import SMALLEST_GAP
+from gradmask.lab.measures.numbers import listed, percent
 
 Outcome = Literal["unknown", "failed", "price"]
 
@@ -58,10 +59,6 @@ def _cost(price: Price) -> str:
     """``0.120 nats worse than no filter (worth 71 % of its compute)``."""
     worth = "" if price.compute is None else f" (worth {100 * price.compute:.0f} % of its compute)"
     return f"{price.nats:.3f} nats worse than no filter{worth}"
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.0f} %".replace("-", "−")
 
 
 def _no_gap(f: Facts) -> bool:
@@ -130,7 +127,7 @@ REASONS: tuple[Reason, ...] = (
         "recovered",
         "failed",
         lambda f: bool(f.recovered) and (f.gap_closed or 0.0) >= REMOVED.lost,
-        lambda f: f"the knowledge was hidden, not removed: it was recovered by {_listed(f.recovered)}",
+        lambda f: f"the knowledge was hidden, not removed: it was recovered by {listed([*f.recovered])}",
         "Give the group tables of its own (embeddings: true), label more of what must go, train longer",
     ),
     Reason(
@@ -138,7 +135,7 @@ REASONS: tuple[Reason, ...] = (
         "failed",
         lambda f: grade_share(_or(f.gap_closed, 1.0), REMOVED) == "lost",
         lambda f: (
-            f"most of the knowledge of {f.forget} is still there after removal ({_percent(f.gap_closed)} of the way)"
+            f"most of the knowledge of {f.forget} is still there after removal ({percent(f.gap_closed)} of the way)"
         ),
         MORE_LABELS,
     ),
@@ -147,7 +144,7 @@ REASONS: tuple[Reason, ...] = (
         "failed",
         _damaged,
         lambda f: (
-            f"the removed model is damaged: on {f.forget} it is further away ({_percent(f.gap_closed)}) than a model "
+            f"the removed model is damaged: on {f.forget} it is further away ({percent(f.gap_closed)}) than a model "
             "that never saw it"
         ),
         LESS,
@@ -157,7 +154,7 @@ REASONS: tuple[Reason, ...] = (
         "failed",
         lambda f: grade_share(_or(f.known, 1.0), KNOWN) == "lost",
         lambda f: (
-            f"the full model never learned {f.forget}: it knows {_percent(_or(f.known, 0.0))} of what no filter knows, so "
+            f"the full model never learned {f.forget}: it knows {percent(_or(f.known, 0.0))} of what no filter knows, so "
             "that there was little to remove"
         ),
         FINISH,
@@ -187,7 +184,7 @@ REASONS: tuple[Reason, ...] = (
         "in_part",
         "price",
         lambda f: grade_share(_or(f.gap_closed, 1.0), REMOVED) == "price",
-        lambda f: f"only {_percent(f.gap_closed)} of the knowledge is gone",
+        lambda f: f"only {percent(f.gap_closed)} of the knowledge is gone",
         MORE_LABELS,
     ),
     Reason(
@@ -195,7 +192,7 @@ REASONS: tuple[Reason, ...] = (
         "price",
         _behind_the_filter,
         lambda f: (
-            f"a filter with the same labels removes more ({_percent(f.filter_gap_closed)} against {_percent(f.gap_closed)})"
+            f"a filter with the same labels removes more ({percent(f.filter_gap_closed)} against {percent(f.gap_closed)})"
         ),
         "Use the filter where one model is enough, or label more of what must go",
     ),
@@ -204,7 +201,7 @@ REASONS: tuple[Reason, ...] = (
         "price",
         lambda f: f.too_far and not _damaged(f),
         lambda f: (
-            f"the removed model is further from {f.forget} ({_percent(f.gap_closed)}) than one that never saw it, a sign of "
+            f"the removed model is further from {f.forget} ({percent(f.gap_closed)}) than one that never saw it, a sign of "
             "damage"
         ),
         LESS,
@@ -234,14 +231,14 @@ REASONS: tuple[Reason, ...] = (
         "knows_less",
         "price",
         lambda f: grade_share(_or(f.known, 1.0), KNOWN) == "price",
-        lambda f: f"the full model knows {_percent(f.known)} of what no filter knows of {f.forget}",
+        lambda f: f"the full model knows {percent(f.known)} of what no filter knows of {f.forget}",
         FINISH,
     ),
     Reason(
         "extra_compute",
         "price",
         lambda f: (f.extra_compute or 0.0) > EXTRA_COMPUTE,
-        lambda f: f"training took {_percent(f.extra_compute)} of the compute of no filter",
+        lambda f: f"training took {percent(f.extra_compute)} of the compute of no filter",
     ),
     Reason(
         "signs",
@@ -260,7 +257,3 @@ def _other_end(f: Facts) -> str:
 def _or(value: float | None, otherwise: float) -> float:
     """The value where it is known; ``otherwise`` is chosen such that what is not known counts against nobody."""
     return otherwise if value is None else value
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -6,7 +6,7 @@ from typing import Any
 
 from gradmask.lab.labeling.evidence import BYTES_PER_TOKEN, Evidence
 from gradmask.lab.labeling.looks import color_of, count, interval
-from gradmask.lab.report.numbers import listed
+from gradmask.lab.measures.numbers import listed
 
 FEW = 30
 """Positives among held-out examples below which an interval says little."""

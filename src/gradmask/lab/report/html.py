@@ -12,11 +12,11 @@ from markupsafe import Markup
 from gradmask.files import write_whole
 from gradmask.lab.judge.facts import facts_of
 from gradmask.lab.measures.measure import Row
+from gradmask.lab.measures.numbers import nats, percent
 from gradmask.lab.measures.results import Results, Sample, read_results
 from gradmask.lab.recipe.yamls import dump_yaml
 from gradmask.lab.report.figures import FIGURES
 from gradmask.lab.report.findings import columns, gradient_rows, table
-from gradmask.lab.report.numbers import nats, percent
 from gradmask.lab.report.parts import (
     FigureKind,
     Rows,

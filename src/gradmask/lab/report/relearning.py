@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gradmask.lab.judge.attacks import PERFECT_FILTER, REMOVED
 from gradmask.lab.measures.attacks.relearning import Relearning
+from gradmask.lab.measures.numbers import percent
 from gradmask.lab.measures.recovery import SHARE, steps_to_most
 from gradmask.lab.measures.results import Results
-from gradmask.lab.report.numbers import percent
 from gradmask.lab.report.series import findings_of
 
 

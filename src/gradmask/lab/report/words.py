@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from gradmask.lab.judge.attacks import tried, untried
+from gradmask.lab.judge.facts import forget_domains
 from gradmask.lab.judge.judging import verdict_of
+from gradmask.lab.measures.numbers import listed, percent
 from gradmask.lab.measures.results import Results
-from gradmask.lab.report.numbers import listed, percent
 from gradmask.lab.report.relearning import most_words, relearning_words
 from gradmask.lab.report.series import roles_of
 
 
 def forgotten(results: Results) -> str:
     """What was to be removed."""
-    return listed([d for d, role in roles_of(results).items() if role == "forget"]) or "the forget domain"
+    return forget_domains(results)
 
 
 def verdict(results: Results) -> list[str]:
