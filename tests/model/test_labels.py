@@ -285,3 +285,18 @@ def test_a_copy_made_inside_without_is_whole() -> None:
         twin = copy.deepcopy(model)
     with torch.no_grad():
         assert torch.equal(twin(tokens()).logits, model(tokens()).logits)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_labels_may_lie_on_another_device() -> None:
+    model = partitioned().cuda()
+    there = {name: value.cuda() for name, value in batch().items()}
+    found = []
+    for given in (
+        torch.tensor([0, 1, -1, 1]),
+        torch.tensor([0, 1, -1, 1]).cuda(),
+        ["retain", "forget", "unlabeled", "forget"],
+    ):
+        model(**{name: value[:4] for name, value in there.items()}, data_labels=given).loss.backward()
+        found.append(gradients(model))
+    assert same(found[0], found[1]) and same(found[2], found[1])

@@ -133,7 +133,10 @@ def _labels(
             raise GradmaskError(_no_labels(model, kwargs))
         return None
     _check_labels_per_token(model, data_labels)
-    labels = gradmask.router.encode(data_labels, _batch_size(args, kwargs))
+    batch = _batch(args, kwargs)
+    labels = gradmask.router.encode(data_labels, batch.shape[0])
+    if isinstance(labels, Tensor):  # lists are encoded on the CPU, and collators make tensors there
+        labels = labels.to(batch.device)
     return spare(model, labels, kwargs) if training else labels
 
 
@@ -161,7 +164,7 @@ def _routing(
     gradmask.context.reached = True
     if torch.is_grad_enabled():
         gradmask.membership.check(model, gradmask.cut)
-    batch = 1 if labels is None else _batch_size(args, kwargs)
+    batch = 1 if labels is None else _batch(args, kwargs).shape[0]
     engine = gradmask.ranks.engine(model, gradmask.context)
     gradmask.router.share = engine.share if engine else (0, 1)
     route = gradmask.router.route_ids(labels, batch, model.training)
@@ -215,11 +218,12 @@ def _self_label(model: Partitioned, plain: Callable[..., Any], labels: int | Ten
         model.train()
 
 
-def _batch_size(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+def _batch(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+    """A tensor of the call whose first dimension is the batch."""
     named = (kwargs.get(name) for name in ("input_ids", "inputs_embeds", "decoder_input_ids"))
     for value in (*named, *args, *kwargs.values()):
         if isinstance(value, Tensor) and value.dim():
-            return value.shape[0]
+            return value
     raise GradmaskError(
         "data_labels was given, but no tensor that shows the batch size: pass input_ids or inputs_embeds"
     )
