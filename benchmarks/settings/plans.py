@@ -54,17 +54,34 @@ def explore() -> Iterator[Task]:
         yield from (Task(corpus, share, "gradmask", VARIANTS[name]) for corpus, share in cells)
 
 
-TABLES = replace(TWO, tables=True, ends=((0.15, 0.5), (0.15, 1.0), (0.15, 1.5)))
+TABLES = replace(TWO, tables=True, ends=((0.15, 0.7), (0.15, 1.0)))
+WORDS = replace(TABLES, words=2.0, common="retain")
+LEFT_OUT = ("headers", "medicine", "catalogs")
 
 
-def rehearse() -> Iterator[Task]:
-    """How much of the retain text the group may take: none, a little, or none alone but some together with the rest."""
-    for settings in (
-        replace(TABLES, rehearsal=0.0),
-        replace(TABLES, rehearsal=0.0, shared=0.2),
-        replace(TABLES, after=None),
-    ):
-        yield from (Task(corpus, 0.05, "gradmask", settings) for corpus in ("topic", "novels"))
+def second() -> Iterator[Task]:
+    """With own tables: what retain text the group may take, common words, group size, labels; then corpora left out until now."""
+    cells = [(corpus, share) for share in (0.05, 0.5) for corpus in EXPLORED]
+    halves = [(corpus, 0.5) for corpus in EXPLORED]
+    fresh = [("headers", 0.05), ("medicine", 0.05), ("catalogs", 0.15), ("headers", 0.5)]
+    little = replace(TABLES, rehearsal=0.03)
+    for settings in (little, WORDS, replace(TABLES, rehearsal=0.0, shared=0.2)):
+        yield from (Task(corpus, share, "gradmask", settings) for corpus, share in cells)
+    for corpus, share in fresh:
+        yield from references((corpus,), (share,))
+        yield from (Task(corpus, share, "gradmask", settings) for settings in (TABLES, little, WORDS))
+    large = replace(TABLES, heads=4, neurons=256)
+    yield from (
+        Task(corpus, share, "gradmask", settings)
+        for settings in (large, replace(TABLES, group_rate=2.0))
+        for corpus, share in halves
+    )
+    yield from (Task(corpus, 0.05, "gradmask", replace(TABLES, after=None)) for corpus in EXPLORED)
+    for labeled in (0.25, 0.1):
+        yield from (Task(corpus, share, "gradmask", TABLES, labeled=labeled) for corpus, share in cells)
+    for share in (0.15, 0.02):
+        yield from references(EXPLORED, (share,))
+        yield from (Task(corpus, share, "gradmask", settings) for settings in (TABLES, WORDS) for corpus in EXPLORED)
 
 
-PLANS = {"explore": explore, "rehearse": rehearse}
+PLANS = {"explore": explore, "second": second}

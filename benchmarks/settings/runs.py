@@ -33,6 +33,8 @@ class Settings:
     rehearsal: float = 0.1
     target: str = "next_token"
     words: float | None = None
+    common: str = "unlabeled"
+    """What other words of labeled documents are given as, where distinctive ones keep the label: unlabeled, or retain."""
     after: float | None = 0.1
     threshold: float = 0.5
     retain_below: float = 0.25
@@ -230,7 +232,8 @@ def _given(folder: Path, task: Task, ids: np.ndarray, labels: np.ndarray) -> np.
     if s.words is None:
         return labels
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / f"{task.corpus}.json"))
-    return token_labels(ids, labels, tokenizer, s.words)
+    given = token_labels(ids, labels, tokenizer, s.words)
+    return np.where((labels == 1)[:, None] & (given == -1), 0, given) if s.common == "retain" else given
 
 
 def _measure_routed(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from gradmask.lab.measures.laws import PowerLaw, fit_learning_curves
@@ -28,6 +29,9 @@ DEFAULTS = {
 DEFAULTS |= {"after": 0.1, "group_rate": 1.0, "shared": 0.0, "threshold": 0.5, "retain_below": 0.25}
 
 
+ROLES = ("retain", "forget")
+
+
 def cell(task: dict[str, Any]) -> tuple:
     """What references are shared by."""
     return tuple(task[key] for key in ("corpus", "share", "steps", "seed", "width", "layers"))
@@ -35,7 +39,8 @@ def cell(task: dict[str, Any]) -> tuple:
 
 def read(paths: list[str]) -> list[dict[str, Any]]:
     """Results, without failures."""
-    return [row for path in paths for line in open(path, encoding="utf-8") if "failed" not in (row := json.loads(line))]
+    rows = [json.loads(line) for path in paths for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [row for row in rows if "failed" not in row]
 
 
 def laws(rows: list[dict[str, Any]]) -> dict[tuple, tuple[PowerLaw, PowerLaw]]:
@@ -50,41 +55,36 @@ def laws(rows: list[dict[str, Any]]) -> dict[tuple, tuple[PowerLaw, PowerLaw]]:
 
 def described(task: dict[str, Any]) -> str:
     """What differs from the study's middle."""
-    settings = task["settings"]
-    changed = [
-        f"{k}={settings[k]:g}" if isinstance(settings[k], float) else f"{k}={settings[k]}"
-        for k, v in DEFAULTS.items()
-        if settings[k] != v
-    ]
-    changed += [
-        f"{k}={task[k]}" for k, v in {"labeled": 0.9, "undiscovered": 0.2, "mistaken": 0.01}.items() if task[k] != v
-    ]
-    return " ".join(changed) or "middle"
+    values = {**task["settings"], **task}
+    middle = {**DEFAULTS, "labeled": 0.9, "undiscovered": 0.2, "mistaken": 0.01}
+    return " ".join(f"{key}={values[key]}" for key, value in middle.items() if values[key] != value) or "middle"
 
 
 def line(row: dict[str, Any], models: dict[str, dict[str, float]], fits: tuple[PowerLaw, PowerLaw]) -> str:
     """One training."""
-    removed, steps = row["removed"], row["task"]["steps"]
-    none, perfect, same = models["no_filter"], models["perfect"], models["filter_text"]
-    gap = (removed["forget_calibrated"] - none["forget_calibrated"]) / (
-        perfect["forget_calibrated"] - none["forget_calibrated"]
-    )
-    filtered = (same["forget_calibrated"] - none["forget_calibrated"]) / (
-        perfect["forget_calibrated"] - none["forget_calibrated"]
-    )
-    own = [fit.equivalent(none[role]) for fit, role in zip(fits, ("retain", "forget"), strict=True)]
+    removed, same, none = row["removed"], models["filter_text"], models["no_filter"]
+    own = [fit.equivalent(none[role]) for fit, role in zip(fits, ROLES, strict=True)]
 
-    def ratios(model: dict[str, float]) -> str:
-        return "/".join(
-            f"{fit.equivalent(model[r]) / o:.2f}" for fit, r, o in zip(fits, ("retain", "forget"), own, strict=True)
-        )
+    def gap(model: dict[str, float]) -> float:
+        lost, most = (m["forget_calibrated"] - none["forget_calibrated"] for m in (model, models["perfect"]))
+        return lost / most
 
-    ends = " ".join(f"{e['share']}x{e['rate']}:{ratios(e)}" for e in row["ends"])
-    rc = fits[0].equivalent(removed["retain"]) / own[0]
-    return (
-        f"{gap:6.2f} (filter {filtered:.2f})  {removed['retain'] - same['retain']:+.3f} rc {rc:.2f} (filter {fits[0].equivalent(same['retain']) / own[0]:.2f})"
-        f"  full {ratios(row['full'])} {ends}  {described(row['task'])}"
-    )
+    def ratio(model: dict[str, float], role: int) -> float:
+        return fits[role].equivalent(model[ROLES[role]]) / own[role]
+
+    def both(model: dict[str, float]) -> str:
+        return f"{ratio(model, 0):.2f}/{ratio(model, 1):.2f}"
+
+    ends = " ".join(f"{end['share']}x{end['rate']}:{both(end)}" for end in row["ends"])
+    retain = f"{removed['retain'] - same['retain']:+.3f} rc {ratio(removed, 0):.2f} (filter {ratio(same, 0):.2f})"
+    return f"{gap(removed):6.2f} (filter {gap(same):.2f})  {retain}  full {both(row['full'])} {ends}  {described(row['task'])}"
+
+
+def title(key: tuple, models: dict[str, dict[str, float]]) -> str:
+    """The corpus and its references."""
+    none, perfect = models["no_filter"], models["perfect"]
+    plain = f"no filter {none['retain']:.3f}/{none['forget']:.3f} ({none['forget_calibrated']:.3f})"
+    return f"{key[0]} {key[1]:.0%} {key[2:]}: {plain}, perfect {perfect['retain']:.3f}/({perfect['forget_calibrated']:.3f})"
 
 
 def main() -> None:
@@ -99,10 +99,7 @@ def main() -> None:
         if not {"no_filter", "perfect", "filter_text"} <= set(models[key]):
             print(*key[:3], "references missing")
             continue
-        none, perfect = models[key]["no_filter"], models[key]["perfect"]
-        print(
-            f"{key[0]} {key[1]:.0%} {key[2]} steps, seed {key[3]}, width {key[4]}: no filter {none['retain']:.3f}/{none['forget']:.3f} ({none['forget_calibrated']:.3f}), perfect {perfect['retain']:.3f}/({perfect['forget_calibrated']:.3f})"
-        )
+        print(title(key, models[key]))
         for row in rows:
             if cell(row["task"]) == key and "removed" in row:
                 print("   ", line(row, models[key], fits[key]))
