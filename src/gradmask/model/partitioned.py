@@ -154,8 +154,8 @@ def _partitioned_class(cls: type[PreTrainedModel], forward: Any) -> type[PreTrai
 def partition(
     model: PreTrainedModel,
     groups: Mapping[str, GroupSpec] | None = None,
-    joint: Sequence[str] = (),
-    policy: str | Policy = "sgtm",
+    joint: Sequence[str] | None = None,
+    policy: str | Policy = "strict",
     seed: int = 0,
     self_labeling: SelfLabeling | bool = False,
     *,
@@ -171,9 +171,12 @@ def partition(
         model: any supported architecture (`gradmask.supported`), new or pretrained.
         groups: removable group -> its `Slice` or `Adapter`; by default one group ``forget`` with 1/32 of the heads and 1/16 of the
             neurons (at least one of each).
-        joint: kinds (``embeddings``, ``head``, ``norms``, ``attention``, ``mlp``, ``projections``, ``biases``) or glob
-            patterns of parameter names that every label updates and that are never removed.
-        policy: a built-in policy's name, or a `Policy`.
+        joint: what every label updates and nothing removes: kinds (``embeddings``, ``head``, ``untied_head``, ``norms``,
+            ``outer_norms``, ``attention``, ``mlp``, ``projections``, ``attention_projections``, ``mlp_projections``, ``biases``,
+            ``unsliced_blocks``; docs/slices.md says what they are) or glob patterns of parameter names. By default what is
+            joint where the policy was published (`Policy.joint_by_default`), but nothing with ``base="frozen"``; ``[]`` is
+            nothing.
+        policy: a built-in policy's name, or a `Policy`. The default, ``"strict"``, is SGTM's table with nothing joint.
         seed: of the policy's random draws.
         self_labeling: route unlabeled examples by their loss with and without each group (`SelfLabeling`; True is its
             default). For causal language models with labels per example.
@@ -215,10 +218,12 @@ def partition(
     _check_adapters_fit(slices, table)
     check_loss_weighting(model, table)
     check_distillation(model, table)
-    shared = [*joint, *(p for p in table.joint if p not in joint)]
+    given, frozen = tuple(joint or ()), base == "frozen"
+    shared = [*given, *(p for p in table.joint if p not in given)]
+    defaults = table.joint_by_default if joint is None and not frozen else ()
     comparison = Comparison(model)
-    record = cut(model, _architecture(model, architecture), slices, shared, units, freeze=base == "frozen")
-    record.joint = tuple(joint)
+    record = cut(model, _architecture(model, architecture), slices, shared, units, frozen, defaults)
+    record.joint = tuple(p for p in record.joint if p in given or p not in table.joint)
     record.context.labels_required, record.context.training = labels == "required", model.training
     router = Router(table, record.context, tuple(slices), seed)
     partitioned(model).gradmask = Gradmask(record, table, router, labeler=_labeler(self_labeling), exact=exact)

@@ -10,6 +10,7 @@ from torch import nn
 
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.model.attached import Gradmask, gradmask_of, groups
+from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.route import Ambient
 
 
@@ -43,7 +44,8 @@ def without(model: nn.Module, *names: str) -> Iterator[nn.Module]:
 def ablate(model: nn.Module, *names: str) -> nn.Module:
     """Remove the named groups permanently: their parameters become zero, and they never run again.
 
-    With no name: all removable groups.
+    With no name: all removable groups. Where a projection is joint, the columns that read their heads and neurons become zero,
+    too, so that no file that is saved afterwards holds them.
 
     Raises:
         GradmaskError: a name that is not a removable group.
@@ -55,6 +57,9 @@ def ablate(model: nn.Module, *names: str) -> nn.Module:
         for parameter in owned[name].values():
             parameter.zero_()
             parameter.grad = None
+    for module in model.modules():
+        if isinstance(module, SplitLinear):
+            module.zero_joint_entries(names or gradmask.removable)
     gradmask.mark_removed(names or gradmask.removable)
     return model
 

@@ -6,7 +6,8 @@ removable group. A cell is never (0), always (1), or a probability, drawn per ex
 
 Sources of the built-in tables: the masked update of `gradmask.masked_gradient_step` alone (`equation_only`); Shilov et al.,
 arXiv 2512.05648, sections 2 and 4 and appendix (`sgtm` and its variants, `activation_masking`); Cloud et al.,
-arXiv 2410.04332 (`gradient_routing`); arXiv 2607.08077 (`gram`). `consolidation` is this project's (docs/consolidation.md).
+arXiv 2410.04332 (`gradient_routing`); arXiv 2607.08077 (`gram`). A published name stands for the published thing, with what
+is joint there (docs/published.md). `strict`, the default, and `consolidation` (docs/consolidation.md) are this project's.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Policy:
         name: its name in recipes and reports.
         rows: row name -> column name -> `Cell`; a missing cell is *always*.
         joint: kinds or patterns of parameters that the policy makes joint, besides the user's.
+        joint_by_default: kinds that are joint too where the user names none (``gm.partition(joint=None)``); a kind that a model
+            has nothing of is left out. It decides at the partition only, so checkpoints record what came of it instead.
         run_one_other: on a ``retain`` example, the probability that one removable group, drawn at random, runs too.
         rehearsal: the probability that a ``retain`` example is routed as an example of one removable group, drawn at
             random. This trains the group not to disturb retain text while it runs; only the full model benefits, no other
@@ -69,6 +72,7 @@ class Policy:
     name: str
     rows: Mapping[str, Mapping[str, Cell]] = field(default_factory=dict)
     joint: tuple[str, ...] = ()
+    joint_by_default: tuple[str, ...] = field(default=(), compare=False)
     run_one_other: float = 0.0
     rehearsal: float = 0.0
     rehearsal_weight: float = 1.0
@@ -126,6 +130,8 @@ class Policy:
             cells = "".join(f"{_describe(self.cell(row, column)):<24}" for column in COLUMNS)
             lines.append(f"{row:<12}{cells}".rstrip())
         notes = [f"joint by policy: {', '.join(self.joint)}"] if self.joint else []
+        if self.joint_by_default:
+            notes.append(f"joint where no other list is given: {', '.join(self.joint_by_default)}")
         if self.run_one_other:
             notes.append(f"on retain, one random removable group runs with probability {self.run_one_other:g}")
         if self.rehearsal:
@@ -154,28 +160,55 @@ def _describe(cell: Cell) -> str:
 _REMOVABLE_OFF = {"own": NEVER, "other": NEVER}
 _ON_GROUP = {"retain": RUNS, "own": ALWAYS, "other": NEVER}
 
-SGTM = Policy("sgtm", {"group": _ON_GROUP, "retain": _REMOVABLE_OFF})
+_SGTM = {"group": _ON_GROUP, "retain": _REMOVABLE_OFF}
+
+STRICT = Policy("strict", _SGTM)
+"""SGTM's table with nothing joint: what is in no slice is retain, so that forget text teaches nothing that stays."""
+
+MASK_EMBEDDINGS = "_mask_embeddings"
+"""Ends the name of a published policy in its second setting, in which forget text does not teach the embeddings."""
+_WHERE_TAUGHT = ("embeddings", "head", "norms", "unsliced_blocks")
+_WHERE_MASKED = ("norms", "untied_head", "unsliced_blocks")
+
+
+def _published(
+    name: str, rows: Mapping[str, Mapping[str, Cell]], joint: tuple[str, ...] = (), norms: str = "norms"
+) -> tuple[Policy, Policy]:
+    """A published policy in its two settings. ``norms``: the kind of norms that are joint where embeddings are masked."""
+    masked = tuple(norms if kind == "norms" else kind for kind in _WHERE_MASKED)
+    return Policy(name, rows, joint, _WHERE_TAUGHT), Policy(f"{name}{MASK_EMBEDDINGS}", rows, joint, masked)
+
+
+_ROUTED = {"group": {"retain": Cell(1.0, 0.0, 0.0), "own": ALWAYS, "other": NEVER}, "retain": _REMOVABLE_OFF}
+_MASKED = {"group": {"retain": NEVER, "own": ALWAYS, "other": NEVER}, "retain": _REMOVABLE_OFF}
 
 POLICIES: dict[str, Policy] = {
     policy.name: policy
     for policy in (
-        SGTM,
-        Policy("sgtm_joint_projection", SGTM.rows, joint=("projections",)),
-        Policy("sgtm_joint_attention", SGTM.rows, joint=("attention",)),
-        Policy(
-            "gradient_routing",
-            {"group": {"retain": Cell(1.0, 0.0, 0.0), "own": ALWAYS, "other": NEVER}, "retain": _REMOVABLE_OFF},
-            joint=("projections",),
-        ),
-        Policy(
-            "activation_masking",
-            {"group": {"retain": NEVER, "own": ALWAYS, "other": NEVER}, "retain": _REMOVABLE_OFF},
-            joint=("projections",),
-        ),
+        STRICT,
+        *_published("sgtm", _SGTM, norms="outer_norms"),
+        *_published("sgtm_joint_mlp_projection", _SGTM, ("mlp_projections",)),
+        *_published("sgtm_joint_attention_projection", _SGTM, ("attention_projections",)),
+        *_published("sgtm_joint_projection", _SGTM, ("projections",)),
+        *_published("sgtm_joint_attention", _SGTM, ("attention", "projections")),
+        *_published("memorization_sinks", _SGTM, ("attention", "projections")),
+        *_published("gradient_routing", _ROUTED, ("projections",)),
+        *_published("activation_masking", _MASKED, ("projections",)),
         Policy("equation_only", {"group": {"retain": RUNS, "other": RUNS}, "retain": {"own": RUNS, "other": RUNS}}),
         Policy("none"),
     )
 }
+
+MASKING_STRATEGIES = {
+    "parameter_masking": "sgtm",
+    "parameter_masking_no_mlp_proj": "sgtm_joint_mlp_projection",
+    "parameter_masking_no_attn_proj": "sgtm_joint_attention_projection",
+    "parameter_masking_no_proj": "sgtm_joint_projection",
+    "parameter_masking_no_proj_no_attn": "sgtm_joint_attention",
+    "gradient_routing": "gradient_routing",
+    "activation_masking": "activation_masking",
+}
+"""The ``masking_strategy`` of SGTM's published code -> the policy that is the same thing here."""
 
 
 def gram(auxiliary_spread: float = 0.1, core_robustness: float = 0.1) -> Policy:
@@ -222,6 +255,12 @@ def resolve_policy(policy: str | Policy) -> Policy:
     """
     if isinstance(policy, Policy):
         return policy
+    if policy in MASKING_STRATEGIES and policy not in POLICIES:
+        name = MASKING_STRATEGIES[policy]
+        raise GradmaskError(
+            f"the published masking strategy {policy!r} is policy={name!r} here; with its mask_embeddings, "
+            f"policy='{name}{MASK_EMBEDDINGS}'"
+        )
     if policy not in POLICIES:
         raise GradmaskError(
             f"unknown policy {policy!r}.{did_you_mean(str(policy), POLICIES)} Built in: {', '.join(sorted(POLICIES))}; "

@@ -31,7 +31,7 @@ class Arm:
         data: its training set, see `gradmask.data.TRAINING_SETS`.
         policy: a built-in policy, without what this project adds to the published ones (own tables, self-labeling,
             rehearsal, labels by words); or `RECIPE`. None: the model is not partitioned.
-        joint: kinds or patterns of parameters that are joint with that policy.
+        joint: kinds or patterns of parameters that are joint with that policy; None: as published with it.
         changes: what else of the recipe's ``partition`` differs.
         budget: how long it is trained: ``tokens`` as many as every arm; ``text``: as often over each text as no filter, with
             nothing in place of what its training set leaves out; ``compute``: as long as gradmask with its consolidation.
@@ -46,7 +46,7 @@ class Arm:
     title: str
     data: str = "unlabeled"
     policy: str | None = None
-    joint: tuple[str, ...] = ()
+    joint: tuple[str, ...] | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     budget: Literal["tokens", "text", "compute"] = "tokens"
     method: str | None = None
@@ -76,7 +76,8 @@ class Arm:
         if self.policy not in (None, RECIPE):
             groups = {name: group.model_copy(update=_without_tables(group)) for name, group in spec.groups.items()}
             published = {"self_labeling": None, "rehearsal": 0.0, "rehearsal_weight": None, "distinctive_words": None}
-            changes = {"policy": self.policy, "joint": list(self.joint), "groups": groups} | published | changes
+            joint = None if self.joint is None else list(self.joint)
+            changes = {"policy": self.policy, "joint": joint, "groups": groups} | published | changes
         return spec.model_copy(update=changes)
 
 
@@ -97,12 +98,13 @@ TRAINED: tuple[Arm, ...] = (
     Arm("filter_strict", "strict filter", "labeled_retain", color="rose", marker="v"),
     Arm(PERFECT_FILTER, "perfect filter", "truly_not_forget", color="green", marker="D"),
     Arm("inexact", "gradmask, exact=False", "labeled", RECIPE, changes={"exact": False}, color="violet", marker="v"),
+    Arm("strict", "SGTM, nothing joint", "labeled", "strict", color="olive", marker="P"),
     Arm("sgtm", "SGTM", "labeled", "sgtm", source=SGTM, color="rose", marker="^"),
-    Arm("sgtm_joint", "SGTM, joint embeddings", "labeled", "sgtm", ("embeddings", "head"), source=SGTM, color="rust", marker="P"),
+    Arm("sgtm_mask_embeddings", "SGTM, masked embeddings", "labeled", "sgtm_mask_embeddings", source=SGTM, color="rust", marker="P"),
     Arm("gram", "GRAM", "labeled", "gram", source="arXiv 2607.08077", color="violet", marker="^"),
     Arm("gradient_routing", "gradient routing", "labeled", "gradient_routing", source=ROUTING, color="rust", marker="^"),
     Arm("activation_masking", "activation masking", "labeled", "activation_masking", source=SGTM, color="violet", marker="P"),
-    Arm("memorization_sinks", "memorization sinks", "labeled", "sgtm_joint_attention", source=SGTM, color="olive", marker="^"),
+    Arm("memorization_sinks", "memorization sinks", "labeled", "memorization_sinks", source=SGTM, color="olive", marker="^"),
 )  # fmt: skip
 """The arms that are trained from the start, in the order in which they are trained and shown."""
 

@@ -117,8 +117,10 @@ class PartitionSpec(_Part):
 
     groups: dict[Identifier, GroupSpec] = Field({"forget": GroupSpec(heads=1 / 32, neurons=1 / 16)}, min_length=1)
     base: Literal["learning", "frozen"] = Field("learning", description="frozen: the retain group is not updated")
-    joint: list[str] = Field([], description="kinds or patterns of parameters that every label updates")
-    policy: str = Field("sgtm", description="name of a built-in policy")
+    joint: list[str] | None = Field(
+        None, description="kinds or patterns of parameters that every label updates; null: as published with the policy"
+    )
+    policy: str = Field("strict", description="name of a built-in policy")
     rehearsal: float | None = Field(
         None,
         ge=0,

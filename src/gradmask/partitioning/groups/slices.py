@@ -46,14 +46,15 @@ class Slice:
     @property
     def empty(self) -> bool:
         """Whether the slice asks for nothing at all."""
-        return not (_asks(self.heads) or _asks(self.neurons) or _asks(self.experts) or _asks(self.embeddings))
+        return not (asks(self.heads) or asks(self.neurons) or asks(self.experts) or asks(self.embeddings))
 
     def covers(self, layer: int) -> bool:
         """Whether the group has a slice of block ``layer``."""
         return self.layers is None or layer in self.layers
 
 
-def _asks(amount: Amount) -> bool:
+def asks(amount: Amount) -> bool:
+    """Whether an amount is more than nothing."""
     return len(amount) > 0 if isinstance(amount, Sequence) else amount > 0
 
 

@@ -9,6 +9,7 @@ under the plain layer's own names, so that a checkpoint is a plain one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 import torch
@@ -22,6 +23,7 @@ from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
 from gradmask.partitioning.kernel.merged import merged, plain
 from gradmask.partitioning.kernel.merging import merge, merge_bias, used_weight
 from gradmask.partitioning.kernel.route import RoutingContext
+from gradmask.partitioning.kernel.silencing import zero_units
 from gradmask.partitioning.kernel.storage import lay_side_by_side
 
 
@@ -134,6 +136,23 @@ class SplitLinear(nn.Module):
         bias = {"bias": (geometry.bias, 0)} if geometry.bias is not None else {}
         return {"weight": (geometry.parts, geometry.dim), **bias}
 
+    @torch.no_grad()
+    def zero_joint_entries(self, units: Iterable[str]) -> None:
+        """Set to zero what a part that owns everything (a joint one) holds for the units of these groups.
+
+        A group that never runs again is zeros in the merged weight whatever these entries are, so no output changes by a bit;
+        but a state dict would show them.
+        """
+        geometry = self.geometry
+        wholes = {n: d for n, (layout, d) in self._layouts().items() if layout is not geometry.units}
+        if geometry.split == "in":
+            wholes.pop("bias", None)  # it is added once, not by unit
+        for name, dim in wholes.items():
+            (parameter,) = self._parts(name, self._layouts()[name][0]).values()
+            for tensor in (parameter, parameter.grad):
+                if tensor is not None:
+                    zero_units(geometry, tensor, units, dim)
+
     def reset_parameters(self) -> None:
         """Initialize as the plain layer does."""
         type(self.__dict__["plain"]).reset_parameters(self)
@@ -168,6 +187,7 @@ class SplitLinear(nn.Module):
         return merged
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        self.zero_joint_entries(self.context.removed)  # which an optimizer's momentum may have moved since
         for name, value, parts in (("weight", self.weight, self.weights), ("bias", self.bias, self.biases)):
             if value is not None:
                 # `detach` keeps what makes it a MergedWeight
@@ -225,6 +245,7 @@ def _refuse_replacing(name: str) -> None:
 
 def plain_linear(like: nn.Module, split: SplitLinear) -> nn.Module:
     """Fill the plain layer ``like`` with what ``split`` learned; the reverse of splitting."""
+    split.zero_joint_entries(split.context.removed)
     for name, (layout, dim) in split._layouts().items():
         parts, target = split._parts(name, layout), like._parameters.get(name)
         merged = layout.assemble(parts, dim).detach().clone()

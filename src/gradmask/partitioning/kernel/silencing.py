@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -34,6 +37,28 @@ def unit_views(geometry: Geometry, whole: Tensor, unit: str, dim: int | None = N
     """The positions of ``unit`` along ``dim``, by default the dimension of the weight that is cut."""
     dim = geometry.dim if dim is None else dim
     return UnitViews([whole.narrow(dim, span.start, span.length) for span in geometry.units.spans_of(unit)])
+
+
+def zero_units(geometry: Geometry, whole: Tensor, units: Iterable[str], dim: int) -> None:
+    """Set the positions of ``units`` along ``dim`` to zero, in place, also in a tensor that FSDP2 shards."""
+    positions = [p for unit in units for p in geometry.units.positions.get(unit, ())]
+    if not positions:
+        return
+    index = torch.tensor(positions, device=whole.device)
+    if not hasattr(whole, "placements"):
+        whole.index_fill_(dim, index, 0)
+        return
+    sharded: Any = whole  # a DTensor, a slice of which is a copy: so its local part is masked
+    chosen = torch.zeros(whole.shape, dtype=torch.bool, device=whole.device).index_fill_(dim, index, True)
+    sharded.to_local().masked_fill_(_local(chosen, sharded), 0)
+
+
+def _local(whole: Tensor, like: Any) -> Tensor:
+    """The part of ``whole``, which every rank has, that this rank has of ``like``."""
+    from torch.distributed.tensor import DTensor, Replicate
+
+    everywhere = DTensor.from_local(whole, like.device_mesh, [Replicate()] * like.device_mesh.ndim)
+    return everywhere.redistribute(placements=like.placements).to_local()
 
 
 def zero_silent(call: Call, flat: Tensor) -> None:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.architectures.sites import AttentionSite, Site
+from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, Site
 from gradmask.partitioning.groups.adapters import GroupSpec
-from gradmask.partitioning.groups.slices import Amount, allocate
+from gradmask.partitioning.groups.slices import Amount, allocate, asks
+
+logger = logging.getLogger(__name__)
 
 Units = dict[str, dict[str, list[int]]]
 """Site name and unit (``model.layers.0/heads``) -> group -> indices of its units."""
 
 
-def choose_units(site: Site, slices: Mapping[str, GroupSpec], added: Units) -> dict[str, list[int]]:
+def choose_units(
+    site: Site, slices: Mapping[str, GroupSpec], added: Units, shared: Collection[str] = ()
+) -> dict[str, list[int]]:
     """The units of one site that each group gets; groups that get none are left out.
 
-    ``added``: for groups with ``new=True``, the units that were added for them.
+    Args:
+        site: an attention, MLP or mixture of experts.
+        slices: what each group asks for.
+        added: for groups with ``new=True``, the units that were added for them.
+        shared: the names of joint parameters; no group gets units that only these compute.
     """
     fresh = added.get(f"{site.name}/{site.unit}", {})
     amounts = {group: fresh.get(group, []) if spec.new else _amount(site, spec) for group, spec in slices.items()}
@@ -26,7 +35,46 @@ def choose_units(site: Site, slices: Mapping[str, GroupSpec], added: Units) -> d
         step = site.repeats if whole else 1
         _check_whole_groups(site, slices, amounts)
     chosen = allocate(site.name, site.unit, site.total, amounts, step)
-    return {group: indices for group, indices in chosen.items() if indices}
+    return {g: indices for g, indices in chosen.items() if indices and not is_joint(site, shared, slices[g].query_only)}
+
+
+def is_joint(site: Site, shared: Collection[str], query_only: bool = False) -> bool:
+    """Whether all that computes the units of a site is joint: then no group owns them, and nothing silences or removes them.
+
+    Where only a part is joint (a projection back to the residual stream, a bias) the units are the group's, and so is the
+    decision whether the joint part's entries for them are read.
+    """
+    if isinstance(site, ExpertSite):
+        counted = [f"{path}.{n}" for path, m in site.modules for n, p in m._parameters.items() if p is not None]
+        return all(name in shared for name in counted)
+    inputs = [p for p in site.projections if p.split == "out" and not (query_only and p.packing in ("k", "v"))]
+    return all(f"{projection.name}.weight" in shared for projection in inputs)
+
+
+def check_not_joint(slices: Mapping[str, GroupSpec], sites: Sequence[Site], shared: Collection[str]) -> None:
+    """Say which units a group asks for and does not get because they are joint.
+
+    Raises:
+        GradmaskError: nothing is left of what a group asks for, or they would have to be added for it first.
+    """
+    for group, spec in slices.items():
+        asked = [site for site in sites if spec.covers(site.layer) and asks(getattr(spec, site.unit))]
+        joint = [site for site in asked if is_joint(site, shared, spec.query_only)]
+        if not joint:
+            continue
+        units = " and ".join(dict.fromkeys(site.unit for site in joint))
+        where = joint[0].name if len(joint) == 1 else f"{joint[0].name} and {len(joint) - 1} more"
+        says = f"group {group!r} asks for {units} in {where}, which are joint: every label teaches them, no removal takes them"
+        if spec.new or (len(joint) == len(asked) and not asks(spec.embeddings)):
+            raise GradmaskError(f"{says}. Ask for other units, or make less joint (joint=[...], or another policy)")
+        logger.warning("%s; the group gets none of these", says)
+
+
+def unsliced(names: Sequence[str], slices: Mapping[str, GroupSpec], sites: Sequence[Site]) -> list[str]:
+    """The blocks, of these names, in which no group has a slice, while some group has one in another block."""
+    asked = ((site, spec) for site in sites for spec in slices.values())
+    sliced = {site.layer for site, spec in asked if spec.covers(site.layer) and asks(getattr(spec, site.unit))}
+    return [name for layer, name in enumerate(names) if layer not in sliced] if sliced else []
 
 
 def _amount(site: Site, spec: GroupSpec) -> Amount:
@@ -62,10 +110,14 @@ def check_layers(slices: Mapping[str, GroupSpec], sites: Sequence[Site]) -> None
             raise GradmaskError(f"group {group!r} names layers {wrong}, but the model has layers 0 to {count - 1}")
 
 
-def check_slices_found(slices: Mapping[str, GroupSpec], units: Units) -> None:
+def check_slices_found(
+    slices: Mapping[str, GroupSpec], units: Units, sites: Sequence[Site], shared: Collection[str]
+) -> None:
     for group, spec in slices.items():
         for unit in ("heads", "neurons", "experts"):
-            if getattr(spec, unit) and not any(group in c for name, c in units.items() if name.endswith("/" + unit)):
+            if not getattr(spec, unit) or any(group in c for name, c in units.items() if name.endswith("/" + unit)):
+                continue
+            if not any(site.unit == unit and is_joint(site, shared, spec.query_only) for site in sites):
                 raise GradmaskError(
                     f"group {group!r} asks for {unit}, but the declaration of this architecture names none"
                 )

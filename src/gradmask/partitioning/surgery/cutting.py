@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from gradmask.partitioning.architectures import Architecture
-from gradmask.partitioning.architectures.finding import find_sites
+from gradmask.partitioning.architectures.finding import find_blocks, find_sites
 from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, Projection, Site
 from gradmask.partitioning.groups.adapters import GroupSpec, adapters_of, choose_layers
 from gradmask.partitioning.kernel.call import Geometry
@@ -23,9 +23,16 @@ from gradmask.partitioning.owned.adapters import AdaptedLinear, add_adapter
 from gradmask.partitioning.owned.experts import assign_rows
 from gradmask.partitioning.surgery.assigning import add_tables, assign_uncut, table_kinds
 from gradmask.partitioning.surgery.attachments import carry_over, check_attachments
-from gradmask.partitioning.surgery.choosing import Units, check_layers, check_slices_found, choose_units
+from gradmask.partitioning.surgery.choosing import (
+    Units,
+    check_layers,
+    check_not_joint,
+    check_slices_found,
+    choose_units,
+    unsliced,
+)
 from gradmask.partitioning.surgery.growing import grow
-from gradmask.partitioning.surgery.kinds import kinds_of, match
+from gradmask.partitioning.surgery.kinds import kinds_of, match, present
 from gradmask.partitioning.surgery.owners import find_owners
 
 
@@ -52,28 +59,42 @@ def cut(
     joint: Sequence[str],
     units: Units | None = None,
     freeze: bool = False,
+    defaults: Sequence[str] = (),
 ) -> Cut:
-    """Partition ``model`` in place. Everything is checked before anything is changed. ``freeze``: the retain group never learns.
+    """Partition ``model`` in place. Everything is checked before anything is changed.
+
+    Args:
+        model: plain.
+        architecture: where it keeps its heads and neurons.
+        slices: removable group -> what it owns.
+        joint: kinds or patterns of parameters that are joint.
+        units: the exact units of every site, as a checkpoint records them; by default the slices say.
+        freeze: the retain group never learns.
+        defaults: kinds that are joint, too, as far as the model has parameters of them.
 
     Raises:
-        GradmaskError: see `allocate`, `find_sites`, `choose_layers` and `gradmask.partitioning.surgery.kinds.match`.
+        GradmaskError: see `allocate`, `find_sites`, `choose_layers`, `check_not_joint` and
+            `gradmask.partitioning.surgery.kinds.match`.
     """
     sites = find_sites(model, architecture)
     check_layers(slices, sites)
-    kinds = kinds_of(model, sites)
+    names = [name for name, _ in find_blocks(model, architecture)]
+    kinds = kinds_of(model, sites, names, unsliced(names, slices, sites))
+    joint = (*joint, *(kind for kind in present(defaults, kinds) if kind not in joint))
     shared = match(joint, kinds)
     shared |= _tied_names(model, shared)
     adapted = choose_layers(slices, sites)
     trained = tuple(name for name, p in model.named_parameters() if p.requires_grad) if freeze else ()
-    check_attachments(model, _to_cut(sites, slices, units), [p for layers in adapted.values() for p in layers])
+    check_not_joint(slices, sites, shared)
+    check_attachments(model, _to_cut(sites, slices, units, shared), [p for layers in adapted.values() for p in layers])
     undo: list[Callable[[], None]] = []
     if units is None:
         added = grow(model, architecture, slices, undo)
         sites = find_sites(model, architecture) if added else sites
-        units = {f"{site.name}/{site.unit}": choose_units(site, slices, added) for site in sites}
-    check_slices_found(slices, units)
+        units = {f"{site.name}/{site.unit}": choose_units(site, slices, added, shared) for site in sites}
+    check_slices_found(slices, units, sites, shared)
     context = RoutingContext((RETAIN, JOINT, *slices))
-    record = Cut(architecture, dict(slices), tuple(joint), units, context, undo_growth=undo)
+    record = Cut(architecture, dict(slices), joint, units, context, undo_growth=undo)
     with torch.no_grad():
         for site in sites:
             _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, context)
@@ -90,13 +111,15 @@ def cut(
     return record
 
 
-def _to_cut(sites: Sequence[Site], slices: Mapping[str, GroupSpec], units: Units | None) -> list[Site]:
+def _to_cut(
+    sites: Sequence[Site], slices: Mapping[str, GroupSpec], units: Units | None, shared: set[str]
+) -> list[Site]:
     """The sites out of which some group takes units; raises what there is to raise before the model is widened."""
     if units is not None:
         return [site for site in sites if units.get(f"{site.name}/{site.unit}")]
     carved = {group: spec for group, spec in slices.items() if not spec.new}
     new = [spec for spec in slices.values() if spec.new]
-    chosen = {id(site): choose_units(site, carved, {}) for site in sites}
+    chosen = {id(site): choose_units(site, carved, {}, shared) for site in sites}
     return [s for s in sites if chosen[id(s)] or any(spec.covers(s.layer) and getattr(spec, s.unit) for spec in new)]
 
 

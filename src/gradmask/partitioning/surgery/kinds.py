@@ -11,14 +11,37 @@ from transformers import PreTrainedModel
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, Site
 
-KINDS = ("embeddings", "head", "norms", "attention", "mlp", "projections", "biases")
+KINDS = (
+    "embeddings",
+    "head",
+    "untied_head",
+    "norms",
+    "outer_norms",
+    "attention",
+    "mlp",
+    "projections",
+    "attention_projections",
+    "mlp_projections",
+    "biases",
+    "unsliced_blocks",
+)
 
 
-def kinds_of(model: PreTrainedModel, sites: Sequence[Site]) -> dict[str, set[str]]:
+def kinds_of(
+    model: PreTrainedModel, sites: Sequence[Site], blocks: Sequence[str] = (), unsliced: Iterable[str] = ()
+) -> dict[str, set[str]]:
     """Every parameter's kinds, by its name in the plain model (tied names included).
 
-    ``embeddings``: every lookup table (tokens, positions, types); ``head``: the output embeddings; ``attention`` and
-    ``mlp``: the sliced layers, of which ``projections`` are those that write to the residual stream.
+    ``embeddings``: every lookup table (tokens, positions, types); ``head``: the output embeddings, with their bias, of which
+    ``untied_head`` is what no embedding shares; ``outer_norms``: the norms outside of every block; ``attention`` and ``mlp``:
+    the sliced layers, of which ``projections`` are those that write to the residual stream; ``unsliced_blocks``: blocks in
+    which no group has a slice, while it has one in others.
+
+    Args:
+        model: plain.
+        sites: its attentions, MLPs and mixtures of experts.
+        blocks: the names of its blocks.
+        unsliced: those in which no group has a slice.
     """
     kinds: dict[str, set[str]] = {}
     head = model.get_output_embeddings()
@@ -33,6 +56,8 @@ def kinds_of(model: PreTrainedModel, sites: Sequence[Site]) -> dict[str, set[str
                 own.add("norms")
             if name == "bias":
                 own.add("biases")
+    _add_places(kinds, blocks, unsliced)
+    _add_untied_head(model, kinds)
     for site in sites:
         if isinstance(site, ExpertSite):
             for path, module in site.modules:
@@ -42,9 +67,27 @@ def kinds_of(model: PreTrainedModel, sites: Sequence[Site]) -> dict[str, set[str
         for projection in site.projections:
             for name in projection.module._parameters:
                 own = kinds[f"{projection.name}.{name}"]
-                own.add("attention" if isinstance(site, AttentionSite) else "mlp")
-                own |= {"projections"} if projection.split == "in" else set()
+                layer = "attention" if isinstance(site, AttentionSite) else "mlp"
+                own |= {layer, *(["projections", f"{layer}_projections"] if projection.split == "in" else [])}
     return kinds
+
+
+def _add_places(kinds: dict[str, set[str]], blocks: Sequence[str], unsliced: Iterable[str]) -> None:
+    inside, outside_slices = (tuple(f"{name}." for name in names) for names in (blocks, unsliced))
+    for name, own in kinds.items():
+        if "norms" in own and not name.startswith(inside):
+            own.add("outer_norms")
+        if name.startswith(outside_slices):
+            own.add("unsliced_blocks")
+
+
+def _add_untied_head(model: PreTrainedModel, kinds: dict[str, set[str]]) -> None:
+    """By the parameters, not by the config: a head may be tied to an embedding by hand."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    tables = {id(parameters[name]) for name, own in kinds.items() if "embeddings" in own and name in parameters}
+    for name, own in kinds.items():
+        if "head" in own and name in parameters and id(parameters[name]) not in tables:
+            own.add("untied_head")
 
 
 def match(patterns: Iterable[str], kinds: dict[str, set[str]], what: str = "joint") -> set[str]:
@@ -66,3 +109,9 @@ def match(patterns: Iterable[str], kinds: dict[str, set[str]], what: str = "join
             )
         chosen |= matching
     return chosen
+
+
+def present(defaults: Iterable[str], kinds: dict[str, set[str]]) -> tuple[str, ...]:
+    """Those of a policy's default kinds that some parameter of the model is of."""
+    known = set().union(*kinds.values())
+    return tuple(kind for kind in defaults if kind in known)
