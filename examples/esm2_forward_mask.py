@@ -1,7 +1,7 @@
 """Why the forward pass is masked, too: a protein model whose removable group ran on retain data cannot do without it.
 
 A tiny ESM-2 learns two families of made-up proteins, one of which is to be removed: with gradient masks alone (policy
-`equation_only`), with `sgtm`, whose retain examples run without the group, and with `sgtm` and rehearsal, which keeps the
+`equation_only`), with `strict`, whose retain examples run without the group, and with `strict` and rehearsal, which keeps the
 full model whole, too. Then the group is removed, and the pseudo-perplexity of the family that was to stay is measured.
 
 Run: python examples/esm2_forward_mask.py [steps]
@@ -21,8 +21,8 @@ import gradmask as gm
 
 AMINO_ACIDS, START, MASK, LENGTH = 20, 4, 32, 48
 FAMILIES = {"retain": 0, "forget": 1}
-SGTM = gm.POLICIES["sgtm"]
-POLICIES = (gm.POLICIES["equation_only"], SGTM, replace(SGTM, name="sgtm, rehearsal", rehearsal=0.1))
+STRICT = gm.POLICIES["strict"]
+POLICIES = (gm.POLICIES["equation_only"], STRICT, replace(STRICT, name="strict, rehearsal", rehearsal=0.1))
 
 
 def proteins(family: str, count: int, seed: int) -> torch.Tensor:

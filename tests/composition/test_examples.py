@@ -33,10 +33,10 @@ def test_an_example_removes_its_language(name: str, tmp_path: Path, monkeypatch:
 def test_without_forward_masks_a_protein_model_does_not_survive_the_removal() -> None:
     """A published port never masked the forward pass on retain data and declared the method not viable."""
     found = runpy.run_path(str(EXAMPLES / "esm2_forward_mask.py"))["main"](steps=300)
-    assert found["sgtm"]["removed"] < 5
-    assert found["sgtm, rehearsal"]["removed"] < 5
-    assert found["sgtm, rehearsal"]["full"] < found["sgtm"]["full"]
-    assert found["equation_only"]["removed"] > 2 * found["sgtm"]["removed"]
+    assert found["strict"]["removed"] < 5
+    assert found["strict, rehearsal"]["removed"] < 5
+    assert found["strict, rehearsal"]["full"] < found["strict"]["full"]
+    assert found["equation_only"]["removed"] > 2 * found["strict"]["removed"]
 
 
 def test_a_run_says_how_much_of_the_gap_stands_in_distinctive_words(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def examples() -> list[dict[str, Any]]:
     return [{"input_ids": ids[i], "labels": ids[i], "data_labels": LABELS[i % 8]} for i in range(16)]
 
 
-def module(policy: Any = "sgtm", seed: int = 0, **options: Any) -> Any:
+def module(policy: Any = "strict", seed: int = 0, **options: Any) -> Any:
     class Module(lightning.LightningModule):
         def __init__(self) -> None:
             super().__init__()

@@ -20,7 +20,7 @@ SPECS = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, 
 
 
 def partitioned(
-    spec: str = "plain", policy: str = "sgtm", labels: Any = "required", **overrides: Any
+    spec: str = "plain", policy: str = "strict", labels: Any = "required", **overrides: Any
 ) -> PreTrainedModel:
     model = tiny(num_hidden_layers=1, **overrides).train()
     return gm.partition(model, {"forget": SPECS[spec]}, policy=policy, labels=labels)
@@ -91,7 +91,7 @@ def test_evaluation_gives_a_loss(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "policy", "tied", "loaded"),
-    [("plain", "sgtm", False, False), ("own-tables", "sgtm", True, False), ("own-tables", "gram", False, True)],
+    [("plain", "strict", False, False), ("own-tables", "strict", True, False), ("own-tables", "gram", False, True)],
 )
 def test_resuming_continues_bit_for_bit(spec: str, policy: str, tied: bool, loaded: bool, tmp_path: Path) -> None:
     """The model may be a new one; only a policy with probabilities needs `gm.load`, which knows how many were drawn."""

@@ -19,7 +19,7 @@ from tiny import CONFIGS, tiny, tokens
 GROUPS = {"forget": gm.Slice(heads=2, neurons=8, embeddings=True), "code": gm.Slice(neurons=4)}
 
 
-def partitioned(model_type: str = "llama", policy: str = "sgtm", **changes: Any) -> Any:
+def partitioned(model_type: str = "llama", policy: str = "strict", **changes: Any) -> Any:
     return gm.partition(tiny(model_type, **changes), GROUPS, joint=["norms"], policy=policy, labels="optional")
 
 
@@ -43,7 +43,7 @@ def test_every_policy_passes(policy: str) -> None:
 
 
 def test_a_rehearsing_policy_passes() -> None:
-    policy = gm.Policy("rehearsing", gm.POLICIES["sgtm"].rows, rehearsal=0.3)
+    policy = gm.Policy("rehearsing", gm.POLICIES["strict"].rows, rehearsal=0.3)
     model = gm.partition(tiny(num_hidden_layers=1), GROUPS, policy=policy)
     assert gm.check(model).raise_for_failures().ok
 
@@ -73,7 +73,7 @@ def same(first: Any, second: Any) -> bool:
     return bool(np.all(first == second))
 
 
-@pytest.mark.parametrize("policy", ["sgtm", "gram"])
+@pytest.mark.parametrize("policy", ["strict", "gram"])
 def test_nothing_is_touched(policy: str) -> None:
     model = partitioned(policy=policy, attention_dropout=0.1).train()
     model.model.norm.eval()

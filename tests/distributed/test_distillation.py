@@ -10,10 +10,10 @@ from tests.distributed.running import gradients, on_ranks, partitioned, share, w
 from torch import Tensor
 
 import gradmask as gm
-from gradmask.routing.policy import SGTM
+from gradmask.routing.policy import STRICT
 from tiny import tokens
 
-POLICY: Any = replace(SGTM, rehearsal=0.5, rehearsal_target="removed_model")
+POLICY: Any = replace(STRICT, rehearsal=0.5, rehearsal_target="removed_model")
 
 
 def passed(engine: str) -> dict[str, Tensor | None]:

@@ -20,7 +20,7 @@ from torch import Tensor
 ENGINES = ["ddp", "fsdp2", "own"]
 
 
-def trained(engine: str, mix: str, steps: int = 20, policy: str = "sgtm") -> dict[str, Tensor]:
+def trained(engine: str, mix: str, steps: int = 20, policy: str = "strict") -> dict[str, Tensor]:
     """Parameters after some steps of AdamW on this rank's part of the batches."""
     model = partitioned(policy)
     engine_model = wrap(model, engine)

@@ -62,7 +62,7 @@ def test_a_run_goes_on_with_another_number_of_ranks(world: int, tmp_path: Path) 
 def tabled(folder: str | None = None) -> dict[str, Tensor]:
     """A model with own tables, tied, saved by two ranks."""
     model = tiny(tie_word_embeddings=True).train()
-    gm.partition(model, {"forget": gm.Slice(heads=1, neurons=6, embeddings=True)}, policy="sgtm")
+    gm.partition(model, {"forget": gm.Slice(heads=1, neurons=6, embeddings=True)}, policy="strict")
     ranks = wrap(model, "fsdp2")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for batch in batches("different", 2):

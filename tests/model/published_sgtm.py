@@ -6,11 +6,11 @@ import copy
 from typing import Any
 
 import torch
-from golden import FOLDER, golden
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
+from golden import FOLDER, golden
 
 SLICE = {"forget": gm.Slice(heads=1, neurons=16)}
 LABELS = {"forget": "forget", "retain": "retain", "default": "unlabeled"}

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from golden import FOLDER, golden
 from safetensors.torch import load_file
 from tests.model.published_sgtm import (
     LABELS,
@@ -22,6 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 import gradmask as gm
+from golden import FOLDER, golden
 
 
 @cache

@@ -120,7 +120,7 @@ OTHERS: list[tuple[str, Callable[[], PreTrainedModel], str]] = [
         lambda: partitioned(groups={"forget": gm.Slice(heads=2, neurons=8, embeddings=True)}),
         r"group 'forget' was .*embeddings=False.* and is .*embeddings=True",
     ),
-    ("policy", lambda: partitioned(policy="sgtm"), r"its policy is 'gram', the model's is 'sgtm'"),
+    ("policy", lambda: partitioned(policy="strict"), r"its policy is 'gram', the model's is 'strict'"),
     ("table", lambda: partitioned(policy=gm.gram(0.25, 0.5)), r"its policy 'gram' has another table"),
     ("joint", lambda: partitioned(joint=["norms"]), r"joint was \[\] and is \['norms'\]"),
     ("base", lambda: partitioned(base="frozen"), r"base was 'learning' and is 'frozen'"),
@@ -367,7 +367,7 @@ def test_a_state_dict_goes_on_where_its_model_stood(tmp_path: Path) -> None:
     model = gm.strength(partitioned(self_labeling=LABELING), forget=0.5)
     train(model, torch.optim.SGD(model.parameters(), lr=0.1), Tensor.backward, range(4))
     torch.save(model.state_dict(), tmp_path / "model.pt")
-    fresh, plain_policy = partitioned(self_labeling=LABELING), partitioned(policy="sgtm")
+    fresh, plain_policy = partitioned(self_labeling=LABELING), partitioned(policy="strict")
     for each in (fresh, plain_policy):
         each.load_state_dict(torch.load(tmp_path / "model.pt"))
         assert equal(copies(each), copies(model))

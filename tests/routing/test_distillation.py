@@ -17,7 +17,7 @@ from transformers import AutoModel, PreTrainedModel
 import gradmask as gm
 from contract.oracle import everything_in_double
 from gradmask.routing import distillation
-from gradmask.routing.policy import SGTM, Policy
+from gradmask.routing.policy import STRICT, Policy
 from tiny import CONFIGS, tiny, tokens
 
 SPECS = {
@@ -27,7 +27,7 @@ SPECS = {
     "adapter": {"forget": gm.Adapter(rank=2)},
 }
 ALWAYS = 1 - 1e-9
-DISTILLED = replace(SGTM, rehearsal=0.5, rehearsal_target="removed_model")
+DISTILLED = replace(STRICT, rehearsal=0.5, rehearsal_target="removed_model")
 LABELS = [0, 1, -1, 0, 0, 0]
 
 
@@ -71,8 +71,8 @@ def divergence(full: Tensor, removed: Tensor) -> Tensor:
 
 
 def oracle(policy: Policy, spec: str, rehearsed: Tensor, groups: Tensor, **how: Any) -> dict[str, Tensor]:
-    """The same model under `SGTM`, a pass per example, and the loss of each position by hand."""
-    model, inputs = partitioned(SGTM, spec=spec, **how), batch()
+    """The same model under `STRICT`, a pass per example, and the loss of each position by hand."""
+    model, inputs = partitioned(STRICT, spec=spec, **how), batch()
     removed, mask, total = copy.deepcopy(model).eval(), inputs["attention_mask"], torch.zeros(())
     targets = inputs["labels"].masked_fill(mask == 0, -100)[:, 1:]
     for i, label in enumerate(LABELS):
@@ -261,9 +261,9 @@ def test_what_cannot_be_distilled_is_refused() -> None:
     with pytest.raises(gm.GradmaskError, match="LlamaModel does not compute by Transformers' own ForCausalLMLoss"):
         gm.partition(AutoModel.from_config(tiny().config), SPECS["slice"], policy=DISTILLED)
     with pytest.raises(gm.GradmaskError, match="but rehearsal is 0"):
-        replace(SGTM, rehearsal_target="removed_model")
+        replace(STRICT, rehearsal_target="removed_model")
     with pytest.raises(gm.GradmaskError, match="'next_token' or 'removed_model', got 'teacher'"):
-        replace(SGTM, rehearsal=0.1, rehearsal_target="teacher")  # type: ignore[arg-type]
+        replace(STRICT, rehearsal=0.1, rehearsal_target="teacher")  # type: ignore[arg-type]
 
 
 class Whole(TorchDispatchMode):

@@ -10,12 +10,12 @@ import torch
 from transformers import AutoModel, PreTrainedModel
 
 import gradmask as gm
-from gradmask.routing.policy import SGTM, Policy
+from gradmask.routing.policy import STRICT, Policy
 from tiny import CONFIGS, tiny, tokens
 
 SPECS = {"plain": gm.Slice(heads=2, neurons=8), "own-tables": gm.Slice(heads=2, neurons=8, embeddings=True)}
 ALWAYS = 1 - 1e-9
-WEIGHED = replace(SGTM, rehearsal=0.5, rehearsal_weight=4.0)
+WEIGHED = replace(STRICT, rehearsal=0.5, rehearsal_weight=4.0)
 
 
 def partitioned(policy: Policy, model_type: str = "llama", spec: str = "plain") -> PreTrainedModel:
@@ -37,7 +37,7 @@ def test_a_rehearsed_example_is_one_of_the_group_times_the_weight(model_type: st
     """A factor that is a power of two changes no bit of a gradient but its exponent."""
     always = replace(WEIGHED, rehearsal=ALWAYS)
     found = gradients(partitioned(always, model_type, spec), [0, 0, 0])
-    expected = gradients(partitioned(SGTM, model_type, spec), [1, 1, 1])
+    expected = gradients(partitioned(STRICT, model_type, spec), [1, 1, 1])
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], 4 * expected[name]) for name in found)
 
@@ -49,7 +49,7 @@ def test_in_a_mixed_batch_the_others_count_once() -> None:
     weights = model.gradmask.context.loss_weights.tolist()
     assert set(weights) == {1.0, 4.0}
     assert all(label == 0 for label, weight in zip(labels, weights, strict=True) if weight == 4.0)
-    plain, expected = partitioned(SGTM), {}
+    plain, expected = partitioned(STRICT), {}
     for i, weight in enumerate(weights):
         routed = [1 if w == 4.0 else label for label, w in zip(labels, weights, strict=True)]
         for name, gradient in gradients(plain, routed, slice(i, i + 1)).items():
@@ -104,10 +104,10 @@ def test_a_model_without_logits_is_refused() -> None:
 
 def test_a_weight_of_nothing_is_refused() -> None:
     with pytest.raises(gm.GradmaskError, match="rehearsal_weight=4 weights rehearsed examples, but rehearsal is 0"):
-        replace(SGTM, rehearsal_weight=4.0)
+        replace(STRICT, rehearsal_weight=4.0)
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_weight_is_a_number_above_zero(weight: float) -> None:
     with pytest.raises(gm.GradmaskError, match="rehearsal_weight must be a finite number above 0"):
-        replace(SGTM, rehearsal_weight=weight)
+        replace(STRICT, rehearsal_weight=weight)

@@ -12,7 +12,7 @@ from gradmask.routing.router import Router, label_ids
 from tiny import tiny, tokens
 
 
-def router(policy: str | gm.Policy = "sgtm", groups: tuple[str, ...] = ("forget",), seed: int = 0) -> Router:
+def router(policy: str | gm.Policy = "strict", groups: tuple[str, ...] = ("forget",), seed: int = 0) -> Router:
     table = gm.POLICIES[policy] if isinstance(policy, str) else policy
     return Router(table, RoutingContext(("retain", "joint", *groups)), groups, seed)
 
@@ -74,7 +74,7 @@ def test_gram_runs_at_most_one_random_group_on_a_retain_example() -> None:
 
 @pytest.mark.parametrize("shape", [(200,), (200, 3)])
 def test_rehearsal_routes_some_retain_examples_as_a_random_group(shape: tuple[int, ...]) -> None:
-    policy = gm.Policy("rehearsing", gm.POLICIES["sgtm"].rows, rehearsal=0.4)
+    policy = gm.Policy("rehearsing", gm.POLICIES["strict"].rows, rehearsal=0.4)
     labels = torch.zeros(shape, dtype=torch.long)
     labels[100:] = -1
     route = router(policy, ("a", "b"), seed=3).route(labels, 200, training=True)
@@ -130,7 +130,7 @@ def partitioned(policy: gm.Policy, **fields: Any) -> Any:
 
 def test_a_probability_of_one_is_obeyed() -> None:
     """Which group is drawn, even where it is certain that one is."""
-    rehearsed = partitioned(dataclasses.replace(gm.POLICIES["sgtm"], rehearsal=1.0))
+    rehearsed = partitioned(dataclasses.replace(gm.POLICIES["strict"], rehearsal=1.0))
     rehearsed(tokens(), labels=tokens(), data_labels="retain").loss.backward()
     owned = gm.groups(rehearsed)
     assert all(p.grad is None for p in owned["retain"].values())

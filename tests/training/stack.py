@@ -18,7 +18,7 @@ QUIET = {"report_to": "none", "disable_tqdm": True, "use_cpu": True, "save_strat
 NAMES = ("forget", "retain", "unlabeled")
 
 
-def model(policy: str = "sgtm", **changes: Any) -> PreTrainedModel:
+def model(policy: str = "strict", **changes: Any) -> PreTrainedModel:
     """A Llama of one layer with a group ``forget``."""
     plain = tiny(num_hidden_layers=1, use_cache=False, **changes).train()
     return gm.partition(plain, {"forget": gm.Slice(heads=2, neurons=8)}, policy=policy)

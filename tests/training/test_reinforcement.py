@@ -117,16 +117,16 @@ def test_a_policy_of_ones_own() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_policy_that_silences_by_label_is_refused(kind: str, tmp_path: Path) -> None:
-    made = trainer(kind, tmp_path, ["retain"], "sgtm")
+    made = trainer(kind, tmp_path, ["retain"], "strict")
     with pytest.raises(
         gm.GradmaskError,
-        match=r"policy 'sgtm' runs other groups on some labels than in generation.*policy='equation_only'",
+        match=r"policy 'strict' runs other groups on some labels than in generation.*policy='equation_only'",
     ):
         made.train()
 
 
 @pytest.mark.parametrize(
-    ("policy", "on_policy"), [("equation_only", True), ("none", True), ("sgtm", False), ("gradient_routing", False)]
+    ("policy", "on_policy"), [("equation_only", True), ("none", True), ("strict", False), ("gradient_routing", False)]
 )
 def test_what_off_policy_means(policy: str, on_policy: bool, tmp_path: Path) -> None:
     """With learning rate 0 the ratio of the probabilities in the loss and in generation is 1, and no token is clipped."""

@@ -167,7 +167,7 @@ def test_which_reference_suits_a_policy_that_silences_is_said(caplog: pytest.Log
     from gradmask.routing.policy import POLICIES
     from gradmask.training.policies import check_policy
 
-    for name, said in (("equation_only", False), ("sgtm", True)):
+    for name, said in (("equation_only", False), ("strict", True)):
         caplog.clear()
         check_policy(POLICIES[name], trl.DPOConfig(use_cpu=True))
         assert ("give the trainer ref_model=copy.deepcopy(model)" in caplog.text) == said

@@ -109,7 +109,7 @@ def arms() -> dict[str, ArmResult]:
                 "full": {"en": ("retain", 4.41), "es": ("forget", 4.47)},
                 "removed": {"en": ("retain", 4.22), "es": ("forget", 6.51)},
             },
-            policy="sgtm",
+            policy="strict",
             parameters={"retain": 900_000, "joint": 0, "forget": 120_000},
             samples=samples,
         ),

@@ -78,7 +78,7 @@ def test_every_part_is_there(tmp_path: Path) -> None:
         "El gato duerme", "the of a on house the.",  # samples
         "160,000", "80 %",  # labels
         "gradmask train recipe.yaml && gradmask evaluate runs/fabricated",
-        "steps: 100", "torch 0.0", "processor: none", "400,000", "sgtm", "forget 120,000", "1,020,000",
+        "steps: 100", "torch 0.0", "processor: none", "400,000", "strict", "forget 120,000", "1,020,000",
     ):  # fmt: skip
         assert part in text, part
 

@@ -78,7 +78,7 @@ def test_rehearsal_is_added_to_the_policy(tmp_path: Path, asked: str, found: flo
     prepared = prepare(recipe.data, tmp_path / "data")
     model = cut_model(new_model(recipe, prepared.tokenizer), recipe.partition)
     assert model.gradmask.policy.rehearsal == found  # type: ignore[union-attr]
-    assert gm.POLICIES["sgtm"].rehearsal == 0.0
+    assert gm.POLICIES["strict"].rehearsal == 0.0
 
 
 def test_labeled_examples_come_first_where_the_arm_labels_the_others_itself(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_labeled_examples_come_first_where_the_arm_labels_the_others_itself(tmp_
     assert (seen[:3] >= 0).all()
     assert (seen[3:] < 0).any()
     others = [
-        (recipe, "sgtm"),
+        (recipe, "strict"),
         (tiny_recipe(tmp_path, own[:-1] + ", labeled_first: false}", "data.simulate.retain_labeled=0.6"), "gradmask"),
     ]
     for other, name in others:
@@ -109,6 +109,8 @@ def test_only_distinctive_words_of_labeled_examples_are_the_groups(tmp_path: Pat
     assert (told.max(1) == whole).all()
     assert (told[whole <= 0] == whole[whole <= 0][:, None]).all()
     assert {-1, 1} == set(np.unique(told[whole == 1]))
-    assert np.asarray(training_examples(recipe, prepared, "sgtm", 3)["data_labels"]).ndim == 1, "a rival has none of it"
+    assert np.asarray(training_examples(recipe, prepared, "strict", 3)["data_labels"]).ndim == 1, (
+        "a rival has none of it"
+    )
     train(recipe)
     assert (tmp_path / "run/arms/gradmask/model/gradmask.json").is_file()

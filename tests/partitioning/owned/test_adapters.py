@@ -445,7 +445,7 @@ def test_what_makes_no_sense_is_refused(make: Any, message: str) -> None:
         make()
 
 
-def cut(policy: str = "sgtm", other: gm.Slice | None = None, **fields: Any) -> PreTrainedModel:
+def cut(policy: str = "strict", other: gm.Slice | None = None, **fields: Any) -> PreTrainedModel:
     specs: dict[str, Any] = {"a": gm.Adapter(**{"rank": 4, **fields})}
     model = tiny()
     try:

@@ -100,7 +100,7 @@ TRAINED: tuple[Arm, ...] = (
     Arm("inexact", "gradmask, exact=False", "labeled", RECIPE, changes={"exact": False}, color="violet", marker="v"),
     Arm("strict", "SGTM, nothing joint", "labeled", "strict", color="olive", marker="P"),
     Arm("sgtm", "SGTM", "labeled", "sgtm", source=SGTM, color="rose", marker="^"),
-    Arm("sgtm_mask_embeddings", "SGTM, masked embeddings", "labeled", "sgtm_mask_embeddings", source=SGTM, color="rust", marker="P"),
+    Arm("sgtm_mask_embeddings", "SGTM (Wikipedia)", "labeled", "sgtm_mask_embeddings", source=SGTM, color="rust", marker="P"),
     Arm("gram", "GRAM", "labeled", "gram", source="arXiv 2607.08077", color="violet", marker="^"),
     Arm("gradient_routing", "gradient routing", "labeled", "gradient_routing", source=ROUTING, color="rust", marker="^"),
     Arm("activation_masking", "activation masking", "labeled", "activation_masking", source=SGTM, color="violet", marker="P"),
