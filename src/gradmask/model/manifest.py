@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from gradmask.errors import GradmaskError
 from gradmask.files import CHECKPOINT_SEAL, sha256, write_whole
 from gradmask.partitioning import Adapter, Architecture, Cut, GroupSpec, Slice, is_built_in
-from gradmask.routing.policy import Cell, Policy, RehearsalTarget
+from gradmask.routing.policy import Cell, Credit, Policy, RehearsalTarget, TokenLabels
 from gradmask.routing.router import Router
 from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
 from gradmask.version import __version__
@@ -55,36 +55,67 @@ class AdapterEntry(_Strict):
         return Adapter(**self.model_dump())
 
 
+class CellEntry(_Strict):
+    """One `Cell`; earlier versions wrote its first three numbers alone."""
+
+    runs: float
+    learns: float
+    passes: float
+    learn_weight: float = 1.0
+    pass_weight: float = 1.0
+    draw: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_three(cls, value: Any) -> Any:
+        three = isinstance(value, (list, tuple)) and len(value) == 3
+        return dict(zip(("runs", "learns", "passes"), value, strict=True)) if three else value
+
+
 class PolicyEntry(_Strict):
     """A policy's whole table, so that a changed or a user's own policy loads as it was."""
 
     name: str
-    rows: dict[str, dict[str, tuple[float, float, float]]]
+    rows: dict[str, dict[str, CellEntry]]
     joint: list[str] = []
+    groups: dict[str, dict[str, CellEntry]] = {}
     run_one_other: float = 0.0
+    odds: dict[str, float] = {}
     rehearsal: float = 0.0
     rehearsal_weight: float = 1.0
     rehearsal_target: RehearsalTarget = "next_token"
+    token_labels: TokenLabels = "read"
+    credit: Credit = "position"
     consolidates: bool = False
 
     @classmethod
     def of(cls, policy: Policy) -> PolicyEntry:
-        rows = {r: {c: (x.runs, x.learns, x.passes) for c, x in cells.items()} for r, cells in policy.rows.items()}
         return cls(
             name=policy.name,
-            rows=rows,
+            rows=_entries(policy.rows),
             joint=list(policy.joint),
+            groups=_entries(policy.groups),
             run_one_other=policy.run_one_other,
+            odds=dict(policy.odds),
             rehearsal=policy.rehearsal,
             rehearsal_weight=policy.rehearsal_weight,
             rehearsal_target=policy.rehearsal_target,
+            token_labels=policy.token_labels,
+            credit=policy.credit,
             consolidates=policy.consolidates,
         )
 
     def policy(self) -> Policy:
-        rows = {r: {c: Cell(*x) for c, x in cells.items()} for r, cells in self.rows.items()}
-        settings = self.model_dump(exclude={"name", "rows", "joint"})
-        return Policy(self.name, rows, tuple(self.joint), **settings)
+        settings = self.model_dump(exclude={"name", "rows", "joint", "groups"})
+        return Policy(self.name, _cells(self.rows), tuple(self.joint), groups=_cells(self.groups), **settings)
+
+
+def _entries(rows: Mapping[str, Mapping[str, Cell]]) -> dict[str, dict[str, CellEntry]]:
+    return {row: {column: CellEntry(**vars(cell)) for column, cell in cells.items()} for row, cells in rows.items()}
+
+
+def _cells(rows: Mapping[str, Mapping[str, CellEntry]]) -> dict[str, dict[str, Cell]]:
+    return {row: {column: Cell(**entry.model_dump()) for column, entry in cells.items()} for row, cells in rows.items()}
 
 
 class SelfLabelingEntry(_Strict):

@@ -24,6 +24,7 @@ from gradmask.model.comparison import Comparison
 from gradmask.model.engines import refuse_deepspeed, refuse_sharded
 from gradmask.model.forward import RoutedForward
 from gradmask.model.manifest import seal, write_manifest
+from gradmask.model.padding import shifts
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
 from gradmask.model.resume_hooks import install
 from gradmask.model.resuming import mark, obey_mark
@@ -44,13 +45,14 @@ from gradmask.partitioning import (
     infer,
     restore,
 )
+from gradmask.partitioning.groups.slices import asks
 from gradmask.partitioning.kernel.pickling import reduced
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.surgery.resizing import check_tokens_kept, plain_tables
 from gradmask.routing.distillation import add_distillation, check_distillation, remove_distillation
 from gradmask.routing.policy import Policy, resolve_policy
 from gradmask.routing.rehearsal import add_loss_weighting, check_loss_weighting, remove_loss_weighting
-from gradmask.routing.router import UNLABELED, Router, label_ids
+from gradmask.routing.router import UNLABELED, Router, check_policy_groups, label_ids
 from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
 
 logger = logging.getLogger(__name__)
@@ -216,6 +218,8 @@ def partition(
         raise GradmaskError(f"labels={labels!r}: give 'required' or 'optional'")
     table = resolve_policy(policy)
     _check_adapters_fit(slices, table)
+    _check_experts_fit(slices, table)
+    check_policy_groups(table, tuple(slices))
     check_loss_weighting(model, table)
     check_distillation(model, table)
     given, frozen = tuple(joint or ()), base == "frozen"
@@ -226,6 +230,7 @@ def partition(
     record.joint = tuple(p for p in record.joint if p in given or p not in table.joint)
     record.context.labels_required, record.context.training = labels == "required", model.training
     router = Router(table, record.context, tuple(slices), seed)
+    router.predicts_next = shifts(model)
     partitioned(model).gradmask = Gradmask(record, table, router, labeler=_labeler(self_labeling), exact=exact)
     gradmask_of(model).obey(table)
     model.config.data_labels = label_ids(tuple(slices))
@@ -291,14 +296,25 @@ def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:
 def _check_adapters_fit(slices: Mapping[str, GroupSpec], policy: Policy) -> None:
     """An adapter adds to the weights of retain, so a policy cannot silence or detach retain alone."""
     adapters = adapters_of(slices)
-    for row, cells in policy.rows.items() if adapters else ():
-        for column, cell in cells.items():
-            if cell.passes < 1.0 or (column in (RETAIN, JOINT) and cell.runs < 1.0):
-                raise GradmaskError(
-                    f"policy {policy.name!r} silences or detaches {column!r} on {row!r} data, which is impossible beside group "
-                    f"{next(iter(adapters))!r}, an adapter: it is added to the weights of the base and runs with them. Take "
-                    "another policy, or slices"
-                )
+    for row, column, cell in policy.cells() if adapters else ():
+        if cell.passes < 1.0 or cell.pass_weight != 1.0 or (column in (RETAIN, JOINT) and cell.runs < 1.0):
+            raise GradmaskError(
+                f"policy {policy.name!r} silences or detaches {column!r} on {row!r} data (or weights what it passes), which is "
+                f"impossible beside group {next(iter(adapters))!r}, an adapter: it is added to the weights of the base and runs "
+                "with them. Take another policy, or slices"
+            )
+
+
+def _check_experts_fit(slices: Mapping[str, GroupSpec], policy: Policy) -> None:
+    """Experts are multiplied all at once, so that gradient cannot be kept from flowing back through some of them."""
+    group = next((name for name, spec in slices.items() if isinstance(spec, Slice) and asks(spec.experts)), None)
+    for row, column, cell in policy.cells() if group is not None else ():
+        if cell.runs and (cell.passes < 1.0 or cell.pass_weight != 1.0):
+            raise GradmaskError(
+                f"policy {policy.name!r} detaches {column!r} on {row!r} data (or weights what it passes), which is not supported "
+                f"in mixtures of experts, of which group {group!r} has some: take a policy in which all gradient passes, such as "
+                "'sgtm', or a slice without experts"
+            )
 
 
 def _check_groups(slices: Mapping[str, GroupSpec]) -> None:

@@ -21,7 +21,11 @@ from gradmask.partitioning.kernel.route import (
     Route as Route,
     RoutingContext as RoutingContext,
 )
-from gradmask.partitioning.kernel.token_mask import Flag as Flag, TokenMask as TokenMask
+from gradmask.partitioning.kernel.token_mask import (
+    Flag as Flag,
+    TokenMask as TokenMask,
+    TokenWeights as TokenWeights,
+)
 from gradmask.partitioning.surgery.choosing import Units as Units
 from gradmask.partitioning.surgery.cutting import Cut as Cut, cut as cut
 from gradmask.partitioning.surgery.kinds import KINDS as KINDS

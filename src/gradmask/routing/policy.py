@@ -2,7 +2,7 @@
 
 A table has three rows, for a batch that is labeled with a removable group, with ``retain``, or ``unlabeled``; and four
 columns: the ``retain`` group, the ``joint`` group, the ``own`` group (the one that the label names) and every ``other``
-removable group. A cell is never (0), always (1), or a probability, drawn per example.
+removable group. A `Cell` says never (0), always (1), or a probability, drawn per example; and how much a gradient counts.
 
 Sources of the built-in tables: the masked update of `gradmask.masked_gradient_step` alone (`equation_only`); Shilov et al.,
 arXiv 2512.05648, sections 2 and 4 and appendix (`sgtm` and its variants, `activation_masking`); Cloud et al.,
@@ -15,35 +15,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.routing.cells import ALWAYS as ALWAYS, NEVER as NEVER, RUNS as RUNS, Cell as Cell
 
 ROWS = ("group", "retain", "unlabeled")
 COLUMNS = ("retain", "joint", "own", "other")
 KEPT = ("retain", "joint")
 """The groups that are never removed."""
 RehearsalTarget = Literal["next_token", "removed_model"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """How likely one group is to run, to learn and to pass gradient back, for one label. Each from 0 to 1."""
-
-    runs: float = 1.0
-    learns: float = 1.0
-    passes: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("runs", "learns", "passes"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
-                raise GradmaskError(f"a cell's {name!r} is a probability from 0 to 1, got {value!r}")
-
-
-ALWAYS = Cell()
-RUNS = Cell(learns=0.0)
-NEVER = Cell(runs=0.0, learns=0.0)
+TokenLabels = Literal["read", "predicted"]
+Credit = Literal["position", "reader"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +40,11 @@ class Policy:
         joint: kinds or patterns of parameters that the policy makes joint, besides the user's.
         joint_by_default: kinds that are joint too where the user names none (``gm.partition(joint=None)``); a kind that a model
             has nothing of is left out. It decides at the partition only, so checkpoints record what came of it instead.
-        run_one_other: on a ``retain`` example, the probability that one removable group, drawn at random, runs too.
+        groups: removable group -> cells of its own, in the place of those of row ``group``, for text that it labels.
+        run_one_other: on a ``retain`` example, the probability that one removable group, drawn at random, runs and learns
+            together with what the row says.
+        odds: removable group -> how often it is drawn, compared with the others, wherever one is drawn at random (in
+            proportion to its data, say); none: all alike.
         rehearsal: the probability that a ``retain`` example is routed as an example of one removable group, drawn at
             random. This trains the group not to disturb retain text while it runs; only the full model benefits, no other
             parameter is updated.
@@ -65,6 +53,13 @@ class Policy:
         rehearsal_target: what a rehearsed example teaches the group: ``"next_token"``, as any example does; or
             ``"removed_model"``, the distribution over the vocabulary of the model without the removable groups
             (see `gradmask.routing.distillation`).
+        token_labels: which token a label per token is about. ``"read"``: the one at its position, so that it says what is done
+            where this token is the input. ``"predicted"``: what it labels is done where this token is the target, one position
+            before in a causal language model (in others it is the same position).
+        credit: from which position's label the rows that make a head's queries, keys and values (and an MLP's neurons) learn.
+            ``"position"``: each from that of its own token. ``"reader"``: from that of the position whose attention reads
+            them, as where the activations of gradient routing are weighted (Cloud et al., arXiv 2410.04332): they learn
+            whatever gradient their group's ``passes`` lets back, so every cell must let learn just what it lets pass.
         consolidates: the retain and joint groups never learn, also outside of the model's own forward pass; training needs no
             data labels then, and what has none is unlabeled.
     """
@@ -73,19 +68,25 @@ class Policy:
     rows: Mapping[str, Mapping[str, Cell]] = field(default_factory=dict)
     joint: tuple[str, ...] = ()
     joint_by_default: tuple[str, ...] = field(default=(), compare=False)
+    groups: Mapping[str, Mapping[str, Cell]] = field(default_factory=dict)
     run_one_other: float = 0.0
+    odds: Mapping[str, float] = field(default_factory=dict)
     rehearsal: float = 0.0
     rehearsal_weight: float = 1.0
     rehearsal_target: RehearsalTarget = "next_token"
+    token_labels: TokenLabels = "read"
+    credit: Credit = "position"
     consolidates: bool = False
 
     def __post_init__(self) -> None:
         for row, cells in self.rows.items():
             if row not in ROWS:
                 raise GradmaskError(f"policy {self.name!r}: unknown row {row!r}; one of {', '.join(ROWS)}")
-            for column in cells:
-                if column not in COLUMNS:
-                    raise GradmaskError(f"policy {self.name!r}: unknown column {column!r}; one of {', '.join(COLUMNS)}")
+            self._check_columns(cells)
+        for cells in self.groups.values():
+            self._check_columns(cells)
+        self._check_odds()
+        self._check_reading()
         Cell(runs=self.run_one_other, learns=self.rehearsal)
         if not 0.0 < self.rehearsal_weight < math.inf:
             raise GradmaskError(f"rehearsal_weight must be a finite number above 0, got {self.rehearsal_weight!r}")
@@ -99,6 +100,33 @@ class Policy:
             raise GradmaskError(
                 f"policy {self.name!r} consolidates, so no row may let retain or joint learn: give Cell(learns=0)"
             )
+
+    def _check_columns(self, cells: Mapping[str, Cell]) -> None:
+        for column in cells:
+            if column not in COLUMNS:
+                raise GradmaskError(f"policy {self.name!r}: unknown column {column!r}; one of {', '.join(COLUMNS)}")
+
+    def _check_odds(self) -> None:
+        for group, value in self.odds.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < math.inf:
+                raise GradmaskError(f"policy {self.name!r}: odds of {group!r} must be a finite number from 0, got {value!r}")
+        if self.odds and not any(self.odds.values()):
+            raise GradmaskError(f"policy {self.name!r}: all odds are 0, so that no group could be drawn")
+
+    def _check_reading(self) -> None:
+        if self.token_labels not in ("read", "predicted"):
+            raise GradmaskError(f"token_labels is 'read' or 'predicted', got {self.token_labels!r}")
+        if self.credit not in ("position", "reader"):
+            raise GradmaskError(f"credit is 'position' or 'reader', got {self.credit!r}")
+        for row, column, cell in self.cells() if self.credit == "reader" else ():
+            drawn_apart = cell.answer("learns") != cell.answer("passes") or (0.0 < cell.learns < 1.0 and not cell.draw)
+            # a group that does not run passes nothing back, whatever its cell says
+            if column != "joint" and cell.runs and drawn_apart:
+                raise GradmaskError(
+                    f"policy {self.name!r}: credit='reader' lets a group learn what it lets pass, but the cell of {column!r} in "
+                    f"row {row!r} is {cell}: give learns and passes one value, one weight and, where it is a probability, one "
+                    "draw; or credit='position'"
+                )
 
     def _check_target(self) -> None:
         if self.rehearsal_target not in ("next_token", "removed_model"):
@@ -114,47 +142,57 @@ class Policy:
         """Whether rehearsed examples are taught by the removed model."""
         return self.rehearsal_target == "removed_model"
 
-    def cell(self, row: str, column: str) -> Cell:
-        """The cell of a row and a column."""
+    def cell(self, row: str, column: str, label: str | None = None) -> Cell:
+        """The cell of a row and a column; ``label``: the removable group that names the row ``group``."""
+        if row == "group" and label in self.groups:
+            own = self.groups[label].get(column)
+            if own is not None:
+                return own
         return self.rows.get(row, {}).get(column, ALWAYS)
 
-    @property
+    def cells(self) -> list[tuple[str, str, Cell]]:
+        """Every cell that is not *always*, with its row (or the group whose own it is) and column."""
+        tables = {**self.rows, **self.groups}
+        return [(row, column, cell) for row, cells in tables.items() for column, cell in cells.items()]
+
+    @cached_property
     def random(self) -> bool:
         """Whether something is drawn: a cell strictly between never and always, or which group runs or is rehearsed."""
-        values = [v for row in self.rows.values() for c in row.values() for v in (c.runs, c.learns, c.passes)]
-        return any(0.0 < v < 1.0 for v in values) or self.run_one_other > 0.0 or self.rehearsal > 0.0
+        return any(cell.random for *_, cell in self.cells()) or self.run_one_other > 0.0 or self.rehearsal > 0.0
+
+    @cached_property
+    def weighted(self) -> bool:
+        """Whether some cell multiplies a gradient."""
+        return any(cell.weighted for *_, cell in self.cells())
 
     def __str__(self) -> str:
         lines = [f"{'label':<12}" + "".join(f"{column:<24}" for column in COLUMNS)]
         for row in ROWS:
-            cells = "".join(f"{_describe(self.cell(row, column)):<24}" for column in COLUMNS)
+            cells = "".join(f"{self.cell(row, column)!s:<22}  " for column in COLUMNS)
             lines.append(f"{row:<12}{cells}".rstrip())
+        for group, own in self.groups.items():
+            cells = "".join(f"{own[column]!s:<22}  " if column in own else f"{'as group':<24}" for column in COLUMNS)
+            lines.append(f"{group:<12}{cells}".rstrip())
         notes = [f"joint by policy: {', '.join(self.joint)}"] if self.joint else []
         if self.joint_by_default:
             notes.append(f"joint where no other list is given: {', '.join(self.joint_by_default)}")
         if self.run_one_other:
-            notes.append(f"on retain, one random removable group runs with probability {self.run_one_other:g}")
+            notes.append(f"on retain, one random removable group runs and learns with probability {self.run_one_other:g}")
+        if self.odds:
+            notes.append(f"drawn as {', '.join(f'{group} {odds:g}' for group, odds in self.odds.items())}")
         if self.rehearsal:
             weight = f", its loss times {self.rehearsal_weight:g}" if self.rehearsal_weight != 1.0 else ""
             target = ", taught by the removed model" if self.distils else ""
             notes.append(
                 f"retain is routed as one random removable group with probability {self.rehearsal:g}{weight}{target}"
             )
+        if self.token_labels == "predicted":
+            notes.append("a label per token says what is done where its token is predicted")
+        if self.credit == "reader":
+            notes.append("rows of heads and neurons learn by the label of the position that reads them")
         if self.consolidates:
             notes.append("without data labels: unlabeled")
         return "\n".join([f"policy {self.name}", *lines, *notes])
-
-
-def _describe(cell: Cell) -> str:
-    words = {"runs": cell.runs, "learns": cell.learns, "passes": cell.passes}
-    if cell == ALWAYS:
-        return "runs, learns"
-    if cell.runs == 0.0 and cell.learns == 0.0:
-        return "-"
-    parts = [w if p == 1.0 else f"{w} p={p:g}" for w, p in words.items() if p > 0.0 and w != "passes"]
-    if cell.passes < 1.0:
-        parts.append("detached" if cell.passes == 0.0 else f"passes p={cell.passes:g}")
-    return ", ".join(parts)
 
 
 _REMOVABLE_OFF = {"own": NEVER, "other": NEVER}
@@ -211,18 +249,55 @@ MASKING_STRATEGIES = {
 """The ``masking_strategy`` of SGTM's published code -> the policy that is the same thing here."""
 
 
-def gram(auxiliary_spread: float = 0.1, core_robustness: float = 0.1) -> Policy:
-    """GRAM's table (arXiv 2607.08077).
+def gram(
+    auxiliary_spread: float = 0.5,
+    core_robustness: float = 0.2,
+    oversampling: float | Mapping[str, float] = 1.0,
+    data: Mapping[str, float] | None = None,
+    name: str = "gram",
+) -> Policy:
+    """GRAM's table (arXiv 2607.08077): by default with the settings of most of its experiments; `GRAM_SETTINGS` has the others.
+
+    Coins are tossed for each example. The published code makes the counts in advance, which is possible where one step has
+    one label: `gradmask.data.modular_order` and `gradmask.draw_in_advance`, or a recipe with ``mix: homogeneous``.
 
     Args:
-        auxiliary_spread: probability that the retain group learns from a group's example (their p_as).
-        core_robustness: probability that one random removable group runs on a retain example (their p_cr).
+        auxiliary_spread: share of a group's examples that the retain group learns from, too (their p_as).
+        core_robustness: share of the retain examples on which one random removable group runs and learns, too (their p_cr).
+        oversampling: how often each example of a group is seen, compared with the others (their p_af): one number, or group ->
+            number. This does not repeat anything: it says that the data is repeated, so that of a group's examples the share
+            ``auxiliary_spread / oversampling`` spreads, and that it is drawn as often as it is seen.
+        data: group -> how much data it has, in any unit, to which the groups are drawn in proportion; None: all alike.
+        name: of the policy.
+
+    Raises:
+        GradmaskError: a share outside of 0 to 1, or oversampling below 1.
     """
-    on_group = {"retain": Cell(1.0, auxiliary_spread), "own": ALWAYS, "other": NEVER}
-    return Policy("gram", {"group": on_group, "retain": _REMOVABLE_OFF}, run_one_other=core_robustness)
+    times = dict(oversampling) if isinstance(oversampling, Mapping) else {}
+    common = 1.0 if isinstance(oversampling, Mapping) else oversampling
+    for value in (common, *times.values()):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1.0 <= value < math.inf:
+            raise GradmaskError(f"oversampling must be a finite number from 1, got {value!r}")
+    Cell(learns=auxiliary_spread)
+    on_group = {"retain": Cell(1.0, auxiliary_spread / common), "own": ALWAYS, "other": NEVER}
+    return Policy(
+        name,
+        {"group": on_group, "retain": _REMOVABLE_OFF},
+        groups={group: {"retain": Cell(1.0, auxiliary_spread / value)} for group, value in times.items()},
+        run_one_other=core_robustness,
+        odds={group: size * times.get(group, common) for group, size in (data or {}).items()},
+    )
 
 
-POLICIES["gram"] = gram()
+GRAM_SETTINGS = {
+    "gram": (0.5, 0.2),
+    "gram_stories": (0.3, 0.5),
+    "gram_many_modules": (0.2, 0.5),
+    "gram_partial_labels": (0.0, 0.2),
+}
+"""Policy -> auxiliary spread and core robustness of the paper's experiments: scaling, titration, subsets and architectures;
+stories; the number of modules; partial labels. (Oversampled, 3 and 4 times, are the modules of the first alone.)"""
+POLICIES |= {name: gram(*settings, name=name) for name, settings in GRAM_SETTINGS.items()}
 
 
 def consolidating(together: float = 1.0, joint: tuple[str, ...] = ()) -> Policy:

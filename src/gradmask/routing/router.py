@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.partitioning import JOINT, RETAIN, Flag, Route, RoutingContext, TokenMask
-from gradmask.routing.policy import COLUMNS, Cell, Policy
+from gradmask.partitioning import JOINT, RETAIN, Flag, Route, RoutingContext, TokenMask, TokenWeights
+from gradmask.routing.cells import Answer
+from gradmask.routing.policy import COLUMNS, Policy
 
 UNLABELED = "unlabeled"
 NOBODY = -100
@@ -41,23 +43,33 @@ class Router:
         self.policy, self.context, self.removable, self.seed = policy, context, tuple(removable), seed
         self.ids = label_ids(self.removable)
         self.draws = 0
+        self.in_advance: Tensor | None = None
+        """For each training pass the id of the group that learns together with retain, or 0; see `draw_in_advance`."""
+        self.predicts_next = True
+        """Whether the output at a position is compared with the next token, not with its own."""
         self.seen: set[int] = set()
         """The label ids that were routed since a reader last emptied this; see `gradmask.lab.run.guards`."""
         self.share = (0, 1)
         """Rank and number of the processes that share a batch: each takes its part of one stream of draws."""
 
-    def route(self, data_labels: DataLabels | None, batch: int, training: bool) -> Route:
-        """The route for one forward pass over ``batch`` examples."""
-        return self.route_ids(None if data_labels is None else self.encode(data_labels, batch), batch, training)
+    def route(
+        self, data_labels: DataLabels | None, batch: int, training: bool, device: torch.device | None = None
+    ) -> Route:
+        """The route for one forward pass over ``batch`` examples, whose activations are on ``device``."""
+        return self.route_ids(None if data_labels is None else self.encode(data_labels, batch), batch, training, device)
 
-    def route_ids(self, labels: int | Tensor | None, batch: int, training: bool) -> Route:
+    def route_ids(
+        self, labels: int | Tensor | None, batch: int, training: bool, device: torch.device | None = None
+    ) -> Route:
         """`route` for labels that are encoded."""
         self.context.loss_weights = self.context.rehearsed = None
         if labels is None:
             return self.context.compose({}, {}, {})
-        draw = self._stream(batch) if training and self.policy.random else None
+        draw = self._draw(labels, batch) if training and self.policy.random else None
+        if draw is not None or self.policy.weighted:
+            labels = torch.full((batch,), labels, device=device) if isinstance(labels, int) else labels
         if draw is not None:
-            labels = torch.full((batch,), labels) if isinstance(labels, int) else labels
+            assert isinstance(labels, Tensor)
             labels = self._rehearse(labels, draw)
         present = sorted(set(labels.flatten().tolist())) if isinstance(labels, Tensor) else [labels]
         self.seen.update(present)
@@ -67,8 +79,9 @@ class Router:
             for what in ("runs", "learns", "passes")
         }
         if draw is not None and isinstance(labels, Tensor) and self.policy.run_one_other:
-            self._run_one_other(flags["runs"], labels, draw)
-        return self.context.compose(flags["runs"], flags["learns"], flags["passes"])
+            self._run_one_other(flags, labels, draw)
+        route = self.context.compose(flags["runs"], flags["learns"], flags["passes"])
+        return route if self.policy.credit == "position" else replace(route, rows_learn_what_arrives=True)
 
     def encode(self, data_labels: DataLabels, batch: int) -> int | Tensor:
         """One id where the whole batch has one label, else ids ``[batch]`` or ``[batch, sequence]``.
@@ -87,6 +100,8 @@ class Router:
         if labels.is_floating_point() or labels.dtype == torch.bool:
             raise GradmaskError(f"data_labels must hold names or integer ids, got {labels.dtype}. Ids: {self.ids}")
         self._check(labels, batch)
+        if labels.dim() == 2 and self.predicts_next and self.policy.token_labels == "predicted":
+            labels = torch.cat([labels[:, 1:], labels[:, -1:]], 1)  # the last position predicts nothing, and keeps its own
         first = int(labels.reshape(-1)[0])
         return first if labels.dim() == 0 or bool((labels == first).all()) else labels
 
@@ -115,13 +130,15 @@ class Router:
             return row, group
         return row, "own" if label == self.ids[group] else "other"
 
-    def _probability(self, group: str, what: str, label: int) -> float:
+    def _answer(self, group: str, what: str, label: int, drawn: bool) -> Answer:
         if label == NOBODY:
-            return 0.0 if what == "learns" else 1.0
-        return getattr(self._cell(group, label), what)
-
-    def _cell(self, group: str, label: int) -> Cell:
-        return self.policy.cell(*self._column(group, label))
+            return Answer(0.0 if what == "learns" else 1.0)
+        row, column = self._column(group, label)
+        answer = self.policy.cell(row, column, self.removable[label - 1] if label > 0 else None).answer(what)
+        if drawn:
+            return answer
+        # outside of training nothing is drawn: what is likely learns and passes, and only what is certain runs
+        return answer._replace(probability=float(answer.probability > 0.0 if what != "runs" else answer.probability >= 1.0))
 
     def _flag(
         self,
@@ -133,19 +150,51 @@ class Router:
         made: dict[object, Flag],
     ) -> Flag:
         """One answer. Equal questions share one mask *object*: layers compare with ``is`` and make one product for both."""
-        odds = {label: self._probability(group, what, label) for label in present}
-        if draw is None:
-            odds = {label: float(p >= 1.0 or (p > 0.0 and what != "runs")) for label, p in odds.items()}
-        if all(p == 1.0 for p in odds.values()):
-            return True
-        if all(p == 0.0 for p in odds.values()):
+        odds = {label: self._answer(group, what, label, draw is not None) for label in present}
+        if all(answer.probability == 0.0 for answer in odds.values()):
             return False
+        weighted = any(answer.weight != 1.0 for answer in odds.values())
+        if not weighted and all(answer.probability == 1.0 for answer in odds.values()):
+            return True
         assert isinstance(labels, Tensor)
-        certain = all(p in (0.0, 1.0) for p in odds.values())
-        key = tuple(sorted(odds.items())) if certain else (group, what)
+        known = all(answer.certain or answer.draw for answer in odds.values())
+        key = tuple(sorted(odds.items())) if known else (group, what)
         if key not in made:
-            made[key] = _flag(_by_label(labels, odds, draw, (group, what)))
+            mask = _by_label(labels, odds, draw, (group, what))
+            made[key] = _weigh(mask, labels, odds) if weighted else _flag(mask)
         return made[key]
+
+    def _draw(self, labels: int | Tensor, batch: int) -> Draw:
+        """What decides in this call: a stream of random numbers, or what was drawn in advance."""
+        if self.in_advance is None:
+            return self._stream(batch)
+        call, planned = self.draws, self.in_advance
+        if call >= len(planned):
+            raise GradmaskError(
+                f"what was drawn in advance (gm.draw_in_advance) is enough for {len(planned)} training passes, and this is "
+                f"number {call + 1}: draw for every pass of the run, each micro-batch counted"
+            )
+        self.draws += 1
+        group, found = int(planned[call]), set(labels.flatten().tolist()) if isinstance(labels, Tensor) else {labels}
+        found -= {NOBODY}
+        if len(found) > 1 or (group and not found <= {0, group}):
+            drawn = f"{self._name(group)!r} to learn together with 'retain'" if group else "no group to learn beside its label"
+            raise GradmaskError(
+                f"for training pass {call + 1}, {drawn} was drawn in advance (gm.draw_in_advance), but its batch is labeled "
+                f"{', '.join(repr(self._name(label)) for label in sorted(found))}: give every batch one label, in the order that "
+                "was drawn for"
+            )
+        return self._decided(group, batch)
+
+    def _decided(self, group: int, batch: int) -> Draw:
+        """Every coin falls alike; of the groups, it is this one (0: none)."""
+        bounds = torch.cat([torch.zeros(1, device="cpu"), self._bounds()])
+        middle = float(bounds[max(group, 1) - 1 : max(group, 1) + 1].mean())
+        values = {"which": middle}
+        return lambda question: torch.full((batch,), values.get(str(question), float(group == 0)), device="cpu")
+
+    def _name(self, label: int) -> str:
+        return next((name for name, known in self.ids.items() if known == label), str(label))
 
     def _stream(self, batch: int) -> Draw:
         """Random draws of this call.
@@ -177,39 +226,82 @@ class Router:
             self.context.loss_weights = torch.where(rehearsed, self.policy.rehearsal_weight, 1.0)
         return torch.where(rehearsed, chosen, labels)
 
-    def _run_one_other(self, runs: dict[str, Flag], labels: Tensor, draw: Draw) -> None:
+    def _run_one_other(self, flags: Mapping[str, dict[str, Flag]], labels: Tensor, draw: Draw) -> None:
+        """Let a random group run and learn on some of the retain examples, together with what learns from them anyway."""
         chosen = self._random_group(labels, draw, self.policy.run_one_other)
         for group in self.removable:
-            extra = (labels == 0) & (chosen == self.ids[group])
-            runs[group] = _flag(_as_mask(runs[group], labels) | extra)
+            drawn = (labels == 0) & (chosen == self.ids[group])
+            runs, learns = flags["runs"][group], flags["learns"][group]
+            flags["runs"][group] = _and_where(drawn, runs, labels)
+            # one object where both are the same tokens, see `_flag`
+            flags["learns"][group] = flags["runs"][group] if learns is runs else _and_where(drawn, learns, labels)
 
     def _random_group(self, labels: Tensor, draw: Draw, probability: float) -> Tensor:
         """For each example the id of a group, or, with what is left of the probability, 0; as wide as ``labels``."""
-        which = (draw("which") * len(self.removable)).long().clamp(max=len(self.removable) - 1) + 1
+        which = torch.bucketize(draw("which"), self._bounds()[:-1], right=True) + 1
         chosen = torch.where(draw("whether") < probability, which, 0).to(labels)
         return chosen.view(-1, *[1] * (labels.dim() - 1))
 
+    def _bounds(self) -> Tensor:
+        """Where the part of each group ends, between 0 and 1."""
+        odds = torch.tensor([self.policy.odds.get(group, 1.0) for group in self.removable], device="cpu").cumsum(0)
+        return odds / odds[-1]
 
-def _by_label(labels: Tensor, odds: Mapping[int, float], draw: Draw | None, question: object) -> Tensor:
+
+def check_policy_groups(policy: Policy, removable: Sequence[str]) -> None:
+    """Refuse a policy that names groups which the model does not have, or that draws some of them at unknown odds.
+
+    Raises:
+        GradmaskError: see above.
+    """
+    for name in (*policy.groups, *policy.odds):
+        if name not in removable:
+            raise GradmaskError(
+                f"policy {policy.name!r} names the group {name!r}.{did_you_mean(name, removable)} Removable groups of this model: "
+                f"{', '.join(removable)}"
+            )
+    if policy.odds and (missing := [group for group in removable if group not in policy.odds]):
+        raise GradmaskError(
+            f"policy {policy.name!r} draws groups by odds, but has none for {missing[0]!r}: give every removable group its odds "
+            "(0 is never)"
+        )
+
+
+def _by_label(labels: Tensor, odds: Mapping[int, Answer], draw: Draw | None, question: object) -> Tensor:
     mask = torch.zeros_like(labels, dtype=torch.bool)
-    draws = None
-    for label, p in odds.items():
+    for label, (p, _, shared) in odds.items():
         if p >= 1.0:
             mask |= labels == label
         elif p > 0.0 and draw is not None:
-            draws = draw(question).to(labels.device).view(-1, *[1] * (labels.dim() - 1)) if draws is None else draws
+            draws = draw(shared or question).to(labels.device).view(-1, *[1] * (labels.dim() - 1))
             mask |= (labels == label) & (draws < p)
     return mask
 
 
-def _as_mask(flag: Flag, labels: Tensor) -> Tensor:
-    return flag.mask if isinstance(flag, TokenMask) else torch.full_like(labels, flag, dtype=torch.bool)
+def _and_where(more: Tensor, flag: Flag, labels: Tensor) -> Flag:
+    """``flag``, and yes where ``more``."""
+    if isinstance(flag, TokenWeights):
+        return TokenWeights(torch.where(more & ~flag.mask, 1.0, flag.weights))
+    mask = flag.mask if isinstance(flag, TokenMask) else torch.full_like(labels, flag, dtype=torch.bool)
+    return _flag(mask | more)
 
 
 def _flag(mask: Tensor) -> Flag:
     if bool(mask.all()):
         return True
     return TokenMask(mask) if bool(mask.any()) else False
+
+
+def _weigh(mask: Tensor, labels: Tensor, odds: Mapping[int, Answer]) -> Flag:
+    """A yes where the mask is, that counts as much as the label's weight."""
+    # exact for any number, and rounded once where it is used; Apple's GPUs have no double precision
+    precise = torch.float32 if labels.device.type == "mps" else torch.float64
+    weights = torch.zeros(labels.shape, dtype=precise, device=labels.device)
+    for label, answer in odds.items():
+        weights[labels == label] = answer.weight
+    if bool((weights[mask] == 1.0).all()):
+        return _flag(mask)
+    return TokenWeights(weights * mask)
 
 
 __all__ = ["COLUMNS", "NOBODY", "UNLABELED", "DataLabels", "Router", "label_ids"]

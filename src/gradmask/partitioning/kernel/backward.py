@@ -38,7 +38,7 @@ def input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool, 
         for unit, flag in call.blocks:
             columns = unit_views(geometry, dx, unit, dim=1)
             if isinstance(flag, TokenMask):
-                columns.mask_rows_(flag.rows(lead))
+                columns.mask_rows_(flag, lead)
             else:
                 columns.zero_()
     return dx

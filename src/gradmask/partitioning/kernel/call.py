@@ -90,14 +90,12 @@ def call_for(geometry: Geometry, route: Route, gate_outputs: bool = False) -> Ca
     units = geometry.units.groups
     runs = {unit: route.run(unit) for unit in units}
     aligned = geometry.parts is geometry.units
+    answer = _arriving if route.rows_learn_what_arrives and geometry.split == "out" else both
     # a part that is one group's units learns only where these run; a joint part learns whatever runs
-    learns = tuple(
-        both(route.learn(g), runs[g]) if aligned and runs[g] is not True else route.learn(g)
-        for g in geometry.parts.groups
-    )
+    learns = tuple(answer(route.learn(g), runs[g]) if aligned else route.learn(g) for g in geometry.parts.groups)
     biases = geometry.bias.groups if geometry.bias else ()
     own = geometry.bias is geometry.units  # each unit has its entry of the bias, else one group owns all of it
-    bias_learns = tuple(both(route.learn(g), runs[g]) if own else route.learn(g) for g in biases)
+    bias_learns = tuple(answer(route.learn(g), runs[g]) if own else route.learn(g) for g in biases)
     gating = geometry.split == "in" or gate_outputs
     return Call(
         geometry,
@@ -108,6 +106,11 @@ def call_for(geometry: Geometry, route: Route, gate_outputs: bool = False) -> Ca
         gates=tuple((u, flag) for u, flag in runs.items() if gating and isinstance(flag, TokenMask)),
         blocks=tuple(_blocks(geometry, route)),
     )
+
+
+def _arriving(learns: Flag, runs: Flag) -> Flag:
+    """Whatever gradient comes back to a group's rows, if it learns from any token."""
+    return learns is not False and runs is not False
 
 
 def _blocks(geometry: Geometry, route: Route) -> list[tuple[str, Flag]]:

@@ -1,6 +1,7 @@
 """What runs and what learns in one forward pass, as the routed layers read it.
 
-A `Route` answers three questions for every group, each with yes, no, or *for these tokens* (a `TokenMask`).
+A `Route` answers three questions for every group, each with yes, no, or *for these tokens* (a `TokenMask`), of which
+learning and passing may have a weight (`TokenWeights`).
 Layers never see data labels or policies: the rooms above turn those into routes.
 """
 
@@ -30,7 +31,8 @@ class Route:
     Groups that are not named run, learn and pass. ``strength`` scales what a group contributes. ``zeros`` are groups that
     learn nothing from this pass but are to get gradients of zero, and ``then`` is called after the backward pass
     (`gradmask.partitioning.kernel.zero_gradients`). ``uneven``: groups learn on some ranks that do not on others
-    (`gradmask.distributed`).
+    (`gradmask.distributed`). ``rows_learn_what_arrives``: a group's rows of a cut layer learn from every token whose gradient
+    reaches them, if the group learns from any (`gradmask.routing.policy.Policy.credit`).
     """
 
     runs: Mapping[str, Flag] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Route:
     zeros: frozenset[str] = frozenset()
     then: Callable[[], None] | None = None
     uneven: bool = False
+    rows_learn_what_arrives: bool = False
 
     def run(self, group: str) -> Flag:
         return self.runs.get(group, True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradmask.partitioning.kernel.call import Call, Geometry
+from gradmask.partitioning.kernel.token_mask import TokenMask
 
 
 class UnitViews:
@@ -27,10 +28,10 @@ class UnitViews:
         for view in self.views:
             view.mul_(scale)
 
-    def mask_rows_(self, keep: Tensor) -> None:
-        """Set them to zero in the rows ``[N]`` that are not kept."""
+    def mask_rows_(self, mask: TokenMask, lead: tuple[int, ...]) -> None:
+        """Set them to zero in the rows that are not chosen; multiply the others where they have a weight."""
         for view in self.views:
-            view.masked_fill_(~keep.unsqueeze(-1), 0)
+            mask.scale_(view, lead)
 
 
 def unit_views(geometry: Geometry, whole: Tensor, unit: str, dim: int | None = None) -> UnitViews:
@@ -71,4 +72,4 @@ def zero_silent(call: Call, flat: Tensor) -> None:
 def gate(call: Call, flat: Tensor, lead: tuple[int, ...]) -> None:
     """Zero the gated units' columns of ``flat`` in the rows where they do not run, in place."""
     for unit, mask in call.gates:
-        unit_views(call.geometry, flat, unit, dim=1).mask_rows_(mask.rows(lead))
+        unit_views(call.geometry, flat, unit, dim=1).mask_rows_(mask, lead)

@@ -1,4 +1,4 @@
-"""Yes, no, or *for these tokens*: the answers that a route gives.
+"""Yes, no, or *for these tokens*, perhaps with a weight: the answers that a route gives.
 
 Shapes: B batch, S sequence, N = all leading dimensions of an activation multiplied together.
 """
@@ -52,6 +52,10 @@ class TokenMask:
             self._index[lead] = _as_slice(positions)
         return self._index[lead]
 
+    def factors(self, lead: tuple[int, ...], heads_first: bool = False) -> Tensor:
+        """What the gradient of each row ``[N]`` is multiplied with: 0 and 1 as a boolean, or weights (`TokenWeights`)."""
+        return self.rows(lead, heads_first)
+
     def choose(self, lead: tuple[int, ...], masked: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         """Flattened activations whose product over the rows ``[N]`` is to sum the chosen rows only.
 
@@ -61,6 +65,14 @@ class TokenMask:
             return masked.masked_fill(~self.rows(lead).unsqueeze(1), 0), *others
         chosen = self.index(lead)
         return tuple(pick(x, chosen) for x in (masked, *others))
+
+    def scale_(self, x: Tensor, lead: tuple[int, ...], heads_first: bool = False) -> Tensor:
+        """The gradient ``[N, ...]``, changed in place: zero in the rows that are not chosen."""
+        return x.masked_fill_(~self.rows(lead, heads_first).unsqueeze(-1), 0)
+
+    def among(self, chosen: slice | Tensor, lead: tuple[int, ...]) -> TokenMask:
+        """The mask of these rows of a flattened activation alone ``[n]``."""
+        return TokenMask(self.rows(lead)[chosen])
 
     def __and__(self, other: TokenMask) -> Flag:
         """The tokens of both; False where there are none, so that nothing learns zeros from them."""
@@ -75,17 +87,77 @@ class TokenMask:
         return self._and[id(other)][1]
 
     def _intersect(self, other: TokenMask) -> TokenMask:
-        first, second = self.mask, other.mask
-        if first.dim() < second.dim():
-            first = first.unsqueeze(1)
-        if second.dim() < first.dim():
-            second = second.unsqueeze(1)
+        if isinstance(other, TokenWeights) and not isinstance(self, TokenWeights):
+            return other._intersect(self)
+        first, second = _of_one_shape(self.mask, other.mask)
         return TokenMask(first & second)
+
+
+class TokenWeights(TokenMask):
+    """A yes that counts: for each example ``[B]`` or token ``[B, S]`` what a gradient is multiplied with, 0 for a no.
+
+    Args:
+        weights: finite, of any sign. Answers to whether a group *learns* or *passes* may have them.
+    """
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__(weights != 0)
+        self.weights = weights
+        self._factors: dict[tuple[tuple[int, ...], bool], Tensor] = {}
+
+    @property
+    def single(self) -> float | None:
+        """The weight of all tokens, where it is one."""
+        first = self.weights.flatten()[0]
+        return float(first) if bool((self.weights == first).all()) else None
+
+    def factors(self, lead: tuple[int, ...], heads_first: bool = False) -> Tensor:
+        spread = _spread_after_heads if heads_first and self.mask.dim() == 2 else _spread
+        if torch.compiler.is_compiling():
+            return spread(self.weights, lead)
+        key = (lead, heads_first)
+        if key not in self._factors:
+            self._factors[key] = spread(self.weights, lead)
+        return self._factors[key]
+
+    def choose(self, lead: tuple[int, ...], masked: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """As of any mask; the chosen rows of ``masked`` are multiplied with their weights."""
+        masked, *others = super().choose(lead, masked, *others)
+        factors = self.factors(lead)
+        if not torch.compiler.is_compiling():
+            factors = pick(factors, self.index(lead))
+        return times(masked, factors), *others
+
+    def scale_(self, x: Tensor, lead: tuple[int, ...], heads_first: bool = False) -> Tensor:
+        super().scale_(x, lead, heads_first)
+        return x.copy_(times(x, self.factors(lead, heads_first)))
+
+    def among(self, chosen: slice | Tensor, lead: tuple[int, ...]) -> TokenMask:
+        return TokenWeights(self.factors(lead)[chosen])
+
+    def _intersect(self, other: TokenMask) -> TokenMask:
+        first, second = _of_one_shape(self.weights, other.weights if isinstance(other, TokenWeights) else other.mask)
+        return TokenWeights(first * second)
 
 
 def pick(x: Tensor, chosen: slice | Tensor) -> Tensor:
     """Rows of ``x``: a view where they are neighbours (`index_select` is several times as fast as ``x[chosen]``)."""
     return x[chosen] if isinstance(chosen, slice) else x.index_select(0, chosen)
+
+
+def times(x: Tensor, factors: Tensor) -> Tensor:
+    """``x`` ``[N, ...]`` with each row times its factor ``[N]``, rounded once to the dtype of ``x``."""
+    factors = factors.view(-1, *[1] * (x.dim() - 1))
+    # 0-dimensional and boolean factors do not change the dtype, weights of double precision do
+    return (x * factors.to(torch.promote_types(x.dtype, torch.float32))).to(x.dtype)
+
+
+def _of_one_shape(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    if first.dim() < second.dim():
+        first = first.unsqueeze(1)
+    if second.dim() < first.dim():
+        second = second.unsqueeze(1)
+    return first, second
 
 
 Flag = bool | TokenMask

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.token_mask import TokenMask
+from gradmask.partitioning.owned.gradients import as_taught
 
 if TYPE_CHECKING:
     Mixin = nn.Module
@@ -60,13 +61,14 @@ class Owned(Mixin):
             return parameter
         # without gradients, or for a frozen parameter, there is nothing to detach: generation takes the short way out above
         flag = self.gradmask_context.route_to_read.learn(self.gradmask_owners[name])
-        if isinstance(flag, TokenMask):
+        read = as_taught(parameter, flag)
+        if read is None:
             raise GradmaskError(
                 f"{type(self).__name__} reads its parameter {name!r} of shape {list(parameter.shape)} in a way that "
                 "gradmask cannot route token by token: give one data label for the whole batch (or, where this is a learned "
                 "bias of attention scores, declare gm.Architecture(position_bias=...))"
             )
-        return parameter if flag else parameter.detach()
+        return read
 
     def refuse_tensor(self, name: str) -> None:
         """Called where code deleted a parameter and now sets an ordinary tensor under its name."""
@@ -102,8 +104,8 @@ class Owned(Mixin):
         return _reading.of.get(id(self), _NOTHING)
 
     def rows(self, mask: TokenMask, lead: tuple[int, ...]) -> Tensor:
-        """``mask`` over the leading dimensions of what this module reads, flattened to ``[N]``."""
-        return mask.rows(lead, self.gradmask_heads_first)
+        """What counts of the leading dimensions of what this module reads, flattened to ``[N]``; see `TokenMask.factors`."""
+        return mask.factors(lead, self.gradmask_heads_first)
 
     def token_masks(self) -> dict[str, TokenMask]:
         """The parameters that learn from only some tokens of this call."""

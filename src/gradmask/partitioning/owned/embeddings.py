@@ -30,4 +30,4 @@ def mask_gradient(out: Tensor, mask: TokenMask) -> Tensor:
     if out.shape[0] == 1 and mask.batch > 1:
         # positions are looked up once for all examples; labels differ by example
         out = out.expand(mask.batch, *out.shape[1:])
-    return MaskGradient.apply(out, mask.rows(tuple(out.shape[:-1])))
+    return MaskGradient.apply(out, mask.factors(tuple(out.shape[:-1])))

@@ -22,15 +22,16 @@ from gradmask.partitioning.kernel.merged import merged, plain
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 from gradmask.partitioning.owned.base import Owned
+from gradmask.partitioning.owned.gradients import WeightGradient
 from gradmask.partitioning.owned.owning import assign_owner, release
 
 
 class _Class(NamedTuple):
-    """A set of tokens: their rows of the flattened activation (None: all), and which groups run and learn there."""
+    """A set of tokens: their rows of the flattened activation (None: all), which groups run there, and how much each learns."""
 
     rows: Tensor | None
-    runs: dict[str, bool]
-    learns: dict[str, bool]
+    runs: Mapping[str, float]
+    learns: Mapping[str, float]
 
 
 class RowWise(Owned):
@@ -83,6 +84,8 @@ class RowWise(Owned):
         rows = [
             self.rows(f, lead) if isinstance(f, TokenMask) else torch.full((count,), f, device=device) for f in flags
         ]
+        if any(row.dtype != torch.bool for row in rows):
+            rows = [row.double() for row in rows]
         # tokens with the same row of this table, one column a question, are one class
         table = torch.stack(rows, 1)
         kinds, which = torch.unique(table, dim=0, return_inverse=True)
@@ -99,7 +102,7 @@ class RowWise(Owned):
         layout = self.gradmask_layouts.get(name)
         if layout is None:
             parameter, owner = self._parameters[name], self.gradmask_owners[name]
-            return parameter if parameter is None or chosen.learns[owner] else parameter.detach()
+            return None if parameter is None else _taught(parameter, chosen.learns[owner])
         return layout.assemble({group: self._part(name, group, chosen) for group in layout.groups}, 0)
 
     def _part(self, name: str, group: str, chosen: _Class) -> Tensor:
@@ -108,7 +111,7 @@ class RowWise(Owned):
         if not chosen.runs[group]:
             return torch.zeros_like(part)  # no narrower tensor: an exported model has zeros there, and so the same bits
         scale = self.gradmask_context.route_to_read.scale(group)
-        part = part if chosen.learns[group] else part.detach()
+        part = _taught(part, chosen.learns[group])
         return part * scale if scale != 1.0 and name == self.gradmask_writes else part
 
     def as_routed(self, name: str) -> Tensor:
@@ -136,6 +139,13 @@ class RowWise(Owned):
                 for group in layout.groups:
                     state_dict[f"{prefix}{name}_{group}"] = layout.take(whole, group, 0)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _taught(parameter: Tensor, learns: float) -> Tensor:
+    """A parameter whose gradient counts as much as it learns."""
+    if learns in (0.0, 1.0):
+        return parameter if learns else parameter.detach()
+    return WeightGradient.apply(parameter, learns)
 
 
 def _parts(module: nn.Module, name: str, layout: Layout) -> dict[str, nn.Parameter]:

@@ -1,4 +1,7 @@
-"""Autograd functions through which a parameter learns from chosen tokens only, in modules that one group owns whole."""
+"""Autograd functions through which a parameter learns from chosen tokens only, in modules that one group owns whole.
+
+Which rows ``[N]`` of an activation count is said by booleans, or by weights (`TokenMask.factors`).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gradmask.partitioning.kernel.token_mask import Flag, TokenWeights, times
+
 
 class MaskGradient(torch.autograd.Function):
-    """The identity; gradient passes only in the chosen rows ``[N]``."""
+    """The identity; gradient passes only in the chosen rows ``[N]``, times their weight."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
@@ -20,12 +25,35 @@ class MaskGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None]:
         (rows,) = ctx.saved_tensors
-        shape = grads[0].shape
-        return grads[0].reshape(rows.numel(), -1).masked_fill(~rows.unsqueeze(1), 0).view(shape), None
+        shape, flat = grads[0].shape, grads[0].reshape(rows.numel(), -1)
+        weighted = rows.dtype != torch.bool
+        flat = flat.masked_fill((rows == 0 if weighted else ~rows).unsqueeze(1), 0)
+        return (times(flat, rows) if weighted else flat).view(shape), None
+
+
+class WeightGradient(torch.autograd.Function):
+    """A parameter, whose gradient is multiplied by one number."""
+
+    @staticmethod
+    def forward(ctx: Any, parameter: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return parameter.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0] * ctx.weight, None
+
+
+def as_taught(parameter: Tensor, learn: Flag) -> Tensor | None:
+    """A parameter as a pass reads it in which all tokens teach it alike; None where they do not."""
+    if isinstance(learn, bool):
+        return parameter if learn else parameter.detach()
+    weight = learn.single if isinstance(learn, TokenWeights) else None
+    return None if weight is None else WeightGradient.apply(parameter, weight)
 
 
 class SpreadParameter(torch.autograd.Function):
-    """A parameter repeated for every row of an activation; its gradient sums the chosen rows ``[N]``."""
+    """A parameter repeated for every row of an activation; its gradient sums the chosen rows ``[N]``, times their weights."""
 
     @staticmethod
     def forward(ctx: Any, parameter: Tensor, rows: Tensor, lead: tuple[int, ...]) -> Tensor:

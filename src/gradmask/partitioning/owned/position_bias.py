@@ -44,7 +44,7 @@ def _routed_class(cls: type[nn.Module], method: str) -> type[nn.Module]:
             bias = getattr(cls, method)(self, *args, **kwargs)
         for mask in masks:
             bias = bias.expand(mask.batch, *bias.shape[1:])
-            bias = MaskGradient.apply(bias, mask.rows(tuple(bias.shape[:3]), heads_first=True))
+            bias = MaskGradient.apply(bias, mask.factors(tuple(bias.shape[:3]), heads_first=True))
         return bias
 
     # the class again, because T5 calls the method on `self`; built from the plain one, so that undoing is one assignment

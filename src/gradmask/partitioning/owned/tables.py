@@ -19,6 +19,7 @@ from gradmask.partitioning.kernel.merged import read_only_sum
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask, both
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.embeddings import OwnedEmbedding, mask_gradient
+from gradmask.partitioning.owned.gradients import as_taught
 from gradmask.partitioning.owned.linear import OwnedLinear
 from gradmask.partitioning.owned.table_kinds import table_names, tables_of
 
@@ -84,15 +85,14 @@ class Tabled(Owned):
         whole, flags = self.shared(), self.flags()
         for group, table in tables_of(self).items():
             run, learn = flags[group]
-            if isinstance(run, TokenMask) or (isinstance(learn, TokenMask) and torch.is_grad_enabled()):
+            read = as_taught(table, learn) if torch.is_grad_enabled() else table
+            if isinstance(run, TokenMask) or read is None:
                 raise GradmaskError(
                     f"{type(self).__name__}.weight was read while only some tokens use the table of group {group!r}: "
                     "call the module instead, or give one data label for the whole batch"
                 )
             if run:
-                whole = whole + (table if learn else table.detach()) * _factor(
-                    self.gradmask_context.route_to_read.scale(group)
-                )
+                whole = whole + read * _factor(self.gradmask_context.route_to_read.scale(group))
         if cache is not None:
             cache[id(self)] = (whole, None)
         return whole
@@ -152,7 +152,7 @@ class TabledLinear(Tabled, OwnedLinear):
             rows = rows[chosen]
             # of the rows that are left, those that it learns from; often all of them, and then no mask is needed
             if isinstance(learn, TokenMask):
-                learn = True if learn is run else TokenMask(learn.rows(lead)[chosen])
+                learn = True if learn is run else learn.among(chosen, lead)
         if not torch.is_grad_enabled():
             return product(rows, table, None, False)
         whole = self.gradmask_geometry
