@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gradmask.errors import GradmaskError as GradmaskError
     from gradmask.model.attached import coverage as coverage, groups as groups, is_partitioned as is_partitioned
     from gradmask.model.consolidation import consolidation as consolidation
+    from gradmask.model.in_advance import draw_in_advance as draw_in_advance
     from gradmask.model.labels import labels as labels
     from gradmask.model.manifest import MANIFEST as MANIFEST, read_manifest as read_manifest, seal as seal
     from gradmask.model.partitioned import partition as partition, unpartition as unpartition
@@ -70,6 +71,7 @@ _ROOMS = {
     "errors": ("GradmaskError",),
     "model.attached": ("coverage", "groups", "is_partitioned"),
     "model.consolidation": ("consolidation",),
+    "model.in_advance": ("draw_in_advance",),
     "model.labels": ("labels",),
     "model.manifest": ("MANIFEST", "read_manifest", "seal"),
     "model.partitioned": ("partition", "unpartition"),

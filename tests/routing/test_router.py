@@ -64,12 +64,12 @@ def test_probabilities_are_drawn_per_example_from_a_seeded_stream() -> None:
     assert 30 < sum(first[0]) < 70
 
 
-def test_gram_runs_at_most_one_random_group_on_a_retain_example() -> None:
+def test_gram_runs_and_teaches_at_most_one_random_group_on_a_retain_example() -> None:
     route = router(gm.gram(0.0, 0.5), ("a", "b"), seed=3).route(torch.zeros(200, dtype=torch.long), 200, training=True)
     runs = torch.stack([route.run(g).mask for g in ("a", "b")]).sum(0)  # type: ignore[union-attr]
     assert runs.max() == 1
     assert 70 < int(runs.sum()) < 130
-    assert route.learn("a") is False
+    assert route.learn("a") is route.run("a")
 
 
 @pytest.mark.parametrize("shape", [(200,), (200, 3)])

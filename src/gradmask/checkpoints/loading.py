@@ -72,6 +72,7 @@ def _load(folder: Path, labels: Literal["required", "optional"], kwargs: dict[st
     partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, labels=labels, **recorded)
     gradmask = gradmask_of(model)
     gradmask.router.draws = manifest.draws
+    gradmask.router.written_in_advance = manifest.in_advance
     gradmask.labeler = manifest.self_labeling.labeler() if manifest.self_labeling else None
     gradmask.policy_before = manifest.policy_before.policy() if manifest.policy_before else None
     if shards is None:

@@ -20,6 +20,7 @@ from gradmask.conformance.removing import check_export, check_removal
 from gradmask.conformance.report import Finding, Report
 from gradmask.conformance.sandbox import kept, untouched
 from gradmask.conformance.silence import check_silence
+from gradmask.conformance.weighting import check_weights
 from gradmask.model.attached import gradmask_of, partitioned
 
 CHECKS = (
@@ -27,6 +28,7 @@ CHECKS = (
     check_freezing,
     check_steadiness,
     check_passing,
+    check_weights,
     check_silence,
     check_mixing,
     check_removal,
@@ -45,7 +47,7 @@ def check(
 
     Checked are: coverage (every parameter has one owner, every slice is in place, no block is cut in name only), freezing
     (what a label must not update gets no gradient, what it must update gets one), passing (gradient flows back where the
-    policy lets it), silence (what must not run has no influence, however its parameters are changed), mixing (labels
+    policy lets it), weights (what the policy weights counts as often as it says), silence (what must not run has no influence, however its parameters are changed), mixing (labels
     in one batch, and in passes before one backward pass, stay apart), removal (it changes the outputs; every way of it
     agrees; every label runs what the policy's table says), export (the plain model computes the same bits), and
     optimizer steps.

@@ -100,7 +100,7 @@ def check_passing(probe: Probe) -> Iterator[Finding]:
     faults, tried = [], 0
     readers = {group: module for module in reversed(probe.cuts) for group in _units(module)}
     for label in probe.labels:
-        seen = _input_gradients(probe, label, set(readers.values()))
+        seen = input_gradients(probe, label, set(readers.values()))
         for group, module in readers.items():
             cell, gradient = probe.cell(label, group), seen.get(module)
             if gradient is None or cell.runs < 1.0 or 0.0 < cell.passes < 1.0:
@@ -121,7 +121,8 @@ def _units(module: SplitLinear) -> tuple[str, ...]:
     return module.geometry.units.groups if module.geometry.split == "in" else ()
 
 
-def _input_gradients(probe: Probe, label: str, modules: set[SplitLinear]) -> dict[Any, Tensor]:
+def input_gradients(probe: Probe, label: str, modules: set[SplitLinear]) -> dict[Any, Tensor]:
+    """Layer -> the gradient of its input, for one label in training."""
     inputs: dict[Any, Tensor] = {}
 
     def keep(module: Any, args: tuple[Any, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -143,12 +144,13 @@ class Probe:
         row = label if label in (UNLABELED, RETAIN) else "group"
         column = group if group in (RETAIN, JOINT) else "own" if group == label else "other"
         policy = self.gradmask.policy
-        cell = policy.cell(row, column)
+        cell = policy.cell(row, column, label)
         if row == RETAIN and column == "other":
-            return Cell(max(cell.runs, policy.run_one_other, policy.rehearsal), max(cell.learns, policy.rehearsal))
+            drawn = max(policy.run_one_other, policy.rehearsal) if policy.odds.get(group, 1.0) else 0.0
+            return replace(cell, runs=max(cell.runs, drawn), learns=max(cell.learns, drawn))
         if row == RETAIN and policy.rehearsal:
             rehearsed = policy.rehearsal * policy.cell("group", column).learns
-            return Cell(cell.runs, (1 - policy.rehearsal) * cell.learns + rehearsed, cell.passes)
+            return replace(cell, learns=(1 - policy.rehearsal) * cell.learns + rehearsed)
         return cell
 
     def silent(self, label: str) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ def _off_at_inference(probe: Probe, label: str, group: str) -> bool:
     if group in probe.off:
         return True
     row = label if label in ("unlabeled", "retain") else "group"
-    return probe.gradmask.policy.cell(row, "own" if group == label else "other").runs < 1.0
+    return probe.gradmask.policy.cell(row, "own" if group == label else "other", label).runs < 1.0
 
 
 def quiet_without(probe: Probe, groups: Sequence[str]) -> Tensor:

@@ -25,7 +25,7 @@ def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[
     modes = [(module, module.training) for module in model.modules()]
     routing = _routing(model)
     optimizing = _optimizer_state(optimizer) if optimizer is not None else None
-    gradmask_of(model).labeler = None
+    gradmask_of(model).labeler = gradmask_of(model).router.in_advance = None
     gradmask_of(model).context.labels_required = False  # what a pass without labels does is checked, too
     gradmask_of(model).guarded = False  # as is what a wrong step does
     try:
@@ -73,14 +73,15 @@ def changed(parameters: Sequence[nn.Parameter], scale: float) -> Iterator[None]:
 def _routing(model: nn.Module) -> tuple[Any, ...]:
     gradmask = gradmask_of(model)
     context = gradmask.context
-    kept = gradmask.labeler, gradmask.router.draws, frozenset(gradmask.taught), gradmask.stepped
+    kept = gradmask.labeler, gradmask.router.draws, gradmask.router.in_advance, frozenset(gradmask.taught), gradmask.stepped
     return (*kept, context.removed, context.labels_required, dict(context.strength))
 
 
 def _restore_routing(model: nn.Module, routing: tuple[Any, ...]) -> None:
     gradmask = gradmask_of(model)
     context = gradmask.context
-    gradmask.labeler, gradmask.router.draws, taught, gradmask.stepped, *rest = routing
+    router = gradmask.router
+    gradmask.labeler, router.draws, router.in_advance, taught, gradmask.stepped, *rest = routing
     context.removed, context.labels_required, strength = rest
     gradmask.taught = set(taught)
     context.strength.clear()

@@ -77,6 +77,7 @@ def _per_token(probe: Probe) -> Iterator[Finding]:
     if not isinstance(ids, Tensor) or ids.dim() != 2 or probe.model.config.is_encoder_decoder or not _causal(probe):
         return
     half, rows, known = ids.shape[1] // 2, 2, probe.gradmask.router.ids
+    before = half - probe.gradmask.router.shift
     for group in probe.removable:
         label = next((label for label in probe.labels if group in probe.silent(label)), None)
         if label is None:
@@ -84,8 +85,8 @@ def _per_token(probe: Probe) -> Iterator[Finding]:
         labels = torch.full((rows, ids.shape[1]), known[group], device=ids.device)
         labels[:, :half] = known[label]
         runs: dict[str, Run] = {
-            "in training": lambda labels=labels: probe.output(labels, training=True).detach()[:, :half],
-            "at inference": lambda labels=labels: probe.quiet(labels)[:, :half],
+            "in training": lambda labels=labels: probe.output(labels, training=True).detach()[:, :before],
+            "at inference": lambda labels=labels: probe.quiet(labels)[:, :before],
         }
         for where, run in runs.items():
             try:

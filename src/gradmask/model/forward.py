@@ -164,10 +164,11 @@ def _routing(
     gradmask.context.reached = True
     if torch.is_grad_enabled():
         gradmask.membership.check(model, gradmask.cut)
-    batch = 1 if labels is None else _batch(args, kwargs).shape[0]
+    shown = None if labels is None else _batch(args, kwargs)
+    batch, device = (1, None) if shown is None else (shown.shape[0], shown.device)
     engine = gradmask.ranks.engine(model, gradmask.context)
     gradmask.router.share = engine.share if engine else (0, 1)
-    route = gradmask.router.route_ids(labels, batch, model.training)
+    route = gradmask.router.route_ids(labels, batch, model.training, device)
     if torch.is_grad_enabled():
         begin_pass(model)
         if gradmask.observer is not None and model.training:

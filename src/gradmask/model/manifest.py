@@ -162,6 +162,7 @@ class Manifest(_Strict):
     base: Literal["learning", "frozen"] = "learning"
     seed: int = 0
     draws: int = 0
+    in_advance: str = Field(default="", description="ids of what gm.draw_in_advance was given, pass after pass")
     compact: bool = False
     shapes: dict[str, list[int]] = Field(default={}, description="of a compact export's smaller layers")
     data: str | None = Field(default=None, description="the fingerprint of the data that it was trained on")
@@ -185,6 +186,7 @@ def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | No
         base="frozen" if cut.frozen else "learning",
         seed=router.seed,
         draws=router.draws,
+        in_advance=router.written_in_advance,
     )
 
 

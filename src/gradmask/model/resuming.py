@@ -103,6 +103,7 @@ def restore_state(model: nn.Module, saved: Manifest) -> None:
     """Go on where the saved training stood: random draws, self-labeling, strengths, removed groups."""
     gradmask: Gradmask = gradmask_of(model)
     gradmask.router.seed, gradmask.router.draws = saved.seed, saved.draws
+    gradmask.router.written_in_advance = saved.in_advance
     gradmask.policy_before = saved.policy_before.policy() if saved.policy_before else None
     gradmask.labeler = saved.self_labeling.labeler() if saved.self_labeling else None
     gradmask.context.strength.clear()

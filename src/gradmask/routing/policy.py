@@ -166,13 +166,10 @@ class Policy:
         return any(cell.weighted for *_, cell in self.cells())
 
     def __str__(self) -> str:
-        lines = [f"{'label':<12}" + "".join(f"{column:<24}" for column in COLUMNS)]
-        for row in ROWS:
-            cells = "".join(f"{self.cell(row, column)!s:<22}  " for column in COLUMNS)
-            lines.append(f"{row:<12}{cells}".rstrip())
-        for group, own in self.groups.items():
-            cells = "".join(f"{own[column]!s:<22}  " if column in own else f"{'as group':<24}" for column in COLUMNS)
-            lines.append(f"{group:<12}{cells}".rstrip())
+        table = [("label", *COLUMNS), *((row, *(str(self.cell(row, column)) for column in COLUMNS)) for row in ROWS)]
+        table += [(group, *(str(own.get(c, "as group")) for c in COLUMNS)) for group, own in self.groups.items()]
+        widths = [12, *(max(24, *(len(line[i]) + 2 for line in table)) for i in range(1, len(table[0])))]
+        lines = ["".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
         notes = [f"joint by policy: {', '.join(self.joint)}"] if self.joint else []
         if self.joint_by_default:
             notes.append(f"joint where no other list is given: {', '.join(self.joint_by_default)}")

@@ -52,6 +52,15 @@ class Router:
         self.share = (0, 1)
         """Rank and number of the processes that share a batch: each takes its part of one stream of draws."""
 
+    @property
+    def written_in_advance(self) -> str:
+        """`in_advance` as a checkpoint records it."""
+        return "" if self.in_advance is None else " ".join(map(str, self.in_advance.tolist()))
+
+    @written_in_advance.setter
+    def written_in_advance(self, text: str) -> None:
+        self.in_advance = torch.tensor([int(i) for i in text.split()], device="cpu") if text else None
+
     def route(
         self, data_labels: DataLabels | None, batch: int, training: bool, device: torch.device | None = None
     ) -> Route:
@@ -83,6 +92,11 @@ class Router:
         route = self.context.compose(flags["runs"], flags["learns"], flags["passes"])
         return route if self.policy.credit == "position" else replace(route, rows_learn_what_arrives=True)
 
+    @property
+    def shift(self) -> int:
+        """How many positions before its token a label per token takes effect."""
+        return int(self.predicts_next and self.policy.token_labels == "predicted")
+
     def encode(self, data_labels: DataLabels, batch: int) -> int | Tensor:
         """One id where the whole batch has one label, else ids ``[batch]`` or ``[batch, sequence]``.
 
@@ -100,7 +114,7 @@ class Router:
         if labels.is_floating_point() or labels.dtype == torch.bool:
             raise GradmaskError(f"data_labels must hold names or integer ids, got {labels.dtype}. Ids: {self.ids}")
         self._check(labels, batch)
-        if labels.dim() == 2 and self.predicts_next and self.policy.token_labels == "predicted":
+        if labels.dim() == 2 and self.shift:
             labels = torch.cat([labels[:, 1:], labels[:, -1:]], 1)  # the last position predicts nothing, and keeps its own
         first = int(labels.reshape(-1)[0])
         return first if labels.dim() == 0 or bool((labels == first).all()) else labels
@@ -177,6 +191,11 @@ class Router:
         self.draws += 1
         group, found = int(planned[call]), set(labels.flatten().tolist()) if isinstance(labels, Tensor) else {labels}
         found -= {NOBODY}
+        if group and found == {0} and not self.policy.odds.get(self._name(group), 1.0) * self.policy.run_one_other:
+            raise GradmaskError(
+                f"{self._name(group)!r} was drawn in advance to learn from a 'retain' batch, but policy {self.policy.name!r} never "
+                "lets a group do that: give run_one_other (gram's core_robustness) more than 0"
+            )
         if len(found) > 1 or (group and not found <= {0, group}):
             drawn = f"{self._name(group)!r} to learn together with 'retain'" if group else "no group to learn beside its label"
             raise GradmaskError(
