@@ -20,7 +20,7 @@ TIERS = [
     {"step", "data", "partitioning"},
     {"routing", "distributed"},
     {"model"},
-    {"checkpoints", "training"},
+    {"checkpoints", "training", "policy"},
     {"conformance"},
     {"gradmask", "lab.progress"},
     {"lab.measures", "lab.unlearning"},
