@@ -12,15 +12,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 import gradmask as gm
+from golden import FOLDER, golden
 from gradmask.routing.policy import GRAM_SETTINGS
 from gradmask.routing.router import Router
-from golden import FOLDER, golden
 from tiny import tiny, tokens
 
 CLOSE = 1e-5
-ARCEE = gm.Architecture(
-    ("arcee",), blocks=("layers",), mlp=(gm.Mlp(("mlp.up_proj",), output="mlp.down_proj"),)
-)
+ARCEE = gm.Architecture(("arcee",), blocks=("layers",), mlp=(gm.Mlp(("mlp.up_proj",), output="mlp.down_proj"),))
 NAMES = {"core": "retain"}
 
 
@@ -150,7 +148,9 @@ def router(policy: gm.Policy, groups: tuple[str, ...] = ("a", "b"), seed: int = 
 
 def test_modules_are_drawn_in_proportion_to_their_data() -> None:
     labels = torch.zeros(4000, dtype=torch.long)
-    route = router(gm.gram(0.0, 0.5, oversampling={"a": 2}, data={"a": 300, "b": 200})).route(labels, 4000, training=True)
+    route = router(gm.gram(0.0, 0.5, oversampling={"a": 2}, data={"a": 300, "b": 200})).route(
+        labels, 4000, training=True
+    )
     runs = {g: int(route.run(g).mask.sum()) for g in ("a", "b")}  # type: ignore[union-attr]
     assert 1400 < runs["a"] < 1600
     assert 400 < runs["b"] < 600

@@ -47,10 +47,10 @@ def check(
 
     Checked are: coverage (every parameter has one owner, every slice is in place, no block is cut in name only), freezing
     (what a label must not update gets no gradient, what it must update gets one), passing (gradient flows back where the
-    policy lets it), weights (what the policy weights counts as often as it says), silence (what must not run has no influence, however its parameters are changed), mixing (labels
-    in one batch, and in passes before one backward pass, stay apart), removal (it changes the outputs; every way of it
-    agrees; every label runs what the policy's table says), export (the plain model computes the same bits), and
-    optimizer steps.
+    policy lets it), weights (a weighted gradient counts as the policy says), silence (what must not run has no influence,
+    however its parameters are changed), mixing (labels in one batch, and in passes before one backward pass, stay apart),
+    removal (it changes the outputs; every way of it agrees; every label runs what the policy's table says), export (the plain
+    model computes the same bits), and optimizer steps.
 
     Args:
         model: a partitioned model (a compiled or distributed wrapper around one is looked through).

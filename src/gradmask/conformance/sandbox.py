@@ -73,7 +73,13 @@ def changed(parameters: Sequence[nn.Parameter], scale: float) -> Iterator[None]:
 def _routing(model: nn.Module) -> tuple[Any, ...]:
     gradmask = gradmask_of(model)
     context = gradmask.context
-    kept = gradmask.labeler, gradmask.router.draws, gradmask.router.in_advance, frozenset(gradmask.taught), gradmask.stepped
+    kept = (
+        gradmask.labeler,
+        gradmask.router.draws,
+        gradmask.router.in_advance,
+        frozenset(gradmask.taught),
+        gradmask.stepped,
+    )
     return (*kept, context.removed, context.labels_required, dict(context.strength))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -91,7 +91,7 @@ def _without(probe: Probe, *kinds: Weight) -> Iterator[None]:
 
 
 def _unweighted(policy: Policy, kinds: Sequence[Weight]) -> Policy:
-    ones = dict.fromkeys(kinds, 1.0)
+    ones: dict[str, Any] = dict.fromkeys(kinds, 1.0)
 
     def plain(tables: Mapping[str, Mapping[str, Cell]]) -> dict[str, dict[str, Cell]]:
         return {row: {c: replace(cell, **ones) for c, cell in cells.items()} for row, cells in tables.items()}

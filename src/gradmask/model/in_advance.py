@@ -43,6 +43,8 @@ def _id(router: Router, entry: str | int | None) -> int:
     known = {router.ids[group] for group in router.removable}
     number = router.ids.get(entry) if isinstance(entry, str) else int(entry)
     if number not in known:
-        raise GradmaskError(f"{entry!r} was drawn, which is not a removable group of this model: {', '.join(router.removable)}")
+        raise GradmaskError(
+            f"{entry!r} was drawn, which is not a removable group of this model: {', '.join(router.removable)}"
+        )
     assert number is not None
     return number

@@ -109,7 +109,9 @@ class Policy:
     def _check_odds(self) -> None:
         for group, value in self.odds.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value < math.inf:
-                raise GradmaskError(f"policy {self.name!r}: odds of {group!r} must be a finite number from 0, got {value!r}")
+                raise GradmaskError(
+                    f"policy {self.name!r}: odds of {group!r} must be a finite number from 0, got {value!r}"
+                )
         if self.odds and not any(self.odds.values()):
             raise GradmaskError(f"policy {self.name!r}: all odds are 0, so that no group could be drawn")
 
@@ -169,12 +171,16 @@ class Policy:
         table = [("label", *COLUMNS), *((row, *(str(self.cell(row, column)) for column in COLUMNS)) for row in ROWS)]
         table += [(group, *(str(own.get(c, "as group")) for c in COLUMNS)) for group, own in self.groups.items()]
         widths = [12, *(max(24, *(len(line[i]) + 2 for line in table)) for i in range(1, len(table[0])))]
-        lines = ["".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in table]
+        lines = [
+            "".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip() for line in table
+        ]
         notes = [f"joint by policy: {', '.join(self.joint)}"] if self.joint else []
         if self.joint_by_default:
             notes.append(f"joint where no other list is given: {', '.join(self.joint_by_default)}")
         if self.run_one_other:
-            notes.append(f"on retain, one random removable group runs and learns with probability {self.run_one_other:g}")
+            notes.append(
+                f"on retain, one random removable group runs and learns with probability {self.run_one_other:g}"
+            )
         if self.odds:
             notes.append(f"drawn as {', '.join(f'{group} {odds:g}' for group, odds in self.odds.items())}")
         if self.rehearsal:

@@ -115,7 +115,9 @@ class Router:
             raise GradmaskError(f"data_labels must hold names or integer ids, got {labels.dtype}. Ids: {self.ids}")
         self._check(labels, batch)
         if labels.dim() == 2 and self.shift:
-            labels = torch.cat([labels[:, 1:], labels[:, -1:]], 1)  # the last position predicts nothing, and keeps its own
+            labels = torch.cat(
+                [labels[:, 1:], labels[:, -1:]], 1
+            )  # the last position predicts nothing, and keeps its own
         first = int(labels.reshape(-1)[0])
         return first if labels.dim() == 0 or bool((labels == first).all()) else labels
 
@@ -152,7 +154,9 @@ class Router:
         if drawn:
             return answer
         # outside of training nothing is drawn: what is likely learns and passes, and only what is certain runs
-        return answer._replace(probability=float(answer.probability > 0.0 if what != "runs" else answer.probability >= 1.0))
+        return answer._replace(
+            probability=float(answer.probability > 0.0 if what != "runs" else answer.probability >= 1.0)
+        )
 
     def _flag(
         self,
@@ -197,7 +201,11 @@ class Router:
                 "lets a group do that: give run_one_other (gram's core_robustness) more than 0"
             )
         if len(found) > 1 or (group and not found <= {0, group}):
-            drawn = f"{self._name(group)!r} to learn together with 'retain'" if group else "no group to learn beside its label"
+            drawn = (
+                f"{self._name(group)!r} to learn together with 'retain'"
+                if group
+                else "no group to learn beside its label"
+            )
             raise GradmaskError(
                 f"for training pass {call + 1}, {drawn} was drawn in advance (gm.draw_in_advance), but its batch is labeled "
                 f"{', '.join(repr(self._name(label)) for label in sorted(found))}: give every batch one label, in the order that "

@@ -122,11 +122,11 @@ class TokenWeights(TokenMask):
 
     def choose(self, lead: tuple[int, ...], masked: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         """As of any mask; the chosen rows of ``masked`` are multiplied with their weights."""
-        masked, *others = super().choose(lead, masked, *others)
+        first, *rest = super().choose(lead, masked, *others)
         factors = self.factors(lead)
         if not torch.compiler.is_compiling():
             factors = pick(factors, self.index(lead))
-        return times(masked, factors), *others
+        return times(first, factors), *rest
 
     def scale_(self, x: Tensor, lead: tuple[int, ...], heads_first: bool = False) -> Tensor:
         super().scale_(x, lead, heads_first)
