@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch.distributed as dist
 from torch import nn
 
+from gradmask.distributed.ending import keep_group
 from gradmask.errors import GradmaskError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def ddp_engine() -> Engine | None:
         return None
     group = ddp.process_group
     assert group is not None
+    keep_group(ddp)
     return Engine("ddp", (group,), _share(group), ddp.require_backward_grad_sync)
 
 
