@@ -6,7 +6,7 @@ PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench explore faults fuzz docs setup clean
+.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest docs setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -49,6 +49,14 @@ faults: $(STAMP)
 ## fuzz: 500 malformed inputs; the table of docs/security.md
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign
+
+## forgeries: 212 forged exports, each with old and new hashes; none may pass gradmask verify (docs/security.md)
+forgeries: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/security/test_forgeries.py
+
+## honest: 210 honest exports of all architectures; gradmask verify must prove each (docs/security.md)
+honest: $(STAMP)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:. $(BIN)/python -m tests.security.honest
 
 ## docs: write the generated parts of the documentation again
 docs: $(STAMP)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gradmask.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from gradmask.checkpoints.exporting import export as export
+    from gradmask.checkpoints.exporting import export as export, export_checkpoint as export_checkpoint
     from gradmask.checkpoints.loading import load as load, read_plain as read_plain
     from gradmask.checkpoints.peft_format import export_adapter as export_adapter, import_adapter as import_adapter
     from gradmask.checkpoints.sharded import (
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         load_sharded as load_sharded,
         save_sharded as save_sharded,
     )
+    from gradmask.checkpoints.tokenizers import tokenizer_folder as tokenizer_folder
     from gradmask.checkpoints.verification import Verification as Verification, verify as verify
     from gradmask.conformance import Report as Report, check as check
     from gradmask.distributed import across_ranks as across_ranks
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from gradmask.training.sft import label_sft_dataset as label_sft_dataset
 
 _ROOMS = {
-    "checkpoints.exporting": ("export",),
+    "checkpoints.exporting": ("export", "export_checkpoint"),
     "checkpoints.loading": ("load", "read_plain"),
     "checkpoints.peft_format": ("export_adapter", "import_adapter"),
     "conformance": ("Report", "check"),
@@ -99,6 +100,7 @@ _ROOMS = {
     "training.monitor": ("LabelMonitor",),
     "training.reinforcement": ("LabelsFromRewards",),
     "training.sft": ("label_sft_dataset",),
+    "checkpoints.tokenizers": ("tokenizer_folder",),
     "checkpoints.verification": ("Verification", "verify"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -16,6 +16,8 @@ from tests.tiny import tiny
 import gradmask as gm
 from gradmask.checkpoints.traces import traces
 from gradmask.errors import GradmaskError
+from gradmask.files import CHECKPOINT_SEAL
+from gradmask.lab.run.checkpoints import seal as seal_checkpoint
 from gradmask.model.manifest import MANIFEST, seal
 
 SPECS: dict[str, Any] = {
@@ -47,11 +49,12 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
 def test_what_was_written_is_verified(saved: tuple[Path, Path]) -> None:
     full, plain = saved
     found = gm.verify(plain, without=["forget"], against=full)
-    assert found.ok, str(found)
+    assert (found.ok, found.proved, found.verdict) == (True, True, "proved"), str(found)
     assert found.removed == ["forget"]
     assert any("bit for bit" in line for line in found.holds)
     assert any("windows of weights" in line for line in found.holds)
-    assert gm.verify(full).ok
+    assert gm.verify(full).verdict == "consistent"
+    assert gm.verify(full, against=full).proved
 
 
 def test_every_kind_of_file_is_covered(saved: tuple[Path, Path]) -> None:
@@ -152,7 +155,7 @@ def test_an_export_of_another_model_is_found(saved: tuple[Path, Path], tmp_path:
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "generation_config.json", "notes/optimizer.json"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_removed_weights_in_any_file_are_found(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+def test_removed_weights_in_any_file_are_named(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
     model = trained(SPECS["slices"])
     model.save_pretrained(tmp_path / "full")
     folder = gm.export(model, tmp_path / "plain", without=["forget"])
@@ -162,7 +165,8 @@ def test_removed_weights_in_any_file_are_found(tmp_path: Path, name: str, dtype:
     path.write_bytes(b"abc" + parameter.detach().to(dtype).contiguous().view(torch.uint8).numpy().tobytes())
     seal(folder)
     found = gm.verify(folder, against=tmp_path / "full")
-    assert found.problems == [f"weights of 'forget' were found in {name}"]
+    (problem,) = found.problems
+    assert name in problem or problem == "the folder notes is not part of an export"
 
 
 def test_a_compact_export_is_verified(tmp_path: Path) -> None:
@@ -171,7 +175,10 @@ def test_a_compact_export_is_verified(tmp_path: Path) -> None:
     folder = gm.export(model, tmp_path / "small", without=["forget"], compact=True)
     found = gm.verify(folder, without=["forget"], against=tmp_path / "full")
     assert found.ok, str(found)
-    assert any("smaller by the units" in line for line in found.holds)
+    assert any("without forget, compact" in line for line in found.holds)
+    alone = gm.verify(folder, without=["forget"])
+    assert alone.verdict == "consistent"
+    assert any("what was cut away for forget" in line for line in alone.unknown)
 
 
 def test_an_ablated_checkpoint_is_verified(tmp_path: Path) -> None:
@@ -179,7 +186,91 @@ def test_an_ablated_checkpoint_is_verified(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "full")
     found = gm.verify(tmp_path / "full", without=["forget"])
     assert found.ok, str(found)
-    assert any("are zero" in line for line in found.holds)
+    assert any("places that the manifest gives to 'forget' hold zeros" in line for line in found.holds)
+    trained(SPECS["tables"]).save_pretrained(tmp_path / "before")
+    assert gm.verify(tmp_path / "full", without=["forget"], against=tmp_path / "before").proved
+
+
+def test_without_the_full_checkpoint_nothing_is_proved(saved: tuple[Path, Path]) -> None:
+    """Neither that what had no place in the plain model is gone, nor that what learned elsewhere is."""
+    found = gm.verify(saved[1], without=["forget"])
+    assert (found.ok, found.proved, found.verdict) == (True, False, "consistent")
+    assert "all weights" not in str(found)
+    assert "was removed is claimed, not proved" in str(found)
+    assert any("whoever can write the folder can write its gradmask.json" in line for line in found.unknown)
+    assert any("an adapter that was merged into the weights" in line for line in found.unknown)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dtype": "bfloat16"},
+        {"dtype": torch.float16, "compact": True},
+        {"max_shard_size": 20_000},
+        {"anonymous": True},
+        {"anonymous": True, "dtype": "bfloat16", "max_shard_size": 30_000},
+    ],
+)
+def test_an_export_with_options_is_made_again(tmp_path: Path, options: dict[str, Any]) -> None:
+    trained(SPECS["tables"]).save_pretrained(tmp_path / "full")
+    folder = gm.export_checkpoint(tmp_path / "full", tmp_path / "plain", without=["forget"], **options)
+    found = gm.verify(folder, without=["forget"], against=tmp_path / "full")
+    assert found.proved, str(found)
+    weights = [t for path in folder.glob("*.safetensors") for t in load_file(path).values()]
+    dtype = str(options.get("dtype", "float32")).removeprefix("torch.")
+    assert {str(t.dtype) for t in weights} == {f"torch.{dtype}"}
+    assert json.loads((folder / "config.json").read_text())["dtype"] == dtype
+    assert (len(list(folder.glob("*.safetensors"))) > 1) == ("max_shard_size" in options)
+    assert gm.verify(folder).ok
+
+
+def test_an_anonymous_export_tells_nothing_of_the_training(tmp_path: Path) -> None:
+    model = gm.partition(tiny(), {"virology": gm.Slice(neurons=8), "other": gm.Slice(heads=2)}, joint=["norms"], seed=7)
+    model.save_pretrained(tmp_path / "full")
+    gm.seal(tmp_path / "full", "fingerprint")
+    folder = gm.export_checkpoint(tmp_path / "full", tmp_path / "plain", without=["virology"], anonymous=True)
+    text = "".join(path.read_text(errors="replace") for path in folder.iterdir())
+    for word in ("virology", "other", "sgtm", "fingerprint", "norms"):
+        assert word not in (folder / MANIFEST).read_text(), word
+    assert "virology" not in text
+    assert json.loads((folder / MANIFEST).read_text())["seed"] == 0
+    found = gm.verify(folder, without=["virology"], against=tmp_path / "full")
+    assert found.proved, str(found)
+    assert not gm.verify(folder, without=["other"], against=tmp_path / "full").ok
+    assert gm.verify(folder, without=["group_1"]).verdict == "consistent"
+
+
+def test_a_model_in_another_number_format_is_made_again(tmp_path: Path) -> None:
+    trained(SPECS["tables"]).save_pretrained(tmp_path / "full")
+    model = gm.strength(gm.load(tmp_path / "full", dtype=torch.bfloat16), forget=0.5)
+    found = gm.verify(gm.export(model, tmp_path / "half"), against=tmp_path / "full")  # type: ignore[arg-type]
+    assert found.proved, str(found)
+    assert any("forget 0.5" in line for line in found.holds)
+
+
+@pytest.mark.parametrize("options", [{"dtype": "int8"}, {"dtype": "float3"}, {"max_shard_size": 0}, {"max_shard_size": 2**70}])
+def test_options_that_are_none_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(GradmaskError, match="dtype must be one of"):
+        gm.export(trained(SPECS["slices"]), tmp_path / "plain", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_changed_full_checkpoint_proves_nothing(saved: tuple[Path, Path]) -> None:
+    full, plain = saved
+    (full / "generation_config.json").write_text("{}")
+    found = gm.verify(plain, against=full)
+    assert any("the full checkpoint was changed" in problem for problem in found.problems)
+
+
+def test_the_seal_of_a_training_checkpoint_is_no_place_to_hide(tmp_path: Path) -> None:
+    folder = tmp_path / "full"
+    trained(SPECS["slices"]).save_pretrained(folder)
+    seal_checkpoint(folder)
+    assert gm.verify(folder).ok
+    content = (folder / CHECKPOINT_SEAL).read_text()
+    for changed in (content + " ", content.replace("{", '{"x": [1, "secret"],', 1), "secret"):
+        (folder / CHECKPOINT_SEAL).write_text(changed)
+        assert gm.verify(folder).problems == ["complete.json was changed: it is not the seal of these files"]
 
 
 def test_traces_are_windows_of_the_weights() -> None:

@@ -12,11 +12,23 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.checkpoints import compact as compaction
+from gradmask.checkpoints.export_options import (
+    cast,
+    describe_dtype,
+    describe_size,
+    in_file_order,
+    manifest_of_export,
+    options_of,
+    parameters_in,
+    sharding,
+)
+from gradmask.checkpoints.loading import load
 from gradmask.checkpoints.ranks import first_rank, gathered, is_sharded, wait_for_ranks
+from gradmask.checkpoints.tokenizers import open_tokenizer
 from gradmask.errors import GradmaskError
 from gradmask.files import whole_folder
 from gradmask.model.attached import gradmask_of, plain_class
-from gradmask.model.manifest import seal, write_manifest
+from gradmask.model.manifest import read_manifest, seal, write_manifest
 from gradmask.model.removal import check_removable, without as running_without
 from gradmask.partitioning.kernel.call import call_for
 from gradmask.partitioning.kernel.linear import SplitLinear
@@ -32,6 +44,11 @@ def export(
     without: Sequence[str] = (),
     compact: bool = False,
     overwrite: bool = False,
+    dtype: str | torch.dtype | None = None,
+    max_shard_size: int | None = None,
+    anonymous: bool = False,
+    tokenizer: Any = None,
+    data: str | None = None,
 ) -> Path:
     """Write a plain Hugging Face checkpoint that needs no gradmask to load; with FSDP2 a collective call.
 
@@ -41,15 +58,21 @@ def export(
         without: removable groups to leave out: their weights are zero in the export, or gone where ``compact``.
         compact: make the layers smaller by the removed units instead of filling them with zeros.
         overwrite: replace an existing folder.
+        dtype: of the weights, such as ``"bfloat16"``; by default as the model has them.
+        max_shard_size: bytes of one file of weights, at most; by default Transformers' own limit.
+        anonymous: without what ``gradmask.json`` tells of the training: names of groups, policy, labels, seed, self-labeling.
+        tokenizer: to be saved beside the weights.
+        data: fingerprint of the training data, to be noted in ``gradmask.json``.
 
     Raises:
-        GradmaskError: an unknown group, an existing folder, a compact export that the architecture cannot express.
+        GradmaskError: an unknown group, an existing folder, a compact export that the architecture cannot express, a ``dtype``
+            or ``max_shard_size`` that is none.
     """
     gradmask = gradmask_of(model)
     check_removable(gradmask, tuple(without))
+    options = options_of(dtype, max_shard_size, anonymous)
     target = Path(path)
-    if target.exists() and any(target.iterdir() if target.is_dir() else [target]) and not overwrite:
-        raise GradmaskError(f"{target} exists and is not empty: choose another folder, or pass overwrite=True")
+    refuse_full(target, overwrite)
     removed = tuple(sorted({*without, *gradmask.removed}))
     state, config = plain_state(model, removed), model.config
     sharded = is_sharded(state)
@@ -59,19 +82,50 @@ def export(
         return target
     if compact:
         state, config = compaction.compact(model, gradmask.cut, removed, state)
-    manifest = gradmask.manifest().model_copy(update={"kind": "export", "removed": list(removed), "compact": compact})
+    state = in_file_order(cast(model, state, options))
+    size = parameters_in(model, state)  # before `save_pretrained` empties the state
+    manifest = manifest_of_export(gradmask.manifest(), removed, compact, options)
     if compact:
         manifest.shapes = {name: list(tensor.shape) for name, tensor in state.items()}
     try:
         with whole_folder(target) as temporary:
             with _described_by(model, config):
-                plain_class(model).save_pretrained(model, temporary, state_dict=state)
+                plain_class(model).save_pretrained(model, temporary, state_dict=state, **sharding(options))
+                describe_dtype(config, options, temporary)
+                describe_size(size, temporary)
+            if tokenizer is not None:
+                tokenizer.save_pretrained(temporary)
             write_manifest(temporary, manifest)
-            seal(temporary)
+            seal(temporary, None if anonymous else data)
     finally:
         if sharded:
             wait_for_ranks()
     return target
+
+
+def export_checkpoint(source: str | Path, path: str | Path, without: Sequence[str] = (), **options: Any) -> Path:
+    """Export a checkpoint on disk, with its tokenizer. The same checkpoint and options give the same bytes.
+
+    Args:
+        source: a folder with ``gradmask.json``.
+        path: the new folder.
+        without: removable groups to leave out.
+        options: see `export`.
+
+    Raises:
+        GradmaskError: see `load` and `export`.
+    """
+    checkpoint = Path(source)
+    refuse_full(Path(path), options.get("overwrite", False))
+    model = load(checkpoint)
+    about = {"tokenizer": open_tokenizer(checkpoint), "data": read_manifest(checkpoint).data}
+    return export(model, path, without, **{**about, **options})
+
+
+def refuse_full(target: Path, overwrite: bool) -> None:
+    """Raise a `GradmaskError` where ``target`` holds anything that may not be replaced."""
+    if target.exists() and any(target.iterdir() if target.is_dir() else [target]) and not overwrite:
+        raise GradmaskError(f"{target} exists and is not empty: choose another folder, or pass overwrite=True")
 
 
 def plain_state(model: PreTrainedModel, removed: Sequence[str] = ()) -> dict[str, Tensor]:

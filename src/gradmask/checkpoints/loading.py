@@ -65,6 +65,8 @@ def _load(folder: Path, labels: Literal["required", "optional"], kwargs: dict[st
         raise GradmaskError(
             f"{folder} is an export, so a plain model: open it with AutoModelForCausalLM.from_pretrained"
         )
+    if manifest.policy is None:
+        raise GradmaskError(f"{home}/gradmask.json has no policy, which only an export may leave out")
     model = _plain_model(folder, kwargs) if shards is None else _new_model(home, kwargs)
     slices = {name: entry.slice() for name, entry in manifest.groups.items()}
     policy = manifest.policy.policy()

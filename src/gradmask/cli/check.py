@@ -57,9 +57,9 @@ def _tokens(checkpoint: Path, text: Path) -> Tensor:
     """Two rows of a file's first tokens ``[2, at most 64]``."""
     from transformers import AutoTokenizer
 
-    from gradmask.lab.run.export import tokenizer_folder
+    import gradmask as gm
 
-    place = tokenizer_folder(checkpoint)
+    place = gm.tokenizer_folder(checkpoint)
     if place is None:
         raise GradmaskError(f"{checkpoint} has no tokenizer to read {text} with: save one there, or leave --text out")
     try:

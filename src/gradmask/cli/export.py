@@ -29,21 +29,34 @@ def run(
         bool,
         typer.Option("--compact", help="Make layers smaller by the removed units instead of filling them with zeros."),
     ] = False,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="Number format of the weights: float32, bfloat16, float16 or float64.")
+    ] = None,
+    max_shard_size: Annotated[
+        int | None, typer.Option("--max-shard-size", metavar="BYTES", min=1, help="Largest file of weights.")
+    ] = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option(
+            "--anonymous",
+            help="Leave out of gradmask.json what it tells of the training: names of groups, policy, labels, seed, self-labeling.",
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a plain Hugging Face checkpoint that needs no gradmask to load, with its tokenizer."""
     import gradmask as gm
-    from gradmask.lab.run.export import checkpoint_of, copy_tokenizer
+    from gradmask.lab.run.export import checkpoint_of
     from gradmask.quiet import quiet
 
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise GradmaskError(f"{out} exists and is not empty: choose another folder, or replace it with --overwrite")
     checkpoint = checkpoint_of(source)
     gone = tuple(without or ())
+    options = {"dtype": dtype, "max_shard_size": max_shard_size, "anonymous": anonymous}
     with quiet():
-        target = gm.export(gm.load(checkpoint), out, without=gone, compact=compact, overwrite=overwrite)
-        copy_tokenizer(checkpoint, target)
+        target = gm.export_checkpoint(checkpoint, out, gone, compact=compact, overwrite=overwrite, **options)
     if as_json:
         print_json({"folder": str(target), "from": str(checkpoint), "without": list(gone)})
     else:

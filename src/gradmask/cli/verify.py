@@ -1,4 +1,4 @@
-"""``gradmask verify``: check that a checkpoint is what was written, and that its removed groups are gone."""
+"""``gradmask verify``: check that a checkpoint is what was written, and prove that its removed groups are gone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import typer
 from gradmask.cli.output import AsJson, print_json, result_console
 
 NAME = "verify"
+NOT_PROVED = 3
 EXAMPLES = """
 Examples:\n
-  gradmask verify plain/without-spanish --without forget\n
   gradmask verify plain/without-spanish --against runs/demo\n
+  gradmask verify plain/without-spanish --without forget\n
   gradmask verify plain/without-spanish --digest DIGEST\n
-  gradmask verify plain/without-spanish --json | jq .problems
+  gradmask verify plain/without-spanish --json | jq .verdict
 """
 
 
@@ -29,8 +30,8 @@ def run(
         typer.Option(
             "--against",
             metavar="SOURCE",
-            help="The run, or partitioned checkpoint, that it was made from: compare bit for bit, and look for the "
-            "removed weights in the bytes of every file.",
+            help="The run, or partitioned checkpoint, that it was made from: make the export again, and compare the list of "
+            "files and every byte.",
         ),
     ] = None,
     digest: Annotated[
@@ -38,9 +39,10 @@ def run(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check every file of a checkpoint against its gradmask.json, and prove that removed groups are gone.
+    """Prove that a checkpoint is what removal gives (--against), or check that it is consistent with its own gradmask.json.
 
-    The exit code is 1 where something is wrong.
+    Exit codes: 0 proved, or nothing is claimed to be removed; 1 something is wrong; 3 nothing is wrong, but the removal is only
+    claimed: whoever can write the folder can write its gradmask.json.
     """
     import gradmask as gm
     from gradmask.lab.run.export import checkpoint_of
@@ -56,3 +58,5 @@ def run(
         result_console().print(str(verification), markup=False, highlight=False, soft_wrap=True)
     if not verification.ok:
         raise typer.Exit(1)
+    if verification.removed and not verification.proved:
+        raise typer.Exit(NOT_PROVED)

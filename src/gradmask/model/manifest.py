@@ -140,6 +140,14 @@ class SelfLabelingEntry(_Strict):
         return SelfLabeler(settings, self.passes, {group: list(pair) for group, pair in self.means.items()})
 
 
+class ExportOptions(_Strict):
+    """How an export was asked for, where not by default; with it the export can be made again."""
+
+    dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None
+    max_shard_size: int | None = Field(default=None, gt=0, lt=2**63, description="bytes")
+    anonymous: bool = False
+
+
 class Manifest(_Strict):
     """What ``gradmask.json`` holds beside a checkpoint."""
 
@@ -151,7 +159,7 @@ class Manifest(_Strict):
     architecture: Architecture | None = Field(default=None, description="where it is not a built-in one")
     units: dict[str, dict[str, list[int]]] = Field(description="site/unit -> group -> indices")
     joint: list[str]
-    policy: PolicyEntry
+    policy: PolicyEntry | None = Field(description="None in an anonymous export")
     policy_before: PolicyEntry | None = Field(
         default=None, description="while it is consolidated: the policy before and after"
     )
@@ -165,6 +173,7 @@ class Manifest(_Strict):
     in_advance: str = Field(default="", description="ids of what gm.draw_in_advance was given, pass after pass")
     compact: bool = False
     shapes: dict[str, list[int]] = Field(default={}, description="of a compact export's smaller layers")
+    options: ExportOptions | None = Field(default=None, description="of an export; not written where there are none")
     data: str | None = Field(default=None, description="the fingerprint of the data that it was trained on")
     files: dict[str, str] = Field(default={}, description="file -> SHA-256, of all beside this one")
     digest: str = Field(default="", description="SHA-256 of all of the above")
@@ -208,7 +217,7 @@ def seal(folder: Path, data: str | None = None) -> None:
     if not (folder / MANIFEST).is_file():
         return
     manifest = read_manifest(folder)
-    files = {name: sha256(folder / name) for name in files_in(folder)}
+    files = {name: sha256(folder / name) for name in covered_files(folder, manifest)}
     sealed = manifest.model_copy(update={"files": files, "data": data or manifest.data})
     write_manifest(folder, sealed.model_copy(update={"digest": digest_of(sealed)}))
 
@@ -232,20 +241,38 @@ def require_own_weights(folder: Path) -> None:
 
 
 def files_in(folder: Path) -> list[str]:
-    """Every file beside the manifest and the seal of a training checkpoint, with ``/`` between folders."""
+    """Every file beside the manifest, with ``/`` between folders."""
     names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    return sorted(name for name in names if name not in (MANIFEST, CHECKPOINT_SEAL))
+    return sorted(name for name in names if name != MANIFEST)
+
+
+def covered_files(folder: Path, manifest: Manifest) -> list[str]:
+    """The files whose hashes a manifest holds: all but itself and the seal of a training checkpoint, which is written later."""
+    sealed = manifest.kind == "partitioned"
+    return [name for name in files_in(folder) if not (sealed and name == CHECKPOINT_SEAL)]
 
 
 def digest_of(manifest: Manifest) -> str:
     """The SHA-256 of everything in the manifest but its digest."""
-    content = manifest.model_dump(mode="json", exclude={"digest"})
+    content = _content(manifest)
+    content.pop("digest")
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest, name: str = MANIFEST) -> None:
     """Write ``gradmask.json`` whole or not at all."""
-    write_whole(folder / name, json.dumps(manifest.model_dump(), indent=1) + "\n")
+    write_whole(folder / name, text_of(manifest))
+
+
+def text_of(manifest: Manifest) -> str:
+    """The one text by which ``gradmask.json`` says this."""
+    return json.dumps(_content(manifest), indent=1) + "\n"
+
+
+def _content(manifest: Manifest) -> dict[str, Any]:
+    """A field that is newer than the format is left out where it says nothing, so that older digests still fit."""
+    content = manifest.model_dump(mode="json")
+    return content if content["options"] is not None else {k: v for k, v in content.items() if k != "options"}
 
 
 def read_manifest(folder: str | Path, name: str = MANIFEST) -> Manifest:

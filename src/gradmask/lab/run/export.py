@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from transformers import AutoTokenizer
 
 import gradmask as gm
 from gradmask.errors import GradmaskError
@@ -29,18 +26,3 @@ def checkpoint_of(source: Path) -> Path:
     if not source.is_dir():
         raise GradmaskError(f"there is no folder {source}: give a run, or a checkpoint with gradmask.json")
     raise GradmaskError(f"{source} is neither a run (no recipe.yaml) nor a partitioned checkpoint (no gradmask.json)")
-
-
-def tokenizer_folder(checkpoint: Path) -> Path | None:
-    """Where the checkpoint's tokenizer is: beside its weights, or with its run's trained model."""
-    places = (checkpoint, checkpoint.parent / "model")
-    return next((place for place in places if (place / "tokenizer_config.json").is_file()), None)
-
-
-def copy_tokenizer(checkpoint: Path, target: Path) -> None:
-    """Put the checkpoint's tokenizer, where there is one, beside the export."""
-    place = tokenizer_folder(checkpoint)
-    if place is not None:
-        tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-        tokenizer.save_pretrained(target)
-    gm.seal(target, gm.read_manifest(checkpoint).data)

@@ -1,0 +1,76 @@
+"""Every forgery of an export is found: with the hashes as they were and made anew."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gradmask as gm
+from gradmask.errors import GradmaskError
+from tests.security.forgeries import FORGERIES, Case, make_case, reseal
+from tests.security.forgeries.case import GROUPS
+
+WAYS = [(name, sealed) for name, f in FORGERIES.items() for sealed in ((False, True) if f.sealable else (False,))]
+FIRST = {f.kind: name for name, f in reversed(FORGERIES.items())}
+EVERY_TIME = {name for i, name in enumerate(FORGERIES) if name in FIRST.values() or i % 9 == 0}
+"""One of each kind and some more; the others are slow tests (``make forgeries`` runs all)."""
+
+
+def ways() -> list[Any]:
+    return [pytest.param(*way, marks=() if way[0] in EVERY_TIME else pytest.mark.slow) for way in WAYS]
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return make_case(tmp_path_factory.mktemp("forgeries"))
+
+
+def forged(case: Case, name: str, sealed: bool) -> Path:
+    folder = case.root / f"forged-{list(FORGERIES).index(name)}-{sealed}"
+    shutil.copytree(case.plain, folder)
+    FORGERIES[name].edit(folder, case)
+    if sealed:
+        reseal(folder)
+    return folder
+
+
+def everything_in(folder: Path) -> dict[str, object]:
+    """What a folder holds, links and attributes too, by a way of its own."""
+    found: dict[str, object] = {".": (folder.is_symlink(), os.listxattr(folder))}
+    for path in folder.rglob("*"):
+        about = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(about.st_mode) else os.readlink(path) if path.is_symlink() else b""
+        found[str(path.relative_to(folder))] = about.st_mode, about.st_nlink, os.listxattr(path, follow_symlinks=False), content
+    return found
+
+
+def outcome(folder: Path, against: Path | None) -> str:
+    """The problems, or why it is no checkpoint; empty where the forgery passes."""
+    try:
+        return "; ".join(gm.verify(folder, without=list(GROUPS), against=against).problems)
+    except GradmaskError as error:
+        return str(error)
+
+
+def test_there_are_many_of_many_kinds() -> None:
+    assert len(FORGERIES) >= 200
+    assert len(FIRST) >= 30
+
+
+def test_the_honest_export_passes(case: Case) -> None:
+    found = gm.verify(case.plain, without=list(GROUPS), against=case.full)
+    assert found.verdict == "proved", str(found)
+
+
+@pytest.mark.parametrize(("name", "sealed"), ways())
+def test_a_forgery_is_found(case: Case, name: str, sealed: bool) -> None:
+    folder = forged(case, name, sealed)
+    assert everything_in(folder) != everything_in(case.plain), "the forgery is none"
+    said = outcome(folder, case.full)
+    assert said
+    assert "\x1b" not in said
