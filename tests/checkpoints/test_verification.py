@@ -248,7 +248,9 @@ def test_a_model_in_another_number_format_is_made_again(tmp_path: Path) -> None:
     assert any("forget 0.5" in line for line in found.holds)
 
 
-@pytest.mark.parametrize("options", [{"dtype": "int8"}, {"dtype": "float3"}, {"max_shard_size": 0}, {"max_shard_size": 2**70}])
+@pytest.mark.parametrize(
+    "options", [{"dtype": "int8"}, {"dtype": "float3"}, {"max_shard_size": 0}, {"max_shard_size": 2**70}]
+)
 def test_options_that_are_none_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(GradmaskError, match="dtype must be one of"):
         gm.export(trained(SPECS["slices"]), tmp_path / "plain", **options)

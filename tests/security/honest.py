@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from contract.cases import CASES, Case, build
-from contract.variants import partitioned
 
 import gradmask as gm
+from contract.cases import CASES, Case, build
+from contract.variants import partitioned
 from gradmask.data.tokenizer import train_tokenizer
 from gradmask.quiet import quiet
 
@@ -46,7 +46,9 @@ class Honest:
 
     def __str__(self) -> str:
         how = ", ".join(f"{key}={value}" for key, value in self.options) or "default"
-        return f"{self.case.name}, {self.model}, {how}{', tokenizer' * self.tokenizer}{', all groups' * self.all_groups}"
+        return (
+            f"{self.case.name}, {self.model}, {how}{', tokenizer' * self.tokenizer}{', all groups' * self.all_groups}"
+        )
 
 
 def every_export() -> list[Honest]:
@@ -67,7 +69,9 @@ def _model(honest: Honest) -> Any:
     if honest.model == "half":
         return _as_trained(gm.partition(build(case, True).bfloat16(), {"forget": gm.Slice(heads=1, query_only=True)}))
     if honest.model == "tokens":
-        return _as_trained(gm.partition(build(case), {"forget": gm.Slice(heads=1, query_only=True, embeddings=[3, 4, 5])}))
+        return _as_trained(
+            gm.partition(build(case), {"forget": gm.Slice(heads=1, query_only=True, embeddings=[3, 4, 5])})
+        )
     return partitioned(case, {"several": "many"}.get(honest.model, honest.model))
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.security.forgeries import FORGERIES, Case, make_case, reseal
+from tests.security.forgeries.case import GROUPS
 
 import gradmask as gm
 from gradmask.errors import GradmaskError
-from tests.security.forgeries import FORGERIES, Case, make_case, reseal
-from tests.security.forgeries.case import GROUPS
 
 WAYS = [(name, sealed) for name, f in FORGERIES.items() for sealed in ((False, True) if f.sealable else (False,))]
 FIRST = {f.kind: name for name, f in reversed(FORGERIES.items())}
@@ -45,7 +45,12 @@ def everything_in(folder: Path) -> dict[str, object]:
     for path in folder.rglob("*"):
         about = path.lstat()
         content = path.read_bytes() if stat.S_ISREG(about.st_mode) else os.readlink(path) if path.is_symlink() else b""
-        found[str(path.relative_to(folder))] = about.st_mode, about.st_nlink, os.listxattr(path, follow_symlinks=False), content
+        found[str(path.relative_to(folder))] = (
+            about.st_mode,
+            about.st_nlink,
+            os.listxattr(path, follow_symlinks=False),
+            content,
+        )
     return found
 
 

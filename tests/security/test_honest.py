@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from tests.security.honest import MODELS, OPTIONS, Honest, every_export, problems_of
 
 ALL = every_export()

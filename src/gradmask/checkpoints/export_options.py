@@ -121,5 +121,15 @@ def _anonymous(manifest: Manifest) -> Manifest:
         "removed": sorted(names[name] for name in manifest.removed),
         "strength": {names[name]: value for name, value in manifest.strength.items()},
     }
-    untold = {"labels": {}, "joint": [], "policy": None, "policy_before": None, "self_labeling": None, "seed": 0, "draws": 0, "data": None}
+    untold = {
+        "labels": {},
+        "joint": [],
+        "policy": None,
+        "policy_before": None,
+        "self_labeling": None,
+        "seed": 0,
+        "draws": 0,
+        "in_advance": "",
+        "data": None,
+    }
     return manifest.model_copy(update={**renamed, **untold})

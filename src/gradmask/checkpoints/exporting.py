@@ -118,7 +118,7 @@ def export_checkpoint(source: str | Path, path: str | Path, without: Sequence[st
     checkpoint = Path(source)
     refuse_full(Path(path), options.get("overwrite", False))
     model = load(checkpoint)
-    about = {"tokenizer": open_tokenizer(checkpoint), "data": read_manifest(checkpoint).data}
+    about: dict[str, Any] = {"tokenizer": open_tokenizer(checkpoint), "data": read_manifest(checkpoint).data}
     return export(model, path, without, **{**about, **options})
 
 

@@ -52,9 +52,7 @@ def rebuild(folder: Path, manifest: Manifest, source: Path, target: Path) -> Pre
     return model
 
 
-def compare(
-    folder: Path, names: Sequence[str], rebuilt: Path, wanted: str = "what removal gives"
-) -> Iterator[str]:
+def compare(folder: Path, names: Sequence[str], rebuilt: Path, wanted: str = "what removal gives") -> Iterator[str]:
     """What differs between a folder's files ``names`` and an export made again, in words."""
     expected = sorted(path.relative_to(rebuilt).as_posix() for path in rebuilt.rglob("*") if path.is_file())
     problems = [f"{printable(name)} is missing: it belongs to {wanted}" for name in expected if name not in names]
@@ -155,5 +153,7 @@ def _json_difference(theirs: Path, ours: Path) -> str:
     version = next((key for key in ("transformers_version", "gradmask_version") if key in keys), None)
     if version:
         library = version.partition("_")[0]
-        return f"it names {library} {str(one.get(version))[:20]!a}, this is {other.get(version)}: verify with that version"
+        return (
+            f"it names {library} {str(one.get(version))[:20]!a}, this is {other.get(version)}: verify with that version"
+        )
     return f"{', '.join(f'{key[:40]!a}' for key in keys[:3])} {'differs' if len(keys) == 1 else 'differ'}"

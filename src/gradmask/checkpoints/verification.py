@@ -166,7 +166,9 @@ def _files(folder: Path, present: Sequence[str], manifest: Manifest, result: Ver
         result.problems += unknown_files([name for name in present if name not in pickles])
     result.problems += code_named(folder, [name for name in covered if name in manifest.files])
     if result.ok:
-        result.holds.append(f"all {len(manifest.files)} files have the hashes that the manifest lists, and there are no others")
+        result.holds.append(
+            f"all {len(manifest.files)} files have the hashes that the manifest lists, and there are no others"
+        )
 
 
 def _is_seal(name: str, manifest: Manifest) -> bool:
@@ -311,7 +313,9 @@ def _shown(
 def _origin(full: Path) -> list[str]:
     """The full checkpoint must be what was written itself."""
     manifest = read_manifest(full)
-    changed = [name for name, known in manifest.files.items() if not (full / name).is_file() or sha256(full / name) != known]
+    changed = [
+        name for name, known in manifest.files.items() if not (full / name).is_file() or sha256(full / name) != known
+    ]
     return [f"the full checkpoint was changed since it was written: {printable(name)}" for name in changed]
 
 

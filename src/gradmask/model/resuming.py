@@ -61,7 +61,9 @@ def _units(saved: Mapping[str, Mapping[str, list[int]]], model: Mapping[str, Map
 
 
 def _settings(saved: Manifest, model: Manifest) -> Iterator[str]:
-    if saved.policy.name != model.policy.name:
+    if saved.policy is None or model.policy is None:
+        yield "it has no policy, which only an export may leave out"
+    elif saved.policy.name != model.policy.name:
         yield f"its policy is {saved.policy.name!r}, the model's is {model.policy.name!r}"
     elif saved.policy != model.policy:
         yield f"its policy {saved.policy.name!r} has another table"

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 from tests.tiny import tiny
+from torch import Tensor
 
 import gradmask as gm
 from gradmask.data.tokenizer import train_tokenizer

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save, save_file
-
 from tests.security.forgeries.case import Case, add_forgery, forgery
 
 NAMES = [

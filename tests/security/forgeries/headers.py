@@ -140,7 +140,7 @@ def a_header_without_end(folder: Path, case: Case) -> None:
 
 @forgery("not safetensors")
 def an_index_beside_the_weights(folder: Path, case: Case) -> None:
-    names = {k: WEIGHTS for k in read(folder)}
+    names = dict.fromkeys(read(folder), WEIGHTS)
     index = {"metadata": {"note": case.raw[:200].hex()}, "weight_map": names}
     (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
-
 from tests.security.forgeries.case import Case, forgery, read, write
+from torch import Tensor
 
 DOWN = "model.layers.1.mlp.down_proj.weight"
 UP = "model.layers.1.mlp.up_proj.weight"
@@ -26,7 +25,9 @@ def one_bit_of_each_mantissa(folder: Path, case: Case) -> None:
     tensors = read(folder)
     for name, tensor in tensors.items():
         integers = tensor.view(torch.int32)
-        tensors[name] = ((integers & ~1) | (torch.arange(tensor.numel()).view_as(integers) % 2)).int().view(torch.float32)
+        tensors[name] = (
+            ((integers & ~1) | (torch.arange(tensor.numel()).view_as(integers) % 2)).int().view(torch.float32)
+        )
     write(folder, tensors)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
-
 from tests.security.forgeries.case import WEIGHTS, Case, add_forgery, forgery, write
 
 CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -101,4 +100,6 @@ def of_the_full_model_itself(folder: Path, case: Case) -> None:
     shutil.rmtree(folder)
     shutil.copytree(case.full, folder)
     path = folder / "gradmask.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "removed": ["forget", "other"], "kind": "export"}, indent=1))
+    path.write_text(
+        json.dumps({**json.loads(path.read_text()), "removed": ["forget", "other"], "kind": "export"}, indent=1)
+    )

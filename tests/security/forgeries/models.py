@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from tests.security.forgeries.case import GROUPS, WEIGHTS, Case, forgery, make_model, read, write
 
 import gradmask as gm
-from tests.security.forgeries.case import GROUPS, WEIGHTS, Case, forgery, make_model, read, write
 
 
 def _export(folder: Path, model: object, without: list[str], **options: object) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
-
 from tests.security.forgeries.case import Case, add_forgery, forgery, read, write
+from torch import Tensor
 
 
 def _low_rank(t: Tensor) -> Tensor:

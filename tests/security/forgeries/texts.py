@@ -21,7 +21,9 @@ def entries_of_the_vocabulary(folder: Path, case: Case) -> None:
 @forgery("the tokenizer")
 def added_tokens(folder: Path, case: Case) -> None:
     token = {"content": case.raw[:90].hex(), "id": 301, "special": False, "lstrip": False, "normalized": False}
-    edit_json(folder / "tokenizer.json", lambda d: d["added_tokens"].append({**token, "rstrip": False, "single_word": False}))
+    edit_json(
+        folder / "tokenizer.json", lambda d: d["added_tokens"].append({**token, "rstrip": False, "single_word": False})
+    )
 
 
 @forgery("the tokenizer")
@@ -89,7 +91,9 @@ def a_note_in_the_config(folder: Path, case: Case) -> None:
 
 @forgery("the config")
 def labels_in_the_config(folder: Path, case: Case) -> None:
-    edit_json(folder / "config.json", lambda d: d.update(id2label={str(i): case.raw[i : i + 40].hex() for i in range(40)}))
+    edit_json(
+        folder / "config.json", lambda d: d.update(id2label={str(i): case.raw[i : i + 40].hex() for i in range(40)})
+    )
 
 
 @forgery("the config")
