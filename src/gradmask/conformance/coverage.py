@@ -10,7 +10,7 @@ from torch import nn
 from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding
 from gradmask.partitioning import JOINT, KINDS, Architecture, adapters_of
-from gradmask.partitioning.architectures.finding import find_blocks
+from gradmask.partitioning.architectures.finding import find_blocks, undeclared
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.owned.table_kinds import group_of
 
@@ -121,7 +121,7 @@ def _blocks(probe: Probe) -> Iterator[Finding]:
     architecture = probe.gradmask.cut.architecture
     worst, worst_name, missing = 0.0, "", ()
     for name, block in find_blocks(probe.model, architecture):
-        share, left_out = undeclared(block, architecture)
+        share, left_out = undeclared(block, architecture, architecture.uncut)
         if share > worst:
             worst, worst_name, missing = share, name, tuple(f"{name}.{path}" for path in left_out)
     kept = f"{1 - worst:.0%}" if worst > TOLERATED else f"{1 - worst:.1%}"
@@ -136,12 +136,3 @@ def _blocks(probe: Probe) -> Iterator[Finding]:
             "coverage", "holds", "every weight matrix of every block is in a layer that a group can own a slice of"
         )
 
-
-def undeclared(block: nn.Module, architecture: Architecture) -> tuple[float, list[str]]:
-    """The share of a block's weights outside every layer that ``architecture`` declares, and their names."""
-    paths = [path for spec in (*architecture.attention, *architecture.mlp) for path in spec.paths]
-    paths += [path for spec in architecture.experts for path in (spec.module, spec.router)]
-    declared = tuple(f"{path}." for path in paths)
-    sizes = {name: p.numel() for name, p in block.named_parameters() if p.dim() > 1}
-    left_out = [name for name in sizes if not name.startswith(declared)]
-    return sum(sizes[name] for name in left_out) / max(1, sum(sizes.values())), left_out

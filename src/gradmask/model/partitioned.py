@@ -39,9 +39,9 @@ from gradmask.partitioning import (
     Slice,
     Units,
     adapters_of,
-    architecture_of,
     checked,
     cut,
+    find_architecture,
     infer,
     restore,
 )
@@ -279,7 +279,7 @@ def unpartition(model: PreTrainedModel) -> PreTrainedModel:
 
 def _architecture(model: PreTrainedModel, given: Architecture | Literal["infer"] | None) -> Architecture:
     if given is None:
-        return architecture_of(model)
+        return find_architecture(model)
     if given != "infer":
         return checked(given)
     inferred = infer(model)

@@ -12,7 +12,7 @@ from gradmask.partitioning.architectures import (
     supported as supported,
 )
 from gradmask.partitioning.architectures.finding import blocks as blocks, sites as sites
-from gradmask.partitioning.architectures.inference import infer as infer
+from gradmask.partitioning.architectures.inference import find_architecture as find_architecture, infer as infer
 from gradmask.partitioning.groups.adapters import Adapter as Adapter, GroupSpec as GroupSpec, adapters_of as adapters_of
 from gradmask.partitioning.groups.slices import Slice as Slice
 from gradmask.partitioning.kernel.route import (

@@ -8,15 +8,22 @@ Paths are relative to a block (one transformer layer). A projection's *packing* 
 ``q|k|v``  query heads, then key heads, then value heads, in one fused projection
 ``(qkv)``  per head: its query, key and value rows, interleaved (GPT-NeoX)
 ``(q*kv)`` per key-value group: its query heads, its key, its value, interleaved (Falcon)
+``h``      per query head, any number of rows: a query and its gate, or keys and values made from a latent
+``g``      per key-value group, likewise
 ========== ============================================================================
+
+A projection that holds several things lists its *sections*: ``h64|_16|h4`` is 64 rows shared evenly by the heads, 16 rows
+that no head owns, and 4 rows, one for each of 4 heads; ``g`` instead of ``h`` shares evenly by key-value groups.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-PACKINGS = ("q", "k", "v", "q|k|v", "(qkv)", "(q*kv)")
+PACKINGS = ("q", "k", "v", "q|k|v", "(qkv)", "(q*kv)", "h", "g")
+SECTIONS = re.compile(r"[hg_]\d+(\|[hg_]\d+)*")
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,12 @@ class Attention:
     Args:
         inputs: path -> packing.
         output: path of the projection that writes to the residual stream.
-        heads: the field of the config that counts query heads.
+        heads: the field of the config that counts query heads; where it has none, or one for each layer, the attribute of
+            that name of the attention module.
         kv_heads: the field that counts key-value heads; None: the shapes of the projections say.
         head_dim: the field with the size of a head (read for compact exports; elsewhere the shapes say).
-        mixes_heads: an operation between the projections mixes heads (a norm over all of them), so a group that does
-            not run must be silent before it.
+        mixes_heads: an operation between the projections mixes heads (a norm over all of them, before or after
+            attention), so a group that does not run must be silent before it.
         optional: a model may lack it in every block.
     """
 
@@ -57,6 +65,8 @@ class Mlp:
         fused: how many rows of each input projection one neuron has (gate and up in one layer: 2).
         neurons: the field of the config that counts them (read for compact exports; elsewhere the shapes say).
         optional: a model may lack it in every block.
+        mixes_neurons: an operation between the projections mixes neurons (a norm over all of them, the scan of a
+            state-space layer), so a group that does not run must be silent before it.
     """
 
     inputs: tuple[str, ...]
@@ -64,6 +74,7 @@ class Mlp:
     fused: int = 1
     neurons: str = "intermediate_size"
     optional: bool = False
+    mixes_neurons: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -105,6 +116,7 @@ class Architecture:
         position_bias: methods that return a learned bias of attention scores for the whole batch,
             ``[1, heads, query, key]`` (T5's relative positions).
         bias_apart: the class of linear layers that add their bias in a second operation, not inside the product.
+        uncut: matrices of a block of which no group can have a slice, relative to the block: they stay with retain.
     """
 
     model_types: tuple[str, ...]
@@ -115,4 +127,5 @@ class Architecture:
     heads_first: tuple[str, ...] = ()
     position_bias: tuple[str, ...] = ()
     bias_apart: str | None = None
+    uncut: tuple[str, ...] = ()
     notes: str = field(default="", compare=False)

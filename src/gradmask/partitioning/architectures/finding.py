@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -13,7 +13,15 @@ from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture, Attention, Mlp, architecture_of
-from gradmask.partitioning.architectures.sites import AttentionSite, DenseSite, ExpertSite, MlpSite, Projection, Site
+from gradmask.partitioning.architectures.sites import (
+    AttentionSite,
+    DenseSite,
+    ExpertSite,
+    MlpSite,
+    Projection,
+    Site,
+    sections,
+)
 
 
 def blocks(model: PreTrainedModel) -> list[nn.Module]:
@@ -45,7 +53,7 @@ def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]
     unmatched = {spec.output for spec in specs if not spec.optional}
     unmatched |= {spec.module for spec in architecture.experts if not spec.optional}
     for layer, (name, block) in enumerate(find_blocks(model, architecture)):
-        dense = [make_site(model, architecture, name, layer, block, spec) for spec in _present(name, block, specs)]
+        dense = [_fitting(model, architecture, name, layer, block, rivals) for rivals in _present(name, block, specs)]
         unmatched -= {site.projections[-1].name.removeprefix(f"{name}.") for site in dense}
         sites += _distinct(dense)
         experts = _expert_sites(name, layer, block, architecture)
@@ -111,17 +119,37 @@ def get_module(module: nn.Module, path: str) -> nn.Module | None:
     return module
 
 
-def _present(name: str, block: nn.Module, specs: Sequence[Attention | Mlp]) -> Iterator[Attention | Mlp]:
-    """The declarations whose modules this block has; half of one is an error."""
+def _present(name: str, block: nn.Module, specs: Sequence[Attention | Mlp]) -> Iterator[list[Attention | Mlp]]:
+    """For each output that this block has, the declarations whose modules it has; half of one is an error."""
     for output in dict.fromkeys(spec.output for spec in specs):
         if get_module(block, output) is None:
             continue
         rivals = [spec for spec in specs if spec.output == output]
         complete = [spec for spec in rivals if all(get_module(block, path) is not None for path in spec.paths)]
-        if not complete:
+        if complete:
+            yield complete
+        elif not all(spec.optional for spec in rivals):
             missing = sorted({p for spec in rivals for p in spec.paths if get_module(block, p) is None})
             raise GradmaskError(f"{name} has {output!r} but lacks {missing}, which its declaration names with it")
-        yield complete[0]
+
+
+def _fitting(
+    model: PreTrainedModel,
+    architecture: Architecture,
+    name: str,
+    layer: int,
+    block: nn.Module,
+    rivals: Sequence[Attention | Mlp],
+) -> DenseSite:
+    """The first of several declarations of one output that fits this block's shapes; raises the first one's error."""
+    first: GradmaskError | None = None
+    for spec in rivals:
+        try:
+            return make_site(model, architecture, name, layer, block, spec)
+        except GradmaskError as error:
+            first = first or error
+    assert first is not None
+    raise first
 
 
 def make_site(
@@ -136,41 +164,62 @@ def make_site(
     inputs = tuple(_projection(block, name, path, "out", p, architecture) for path, p in packings.items())
     output = _projection(block, name, spec.output, "in", "q", architecture)
     if isinstance(spec, Attention):
-        return _attention_site(model, name, layer, spec, inputs, output)
+        return _attention_site(model, name, layer, block, spec, inputs, output)
     for projection in inputs:
         if projection.size != spec.fused * output.size:
             raise GradmaskError(
                 f"{projection.name} has {projection.size} output rows, but {output.name} reads {output.size} units "
                 f"with {spec.fused} row(s) each"
             )
-    return MlpSite(name, layer, output.size, spec.fused, (*inputs, output))
+    return MlpSite(name, layer, output.size, spec.fused, (*inputs, output), spec.mixes_neurons)
 
 
 def _attention_site(
     model: PreTrainedModel,
     name: str,
     layer: int,
+    block: nn.Module,
     spec: Attention,
     inputs: tuple[Projection, ...],
     output: Projection,
 ) -> AttentionSite:
-    config = model.config.get_text_config()
-    heads = getattr(config, spec.heads, None)
-    if not isinstance(heads, int) or output.size % heads:
+    heads = _count(model, block, spec, spec.heads)
+    if not heads or output.size % heads:
         raise GradmaskError(
             f"{output.name} reads {output.size} columns, not a multiple of its heads: the config says "
             f"{spec.heads}={heads!r}"
         )
     head_dim = output.size // heads
-    kv_heads = getattr(config, spec.kv_heads, None) if spec.kv_heads else _kv_heads(inputs, heads, head_dim)
-    site = AttentionSite(name, layer, heads, int(kv_heads or heads), head_dim, spec.mixes_heads, (*inputs, output))
+    declared = _count(model, block, spec, spec.kv_heads) if spec.kv_heads else _kv_heads(inputs, heads, head_dim)
+    kv_heads = heads if declared is None or declared == 0 else declared
+    if kv_heads < 1 or heads % kv_heads:
+        raise GradmaskError(f"{output.name} has {heads} heads, which {kv_heads} key-value heads cannot share evenly")
+    site = AttentionSite(name, layer, heads, kv_heads, head_dim, spec.mixes_heads, (*inputs, output))
     for projection in inputs:
-        if projection.size != site.rows(projection.packing) or heads % site.kv_heads:
+        if not site.fits(projection):
+            needs = "" if sections(projection.packing, 0) else f" needs {site.rows(projection.packing)}"
             raise GradmaskError(
                 f"{projection.name} has {projection.size} output rows; its packing {projection.packing!r} with {heads} "
-                f"heads, {site.kv_heads} key-value heads of {head_dim} needs {site.rows(projection.packing)}"
+                f"heads, {site.kv_heads} key-value heads of {head_dim}{needs or ' has not this many'}"
             )
     return site
+
+
+def _count(model: PreTrainedModel, block: nn.Module, spec: Attention, name: str) -> int | None:
+    """How many heads there are: the config's number, or, where it has none for all layers, the attention module's."""
+    try:
+        count = getattr(model.config.get_text_config(), name, None)
+    except (AttributeError, RuntimeError, ValueError):  # a number for each layer; several text configs
+        count = None
+    if type(count) is int:
+        return count
+    path = spec.output
+    while path:
+        path = path.rpartition(".")[0]
+        count = getattr(get_module(block, path) if path else block, name, None)
+        if type(count) is int:
+            return count
+    return None
 
 
 def _kv_heads(inputs: Sequence[Projection], heads: int, head_dim: int) -> int:
@@ -207,3 +256,13 @@ def _projection(
     out_size, in_size = module.weight.shape[:: -1 if isinstance(module, Conv1D) else 1]
     size = out_size if split == "out" else in_size
     return Projection(name, module, split, size, packing, bias_apart)
+
+
+def undeclared(block: nn.Module, architecture: Architecture, known: Collection[str] = ()) -> tuple[float, list[str]]:
+    """The share of a block's weights outside every layer that ``architecture`` declares, and their names, without ``known``."""
+    paths = [path for spec in (*architecture.attention, *architecture.mlp) for path in spec.paths]
+    paths += [path for spec in architecture.experts for path in (spec.module, spec.router)]
+    declared = tuple(f"{path}." for path in paths)
+    sizes = {name: p.numel() for name, p in block.named_parameters() if p.dim() > 1}
+    left_out = [name for name in sizes if not name.startswith(declared) and name not in known]
+    return sum(sizes[name] for name in left_out) / max(1, sum(sizes.values())), left_out

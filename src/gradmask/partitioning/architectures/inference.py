@@ -1,100 +1,177 @@
-"""Finding attentions and MLPs by shape, in a model whose architecture is not declared.
+"""A declaration for a model whose type nobody declared: candidates by the names of its modules, or by shape, proven on it.
 
-Shapes and the order of registration give candidates. Each is then proven on the model itself (`probing`): a wrong guess
-of what a layer does, or of how heads are packed in it, does not pass.
+Each candidate is proven on the model's own blocks (`probing`): a wrong guess of what a layer does, or of how heads are
+packed in it, does not pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
+from typing import TypeVar
 
-from torch import nn
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.architectures.declaration import Architecture, Attention, Mlp
-from gradmask.partitioning.architectures.finding import base_prefix, find_sites, make_site
-from gradmask.partitioning.architectures.probing import Traced, proves, trace
+from gradmask.partitioning.architectures import library
+from gradmask.partitioning.architectures.backbone import block_lists, distinct_blocks, linears
+from gradmask.partitioning.architectures.declaration import Architecture, Attention, Experts, Mlp
+from gradmask.partitioning.architectures.finding import base_prefix, find_sites, make_site, undeclared
+from gradmask.partitioning.architectures.probing import Proof, proves
+from gradmask.partitioning.architectures.registry import architecture_of, is_built_in, is_declared
+from gradmask.partitioning.architectures.sites import AttentionSite
+from gradmask.partitioning.architectures.tracing import Traced, evaluating, trace
 
 HEADS = "num_attention_heads"
+Spec = TypeVar("Spec", Attention, Mlp)
+ANYTHING = Architecture((), ())
+
+
+def find_architecture(model: PreTrainedModel) -> Architecture:
+    """The declaration for ``model``: what is registered for its type, where that fits it; else what is recognised in it.
+
+    Raises:
+        GradmaskError: nothing is registered, and nothing could be proven; or what is registered does not fit.
+    """
+    if not is_declared(model):
+        return recognise(model)
+    declared = architecture_of(model)
+    try:
+        find_sites(model, declared)
+    except GradmaskError:
+        if not is_built_in(declared):
+            raise
+        return recognise(model)  # another head on the same type, or a model that holds it
+    return declared
+
+
+def recognise(model: PreTrainedModel) -> Architecture:
+    """A declaration for ``model``, by the names of its modules, each proven on the model itself with short forward passes.
+
+    Weights are changed for the proofs, and restored.
+
+    Raises:
+        GradmaskError: the model does not run on a few tokens, or nothing in its blocks could be proven.
+    """
+    return _declare(model, by_shape=False)
 
 
 def infer(model: PreTrainedModel) -> Architecture:
-    """A declaration for ``model``, found by shape and proven on the model itself, with a short forward pass.
-
-    Weights are changed for the proofs, and restored. Show the result (it prints as code) to see what was found.
+    """As `recognise`, and by shape where no names are known. Show the result (it prints as code) to see what was found.
 
     Raises:
-        GradmaskError: no list of blocks, the model does not run on its dummy inputs, or nothing was found in its blocks.
+        GradmaskError: no list of blocks, the model does not run on a few tokens, or nothing was found in its blocks.
     """
-    lists = _block_lists(model)
-    blocks = _distinct_blocks(model, lists)
-    traced, length = trace(model, blocks)
+    return _declare(model, by_shape=True)
+
+
+def _declare(model: PreTrainedModel, by_shape: bool) -> Architecture:
+    lists = block_lists(model)
+    blocks = distinct_blocks(model, lists)
     attention: list[Attention] = []
     mlp: list[Mlp] = []
-    for block in traced:
-        linears = _linears(block.module)
-        attentions = list(_attentions(model, block, linears))
-        attention += [each for each in attentions if each not in attention]
-        free = [path for path in linears if not any(path in each.paths for each in attentions)]
-        mlp += [each for each in _mlps(model, block, free) if each not in mlp]
-    if not attention and not mlp:
-        raise GradmaskError(
-            f"architecture='infer' found no attention and no MLP in the blocks of {type(model).__name__} "
-            f"({', '.join(lists) or 'it has no list of blocks'}): declare it with gm.Architecture"
-        )
+    experts: list[Experts] = []
+    with evaluating(model):
+        traced, length = trace(model, blocks)
+        for block in traced:
+            found = _Finder(model, block)
+            attention += [a for a in found.attentions(by_shape) if a not in attention]
+            mlp += [m for m in found.mlps(by_shape) if m not in mlp]
+            experts += [e for e in library.experts(block.module) if e not in experts]
+    if not attention and not mlp and not experts:
+        raise GradmaskError(_nothing(model, lists, by_shape))
     heads_first = {p: None for b in traced for p, shape in b.shapes.items() if _heads_first(shape, length)}
     used = [path for path in lists if any(block.name.startswith(f"{base_prefix(model)}{path}.") for block in traced)]
     declared = Architecture(
         (model.config.model_type,),
         blocks=tuple(used),
-        attention=tuple(attention),
-        mlp=tuple(mlp),
+        attention=tuple(replace(a, optional=True) for a in attention),
+        mlp=tuple(replace(m, optional=True) for m in mlp),
+        experts=tuple(replace(e, optional=True) for e in experts),
         heads_first=tuple(heads_first),
         notes="inferred",
     )
+    left_out = {path: None for block in traced for path in undeclared(block.module, declared)[1]}
+    declared = replace(declared, uncut=tuple(left_out))
     find_sites(model, declared)  # raises where the declaration does not fit the whole model
     return declared
 
 
-def _block_lists(model: PreTrainedModel) -> list[str]:
-    """The outermost lists of modules in the base model that hold linear layers."""
-    prefix = base_prefix(model)
-    base = model.get_submodule(prefix.rstrip("."))
-    lists: list[str] = []
-    for path, module in base.named_modules():
-        inside = any(path.startswith(f"{other}.") for other in lists)
-        if isinstance(module, nn.ModuleList) and not inside and _linears(module):
-            lists.append(path)
-    return lists
+def _nothing(model: PreTrainedModel, lists: Sequence[str], by_shape: bool) -> str:
+    found = f"found no attention and no MLP in the blocks of {type(model).__name__}"
+    where = ", ".join(lists) or "it has no list of blocks"
+    who = "architecture='infer'" if by_shape else "gradmask"
+    return f"{who} {found} ({where}) that it could prove: declare it with gm.Architecture"
 
 
-def _distinct_blocks(model: PreTrainedModel, lists: Sequence[str]) -> dict[str, nn.Module]:
-    """One block of every kind, by name: those with the same layers of the same shapes count as one."""
-    blocks: dict[tuple[object, ...], tuple[str, nn.Module]] = {}
-    for path in lists:
-        name = base_prefix(model) + path
-        for i, block in enumerate(model.get_submodule(name).children()):
-            kind = (path, *((p, type(m), m.weight.shape) for p, m in _linears(block).items()))
-            blocks.setdefault(kind, (f"{name}.{i}", block))
-    return dict(blocks.values())
+class _Finder:
+    """What could be proven in one block."""
+
+    def __init__(self, model: PreTrainedModel, block: Traced) -> None:
+        self.model, self.block = model, block
+        self.taken: set[str] = set(block.read_past)  # code that reads a weight past its layer would not see the cut
+        self.tried: dict[object, bool] = {}
+
+    def attentions(self, by_shape: bool) -> list[Attention]:
+        """Attentions that are proven."""
+        found = list(self._proven(library.attentions(self.model, self.block.module)))
+        free = self._free()
+        for output in free if by_shape else ():
+            others = [path for path in self._free() if path != output]
+            found += list(self._proven([*_separate(others, output), *_fused(others, output)]))
+            found += list(self._proven(_separate(others, output, mixes_heads=True)))
+        return found
+
+    def mlps(self, by_shape: bool) -> list[Mlp]:
+        """MLPs that are proven."""
+        found = list(self._proven(library.mlps(self.block.module)))
+        for output in self._free() if by_shape else ():
+            others = [path for path in self._free() if path != output]
+            gated = [Mlp(pair, output) for pair in pairwise(others)]
+            found += list(self._proven([*gated, *(Mlp((p,), output, fused) for fused in (2, 1) for p in others)]))
+        return found
+
+    def _free(self) -> list[str]:
+        return [path for path in linears(self.block.module) if path not in self.taken]
+
+    def _proven(self, candidates: Collection[Spec] | Iterator[Spec]) -> Iterator[Spec]:
+        for candidate in candidates:
+            if self.taken.isdisjoint(candidate.paths) and (proven := self._prove(candidate)) is not None:
+                self.taken.update(candidate.paths)
+                yield proven
+
+    def _prove(self, candidate: Spec) -> Spec | None:
+        """The candidate with what mixes its units, as far as it is proven; None where it is not."""
+        mixed = _mixing(candidate)
+        proofs: list[tuple[Proof, Spec]] = [("units", candidate), ("values", mixed), ("silence", mixed)]
+        if _mixes(candidate):
+            proofs = [("values", candidate)]
+        elif isinstance(candidate, Mlp):
+            proofs = [("units", candidate), ("silence", mixed)]
+        return next((spec for proof, spec in proofs if self._holds(spec, proof)), None)
+
+    def _holds(self, spec: Attention | Mlp, proof: Proof) -> bool:
+        """Whether a candidate has the right shapes and is proven."""
+        try:
+            site = make_site(self.model, ANYTHING, self.block.name, 0, self.block.module, spec)
+        except GradmaskError:
+            return False
+        if not all(path in self.block.shapes for path in spec.paths):
+            return False  # a layer that was not called
+        counts = (site.heads, site.kv_heads) if isinstance(site, AttentionSite) else (site.total, site.fused)
+        key = (*((p.name, p.packing) for p in site.projections), counts, proof)
+        if key not in self.tried:
+            self.tried[key] = proves(self.block, site, proof)
+        return self.tried[key]
 
 
-def _linears(module: nn.Module) -> dict[str, nn.Linear | Conv1D]:
-    return {path: m for path, m in module.named_modules() if isinstance(m, (nn.Linear, Conv1D))}
+def _mixes(spec: Attention | Mlp) -> bool:
+    return spec.mixes_heads if isinstance(spec, Attention) else spec.mixes_neurons
 
 
-def _attentions(model: PreTrainedModel, block: Traced, linears: Collection[str]) -> Iterator[Attention]:
-    taken: set[str] = set()
-    for output in linears:
-        free = [path for path in linears if path not in taken and path != output]
-        candidates = [*_separate(free, output), *_fused(free, output), *_separate(free, output, mixes_heads=True)]
-        proven = None if output in taken else next((c for c in candidates if _holds(model, block, c)), None)
-        if proven is not None:
-            taken.update(proven.paths)
-            yield proven
+def _mixing(spec: Spec) -> Spec:
+    return replace(spec, mixes_heads=True) if isinstance(spec, Attention) else replace(spec, mixes_neurons=True)
 
 
 def _separate(free: Sequence[str], output: str, mixes_heads: bool = False) -> Iterator[Attention]:
@@ -108,28 +185,6 @@ def _fused(free: Sequence[str], output: str) -> Iterator[Attention]:
     for path in free:
         for packing in ("q|k|v", "(q*kv)"):
             yield Attention({path: packing}, output, HEADS, kv_heads=None)
-
-
-def _mlps(model: PreTrainedModel, block: Traced, free: Sequence[str]) -> Iterator[Mlp]:
-    taken: set[str] = set()
-    for output in free:
-        others = [path for path in free if path not in taken and path != output]
-        gated = [Mlp(pair, output) for pair in pairwise(others)]
-        single = [Mlp((path,), output, fused) for fused in (2, 1) for path in others]
-        proven = None if output in taken else next((c for c in [*gated, *single] if _holds(model, block, c)), None)
-        if proven is not None:
-            taken.update(proven.paths)
-            yield proven
-
-
-def _holds(model: PreTrainedModel, block: Traced, candidate: Attention | Mlp) -> bool:
-    """Whether a candidate has the right shapes and is proven."""
-    anything = Architecture((), ())
-    try:
-        site = make_site(model, anything, block.name, 0, block.module, candidate)
-    except GradmaskError:
-        return False
-    return proves(block, site)
 
 
 def _heads_first(shape: Sequence[int], length: int) -> bool:

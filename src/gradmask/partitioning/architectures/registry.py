@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.partitioning.architectures.declaration import PACKINGS, Architecture
+from gradmask.partitioning.architectures.declaration import PACKINGS, SECTIONS, Architecture
 from gradmask.partitioning.architectures.families import FAMILIES
 
 _registry: dict[str, Architecture] = {name: family for family in FAMILIES for name in family.model_types}
@@ -31,16 +31,25 @@ def checked(architecture: Architecture) -> Architecture:
         raise GradmaskError(f"architecture must be a gm.Architecture, got {type(architecture).__name__}")
     packings = [p for attention in architecture.attention for p in attention.inputs.values()]
     for packing in packings:
-        if packing not in PACKINGS:
-            raise GradmaskError(f"unknown packing {packing!r}; one of {', '.join(PACKINGS)}")
-    if not (architecture.model_types and architecture.blocks and (architecture.attention or architecture.mlp)):
-        raise GradmaskError("an architecture needs model_types, blocks, and at least one attention or mlp")
+        if packing not in PACKINGS and not SECTIONS.fullmatch(packing):
+            raise GradmaskError(f"unknown packing {packing!r}; one of {', '.join(PACKINGS)}, or sections such as 'h64|_16'")
+    if not (architecture.model_types and architecture.blocks and _names_units(architecture)):
+        raise GradmaskError("an architecture needs model_types, blocks, and at least one attention, mlp or experts")
     return architecture
+
+
+def _names_units(architecture: Architecture) -> bool:
+    return bool(architecture.attention or architecture.mlp or architecture.experts)
 
 
 def is_built_in(architecture: Architecture) -> bool:
     """Whether the declaration is one of those that this version of gradmask comes with."""
     return architecture in FAMILIES
+
+
+def is_declared(model: PreTrainedModel) -> bool:
+    """Whether there is a declaration for the model's type."""
+    return getattr(getattr(model, "config", None), "model_type", None) in _registry
 
 
 def supported() -> tuple[str, ...]:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, cast
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
+
+from gradmask.partitioning.architectures.declaration import SECTIONS
+
+
+def sections(packing: str, size: int) -> list[tuple[str, int, int]] | None:
+    """The sections ``(kind, start, size)`` of a projection of ``size`` rows; None where the packing has none."""
+    if packing in ("h", "g"):
+        return [(packing, 0, size)]
+    if not SECTIONS.fullmatch(packing):
+        return None
+    parts = [(part[0], int(part[1:])) for part in packing.split("|")]
+    starts = [0, *accumulate(length for _, length in parts)]
+    return [(kind, start, length) for (kind, length), start in zip(parts, starts, strict=False)]
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,11 @@ class AttentionSite:
         return self.heads
 
     @property
+    def mixes(self) -> bool:
+        """Whether its units must be silent before what mixes them."""
+        return self.mixes_heads
+
+    @property
     def repeats(self) -> int:
         """Query heads per key-value head."""
         return self.heads // self.kv_heads
@@ -63,7 +82,15 @@ class AttentionSite:
         """Rows (or, of the output projection, columns) of ``projection`` that belong to these query heads."""
         chosen = set(heads)
         kv = [j for j in range(self.kv_heads) if all(j * self.repeats + i in chosen for i in range(self.repeats))]
+        if (parts := sections(projection.packing, projection.size)) is not None:
+            return [p for part in parts for p in self._of_section(*part, sorted(chosen), kv)]
         return [p for start in self._starts(projection.packing, sorted(chosen), kv) for p in self._block(start)]
+
+    def _of_section(self, kind: str, start: int, size: int, heads: Sequence[int], kv: Sequence[int]) -> Iterator[int]:
+        counts = {"h": (self.heads, heads), "g": (self.kv_heads, kv)}
+        for total, indices in [counts[kind]] if kind in counts else []:
+            for i in indices:
+                yield from range(start + i * size // total, start + (i + 1) * size // total)
 
     def _block(self, start: int) -> range:
         return range(start * self.head_dim, (start + 1) * self.head_dim)
@@ -83,8 +110,17 @@ class AttentionSite:
         queries = [h // r * width + h % r for h in heads]
         return sorted([*queries, *(j * width + r + i for j in kv for i in range(2))])
 
+    def fits(self, projection: Projection) -> bool:
+        """Whether a projection has the number of output rows that its packing needs."""
+        parts = sections(projection.packing, projection.size)
+        if parts is None:
+            return projection.size == self.rows(projection.packing)
+        counts = {"h": self.heads, "g": self.kv_heads, "_": 1}
+        whole = sum(size for _, _, size in parts) == projection.size
+        return whole and all(size % counts[kind] == 0 for kind, _, size in parts)
+
     def rows(self, packing: str) -> int:
-        """How many output rows a projection with this packing must have."""
+        """How many output rows a projection with this packing must have; it has no sections."""
         blocks = {"q": self.heads, "k": self.kv_heads, "v": self.kv_heads}
         return self.head_dim * blocks.get(packing, self.heads + 2 * self.kv_heads)
 
@@ -98,8 +134,14 @@ class MlpSite:
     total: int
     fused: int
     projections: tuple[Projection, ...]
+    mixes_neurons: bool = False
 
     unit = "neurons"
+
+    @property
+    def mixes(self) -> bool:
+        """Whether its units must be silent before what mixes them."""
+        return self.mixes_neurons
 
     def parameters(self) -> list[nn.Parameter]:
         """Of all its layers."""

@@ -151,7 +151,7 @@ def _cut_site(
         if len(geometry.units.groups) == 1 and geometry.units.groups == (RETAIN,):
             continue  # keys and values that no group took: owned whole, by `assign_uncut`
         # what a norm over all heads reads must be silent already, or silent heads would change the others
-        mixes = isinstance(site, AttentionSite) and site.mixes_heads and projection.split == "out"
+        mixes = site.mixes and projection.split == "out"
         plain = projection.linear
         split = SplitLinear(plain.weight, plain.bias, geometry, context, mixes)
         carry_over(plain, split)
