@@ -66,12 +66,10 @@ UNDECLARED = (
 
 
 @pytest.mark.parametrize("case", UNDECLARED, ids=str)
-def test_an_undeclared_architecture_is_exact_once_inferred(case: Case, tmp_path: Any) -> None:
+def test_an_undeclared_architecture_is_recognised_and_exact(case: Case, tmp_path: Any) -> None:
     model, inputs, labels = build(case), batch(case), ["forget", "retain", "unlabeled"]
-    groups = {"forget": gm.Slice(heads=2, neurons=4)}
-    with pytest.raises(gm.GradmaskError, match=f"no declaration for model type {case.model_type!r}"):
-        gm.partition(model, groups)
-    gm.partition(model, groups, architecture="infer")
+    assert case.model_type not in gm.supported()
+    gm.partition(model, {"forget": gm.Slice(heads=2, neurons=4)})
     model.save_pretrained(tmp_path)
     back = gm.load(tmp_path)  # the declaration is in the checkpoint
     assert back.gradmask.cut.architecture == model.gradmask.cut.architecture

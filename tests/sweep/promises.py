@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 import transformers
+from tests.sweep.tiny_models import TASKS, batch, build
 from transformers import PreTrainedModel
 
 import gradmask as gm
-from gradmask.partitioning.architectures.sites import AttentionSite
 from gradmask.partitioning import find_architecture
 from gradmask.partitioning.architectures.finding import find_sites
-from tests.sweep.tiny_models import TASKS, batch, build
+from gradmask.partitioning.architectures.sites import AttentionSite
 
 EAGER = {"experts_implementation": "eager", "attn_implementation": "eager"}
 

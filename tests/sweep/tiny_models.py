@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -28,41 +28,88 @@ TEXT_TOKENS = (4, 90)
 _LAYERS = r"(num|n)_(hidden_|decoder_|encoder_|text_)?(layers?|blocks)|depth|(encoder|decoder)_layers|(encoder_|decoder_)?num_(hidden_)?layers"
 RULES: tuple[tuple[str, Any], ...] = (
     (_LAYERS, LAYERS),
-    (r"(hidden_size|d_model|n_embd|embed_dim|n_embed|dim|d_embed|embedding_size|emb_dim|word_embed_proj_dim|"
-     r"attention_hidden_size|attention_dim|width|encoder_hidden_size|cross_attention_hidden_size|embedding_dim|"
-     r"mm_hidden_size|out_hidden_size|projection_dim|projector_hidden_size|mamba_hidden_size|"
-     r"text_hidden_size|depth_hidden_size)", HIDDEN),
-    (r"(num|n)_(attention_|decoder_attention_|encoder_attention_)?heads?|n_heads?|(encoder|decoder)_attention_heads|num_(encoder|decoder)_attention_heads", HEADS),
-    (r"(num|n)_(key_value|kv)_heads?|multi_query_group_num|num_query_groups|num_global_key_value_heads|swa_num_key_value_heads", KV_HEADS),
-    (r"head_dim|d_kv|attention_head_dim|attention_head_size|kv_channels|global_head_dim|v_head_dim|dim_head|swa_head_dim|swa_v_head_dim", HEAD_DIM),
-    (r"(intermediate_size|ffn_dim|n_inner|d_ff|ffn_hidden_size|encoder_ffn_dim|decoder_ffn_dim|d_inner|dim_ff|"
-     r"inner_dim|intermediate_dim|mlp_dim|encoder_intermediate_size|decoder_intermediate_size|dim_feedforward|"
-     r"intermediate_size_mlp|dense_intermediate_size|hidden_dim)", NEURONS),
-    (r"(moe|expert|shared_expert|moe_shared_expert|shared)_(intermediate_size|ffn_dim|hidden_size|ffn_hidden_size)", 16),
+    (
+        r"(hidden_size|d_model|n_embd|embed_dim|n_embed|dim|d_embed|embedding_size|emb_dim|word_embed_proj_dim|"
+        r"attention_hidden_size|attention_dim|width|encoder_hidden_size|cross_attention_hidden_size|embedding_dim|"
+        r"mm_hidden_size|out_hidden_size|projection_dim|projector_hidden_size|mamba_hidden_size|"
+        r"text_hidden_size|depth_hidden_size)",
+        HIDDEN,
+    ),
+    (
+        r"(num|n)_(attention_|decoder_attention_|encoder_attention_)?heads?|n_heads?|(encoder|decoder)_attention_heads|num_(encoder|decoder)_attention_heads",
+        HEADS,
+    ),
+    (
+        r"(num|n)_(key_value|kv)_heads?|multi_query_group_num|num_query_groups|num_global_key_value_heads|swa_num_key_value_heads",
+        KV_HEADS,
+    ),
+    (
+        r"head_dim|d_kv|attention_head_dim|attention_head_size|kv_channels|global_head_dim|v_head_dim|dim_head|swa_head_dim|swa_v_head_dim",
+        HEAD_DIM,
+    ),
+    (
+        r"(intermediate_size|ffn_dim|n_inner|d_ff|ffn_hidden_size|encoder_ffn_dim|decoder_ffn_dim|d_inner|dim_ff|"
+        r"inner_dim|intermediate_dim|mlp_dim|encoder_intermediate_size|decoder_intermediate_size|dim_feedforward|"
+        r"intermediate_size_mlp|dense_intermediate_size|hidden_dim)",
+        NEURONS,
+    ),
+    (
+        r"(moe|expert|shared_expert|moe_shared_expert|shared)_(intermediate_size|ffn_dim|hidden_size|ffn_hidden_size)",
+        16,
+    ),
     (r"(num|n)_(local_|routed_|moe_)?experts|moe_num_experts", EXPERTS),
-    (r"num_experts_per_tok|moe_topk|top_k_experts|num_experts_per_token|moe_k|moe_top_k|num_selected_experts|expert_top_k|experts_top_k", 2),
+    (
+        r"num_experts_per_tok|moe_topk|top_k_experts|num_experts_per_token|moe_k|moe_top_k|num_selected_experts|expert_top_k|experts_top_k",
+        2,
+    ),
     (r"(num|n)_(shared_experts)|moe_num_shared_experts", 1),
     (r"n_group|topk_group|num_expert_group|num_limited_groups|n_groups_experts", 1),
     (r"first_k_dense_replace|num_dense_layers|first_num_dense_layers", 1),
     (r"(\w+_)?vocab_size(_per_layer_input)?|vocab_size_\w+", VOCABULARY),
-    (r"q_lora_rank", 12), (r"kv_lora_rank", 16), (r"qk_rope_head_dim", 4), (r"qk_nope_head_dim", 8), (r"qk_head_dim", 12),
-    (r"(max_position_embeddings|n_positions|n_ctx|max_seq_len|max_source_positions|max_target_positions|seq_length|"
-     r"model_max_length|max_sequence_length|context_length|max_position)", 64),
-    (r"sliding_window|attention_window|window_size|local_attention|attention_window_size|chunk_size|attention_chunk_size", 4),
+    (r"q_lora_rank", 12),
+    (r"kv_lora_rank", 16),
+    (r"qk_rope_head_dim", 4),
+    (r"qk_nope_head_dim", 8),
+    (r"qk_head_dim", 12),
+    (
+        r"(max_position_embeddings|n_positions|n_ctx|max_seq_len|max_source_positions|max_target_positions|seq_length|"
+        r"model_max_length|max_sequence_length|context_length|max_position)",
+        64,
+    ),
+    (
+        r"sliding_window|attention_window|window_size|local_attention|attention_window_size|chunk_size|attention_chunk_size",
+        4,
+    ),
     (r"query_pre_attn_scalar", HEAD_DIM),
     (r"hidden_size_per_layer_input", 8),
-    (r"index_n_heads", 2), (r"index_head_dim", 8), (r"index_topk", 4),
-    (r"image_size|img_size", 16), (r"patch_size", 4), (r"num_channels|in_channels|in_chans", 3),
-    (r"spatial_merge_size", 2), (r"temporal_patch_size", 2),
-    (r"mamba_d_state|state_size|ssm_state_size|d_state", 8), (r"mamba_d_ssm", 64), (r"mamba_n_heads|mamba_num_heads|n_mamba_heads", 4),
-    (r"mamba_d_head|mamba_head_dim", 16), (r"mamba_n_groups|n_groups|mamba_ngroups", 1), (r"mamba_chunk_size", 4),
-    (r"mamba_dt_rank|time_step_rank", 4), (r"mamba_expand|expand", 2),
-    (r"linear_num_key_heads", 2), (r"linear_num_value_heads", 4), (r"linear_key_head_dim", 8), (r"linear_value_head_dim", 8),
+    (r"index_n_heads", 2),
+    (r"index_head_dim", 8),
+    (r"index_topk", 4),
+    (r"image_size|img_size", 16),
+    (r"patch_size", 4),
+    (r"num_channels|in_channels|in_chans", 3),
+    (r"spatial_merge_size", 2),
+    (r"temporal_patch_size", 2),
+    (r"mamba_d_state|state_size|ssm_state_size|d_state", 8),
+    (r"mamba_d_ssm", 64),
+    (r"mamba_n_heads|mamba_num_heads|n_mamba_heads", 4),
+    (r"mamba_d_head|mamba_head_dim", 16),
+    (r"mamba_n_groups|n_groups|mamba_ngroups", 1),
+    (r"mamba_chunk_size", 4),
+    (r"mamba_dt_rank|time_step_rank", 4),
+    (r"mamba_expand|expand", 2),
+    (r"linear_num_key_heads", 2),
+    (r"linear_num_value_heads", 4),
+    (r"linear_key_head_dim", 8),
+    (r"linear_value_head_dim", 8),
     (r"lru_width", HIDDEN),
     (r"rotary_dim|rotary_ndims", 4),
     (r"num_mel_bins", 16),
     (r"type_vocab_size", 2),
-    (r"pad_token_id", 0), (r"bos_token_id|decoder_start_token_id|cls_token_id", 1), (r"eos_token_id|sep_token_id", 2), (r"mask_token_id", 3),
+    (r"pad_token_id", 0),
+    (r"bos_token_id|decoder_start_token_id|cls_token_id", 1),
+    (r"eos_token_id|sep_token_id", 2),
+    (r"mask_token_id", 3),
 )
 DROPOUT = re.compile(r"drop")
 _ROPE = {"rope_type": "default", "rope_theta": 10000.0}
@@ -77,25 +124,60 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "zamba2": {"layers_block_type": ["linear_attention", "hybrid"]},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "mamba2": {"num_heads": 4, "head_dim": 16, "expand": 2, "state_size": 8, "chunk_size": 4},
-    "gemma3n_text": {"layer_types": ["sliding_attention", "full_attention"] * 2, "num_hidden_layers": 4,
-                     "num_kv_shared_layers": 2, "laurel_rank": 4, "activation_sparsity_pattern": 0.0},
+    "gemma3n_text": {
+        "layer_types": ["sliding_attention", "full_attention"] * 2,
+        "num_hidden_layers": 4,
+        "num_kv_shared_layers": 2,
+        "laurel_rank": 4,
+        "activation_sparsity_pattern": 0.0,
+    },
     "gemma4_text": {"num_kv_shared_layers": 0},
     "dots1": {"moe_intermediate_size": 16},
     "zaya": {"num_experts_per_tok": 1},
-    "reformer": {"axial_pos_embds_dim": [16, 16], "axial_pos_shape": [8, 8], "is_decoder": True, "attn_layers": ["local"] * 2},
+    "reformer": {
+        "axial_pos_embds_dim": [16, 16],
+        "axial_pos_shape": [8, 8],
+        "is_decoder": True,
+        "attn_layers": ["local"] * 2,
+    },
     "xmod": {"default_language": "en_XX"},
-    "xlstm": {"qk_dim_factor": 0.5, "chunk_size": 4, "ffn_round_up_to_multiple_of": 8, "autocast_kernel_dtype": "float32"},
+    "xlstm": {
+        "qk_dim_factor": 0.5,
+        "chunk_size": 4,
+        "ffn_round_up_to_multiple_of": 8,
+        "autocast_kernel_dtype": "float32",
+    },
     "dots3_note_text": {"num_key_value_heads": HEADS},
     "esm": {"vocab_size": VOCABULARY, "position_embedding_type": "rotary"},
     "esmc": {"num_key_value_heads": HEADS},
+    "lfm2": {"layer_types": ["conv", "full_attention"]},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
     "chameleon": {"rope_parameters": _ROPE},
     "emu3_text_model": {"rope_parameters": _ROPE},
-    "qwen4_exp_text": {"indexer_n_heads": 2, "indexer_kv_heads": 1, "indexer_head_dim": 8, "indexer_budget": 4,
-                       "indexer_compress_ratio": 1, "hc_lowrank": 4},
-    **{name: _MROPE for name in (
-        "qwen2_vl_text", "qwen2_5_vl_text", "glm4v_text", "glm46v_text", "glm4v_moe_text", "glm_ocr_text", "glmga_text",
-        "paddleocr_vl_text", "qwen2_5_omni_text", "ernie4_5_vl_moe_text", "cosmos3_edge_text")},
+    "qwen4_exp_text": {
+        "indexer_n_heads": 2,
+        "indexer_kv_heads": 1,
+        "indexer_head_dim": 8,
+        "indexer_budget": 4,
+        "indexer_compress_ratio": 1,
+        "hc_lowrank": 4,
+    },
+    **dict.fromkeys(
+        (
+            "qwen2_vl_text",
+            "qwen2_5_vl_text",
+            "glm4v_text",
+            "glm46v_text",
+            "glm4v_moe_text",
+            "glm_ocr_text",
+            "glmga_text",
+            "paddleocr_vl_text",
+            "qwen2_5_omni_text",
+            "ernie4_5_vl_moe_text",
+            "cosmos3_edge_text",
+        ),
+        _MROPE,
+    ),
 }
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding
-from gradmask.partitioning import JOINT, KINDS, Architecture, adapters_of
+from gradmask.partitioning import JOINT, KINDS, adapters_of
 from gradmask.partitioning.architectures.finding import find_blocks, undeclared
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.owned.table_kinds import group_of
@@ -135,4 +135,3 @@ def _blocks(probe: Probe) -> Iterator[Finding]:
         yield Finding(
             "coverage", "holds", "every weight matrix of every block is in a layer that a group can own a slice of"
         )
-

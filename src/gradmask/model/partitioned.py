@@ -23,6 +23,7 @@ from gradmask.model.attached import (
 from gradmask.model.comparison import Comparison
 from gradmask.model.engines import refuse_deepspeed, refuse_sharded
 from gradmask.model.forward import RoutedForward
+from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.padding import shifts
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
@@ -43,6 +44,7 @@ from gradmask.partitioning import (
     cut,
     find_architecture,
     infer,
+    is_built_in,
     restore,
 )
 from gradmask.partitioning.groups.slices import asks
@@ -249,7 +251,10 @@ def _check_outputs(model: PreTrainedModel, comparison: Comparison, slices: Mappi
     record = gradmask_of(model).cut
     # grown layers, and the grouped kernels of experts, add up the same numbers in another order
     rounds = any(spec.new for spec in slices.values()) or any(isinstance(m, RowWise) for m in model.modules())
-    difference = comparison.difference(model, exact=not rounds)
+    difference, kind = comparison.difference(model, exact=not rounds), "computes"
+    if difference is None and comparison.batch is not None and comparison.before is not None:
+        difference = None if is_built_in(record.architecture) else leak(model, comparison.batch)
+        kind = "trains"
     undo_growth, record.undo_growth = record.undo_growth, []
     if difference is None:
         return
@@ -257,7 +262,7 @@ def _check_outputs(model: PreTrainedModel, comparison: Comparison, slices: Mappi
     for undo in undo_growth:
         undo()
     raise GradmaskError(
-        f"gm.partition would change what this {type(model).__name__} computes: {difference}. It was undone. Something hooks "
+        f"gm.partition would change what this {type(model).__name__} {kind}: {difference}. It was undone. Something hooks "
         "into, or reads past, a layer that is cut: partition a freshly loaded model, and change it afterwards; if that fails "
         "too, its gm.Architecture does not describe it"
     )

@@ -13,16 +13,15 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from gradmask.partitioning.architectures.tracing import ordinary_tokens
+
 logger = logging.getLogger(__name__)
 LENGTH = 8
 
 
 def random_batch(model: PreTrainedModel) -> dict[str, Any]:
     """A batch of random tokens, from the config."""
-    config = model.config.get_text_config()
-    generator = torch.Generator().manual_seed(0)
-    top = int(config.vocab_size)
-    ids = torch.randint(min(3, top - 1), top, (2, LENGTH), generator=generator, device="cpu").to(model.device)
+    ids = ordinary_tokens(model, 2, LENGTH)
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}
 
 
@@ -56,13 +55,13 @@ def tiny_batch(model: PreTrainedModel) -> dict[str, Any] | None:
 @torch.no_grad()
 def outputs_on(model: PreTrainedModel, batch: Mapping[str, Any]) -> Tensor:
     """The main output in evaluation mode, from the same random numbers every time; the model is left as it was."""
-    with _as_it_was(model):
+    with as_it_was(model):
         torch.manual_seed(0)
         return main_output(model.eval()(**batch)).clone()
 
 
 @contextmanager
-def _as_it_was(model: nn.Module) -> Iterator[None]:
+def as_it_was(model: nn.Module) -> Iterator[None]:
     """Restore modes, buffers and random number generators."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]

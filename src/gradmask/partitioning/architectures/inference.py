@@ -6,7 +6,7 @@ packed in it, does not pass.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
@@ -18,9 +18,9 @@ from gradmask.partitioning.architectures import library
 from gradmask.partitioning.architectures.backbone import block_lists, distinct_blocks, linears
 from gradmask.partitioning.architectures.declaration import Architecture, Attention, Experts, Mlp
 from gradmask.partitioning.architectures.finding import base_prefix, find_sites, make_site, undeclared
-from gradmask.partitioning.architectures.probing import Proof, proves
+from gradmask.partitioning.architectures.probing import PROOFS, Proof, proves
 from gradmask.partitioning.architectures.registry import architecture_of, is_built_in, is_declared
-from gradmask.partitioning.architectures.sites import AttentionSite
+from gradmask.partitioning.architectures.sites import AttentionSite, MlpSite
 from gradmask.partitioning.architectures.tracing import Traced, evaluating, trace
 
 HEADS = "num_attention_heads"
@@ -54,7 +54,7 @@ def recognise(model: PreTrainedModel) -> Architecture:
     Raises:
         GradmaskError: the model does not run on a few tokens, or nothing in its blocks could be proven.
     """
-    return _declare(model, by_shape=False)
+    return find(model, by_shape=False)
 
 
 def infer(model: PreTrainedModel) -> Architecture:
@@ -63,10 +63,11 @@ def infer(model: PreTrainedModel) -> Architecture:
     Raises:
         GradmaskError: no list of blocks, the model does not run on a few tokens, or nothing was found in its blocks.
     """
-    return _declare(model, by_shape=True)
+    return find(model, by_shape=True)
 
 
-def _declare(model: PreTrainedModel, by_shape: bool) -> Architecture:
+def find(model: PreTrainedModel, by_shape: bool, by_name: bool = True) -> Architecture:
+    """See `recognise` and `infer`."""
     lists = block_lists(model)
     blocks = distinct_blocks(model, lists)
     attention: list[Attention] = []
@@ -75,7 +76,7 @@ def _declare(model: PreTrainedModel, by_shape: bool) -> Architecture:
     with evaluating(model):
         traced, length = trace(model, blocks)
         for block in traced:
-            found = _Finder(model, block)
+            found = _Finder(model, block, by_name)
             attention += [a for a in found.attentions(by_shape) if a not in attention]
             mlp += [m for m in found.mlps(by_shape) if m not in mlp]
             experts += [e for e in library.experts(block.module) if e not in experts]
@@ -108,24 +109,22 @@ def _nothing(model: PreTrainedModel, lists: Sequence[str], by_shape: bool) -> st
 class _Finder:
     """What could be proven in one block."""
 
-    def __init__(self, model: PreTrainedModel, block: Traced) -> None:
-        self.model, self.block = model, block
+    def __init__(self, model: PreTrainedModel, block: Traced, by_name: bool) -> None:
+        self.model, self.block, self.by_name = model, block, by_name
         self.taken: set[str] = set(block.read_past)  # code that reads a weight past its layer would not see the cut
         self.tried: dict[object, bool] = {}
 
     def attentions(self, by_shape: bool) -> list[Attention]:
         """Attentions that are proven."""
-        found = list(self._proven(library.attentions(self.model, self.block.module)))
-        free = self._free()
-        for output in free if by_shape else ():
+        found = list(self._proven(library.attentions(self.block.module) if self.by_name else ()))
+        for output in self._free() if by_shape else ():
             others = [path for path in self._free() if path != output]
             found += list(self._proven([*_separate(others, output), *_fused(others, output)]))
-            found += list(self._proven(_separate(others, output, mixes_heads=True)))
         return found
 
     def mlps(self, by_shape: bool) -> list[Mlp]:
         """MLPs that are proven."""
-        found = list(self._proven(library.mlps(self.block.module)))
+        found = list(self._proven(library.mlps(self.block.module) if self.by_name else ()))
         for output in self._free() if by_shape else ():
             others = [path for path in self._free() if path != output]
             gated = [Mlp(pair, output) for pair in pairwise(others)]
@@ -135,21 +134,16 @@ class _Finder:
     def _free(self) -> list[str]:
         return [path for path in linears(self.block.module) if path not in self.taken]
 
-    def _proven(self, candidates: Collection[Spec] | Iterator[Spec]) -> Iterator[Spec]:
-        for candidate in candidates:
-            if self.taken.isdisjoint(candidate.paths) and (proven := self._prove(candidate)) is not None:
-                self.taken.update(candidate.paths)
-                yield proven
-
-    def _prove(self, candidate: Spec) -> Spec | None:
-        """The candidate with what mixes its units, as far as it is proven; None where it is not."""
-        mixed = _mixing(candidate)
-        proofs: list[tuple[Proof, Spec]] = [("units", candidate), ("values", mixed), ("silence", mixed)]
-        if _mixes(candidate):
-            proofs = [("values", candidate)]
-        elif isinstance(candidate, Mlp):
-            proofs = [("units", candidate), ("silence", mixed)]
-        return next((spec for proof, spec in proofs if self._holds(spec, proof)), None)
+    def _proven(self, candidates: Iterable[Spec]) -> Iterator[Spec]:
+        """The candidates that are proven, by the strongest proof first; of rivals for a layer, one."""
+        candidates = list(candidates)
+        for proof in PROOFS if self.by_name else PROOFS[:2]:
+            # without names, the weak proofs would take three neighbours of any kind for an attention
+            for candidate in candidates:
+                spec = candidate if proof == "units" else _mixing(candidate)
+                if self.taken.isdisjoint(spec.paths) and self._holds(spec, proof):
+                    self.taken.update(spec.paths)
+                    yield spec
 
     def _holds(self, spec: Attention | Mlp, proof: Proof) -> bool:
         """Whether a candidate has the right shapes and is proven."""
@@ -160,25 +154,23 @@ class _Finder:
         if not all(path in self.block.shapes for path in spec.paths):
             return False  # a layer that was not called
         counts = (site.heads, site.kv_heads) if isinstance(site, AttentionSite) else (site.total, site.fused)
+        if isinstance(site, MlpSite) and proof in ("values", "scale"):
+            return False  # an MLP has no values
         key = (*((p.name, p.packing) for p in site.projections), counts, proof)
         if key not in self.tried:
             self.tried[key] = proves(self.block, site, proof)
         return self.tried[key]
 
 
-def _mixes(spec: Attention | Mlp) -> bool:
-    return spec.mixes_heads if isinstance(spec, Attention) else spec.mixes_neurons
-
-
 def _mixing(spec: Spec) -> Spec:
     return replace(spec, mixes_heads=True) if isinstance(spec, Attention) else replace(spec, mixes_neurons=True)
 
 
-def _separate(free: Sequence[str], output: str, mixes_heads: bool = False) -> Iterator[Attention]:
+def _separate(free: Sequence[str], output: str) -> Iterator[Attention]:
     """Three neighbouring layers as query, key and value in any order; their shapes tell keys and values from queries."""
     for a, b, c in zip(free, free[1:], free[2:], strict=False):
         for q, k, v in ((a, b, c), (b, a, c), (c, a, b), (a, c, b)):
-            yield Attention({q: "q", k: "k", v: "v"}, output, HEADS, kv_heads=None, mixes_heads=mixes_heads)
+            yield Attention({q: "q", k: "k", v: "v"}, output, HEADS, kv_heads=None)
 
 
 def _fused(free: Sequence[str], output: str) -> Iterator[Attention]:

@@ -25,6 +25,9 @@ SEPARATE = (
     ("to_q", "to_k", "to_v"),
     ("attn.q", "attn.k", "attn.v"),
     ("linear_q", "linear_k", "linear_v"),
+    ("Wq", "Wk", "Wv"),
+    ("project_q", "project_k", "project_v"),
+    ("q_proj.linear", "k_proj.linear", "v_proj.linear"),
 )
 """Query, key and value, each in a layer of its own."""
 
@@ -38,9 +41,7 @@ FUSED = (
     "att_proj",
     "wqkv",
     "W_pack",
-    "in_proj",
     "self_attn_qkv",
-    "query_proj",
 )
 """Query, key and value in one layer."""
 
@@ -67,19 +68,20 @@ OUTPUTS = (
     "linear_out",
     "o_b_proj",
     "fc_out",
+    "attention_out",
+    "o_proj.linear",
     "output",
 )
 """What writes attention to the residual stream, beside its inputs."""
+
+STATE_HEADS = ("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", "num_heads")
+DELTA_HEADS = ("linear_num_value_heads", "linear_num_key_heads")
+"""Fields that count heads of state-space layers, and value and key heads of delta nets."""
 
 HEADS = ("num_attention_heads", "num_heads", "n_heads", "n_head", "num_attn_heads")
 """Fields of a config, or attributes of an attention, that count query heads."""
 
 KV_HEADS = ("num_key_value_heads", "num_kv_heads", "num_key_value_heads_per_layer")
-
-DELTA = (
-    ({"in_proj_qkvz": "g", "in_proj_ba": "g"}, "out_proj"),
-    ({"in_proj_qkv": "{key_dim}|{key_dim}|{value_dim}", "in_proj_z": "h", "in_proj_b": "h", "in_proj_a": "h"}, "out_proj"),
-)
 
 MLPS: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]], ...] = (
     (("gate_proj", "up_proj"), ("down_proj",), (1,)),
@@ -125,6 +127,9 @@ MLPS: tuple[tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]], ...] = (
     (("dense_in",), ("dense_out",), (1,)),
     (("0",), ("2", "3"), (1,)),
     (("1",), ("3", "4"), (1,)),
+    (("w_in.w_0", "w_in.w_1"), ("w_out",), (1,)),
+    (("intermediate",), ("output",), (1,)),
+    (("key",), ("value",), (1,)),
     (("in_proj",), ("out_proj",), (1, 2, 3)),
 )
 """Inputs, outputs beside them, and how many rows a neuron has in each input."""
@@ -135,18 +140,53 @@ EXPERTS = (
     ("experts", "router.gate"),
     ("experts", "router.proj"),
     ("experts", "router.layer"),
-    ("experts", "router.weight"),
-    ("mlp.experts", "mlp.router"),
 )
 
 
-def attentions(model: nn.Module, block: nn.Module) -> Iterator[Attention]:
+def attentions(block: nn.Module) -> Iterator[Attention]:
     """Attentions that the names of a block's modules suggest."""
     for parent in _parents(block):
+        yield from _state_space(parent, block)
+        yield from _delta_net(parent, block)
         for inputs in (*_separate(parent, block), *_fused(parent, block)):
             output = _first(block, parent, OUTPUTS, inputs)
             for path in output:
                 yield from _counted(Attention(inputs, path, kv_heads=None))
+
+
+def _state_space(parent: str, block: nn.Module) -> Iterator[Attention]:
+    """Heads of a state-space layer (Mamba 2): rows of gate, input and step; the state's inputs belong to no head."""
+    into, out = _join(parent, "in_proj"), _join(parent, "out_proj")
+    if not (_is_linear(block, into) and _is_linear(block, out)):
+        return
+    rows, inner = _size(block, into, 0), _size(block, out, 1)
+    for name in STATE_HEADS:
+        heads = getattr(_module(block, parent) if parent else block, "num_heads", 0)
+        rest = rows - 2 * inner - heads if type(heads) is int else 0
+        if rest > 0:
+            packing = f"h{inner}|h{inner}|_{rest}|h{heads}"
+            yield Attention({into: packing}, out, heads=name, kv_heads=None)
+
+
+def _delta_net(parent: str, block: nn.Module) -> Iterator[Attention]:
+    """Heads of a gated delta net (Qwen3-Next, Qwen3.5): value heads, some of which share the queries and keys of one."""
+    names = ("in_proj_qkvz", "in_proj_ba", "in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a", "out_proj")
+    mixed, gates, apart, z, b, a, out = (_join(parent, name) for name in names)
+    values, keys = DELTA_HEADS
+    if all(_is_linear(block, path) for path in (mixed, gates, out)):
+        yield Attention({mixed: "g", gates: "g"}, out, heads=values, kv_heads=keys)
+    if all(_is_linear(block, path) for path in (apart, z, b, a, out)):
+        value = _size(block, out, 1)
+        key = (_size(block, apart, 0) - value) // 2
+        packings = {apart: f"g{key}|g{key}|h{value}", z: "h", b: "h", a: "h"}
+        yield Attention(packings, out, heads=values, kv_heads=keys)
+
+
+def _size(block: nn.Module, path: str, dim: int) -> int:
+    module = _module(block, path)
+    weight = module._parameters["weight"] if module is not None else None
+    assert weight is not None
+    return weight.shape[1 - dim if isinstance(module, Conv1D) else dim]
 
 
 def _counted(spec: Attention) -> Iterator[Attention]:
@@ -211,7 +251,9 @@ def _parents(block: nn.Module) -> list[str]:
     return [path for path, _ in block.named_modules()]
 
 
-def _first(block: nn.Module, parent: str, names: Sequence[str], inputs: Mapping[str, str] | Sequence[str]) -> Iterator[str]:
+def _first(
+    block: nn.Module, parent: str, names: Sequence[str], inputs: Mapping[str, str] | Sequence[str]
+) -> Iterator[str]:
     paths = [_join(parent, name) for name in names]
     yield from (path for path in paths if path not in inputs and _is_linear(block, path))
 

@@ -15,7 +15,9 @@ from gradmask.partitioning.architectures.tracing import Traced
 Entries = tuple[nn.Parameter, int, list[int]]
 """Positions along one dimension of a parameter."""
 
-Proof = Literal["units", "values", "silence"]
+Proof = Literal["units", "values", "scale", "silence"]
+PROOFS: tuple[Proof, ...] = ("units", "values", "scale", "silence")
+"""From the strongest to the weakest, see `proves`."""
 
 
 @torch.no_grad()
@@ -27,8 +29,9 @@ def proves(block: Traced, site: AttentionSite | MlpSite, proof: Proof = "units")
     - ``units``: with their columns at zero, their rows reach nothing, and, in an attention, the other way round (an
       activation may make something of zero);
     - ``values``: the same, but only the rows of values reach nothing else (a norm over all heads mixes queries and keys);
-    - ``silence``: with their rows at zero, their columns read nothing (a norm over all units mixes whatever they make, so
-      they must be silent before it).
+    - ``silence``: with their rows at zero, their columns read nothing (a norm over all units, or a scan, mixes whatever they
+      make, so they must be silent before it);
+    - ``scale``: that, and their rows change what other heads hand to the output projection by one factor alone (a norm).
 
     The model is in evaluation mode; weights are changed, and restored.
     """
@@ -39,7 +42,8 @@ def proves(block: Traced, site: AttentionSite | MlpSite, proof: Proof = "units")
     valued = [e for p in inputs if p.packing == "v" for e in _entries(p, site.positions(p, units))]
     rows_alone = (valued or rows) if proof == "values" else rows
     both = proof == "values" or (proof == "units" and isinstance(site, AttentionSite))
-    pairs = [(columns, rows_alone)] * (proof != "silence") + [(rows, columns)] * (both or proof == "silence")
+    weak = proof in ("scale", "silence")
+    pairs = [(columns, rows_alone)] * (not weak) + [(rows, columns)] * (both or weak)
     with _restored([parameter for parameter, _, _ in (*rows, *columns)]) as restore:
         plain = block.run()
         if not torch.equal(block.run(), plain):
@@ -49,6 +53,9 @@ def proves(block: Traced, site: AttentionSite | MlpSite, proof: Proof = "units")
             if torch.equal(block.run(), plain):
                 return False
             restore()
+        if proof == "scale" and not _scales(block, site, rows):
+            return False
+        restore()
         for zeroed, written in pairs:
             _fill(zeroed, torch.zeros_like)
             silent = block.run()
@@ -57,6 +64,24 @@ def proves(block: Traced, site: AttentionSite | MlpSite, proof: Proof = "units")
                 return False
             restore()
     return True
+
+
+def _scales(block: Traced, site: AttentionSite | MlpSite, rows: Sequence[Entries]) -> bool:
+    """Whether changed rows of the first heads leave the direction of what each other head hands on as it was."""
+    assert isinstance(site, AttentionSite)
+    read: list[Tensor] = []
+    hook = site.projections[-1].module.register_forward_pre_hook(lambda _, args: read.append(args[0].clone()))
+    try:
+        block.run()
+        _fill(rows, torch.randn_like)
+        block.run()
+    finally:
+        hook.remove()
+    before, after = (
+        torch.nn.functional.normalize(x.unflatten(-1, (site.heads, -1))[..., site.repeats :, :].float(), dim=-1)
+        for x in read[:2]
+    )
+    return torch.allclose(before, after, rtol=1e-3, atol=1e-4)
 
 
 def _entries(projection: Projection, positions: list[int]) -> list[Entries]:

@@ -32,7 +32,9 @@ def checked(architecture: Architecture) -> Architecture:
     packings = [p for attention in architecture.attention for p in attention.inputs.values()]
     for packing in packings:
         if packing not in PACKINGS and not SECTIONS.fullmatch(packing):
-            raise GradmaskError(f"unknown packing {packing!r}; one of {', '.join(PACKINGS)}, or sections such as 'h64|_16'")
+            raise GradmaskError(
+                f"unknown packing {packing!r}; one of {', '.join(PACKINGS)}, or sections such as 'h64|_16'"
+            )
     if not (architecture.model_types and architecture.blocks and _names_units(architecture)):
         raise GradmaskError("an architecture needs model_types, blocks, and at least one attention, mlp or experts")
     return architecture

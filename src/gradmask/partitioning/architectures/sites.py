@@ -114,7 +114,8 @@ class AttentionSite:
         """Whether a projection has the number of output rows that its packing needs."""
         parts = sections(projection.packing, projection.size)
         if parts is None:
-            return projection.size == self.rows(projection.packing)
+            alone = projection.packing != "(qkv)" or self.kv_heads == self.heads
+            return alone and projection.size == self.rows(projection.packing)
         counts = {"h": self.heads, "g": self.kv_heads, "_": 1}
         whole = sum(size for _, _, size in parts) == projection.size
         return whole and all(size % counts[kind] == 0 for kind, _, size in parts)

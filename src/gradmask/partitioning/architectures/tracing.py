@@ -88,13 +88,7 @@ def trace(model: PreTrainedModel, blocks: dict[str, nn.Module]) -> tuple[list[Tr
 
 def few_tokens(model: PreTrainedModel) -> dict[str, Any]:
     """Two short sequences of ordinary tokens, and what else its signature needs."""
-    config = model.config.get_text_config()
-    special = {value for key, value in _flat(model.config.to_dict()) if key.endswith(("token_id", "token_index"))}
-    size = int(getattr(config, "vocab_size", 0) or model.get_input_embeddings().weight.shape[0])
-    known = [i for i in range(min(size, 512)) if i not in special and i > 2] or list(range(size))
-    generator = torch.Generator().manual_seed(0)
-    chosen = torch.randint(len(known), (2, LENGTH), generator=generator, device="cpu")
-    ids = torch.tensor(known)[chosen].to(model.device)
+    ids = ordinary_tokens(model, 2, LENGTH)
     taken = inspect.signature(model.forward).parameters
     inputs: dict[str, Any] = {"input_ids": ids} if "input_ids" in taken else {}
     if model.config.is_encoder_decoder and "decoder_input_ids" in taken:
@@ -102,6 +96,17 @@ def few_tokens(model: PreTrainedModel) -> dict[str, Any]:
     if "use_cache" in taken:
         inputs["use_cache"] = False
     return inputs
+
+
+def ordinary_tokens(model: PreTrainedModel, rows: int, length: int) -> Tensor:
+    """Random ids ``[rows, length]`` of tokens that stand for text: none that the config names (images, padding, ends)."""
+    special = {value for key, value in _flat(model.config.to_dict()) if key.endswith(("token_id", "token_index"))}
+    size = int(getattr(model.config.get_text_config(), "vocab_size", 0))
+    size = size or len(model.get_input_embeddings()._parameters["weight"])  # type: ignore[bad-argument-type]
+    known = [i for i in range(min(size, 4096)) if i not in special and i > 2] or list(range(size))
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randint(len(known), (rows, length), generator=generator, device="cpu")
+    return torch.tensor(known)[chosen].to(model.device)
 
 
 def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -174,7 +179,14 @@ class _Spied(Tensor):
             return func(*plain, **(kwargs or {}))
 
 
-_HARMLESS = [Tensor.dtype, Tensor.device, Tensor.shape, Tensor.ndim, Tensor.is_meta, Tensor.is_cuda, Tensor.requires_grad]
+_HARMLESS = [
+    Tensor.dtype,
+    Tensor.device,
+    Tensor.shape,
+    Tensor.ndim,
+    Tensor.is_meta,
+    Tensor.is_cuda,
+]
 
 
 @cache

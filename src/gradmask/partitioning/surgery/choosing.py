@@ -110,14 +110,13 @@ def check_layers(slices: Mapping[str, GroupSpec], sites: Sequence[Site]) -> None
             raise GradmaskError(f"group {group!r} names layers {wrong}, but the model has layers 0 to {count - 1}")
 
 
-def check_slices_found(
-    slices: Mapping[str, GroupSpec], units: Units, sites: Sequence[Site], shared: Collection[str]
-) -> None:
+def check_slices_found(slices: Mapping[str, GroupSpec], sites: Sequence[Site]) -> None:
+    """Raise a `GradmaskError` where a group asks for units that none of its layers has."""
     for group, spec in slices.items():
+        there = dict.fromkeys(site.unit for site in sites if spec.covers(site.layer))
         for unit in ("heads", "neurons", "experts"):
-            if not getattr(spec, unit) or any(group in c for name, c in units.items() if name.endswith("/" + unit)):
-                continue
-            if not any(site.unit == unit and is_joint(site, shared, spec.query_only) for site in sites):
+            if getattr(spec, unit) and unit not in there:
                 raise GradmaskError(
-                    f"group {group!r} asks for {unit}, but the declaration of this architecture names none"
+                    f"group {group!r} asks for {unit} of a model which has none that a group could own in these layers. "
+                    f"It has {', '.join(there) or 'nothing'}"
                 )

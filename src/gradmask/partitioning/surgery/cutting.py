@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from gradmask.partitioning.architectures import Architecture
 from gradmask.partitioning.architectures.finding import find_blocks, find_sites
-from gradmask.partitioning.architectures.sites import AttentionSite, ExpertSite, Projection, Site
+from gradmask.partitioning.architectures.sites import ExpertSite, Projection, Site
 from gradmask.partitioning.groups.adapters import GroupSpec, adapters_of, choose_layers
 from gradmask.partitioning.kernel.call import Geometry
 from gradmask.partitioning.kernel.layout import Layout
@@ -78,6 +78,7 @@ def cut(
     """
     sites = find_sites(model, architecture)
     check_layers(slices, sites)
+    check_slices_found(slices, sites)
     names = [name for name, _ in find_blocks(model, architecture)]
     kinds = kinds_of(model, sites, names, unsliced(names, slices, sites))
     joint = (*joint, *(kind for kind in present(defaults, kinds) if kind not in joint))
@@ -92,7 +93,6 @@ def cut(
         added = grow(model, architecture, slices, undo)
         sites = find_sites(model, architecture) if added else sites
         units = {f"{site.name}/{site.unit}": choose_units(site, slices, added, shared) for site in sites}
-    check_slices_found(slices, units, sites, shared)
     context = RoutingContext((RETAIN, JOINT, *slices))
     record = Cut(architecture, dict(slices), joint, units, context, undo_growth=undo)
     with torch.no_grad():
