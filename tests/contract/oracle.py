@@ -1,13 +1,16 @@
 """The gradients that a batch of mixed labels must have, made the slow way from plain models.
 
-Per example: one pass per example over a plain model in which the groups that do not run are zero; what learns adds up.
+Per example: one pass per example over a plain model in which the groups that do not run are zero; what learns adds up, times
+its weight. What passes with a weight is the input of a projection, which is replaced by ``w·x + (1 − w)·x``, the second without
+gradient (Cloud et al., arXiv 2410.04332).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -17,9 +20,70 @@ from transformers import PreTrainedModel
 import gradmask as gm
 from contract.atlas import TABLE, Atlas, survey
 from contract.cases import Case, rows, total_loss
-from contract.variants import silent, taught
+from contract.variants import silent
+from gradmask.partitioning.kernel.layout import Layout
+from gradmask.partitioning.kernel.linear import SplitLinear
 
 Gradients = dict[str, Tensor | None]
+Columns = dict[str, tuple[str, dict[str, Tensor]]]
+
+
+def cells(model: PreTrainedModel, label: str) -> dict[str, gm.Cell]:
+    """Group -> its cell for a label, in the policy of a partitioned model."""
+    policy = model.gradmask.policy  # type: ignore[union-attr]
+    row = label if label in ("unlabeled", "retain") else "group"
+    columns = {g: g if g in ("retain", "joint") else "own" if g == label else "other" for g in gm.groups(model)}
+    return {group: policy.cell(row, column) for group, column in columns.items()}
+
+
+def learning(model: PreTrainedModel, label: str) -> dict[str, float]:
+    """Group -> what its gradient is multiplied with, 0 where it does not learn."""
+    return {group: cell.learns * cell.learn_weight for group, cell in cells(model, label).items()}
+
+
+def passing(model: PreTrainedModel, label: str) -> dict[str, float]:
+    """Group -> what the gradient is multiplied with that flows back through its units."""
+    return {group: cell.passes * cell.pass_weight for group, cell in cells(model, label).items()}
+
+
+def sides_of(model: PreTrainedModel, atlas: Atlas) -> Columns:
+    """Layer -> the side at which groups write to the residual stream, and each group's columns (or rows) there."""
+    found: Columns = {}
+    for path, module in model.named_modules():
+        if isinstance(module, SplitLinear) and (module.geometry.split == "in" or module.gate_outputs):
+            units = module.geometry.units
+            found[path] = module.geometry.split, {g: _positions(units, g) for g in atlas.names}
+    return found
+
+
+def _positions(units: Layout, group: str) -> Tensor:
+    positions = torch.zeros(units.size, dtype=torch.bool)
+    positions[list(units.positions.get(group, ()))] = True
+    return positions
+
+
+def weighted(x: Tensor, weight: Tensor | float) -> Tensor:
+    """``x`` with a gradient times ``weight``."""
+    return weight * x + (1 - weight) * x.detach()
+
+
+@contextmanager
+def passing_in(plain: nn.Module, sides: Columns, weights: Mapping[str, float]) -> Iterator[None]:
+    """Within, gradient flows back through each group's units of a plain model as much as ``weights`` says."""
+    modules = dict(plain.named_modules())
+
+    def hook(columns: dict[str, Tensor]) -> Callable[..., Any]:
+        factors = sum(columns[group] * weight for group, weight in weights.items() if group in columns)
+        return lambda module, args: (weighted(args[0], factors), *args[1:])
+
+    hooks = [
+        modules[path].register_forward_pre_hook(hook(columns))
+        for path, (side, columns) in sides.items()
+        if side == "in" and any(weight != 1.0 for weight in weights.values())
+    ]
+    yield
+    for handle in hooks:
+        handle.remove()
 
 
 @torch.no_grad()
@@ -41,22 +105,22 @@ class Ledger:
         self.total = torch.zeros(len(atlas.groups), dtype=torch.float64)
         self.reached = torch.zeros(len(atlas.groups), dtype=torch.bool)
 
-    def add(self, plain: nn.Module, groups: set[str] | None) -> None:
-        """Enter the gradients of a plain model for ``groups``."""
-        learning = self.atlas.learning(groups)
+    def add(self, plain: nn.Module, weights: Mapping[str, float]) -> None:
+        """Enter the gradients of a plain model, each group's times its weight; 0: not at all."""
+        factors = torch.tensor([weights[group] for group in self.atlas.names], dtype=torch.float64)[self.atlas.groups]
         for name, parameter in plain.named_parameters():
             if parameter.grad is not None:
-                self._enter(self.atlas.entries[name].flatten(), parameter.grad.flatten(), learning)
+                self._enter(self.atlas.entries[name].flatten(), parameter.grad.flatten(), factors)
 
-    def add_table(self, name: str, gradient: Tensor) -> None:
-        """Enter the gradient of one own table."""
+    def add_table(self, name: str, gradient: Tensor, weight: float) -> None:
+        """Enter the gradient of one own table, times its weight."""
         span = self.atlas.spans[name]
         positions = torch.arange(span.start, span.stop)
-        self._enter(positions, gradient.flatten(), torch.ones_like(self.reached))
+        self._enter(positions, gradient.flatten(), torch.full_like(self.total, weight))
 
-    def _enter(self, positions: Tensor, gradient: Tensor, learning: Tensor) -> None:
-        kept = learning[positions]
-        self.total.index_add_(0, positions[kept], gradient[kept])
+    def _enter(self, positions: Tensor, gradient: Tensor, factors: Tensor) -> None:
+        kept = factors[positions] != 0
+        self.total.index_add_(0, positions[kept], gradient[kept] * factors[positions[kept]])
         self.reached[positions[kept]] = True
 
     def gradients(self) -> Gradients:
@@ -85,18 +149,20 @@ def example_gradients(
     loss: Callable[..., Tensor] = total_loss,
 ) -> Gradients:
     """One pass per example."""
-    ledger = Ledger(survey(model))
+    atlas = survey(model)
+    ledger, sides = Ledger(atlas), sides_of(model, atlas)
     plains = {label: plain_without(model, silent(label, model)) for label in set(labels)}
     for i, label in enumerate(labels):
-        plain, learning = plains[label], taught(label)
+        plain, weights = plains[label], learning(model, label)
         plain.zero_grad()
-        loss(case, plain, rows(inputs, [i])).backward()
-        ledger.add(plain, learning)
+        with passing_in(plain, sides, passing(model, label)):
+            loss(case, plain, rows(inputs, [i])).backward()
+        ledger.add(plain, weights)
         parameters = dict(plain.named_parameters())
         for name, group, twin in tables_on(model, plain):
             gradient = parameters[twin].grad
-            if gradient is not None and (learning is None or group in learning):
-                ledger.add_table(name, gradient)
+            if gradient is not None and weights[group]:
+                ledger.add_table(name, gradient, weights[group])
     return ledger.gradients()
 
 

@@ -2,7 +2,7 @@
 
 For each label, one pass over a plain copy in which every module runs twice: with its parameters, and with constants in
 their place. The first output is taken at the positions that have the label, the second elsewhere; so the copy's
-gradients are what the label's positions teach. Where a group does not run, the input columns that it owns of the
+gradients are what the label's positions teach, times the weight that they teach each group with. Where a group does not run, the input columns that it owns of the
 projections that write to the residual stream are multiplied by zero (and, where a norm mixes heads, its output rows).
 """
 
@@ -21,9 +21,8 @@ from transformers import PreTrainedModel
 import gradmask as gm
 from contract.atlas import TABLE, Atlas, survey
 from contract.cases import Case, batch, total_loss
-from contract.oracle import Gradients, Ledger, tables_on
-from contract.variants import labels_of, silent, taught
-from gradmask.partitioning.kernel.linear import SplitLinear
+from contract.oracle import Columns, Gradients, Ledger, learning, passing, sides_of, tables_on, weighted
+from contract.variants import labels_of, silent
 from gradmask.partitioning.owned.experts import RowWise
 
 PROBE = (2, 11)
@@ -39,7 +38,9 @@ class Passing:
     classes: list[tuple[Tensor, set[str]]]
     """Where each label is, and which groups do not run there."""
     axes: dict[str, tuple[int, ...]]
-    gates: dict[str, tuple[str, dict[str, Tensor]]]
+    gates: Columns
+    passing: dict[str, Tensor]
+    """Group -> how much gradient flows back through its units, at each position."""
     experts: dict[str, dict[str, dict[str, Tensor]]]
     tables: dict[str, list[tuple[str, nn.Parameter]]] = field(default_factory=dict)
 
@@ -48,19 +49,23 @@ def token_gradients(case: Case, model: PreTrainedModel, inputs: dict[str, Tensor
     """One pass per label. ``labels``: ids ``[batch, sequence]``."""
     names = dict(enumerate(labels_of(model), -1))
     atlas, plain, tables = survey(model), *_without_tables(model)
-    ledger, axes, gates, experts = Ledger(atlas), _axes(case, plain), _gates(model, atlas), _experts(model, atlas)
+    ledger, axes, gates, experts = Ledger(atlas), _axes(case, plain), sides_of(model, atlas), _experts(model, atlas)
     classes = [(labels == label, silent(name, model)) for label, name in names.items()]
     running = {g: ~torch.stack([where & (g in gone) for where, gone in classes]).any(0) for g in atlas.names}
+    through = {g: torch.ones(labels.shape, dtype=torch.float64) for g in atlas.names}
     for label, name in names.items():
-        learning = taught(name)
-        passing = Passing(labels == label, running, classes, axes, gates, experts)
-        copied, added = _patched(plain, tables, passing)
+        for group, weight in passing(model, name).items():
+            through[group][labels == label] = weight
+    for label, name in names.items():
+        weights = learning(model, name)
+        now = Passing(labels == label, running, classes, axes, gates, through, experts)
+        copied, added = _patched(plain, tables, now)
         total_loss(case, copied, inputs).backward()
-        if passing.teaching.any():
-            ledger.add(copied, learning)
+        if now.teaching.any():
+            ledger.add(copied, weights)
             for table, (group, parameter) in added.items():
-                if parameter.grad is not None and (learning is None or group in learning):
-                    ledger.add_table(table, parameter.grad)
+                if parameter.grad is not None and weights[group]:
+                    ledger.add_table(table, parameter.grad, weights[group])
     return ledger.gradients()
 
 
@@ -74,18 +79,6 @@ def _without_tables(model: PreTrainedModel) -> tuple[PreTrainedModel, dict[str, 
             parameter.zero_()
     plain = gm.unpartition(bare)
     return plain, {name: (group, twin, values[name]) for name, group, twin in tables_on(model, plain)}
-
-
-def _gates(model: PreTrainedModel, atlas: Atlas) -> dict[str, tuple[str, dict[str, Tensor]]]:
-    """Module -> the side at which groups are muted, and each group's columns or rows there."""
-    found = {}
-    for path, module in model.named_modules():
-        if isinstance(module, SplitLinear) and (module.geometry.split == "in" or module.gate_outputs):
-            weight = atlas.groups[atlas.entries[f"{path}.weight"]]
-            weight = weight.t() if module.geometry.transposed else weight
-            line = weight[0] if module.geometry.split == "in" else weight[:, 0]
-            found[path] = module.geometry.split, {g: line == i for i, g in enumerate(atlas.names)}
-    return found
 
 
 def _experts(model: PreTrainedModel, atlas: Atlas) -> dict[str, dict[str, dict[str, Tensor]]]:
@@ -200,4 +193,7 @@ def _muted(module: nn.Module, path: str, passing: Passing, side: str, values: tu
     for group, owned in columns.items():
         kept = _at(passing.running[group], x, passing.axes[path])
         x = x * (kept | ~owned)
+    if side == "in" and any((through != 1).any() for through in passing.passing.values()):
+        factors = [_at(through, x, passing.axes[path]) * columns[group] for group, through in passing.passing.items()]
+        x = weighted(x, torch.stack(factors).sum(0))
     return x, *rest

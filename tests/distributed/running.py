@@ -73,7 +73,7 @@ def _job(rank: int, world: int, folder: str, function: Callable[..., Any], args:
         raise
 
 
-def partitioned(policy: str = "strict", seed: int = 0, **changes: Any) -> PreTrainedModel:
+def partitioned(policy: str | gm.Policy = "strict", seed: int = 0, **changes: Any) -> PreTrainedModel:
     """A tiny Llama in float64 with two removable groups, the same on every rank."""
     model = tiny(seed=seed, **changes).double().train()
     specs = {"forget": gm.Slice(heads=1, neurons=6), "other": gm.Slice(neurons=5)}

@@ -17,10 +17,25 @@ from tests.distributed.running import (
 )
 from torch import Tensor
 
+import gradmask as gm
+
 ENGINES = ["ddp", "fsdp2", "own"]
 
 
-def trained(engine: str, mix: str, steps: int = 20, policy: str = "strict") -> dict[str, Tensor]:
+WEIGHTED = gm.Policy(
+    "weighted",
+    {
+        "group": {"retain": gm.Cell(learn_weight=-0.25, pass_weight=0.5), "other": gm.Cell(0, 0)},
+        "retain": {
+            "own": gm.Cell(0, 0),
+            "other": gm.Cell(0, 0),
+            "joint": gm.Cell(0.5, 0.5, 0.5, 2.0, 2.0, draw="joint"),
+        },
+    },
+)
+
+
+def trained(engine: str, mix: str, steps: int = 20, policy: str | gm.Policy = "strict") -> dict[str, Tensor]:
     """Parameters after some steps of AdamW on this rank's part of the batches."""
     model = partitioned(policy)
     engine_model = wrap(model, engine)
@@ -36,7 +51,8 @@ def trained(engine: str, mix: str, steps: int = 20, policy: str = "strict") -> d
 
 
 def all_trained(engine: str) -> dict[str, dict[str, Tensor]]:
-    return {mix: trained(engine, mix) for mix in MIXES} | {"gram": trained(engine, "mixed", policy="gram")}
+    drawing = {"gram": trained(engine, "mixed", policy="gram"), "weighted": trained(engine, "mixed", 8, WEIGHTED)}
+    return {mix: trained(engine, mix) for mix in MIXES} | drawing
 
 
 @functools.cache

@@ -326,9 +326,10 @@ def _weigh(mask: Tensor, labels: Tensor, odds: Mapping[int, Answer]) -> Flag:
     weights = torch.zeros(labels.shape, dtype=precise, device=labels.device)
     for label, answer in odds.items():
         weights[labels == label] = answer.weight
-    if bool((weights[mask] == 1.0).all()):
+    used = (weights * mask).unique().tolist()
+    if set(used) <= {0.0, 1.0}:
         return _flag(mask)
-    return TokenWeights(weights * mask)
+    return TokenWeights(weights * mask, used[0] if len(used) == 1 else None)
 
 
 __all__ = ["COLUMNS", "NOBODY", "UNLABELED", "DataLabels", "Router", "label_ids"]

@@ -98,18 +98,13 @@ class TokenWeights(TokenMask):
 
     Args:
         weights: finite, of any sign. Answers to whether a group *learns* or *passes* may have them.
+        single: the weight of all tokens, where it is one.
     """
 
-    def __init__(self, weights: Tensor) -> None:
+    def __init__(self, weights: Tensor, single: float | None = None) -> None:
         super().__init__(weights != 0)
-        self.weights = weights
+        self.weights, self.single = weights, single
         self._factors: dict[tuple[tuple[int, ...], bool], Tensor] = {}
-
-    @property
-    def single(self) -> float | None:
-        """The weight of all tokens, where it is one."""
-        first = self.weights.flatten()[0]
-        return float(first) if bool((self.weights == first).all()) else None
 
     def factors(self, lead: tuple[int, ...], heads_first: bool = False) -> Tensor:
         spread = _spread_after_heads if heads_first and self.mask.dim() == 2 else _spread
@@ -187,7 +182,8 @@ def _spread(mask: Tensor, lead: tuple[int, ...]) -> Tensor:
     for size in lead:
         total *= size
     # [N] alone may be flattened tokens (experts, some heads): examples first, so each label is repeated for its tokens
-    if mask.dim() == 1 and lead and total % batch == 0 and (lead[0] == batch or len(lead) == 1):
+    # (of one label for a batch of unknown size, inside `gradmask.labels`, there is one answer)
+    if mask.dim() == 1 and lead and total % batch == 0 and (lead[0] == batch or len(lead) == 1 or batch == 1):
         return _repeat(mask, total // batch)
     if mask.dim() == 2:
         tokens = mask.numel()
