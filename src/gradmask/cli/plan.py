@@ -23,6 +23,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         text = f"{arm}: {steps:,} steps more, in which its removable groups alone learn (train.consolidation)"
         console.print(text, highlight=False)
     print_data(plan.inspection, console)
+    _print_settings(plan, console)
     console.print(_parameters(plan))
     console.print(_labels(plan))
     console.print(_costs(plan))
@@ -36,6 +37,20 @@ def print_plan(plan: Plan, console: Console) -> None:
     if not plan.fits:
         text = f"the disk of {plan.output} needs {_size(plan.disk_needed)} and has {_size(plan.disk_free)} free"
         console.print(f"{text}: free some space, or keep fewer checkpoints (train.keep)", style="red", markup=False)
+
+
+def _print_settings(plan: Plan, console: Console) -> None:
+    """What was chosen from the data and why, and where that is untested."""
+    from gradmask.lab.run.settling import shown
+
+    if plan.settings:
+        console.print("Chosen from the data, where the recipe leaves it open:", highlight=False)
+    for choice in plan.settings:
+        text = f"  {choice.path}: {shown(choice.value)}  ({choice.because})"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    for warning in plan.warnings:
+        text = f"settings: {warning}. Write the settings that you know to be good, or compare some on a short run"
+        console.print(text, style="yellow", highlight=False, markup=False)
 
 
 def _parameters(plan: Plan) -> Table:

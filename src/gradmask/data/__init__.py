@@ -16,6 +16,7 @@ What a corpus is and what is wrong with it, before a model is built:
 
 Training:
     `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples; `token_labels`, labels per token;
+    `distinctive_shares`, how far vocabularies differ;
     `marked`, `tokens_of` and `targets_of`: ids that carry along which tokens the loss counts.
 
 Data larger than memory:
@@ -67,4 +68,4 @@ from gradmask.data.spec import (
 from gradmask.data.streaming import Shards as Shards, Stream as Stream
 from gradmask.data.tokenizer import build_tokenizer as build_tokenizer
 from gradmask.data.training_sets import TRAINING_SETS as TRAINING_SETS
-from gradmask.data.words import token_labels as token_labels
+from gradmask.data.words import distinctive_shares as distinctive_shares, token_labels as token_labels

@@ -59,6 +59,36 @@ def token_labels(sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, rati
     return per_token
 
 
+def distinctive_shares(
+    sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, ratio: float = 2.0, most: int = 1000
+) -> dict[int, float]:
+    """Group -> share of its tokens that are part of its distinctive words: high for a language, low for a topic.
+
+    Args:
+        sequences: token ids ``[n, length]``.
+        labels: data labels ``[n]``.
+        tokenizer: for its vocabulary.
+        ratio: from which a word is distinctive; see `distinctiveness`.
+        most: sequences of each label that are counted, evenly spaced. Fewer make shares larger: a word that is rare everywhere
+            then seems to be the group's.
+    """
+    tokens = vocabulary(tokenizer)
+    retain = count_words(sequences[_spaced(labels == RETAIN, most)], tokens)
+    shares = {}
+    for group in np.unique(labels[labels > RETAIN]):
+        rows = sequences[_spaced(labels == group, most)]
+        ratios = distinctiveness(count_words(rows, tokens), retain)
+        own = sum(end - start for row in rows for start, end, word in words(row, tokens) if ratios[word] >= ratio)
+        shares[int(group)] = own / rows.size
+    return shares
+
+
+def _spaced(chosen: np.ndarray, most: int) -> np.ndarray:
+    """Indices of at most so many of the chosen rows, evenly spaced."""
+    rows = np.flatnonzero(chosen)
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+
+
 def distinctiveness(group: Mapping[str, int], retain: Mapping[str, int]) -> dict[str, float]:
     """Word -> (occurrences + 1) / (expected occurrences + 1), expected at the word's rate in ``retain``.
 

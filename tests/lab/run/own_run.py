@@ -44,7 +44,7 @@ def own_recipe(folder: Path, file: Path, source: dict[str, Any], *changes: str, 
     del given["data"]["simulate"]
     given["data"] |= {"sources": [{"kind": "jsonl", "path": str(file), **source}], "labels": {}} | data
     groups = DataSpec.model_validate(given["data"]).labels.groups
-    given["partition"] = {"groups": {name: {"heads": 1, "neurons": 8} for name in groups}}
+    given["partition"] |= {"groups": {name: {"heads": 1, "neurons": 8} for name in groups}}
     given["evaluate"]["measures"] = []
     return make_recipe(given, changes=changes, trial=False)
 

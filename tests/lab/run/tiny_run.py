@@ -31,8 +31,12 @@ def write_corpus(path: Path, documents: int = 24) -> Path:
     return path
 
 
+OFF = {"rehearsal": None, "rehearsal_target": "next_token", "distinctive_words": None}
+"""What would be chosen from the data otherwise."""
+
+
 def tiny_data(folder: Path) -> dict[str, Any]:
-    """A recipe as plain data, running in ``folder``."""
+    """A recipe as plain data, running in ``folder``, in which nothing is left to the rules."""
     return {
         "name": "tiny",
         "output": str(folder / "run"),
@@ -55,8 +59,21 @@ def tiny_data(folder: Path) -> dict[str, Any]:
                 "attention_dropout": 0.1,
             }
         },
-        "partition": {"groups": {"forget": {"heads": 1, "neurons": 8, "embeddings": True}}},
-        "train": {"steps": 6, "batch_size": 8, "warmup": 2, "log_every": 2, "eval_every": 2, "keep": 9},
+        "partition": {
+            "groups": {"forget": {"heads": 1, "neurons": 8, "embeddings": True}},
+            "self_labeling": {"after": 60},
+            **OFF,
+        },
+        "train": {
+            "steps": 6,
+            "batch_size": 8,
+            "warmup": 2,
+            "log_every": 2,
+            "eval_every": 2,
+            "keep": 9,
+            "consolidation": None,
+            "group_learning_rates": {},
+        },
         "evaluate": {"sequences": 4, "during": 2, "calibration_steps": 5, "samples": 1, "sample_tokens": 4},
     }
 

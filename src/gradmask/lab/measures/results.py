@@ -102,6 +102,14 @@ class Verdict(_Strict):
     missed: list[str] = []
 
 
+class ChosenSetting(_Strict):
+    """A setting of the recipe that was chosen from the data: its dotted path, its value, and a sentence that says why."""
+
+    path: str
+    value: Any
+    because: str
+
+
 class Results(_Strict):
     """A whole run."""
 
@@ -113,6 +121,8 @@ class Results(_Strict):
     machine: dict[str, str] = {}
     recipe: dict[str, Any]
     labels: list[dict[str, Any]] = []
+    settings: list[ChosenSetting] = []
+    """What the recipe left open, as it was chosen when the run began."""
     about_labels: list[str] = []
     """Where the labels come from, what is known of the truth, and what is left out without it, in sentences."""
     histogram_edges: list[float] = []

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 
 import gradmask as gm
 from gradmask.errors import GradmaskError
-from gradmask.lab.recipe.spec import GroupSpec, PartitionSpec, Recipe
+from gradmask.lab.recipe.spec import GroupSpec, PartitionSpec, Recipe, SelfLabelingSpec
 
 FILLED_IN = ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -40,7 +40,7 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     """`gradmask.partition` with the settings of a recipe."""
     groups = {name: _group(group) for name, group in partition.groups.items()}
     own = partition.self_labeling
-    labeling = gm.SelfLabeling(**own.model_dump(exclude={"labeled_first"})) if own else False
+    labeling = _labeling(own) if own else False
     policy = gm.resolve_policy(partition.policy)
     if partition.rehearsal is not None:
         policy = replace(policy, rehearsal=partition.rehearsal, **_target(partition))
@@ -49,6 +49,15 @@ def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -
     return gm.partition(
         model, groups, partition.joint, policy, seed, labeling, exact=partition.exact, base=partition.base
     )
+
+
+def _labeling(own: SelfLabelingSpec) -> gm.SelfLabeling:
+    if 0 < own.after < 1:
+        raise GradmaskError(
+            f"self_labeling.after is {own.after:g}, a share of the run's training passes: give a count, or settle the recipe "
+            "first (gradmask.lab.run.settling), as gradmask train does"
+        )
+    return gm.SelfLabeling(**{**own.model_dump(exclude={"labeled_first"}), "after": int(own.after)})
 
 
 def _target(partition: PartitionSpec) -> dict[str, Any]:

@@ -84,6 +84,10 @@ def _partition(partition: PartitionSpec) -> Iterator[Problem]:
             yield Problem(f"partition.groups.{name}", f"given adapter and {', '.join(sorted(others))}, {needed}")
         if not any(parts.values()):
             yield Problem(f"partition.groups.{name}", f"an empty slice, needed: one of {', '.join(parts)}")
+    own = partition.self_labeling
+    if own is not None and own.after >= 1 and not float(own.after).is_integer():
+        text = f"given {own.after}, needed: a whole number of training passes, or a share below 1"
+        yield Problem("partition.self_labeling.after", text)
     if partition.rehearsal_target == "removed_model" and not partition.rehearsal:
         yield Problem(
             "partition.rehearsal_target",

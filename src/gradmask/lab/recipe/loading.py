@@ -14,24 +14,29 @@ from gradmask.lab.recipe.arms import ARMS, PERFECT_FILTER
 from gradmask.lab.recipe.checks import cross_checks
 from gradmask.lab.recipe.overrides import overridden, override
 from gradmask.lab.recipe.problems import Problem, RecipeError, from_validation
+from gradmask.lab.recipe.settings.written import without_auto
 from gradmask.lab.recipe.shipped import shipped_recipes, shipped_text
 from gradmask.lab.recipe.spec import DEFAULT_ARMS, Recipe
 from gradmask.lab.recipe.yamls import Document, read_document, read_recipe_file
 
+GROUPS = "partition.groups"
 
-def load_recipe(path: str | Path, changes: Sequence[str] = (), trial: bool = True) -> Recipe:
+
+def load_recipe(path: str | Path, changes: Sequence[str] = (), trial: bool = True, settled: bool = False) -> Recipe:
     """Read, change and check a recipe.
 
     Args:
         path: a YAML file, or the name of a shipped recipe.
         changes: ``a.b.c=value`` changes, as given with ``--set``.
         trial: also build the model without weights and partition it, so that a group larger than its layer is an error here.
+        settled: of a run that has begun: nothing is left to the rules, and a key that an earlier version did not have takes
+            the plain default.
 
     Raises:
         RecipeError: all problems at once, each with its line and column.
         GradmaskError: no such file or name, or not YAML.
     """
-    return _checked(_document(Path(path)), str(path), changes, trial)
+    return _checked(_document(Path(path)), str(path), changes, trial, settled)
 
 
 def _document(path: Path) -> Document:
@@ -42,19 +47,23 @@ def _document(path: Path) -> Document:
 
 
 def make_recipe(
-    data: Mapping[str, Any], source: str = "the recipe", changes: Sequence[str] = (), trial: bool = True
+    data: Mapping[str, Any],
+    source: str = "the recipe",
+    changes: Sequence[str] = (),
+    trial: bool = True,
+    settled: bool = False,
 ) -> Recipe:
     """Check plain data as a recipe. See `load_recipe`."""
-    recipe, problems = _check(dict(data), changes, trial)
+    recipe, problems = _check(dict(data), changes, trial, settled)
     if problems or recipe is None:
         raise RecipeError(source, problems)
     return _completed(recipe)
 
 
-def _checked(document: Document, source: str, changes: Sequence[str], trial: bool) -> Recipe:
+def _checked(document: Document, source: str, changes: Sequence[str], trial: bool, settled: bool) -> Recipe:
     """`make_recipe`, whose problems name their position in the document."""
     try:
-        return make_recipe(document.data, source, changes, trial)
+        return make_recipe(document.data, source, changes, trial, settled)
     except RecipeError as error:
         raise RecipeError(source, [_located(problem, document, changes) for problem in error.problems]) from None
 
@@ -66,28 +75,40 @@ def _located(problem: Problem, document: Document, changes: Sequence[str]) -> Pr
     return replace(problem, position=position)
 
 
-def _check(given: dict[str, Any], changes: Sequence[str], trial: bool) -> tuple[Recipe | None, list[Problem]]:
+def _check(
+    given: dict[str, Any], changes: Sequence[str], trial: bool, settled: bool
+) -> tuple[Recipe | None, list[Problem]]:
     """The recipe, if its values are valid, and every problem."""
     problems = override(given, changes)
-    given |= _default_arms(given)
+    data = _data_of(given)
+    auto: tuple[str, ...] = ()
+    given |= _default_arms(given, data)
+    if not settled:
+        given, auto = without_auto(given, data.labels.groups if data else ())
     recipe: Recipe | None = None
     try:
-        recipe = Recipe.model_validate(given)
+        recipe = Recipe.model_validate(given).left_open(auto)
     except ValidationError as error:
         problems += from_validation(error, given, Recipe)
     sections = _valid_sections(given)
     problems += cross_checks(sections)
     if trial:
-        problems += _trial(sections, model=not any(p.path.startswith(("model", "partition")) for p in problems))
+        whole = not any(p.path.startswith(("model", "partition")) for p in problems)
+        problems += _trial(sections, model=whole, cut=not any(path.startswith(GROUPS) for path in auto))
     return recipe, problems
 
 
-def _default_arms(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The default arms, where the recipe names none and the truth is not known: without the perfect filter."""
+def _data_of(given: Mapping[str, Any]) -> DataSpec | None:
+    """The section ``data``, where it is there and valid."""
     try:
-        if "data" not in given or DataSpec.model_validate(given["data"]).knows_truth:
-            return {}
-    except ValidationError:
+        return DataSpec.model_validate(given["data"])
+    except (KeyError, ValidationError):
+        return None
+
+
+def _default_arms(given: Mapping[str, Any], data: DataSpec | None) -> dict[str, Any]:
+    """The default arms, where the recipe names none and the truth is not known: without the perfect filter."""
+    if data is None or data.knows_truth:
         return {}
     compare = given.get("compare") or {}
     filled: dict[str, Any] = (
@@ -124,10 +145,12 @@ def _valid_sections(given: Mapping[str, Any]) -> dict[str, Any]:
     return sections
 
 
-def _trial(sections: Mapping[str, Any], model: bool) -> list[Problem]:
+def _trial(sections: Mapping[str, Any], model: bool, cut: bool) -> list[Problem]:
+    """``cut``: whether the groups are known, so that the model can be partitioned."""
     from gradmask.lab.recipe.trial import machine_problems, trial_problems
 
     problems = machine_problems(sections["train"]) if "train" in sections else []
     if model and "model" in sections and "partition" in sections:
-        problems += trial_problems(sections["model"], sections["partition"], sections.get("data"))
+        partition = sections["partition"] if cut else None
+        problems += trial_problems(sections["model"], partition, sections.get("data"))
     return problems

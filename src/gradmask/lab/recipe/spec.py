@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_core import PydanticKnownError
 
 from gradmask.data import DataSpec, Fraction
@@ -91,7 +91,10 @@ class GroupSpec(_Part):
 class SelfLabelingSpec(_Part):
     """Routing unlabeled examples by their loss with and without each group; see `gradmask.SelfLabeling`."""
 
-    after: int = Field(60, ge=0, description="training passes before the first example is relabeled")
+    after: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.1,
+        description="when the first example is relabeled: a share of the training passes where below 1, or a count of them",
+    )
     references: int = Field(2, ge=1, description="labeled examples per label that are measured at a time")
     every: int = Field(4, ge=1, description="training passes from one such measurement to the next")
     momentum: float = Field(0.9, ge=0, lt=1, description="of the running means")
@@ -151,9 +154,9 @@ class ConsolidationSpec(_Part):
     """A last phase in which everything runs and only the removable groups learn, on all text; see docs/consolidation.md."""
 
     steps: float = Field(
-        0.2, gt=0, allow_inf_nan=False, description="a count, or a share of the steps before it where below 1"
+        0.15, gt=0, allow_inf_nan=False, description="a count, or a share of the steps before it where below 1"
     )
-    learning_rate: float = Field(1.0, gt=0, allow_inf_nan=False, description="factor on the learning rate")
+    learning_rate: float = Field(1.5, gt=0, allow_inf_nan=False, description="factor on the learning rate")
     warmup: float = Field(0.1, ge=0, description="steps, or a share of the phase's where below 1")
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     together: float = Field(
@@ -266,7 +269,9 @@ class CompareSpec(_Part):
 
 
 class Recipe(_Part):
-    """A whole run."""
+    """A whole run. What it leaves to the rules is listed in ``auto``, and defaults stand in for it until it is chosen."""
+
+    _auto: tuple[str, ...] = PrivateAttr(())
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="letters, digits, `.`, `_`, `-`")
     output: str = Field("", description="the run's folder; by default runs/NAME")
@@ -278,3 +283,14 @@ class Recipe(_Part):
     evaluate: EvaluateSpec = EvaluateSpec()
     accept: AcceptSpec = AcceptSpec()
     compare: CompareSpec = Field(default_factory=CompareSpec)
+
+    @property
+    def auto(self) -> tuple[str, ...]:
+        """Dotted paths of what is still to be chosen from the data; see `gradmask.lab.recipe.settings`."""
+        return self._auto
+
+    def left_open(self, paths: tuple[str, ...]) -> Recipe:
+        """The same recipe, in which these paths are still to be chosen."""
+        recipe = self.model_copy()
+        recipe._auto = paths
+        return recipe

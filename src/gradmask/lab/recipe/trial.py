@@ -18,13 +18,16 @@ from gradmask.data import DataSpec
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.lab.recipe.build import config_of, cut_model, last_line, pretrained_config
 from gradmask.lab.recipe.problems import Problem
-from gradmask.lab.recipe.spec import ModelSpec, PartitionSpec, TrainSpec
+from gradmask.lab.recipe.spec import ModelSpec, PartitionSpec, SelfLabelingSpec, TrainSpec
 from gradmask.quiet import quiet
 
 
 @quiet()
-def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | None) -> list[Problem]:
-    """Build the model without weights and partition it, so that errors show before anything is computed."""
+def trial_problems(model: ModelSpec, partition: PartitionSpec | None, data: DataSpec | None) -> list[Problem]:
+    """Build the model without weights and partition it, so that errors show before anything is computed.
+
+    ``partition``: None where it is still to be chosen.
+    """
     if model.config is not None and (problems := _config_problems(model.config)):
         return problems
     key = "model.config" if model.config is not None else "model.pretrained"
@@ -38,10 +41,16 @@ def trial_problems(model: ModelSpec, partition: PartitionSpec, data: DataSpec | 
         return [Problem(key, f"no causal language model can be built from this: {last_line(error)}")]
     problems = _length_problems(config, data)
     try:
-        cut_model(built, partition)
+        if partition is not None:
+            cut_model(built, partition.model_copy(update={"self_labeling": _anytime(partition.self_labeling)}))
     except GradmaskError as error:
         problems.append(Problem("partition", str(error)))
     return problems
+
+
+def _anytime(own: SelfLabelingSpec | None) -> SelfLabelingSpec | None:
+    """Self-labeling whose beginning does not depend on the length of the run."""
+    return None if own is None else own.model_copy(update={"after": 0})
 
 
 def machine_problems(train: TrainSpec) -> list[Problem]:

@@ -21,6 +21,7 @@ from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.failures import Interrupted, RunError
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.inspecting import tell
+from gradmask.lab.run.settling import settle
 from gradmask.lab.run.stopping import Stopper
 from gradmask.lab.run.tasks import Task, do, tasks_of
 from gradmask.lab.run.training import Training
@@ -66,18 +67,31 @@ def perform(
     require_one_process()
     with ExitStack() as locks:
         for recipe in recipes:
-            folder = RunFolder.of(recipe)
-            locks.enter_context(folder.locked())
-            folder.adopt(recipe, restart)
-        if (
-            len(recipes) == 1
-        ):  # the runs of a comparison differ in their labels' noise alone, and would all say the same
-            tell(Training(recipes[0], RunFolder.of(recipes[0])))
+            locks.enter_context(RunFolder.of(recipe).locked())
+        # The runs of a comparison differ in their labels' noise alone, and would all say the same.
+        recipes = [_begun(recipe, restart, telling=len(recipes) == 1) for recipe in recipes]
         tasks = [task for recipe in recipes for task in tasks_of(recipe, measured, shared=jobs > 1)]
         if jobs > 1:
             _in_processes(_Schedule(tasks, jobs), jobs)
         else:
             _Schedule(tasks).perform(_Here(stopper or Stopper()))
+
+
+def _begun(recipe: Recipe, restart: bool, telling: bool) -> Recipe:
+    """The recipe with every value, adopted by its folder."""
+    folder = RunFolder.of(recipe)
+    if restart:
+        folder.clear()
+    new = not folder.started
+    if telling:
+        tell(Training(recipe, folder))
+    settled = settle(recipe, folder)
+    folder.adopt(settled.recipe)
+    if new:
+        settled.keep(folder)
+        if telling:
+            settled.tell()
+    return settled.recipe
 
 
 def require_one_process() -> None:

@@ -39,7 +39,7 @@ def consolidation_steps(recipe: Recipe, name: str, steps: int) -> int:
     phase = recipe.train.consolidation
     if phase is None or not ARMS[name].own:
         return 0
-    return max(1, round(phase.steps * steps)) if phase.steps < 1 else int(phase.steps)
+    return max(1, math.floor(phase.steps * steps + 1e-6)) if phase.steps < 1 else int(phase.steps)
 
 
 def consolidation_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
@@ -75,4 +75,4 @@ def labeled_first(recipe: Recipe, name: str) -> int:
     own = partition_of(recipe, name).self_labeling if is_routed(name) else None
     if own is None or not own.labeled_first or recipe.data.mix != "mixed":
         return 0
-    return -(-own.after // recipe.train.gradient_accumulation)
+    return -(-int(own.after) // recipe.train.gradient_accumulation)

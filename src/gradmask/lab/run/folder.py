@@ -73,6 +73,11 @@ class RunFolder:
         return self.path / "recipe.yaml"
 
     @property
+    def settings(self) -> Path:
+        """What was chosen from the data, and why; see `gradmask.lab.run.settling`."""
+        return self.path / "settings.json"
+
+    @property
     def data(self) -> Path:
         return self.path / "data"
 
@@ -101,7 +106,7 @@ class RunFolder:
             raise GradmaskError(
                 f"{self.path} holds no run (no recipe.yaml): give a folder that gradmask train made, such as runs/NAME"
             )
-        return load_recipe(self.recipe_file, trial=False)
+        return load_recipe(self.recipe_file, trial=False, settled=True)
 
     @property
     def started(self) -> bool:
@@ -140,8 +145,8 @@ class RunFolder:
         Raises:
             GradmaskError: the recipe changed; the message lists what, and what to do.
         """
-        if restart and self.recipe_file.is_file():
-            self._clear()
+        if restart:
+            self.clear()
         self.check(recipe)
         write_whole(self.recipe_file, as_yaml(recipe))
 
@@ -176,10 +181,13 @@ class RunFolder:
                 "choose another output, or start over with --restart"
             )
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Delete what an earlier run left here; a folder without a run is left as it is."""
+        if not self.recipe_file.is_file():
+            return
         for path in (self.path / "arms", self.report):
             shutil.rmtree(path, ignore_errors=True)
-        for path in (self.recipe_file, self.results):
+        for path in (self.recipe_file, self.results, self.settings):
             path.unlink(missing_ok=True)
 
 

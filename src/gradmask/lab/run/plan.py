@@ -23,6 +23,7 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.measures.run import quick_losses
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, is_routed, partition_of
 from gradmask.lab.recipe.build import cut_model, new_model
+from gradmask.lab.recipe.settings.rules import Choice
 from gradmask.lab.recipe.spec import PartitionSpec, Recipe, TrainSpec
 from gradmask.lab.run.callbacks import curve_points
 from gradmask.lab.run.checkpoints import bytes_needed, newest
@@ -36,6 +37,7 @@ from gradmask.lab.run.examples import (
 from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.inspecting import inspected
 from gradmask.lab.run.knowledge import about_labels
+from gradmask.lab.run.settling import settle
 from gradmask.lab.run.trained import parameters_of
 from gradmask.lab.run.trainer import make_trainer
 from gradmask.lab.run.training import Training
@@ -69,6 +71,10 @@ class Plan:
     """Arm -> further steps in which its removable groups alone learn."""
     other_steps: dict[str, int] = field(default_factory=dict)
     """Arm -> its steps, where its budget is counted otherwise than in tokens."""
+    settings: list[Choice] = field(default_factory=list)
+    """What was chosen from the data, with the reasons."""
+    warnings: list[str] = field(default_factory=list)
+    """What is outside of what the choice was tested on, in sentences."""
 
     @property
     def fits(self) -> bool:
@@ -109,9 +115,11 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
     with folder.locked(), TemporaryDirectory(prefix="gradmask-plan-") as temporary:
         if restart and folder.started:
             folder = RunFolder(Path(temporary))
+        inspection = inspected(Training(recipe, folder))
+        settled = settle(recipe, folder)
+        recipe = settled.recipe
         folder.check(recipe)
         training = Training(recipe, folder)
-        inspection = inspected(training)
         prepared = training.prepared
         steps = total_steps(recipe, prepared)
         trained = [name for name in recipe.arms if not ARMS[name].unlearns]
@@ -142,6 +150,8 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
             notices=about_labels(recipe, prepared),
             consolidation=phases,
             other_steps={name: count for name, count in own.items() if count != steps},
+            settings=list(settled.choices),
+            warnings=list(settled.warnings),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from gradmask.data import Prepared
@@ -12,7 +13,7 @@ from gradmask.lab.judge.judging import verdict_of
 from gradmask.lab.measures.environment import machine, versions
 from gradmask.lab.measures.headline import headline
 from gradmask.lab.measures.registry import attacks, comparisons
-from gradmask.lab.measures.results import ArmResult, Results, read_results, write_results
+from gradmask.lab.measures.results import ArmResult, ChosenSetting, Results, read_results, write_results
 from gradmask.lab.measures.run import HISTOGRAM_EDGES
 from gradmask.lab.measures.tasks import evaluate_tasks, require_harness
 from gradmask.lab.measures.views import views
@@ -25,6 +26,7 @@ from gradmask.lab.run.measuring.across_arms import compare, series_name
 from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.examination import Examination, jobs, weight
 from gradmask.lab.run.measuring.losses import LOSSES as LOSSES
+from gradmask.lab.run.settling import kept_settings
 from gradmask.lab.run.trained import trained_model as trained_model
 from gradmask.lab.run.training import Training
 from gradmask.quiet import quiet
@@ -82,7 +84,7 @@ def changed_recipe(folder: RunFolder, changes: Sequence[str]) -> Recipe:
                 f"--set {change}: the run is trained; only keys of evaluate can still be changed, such as "
                 "evaluate.preset=standard"
             )
-    return load_recipe(folder.recipe_file, changes, trial=False) if changes else recipe
+    return load_recipe(folder.recipe_file, changes, trial=False, settled=True) if changes else recipe
 
 
 def _training(folder: RunFolder) -> str:
@@ -112,6 +114,7 @@ def _measure(
         versions=versions(),
         machine=machine(),
         recipe=recipe.model_dump(mode="json"),
+        settings=_chosen(folder),
         labels=prepared.label_table,
         about_labels=about_labels(recipe, prepared),
         histogram_edges=[float(edge) for edge in HISTOGRAM_EDGES],
@@ -122,6 +125,11 @@ def _measure(
     results = results.model_copy(update={"verdict": verdict_of(results, recipe.accept)})
     write_results(folder.results, results)
     return results
+
+
+def _chosen(folder: RunFolder) -> list[ChosenSetting]:
+    kept = kept_settings(folder)
+    return [ChosenSetting(**asdict(choice)) for choice in kept.choices] if kept else []
 
 
 def _arms(

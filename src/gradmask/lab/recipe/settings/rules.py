@@ -1,0 +1,192 @@
+"""The rules: one table, a row per setting; each gives a value and the reason for it, from what is seen alone.
+
+A rule is a function of `Seen` and, for what a group gets, of the group's name. The numbers stand at the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradmask.lab.measures.numbers import percent
+from gradmask.lab.recipe.settings.seen import Seen
+
+SIZE = ((0.05, 1 / 8), (0.15, 0.15), (0.50, 1 / 4))
+"""Share of the labeled tokens that are the group's -> its share of heads and neurons; in between, straight lines."""
+LARGEST = 1 / 2
+"""Share of the heads, and of the neurons, that all groups together get at most."""
+NEURONS = 8
+"""Neurons are given in multiples of this."""
+OWN_TABLES = 0.65
+"""Share of a group's tokens in words of its own from which it gets tables of its own."""
+RANK = 16
+"""Of the adapter that a group of a pretrained model gets."""
+REHEARSAL = 0.1
+SELF_LABELING_AFTER = 0.1
+"""Share of the training passes."""
+CONSOLIDATION, CONSOLIDATION_RATE = 0.15, 1.5
+"""Share of the steps before it, and factor on the learning rate."""
+
+Chosen = tuple[Any, str]
+"""A value, and the sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for one setting.
+
+    Args:
+        path: dotted, as in a recipe.
+        value: as in a recipe.
+        because: a sentence.
+    """
+
+    path: str
+    value: Any
+    because: str
+
+
+def heads(seen: Seen, group: str) -> Chosen:
+    """A share of the key-value heads, with all query heads that use them."""
+    sizes = seen.sizes
+    if not sizes.heads or not sizes.kv_heads:
+        return 0, "no attention heads are known of in this model"
+    if sizes.kv_heads == 1:
+        return 0, "no heads: all of them share one key-value head"
+    count = _count(seen, group, sizes.kv_heads) * (sizes.heads // sizes.kv_heads)
+    return count, f"{count} of {sizes.heads} heads, {_because(seen, group)}"
+
+
+def neurons(seen: Seen, group: str) -> Chosen:
+    """A share of the neurons of every MLP."""
+    if seen.sizes.experts:
+        return 0, "experts instead of neurons"
+    if not seen.sizes.neurons:
+        return _fraction(seen, group), f"this share of the neurons, {_because(seen, group)}"
+    each = NEURONS if seen.sizes.neurons >= 16 * NEURONS else 1
+    count = each * _count(seen, group, seen.sizes.neurons // each)
+    return count, f"{count} of {seen.sizes.neurons} neurons, {_because(seen, group)}"
+
+
+def experts(seen: Seen, group: str) -> Chosen:
+    """A share of the experts of every mixture."""
+    if not seen.sizes.experts:
+        return 0, "there are no experts"
+    count = _count(seen, group, seen.sizes.experts)
+    return count, f"{count} of {seen.sizes.experts} experts, {_because(seen, group)}"
+
+
+def embeddings(seen: Seen, group: str) -> Chosen:
+    """Whether a group gets tables of its own."""
+    own = seen.groups[group].distinctive
+    words = f"{percent(own)} of its tokens are in words of its own"
+    if own >= OWN_TABLES:
+        return True, f"tables of its own, because {words}: vocabularies differ"
+    return False, f"no tables of its own, because only {words}: they would disturb other text"
+
+
+def adapter(seen: Seen, group: str) -> Chosen:
+    """What a group of a pretrained model gets instead of a slice."""
+    return {"rank": RANK}, "an adapter, because the model is pretrained: its own units are all in use"
+
+
+def rehearsal(seen: Seen) -> Chosen:
+    """Share of the retain examples that teach a group."""
+    if not seen.policy.startswith("sgtm"):
+        return None, f"as the policy {seen.policy} has it"
+    return REHEARSAL, f"{percent(REHEARSAL)} of retain text teach the group not to disturb it"
+
+
+def rehearsal_target(seen: Seen) -> Chosen:
+    """What rehearsed examples teach."""
+    return "next_token", "distillation adds nothing before a consolidation"
+
+
+def distinctive_words(seen: Seen) -> Chosen:
+    """Whether only some words of a labeled document carry its label."""
+    return None, "whole documents carry their label: word-level labels kept full models from learning"
+
+
+def self_labeling(seen: Seen) -> Chosen:
+    """Whether unlabeled text finds its group, and from when on."""
+    if seen.labeled_share >= 1.0:
+        return None, "off, because every document has a label"
+    passes, _ = self_labeling_after(seen)
+    unlabeled = percent(1.0 - seen.labeled_share)
+    return {"after": passes}, f"from pass {passes} on ({percent(SELF_LABELING_AFTER)}), {unlabeled} have no label"
+
+
+def self_labeling_after(seen: Seen) -> Chosen:
+    """In training passes."""
+    passes = max(1, round(SELF_LABELING_AFTER * seen.steps * seen.accumulation))
+    return passes, f"{percent(SELF_LABELING_AFTER)} of the training passes"
+
+
+def consolidation(seen: Seen) -> Chosen:
+    """Whether the group learns on to its end."""
+    if seen.policy in ("none", "consolidation"):
+        return None, f"the policy {seen.policy} has nothing to consolidate"
+    steps, why = consolidation_steps(seen)
+    return {"steps": steps, "learning_rate": CONSOLIDATION_RATE}, f"{why}, at {CONSOLIDATION_RATE:g} x the rate"
+
+
+def consolidation_steps(seen: Seen) -> Chosen:
+    """As a share of the steps before it."""
+    return CONSOLIDATION, f"{percent(CONSOLIDATION)} more steps make the full model whole"
+
+
+def consolidation_rate(seen: Seen) -> Chosen:
+    """Factor on the learning rate."""
+    return CONSOLIDATION_RATE, "the group has to learn much in few steps"
+
+
+def group_learning_rates(seen: Seen) -> Chosen:
+    """Factors on the learning rates of groups during training."""
+    return {}, "one rate for all: consolidation trains the group to its end"
+
+
+GROUP_RULES: dict[str, Callable[[Seen, str], Chosen]] = {
+    "heads": heads,
+    "neurons": neurons,
+    "experts": experts,
+    "embeddings": embeddings,
+    "adapter": adapter,
+}
+"""Field of a group -> its rule."""
+RULES: dict[str, Callable[[Seen], Chosen]] = {
+    "partition.rehearsal": rehearsal,
+    "partition.rehearsal_target": rehearsal_target,
+    "partition.distinctive_words": distinctive_words,
+    "partition.self_labeling": self_labeling,
+    "partition.self_labeling.after": self_labeling_after,
+    "train.consolidation": consolidation,
+    "train.consolidation.steps": consolidation_steps,
+    "train.consolidation.learning_rate": consolidation_rate,
+    "train.group_learning_rates": group_learning_rates,
+}
+"""Path -> its rule."""
+
+
+def _fraction(seen: Seen, group: str) -> float:
+    """The group's share of units, less where all groups together would get too many."""
+    wished = {name: _wished(one.share) for name, one in seen.groups.items()}
+    return wished[group] * min(1.0, LARGEST / sum(wished.values()))
+
+
+def _wished(share: float) -> float:
+    at, size = zip(*SIZE, strict=True)
+    return float(np.interp(share, at, size))
+
+
+def _count(seen: Seen, group: str, units: int) -> int:
+    """At least one, unless there would be too few for all groups."""
+    most = int(LARGEST * units) // len(seen.groups)
+    return min(most, max(1, round(_fraction(seen, group) * units)))
+
+
+def _because(seen: Seen, group: str) -> str:
+    share = seen.groups[group].share
+    return f"because {percent(share) if share >= 0.1 else f'{100 * share:.1f} %'} of the labeled tokens are {group}"

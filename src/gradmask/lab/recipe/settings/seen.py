@@ -1,0 +1,148 @@
+"""What the rules see: the data's labels and words, the model's sizes, the length of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedConfig
+
+from gradmask.data import RETAIN, UNLABELED, Prepared, distinctive_shares
+from gradmask.lab.recipe.build import config_of, pretrained_config
+from gradmask.lab.recipe.spec import Recipe
+
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+"""What configurations call the number of their experts."""
+
+
+@dataclass(frozen=True)
+class GroupSeen:
+    """What is labeled with one removable group.
+
+    Args:
+        share: of the labeled tokens.
+        distinctive: share of its tokens that are part of words at least twice as frequent there as in retain text.
+    """
+
+    share: float
+    distinctive: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of the model; None where it has no such units. With experts, neurons are not cut."""
+
+    heads: int | None = None
+    kv_heads: int | None = None
+    neurons: int | None = None
+    experts: int | None = None
+    hidden: int = 0
+    layers: int = 0
+    parameters: int = 0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything that the rules may depend on.
+
+    Args:
+        groups: removable group -> what is labeled with it.
+        labeled_share: share of the training tokens that have a label.
+        steps: optimizer steps of each arm.
+        accumulation: training passes per step.
+        passes: over the training text.
+        tokens: that each arm is trained on, repeats included.
+        sizes: of the model.
+        pretrained: whether it starts from trained weights.
+        policy: the recipe's.
+        per_token: whether labels are per token.
+    """
+
+    groups: Mapping[str, GroupSeen]
+    labeled_share: float = 1.0
+    steps: int = 1000
+    accumulation: int = 1
+    passes: float = 1.0
+    tokens: int = 0
+    sizes: Sizes = field(default_factory=Sizes)
+    pretrained: bool = False
+    policy: str = "sgtm"
+    per_token: bool = False
+
+    @property
+    def forget_share(self) -> float:
+        """Share of the labeled tokens that carry any removable group's label."""
+        return sum(group.share for group in self.groups.values())
+
+    @property
+    def tokens_per_parameter(self) -> float:
+        return self.tokens / max(1, self.sizes.parameters)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "forget_share": self.forget_share, "tokens_per_parameter": self.tokens_per_parameter}
+
+
+def see(recipe: Recipe, prepared: Prepared, steps: int) -> Seen:
+    """Look at a run's data and model; ``steps``: of each arm."""
+    labels = np.asarray(prepared.train["data_labels"][:])
+    trained = steps * recipe.train.batch_size * recipe.data.sequence_length
+    return Seen(
+        groups=groups_seen(prepared, labels),
+        labeled_share=float(np.mean(labels != UNLABELED)),
+        steps=steps,
+        accumulation=recipe.train.gradient_accumulation,
+        passes=trained / max(1, len(prepared.train) * recipe.data.sequence_length),
+        tokens=trained,
+        sizes=sizes_of(recipe, len(prepared.tokenizer)),
+        pretrained=recipe.model.pretrained is not None,
+        policy=recipe.partition.policy,
+        per_token=labels.ndim > 1,
+    )
+
+
+def groups_seen(prepared: Prepared, labels: np.ndarray) -> dict[str, GroupSeen]:
+    """Group -> its share of the labeled tokens, and of distinctive words; ``labels``: of the training sequences."""
+    labeled, text = max(1, int(np.sum(labels >= RETAIN))), prepared.by_label.with_format("numpy")
+    own = distinctive_shares(np.asarray(text["input_ids"][:]), np.asarray(text["data_labels"][:]), prepared.tokenizer)
+    return {
+        name: GroupSeen(float(np.sum(labels == i)) / labeled, own.get(i, 0.0))
+        for i, name in enumerate(prepared.groups, 1)
+    }
+
+
+def sizes_of(recipe: Recipe, vocabulary: int) -> Sizes:
+    """Of the recipe's model, which is built without weights."""
+    name = recipe.model.pretrained
+    config = (
+        pretrained_config(name)
+        if name is not None
+        else config_of(recipe.model.config or {}, {"vocab_size": vocabulary})
+    )
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
+    return sizes_in(config.get_text_config(), parameters)
+
+
+def sizes_in(config: PreTrainedConfig, parameters: int) -> Sizes:
+    """What a configuration says, under the names that Transformers gives these sizes in every family."""
+    heads, hidden = _number(config, "num_attention_heads"), _number(config, "hidden_size") or 0
+    experts = next((n for name in EXPERTS if (n := _number(config, name)) is not None and n > 1), None)
+    neurons = next((n for name in ("intermediate_size", "n_inner", "ffn_dim") if (n := _number(config, name))), None)
+    return Sizes(
+        heads=heads,
+        kv_heads=_number(config, "num_key_value_heads") or heads,
+        neurons=None if experts else neurons or 4 * hidden or None,
+        experts=experts,
+        hidden=hidden,
+        layers=_number(config, "num_hidden_layers") or 0,
+        parameters=parameters,
+    )
+
+
+def _number(config: PreTrainedConfig, name: str) -> int | None:
+    value = getattr(config, name, None)
+    return value if type(value) is int else None
