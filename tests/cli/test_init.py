@@ -60,13 +60,14 @@ def test_options_alone_give_a_recipe_that_passes_a_dry_run(capsys: pytest.Captur
     assert recipe.data.labels.adjacent == ["pt"]
     assert recipe.data.sources[0].domain_field == "lang"
     assert (recipe.train.steps, recipe.train.batch_size) == (3, 4)
-    assert recipe.partition.groups["forget"].embeddings is True
+    assert {"partition.groups.forget", "partition.rehearsal", "train.consolidation"} <= {*recipe.auto}
     text = Path("recipe.yaml").read_text()
-    assert text.startswith(
-        "# Written by: gradmask init data.jsonl --forget es --adjacent pt --as language --model tiny --steps 3"
-    )
+    assert text.startswith("# Written by: gradmask init data.jsonl --forget es --adjacent pt --model tiny --steps 3")
     assert main(["train", "recipe.yaml", "--dry-run", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["steps"] == 3
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["steps"] == 3
+    chosen = {choice["path"]: choice["value"] for choice in plan["settings"]}
+    assert chosen["partition.groups.forget.neurons"] >= 64
 
 
 def test_an_existing_recipe_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +94,9 @@ def test_topics_and_several_groups(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", "data.jsonl", *given, "--output", "out/two.yaml"]) == 0
     recipe = load_recipe("out/two.yaml")
     assert recipe.data.labels.groups == {"spanish": ["es"], "portuguese": ["pt"]}
-    assert recipe.partition.distinctive_words == 2.0
+    assert not recipe.partition.groups["spanish"].embeddings
+    assert "partition.groups.spanish.embeddings" not in recipe.auto
+    assert "partition.groups.spanish.neurons" in recipe.auto
     assert recipe.output == "runs/two"
 
 
@@ -104,7 +107,7 @@ def test_questions(keys, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     order = sorted(names, key=lambda name: -sizes[name])
     at = order.index("es")
     related = [name for name in order if name != "es"].index("pt")
-    for text in (DOWN * at + SPACE + ENTER, DOWN * related + SPACE + ENTER, ENTER, ENTER, "2" + ENTER):
+    for text in (DOWN * at + SPACE + ENTER, DOWN * related + SPACE + ENTER, ENTER, "2" + ENTER):
         keys.send_text(text)
     assert main(["init", "data.jsonl"]) == 0
     recipe = load_recipe("recipe.yaml", trial=False)
@@ -174,7 +177,7 @@ def test_labels_need_no_question(capsys: pytest.CaptureFixture[str]) -> None:
     data = parse_yaml(Path("recipe.yaml").read_text(), "recipe.yaml")
     assert data["data"]["sources"][0]["label_field"] == "label"
     assert data["data"]["labels"] == {"forget": {"forget": ["forget"]}}
-    assert data["partition"]["self_labeling"] == {"after": 10}
+    assert data["partition"]["self_labeling"] == "auto"
     assert data["arms"] == ["gradmask", "no_filter", "filter"]
 
 

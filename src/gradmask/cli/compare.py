@@ -81,9 +81,11 @@ def _compare(recipe: Recipe, only: Sequence[str], jobs: int, command: str) -> tu
     from gradmask.lab.compare.page import write_page
     from gradmask.lab.compare.running import perform_runs
     from gradmask.lab.compare.runs import folder_of
+    from gradmask.lab.compare.settling import settled_comparison
     from gradmask.lab.compare.table import any_main, comparison
     from gradmask.lab.run.stopping import Stopper
 
+    recipe = settled_comparison(recipe)
     with Stopper().installed() as stopper:
         perform_runs(recipe, only, stopper, jobs)
     if only and not any_main(recipe):

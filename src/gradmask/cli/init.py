@@ -56,7 +56,8 @@ def run(
         list[str] | None, _about("What is related but must stay. Repeatable.", "--adjacent", metavar="NAME")
     ] = None,
     kind: Annotated[
-        str | None, _about("What must go is written in its own words (language) or in common words (topic).", "--as")
+        str | None,
+        _about("It is written in its own words (language) or in common words (topic); the data tells.", "--as"),
     ] = None,
     model: Annotated[
         str | None, _about("A size (tiny, small, medium, large), or a pretrained model's name or folder.", "--model")
@@ -153,7 +154,7 @@ def _show(found: Found, counts: Counts, machine: Machine) -> None:
 def _answers(
     found: Found, counts: Counts, machine: Machine, questions: Questions, given: Mapping[str, Any]
 ) -> tuple[Answers, str]:
-    from gradmask.lab.setup.start.answers import Answers, default_forget, groups_of, name_of, require_known, words_of
+    from gradmask.lab.setup.start.answers import Answers, default_forget, groups_of, name_of, require_known
     from gradmask.lab.setup.start.sizing import choose_size
 
     forget = (
@@ -171,7 +172,7 @@ def _answers(
     adjacent = [require_known(name, counts, "--adjacent") for name in related or []]
     if both := set(adjacent) & set(names):
         raise GradmaskError(f"{min(both)!r} is named by --forget and by --adjacent: keep one")
-    own_words, why = _kind(given["kind"], *words_of(counts, names), questions)
+    own_words = _kind(given["kind"])
     best, reason = choose_size(counts.megabytes, machine)
     model = given["model"] or _model(questions, best, reason)
     minutes = given["minutes"]
@@ -182,7 +183,6 @@ def _answers(
         groups,
         adjacent,
         own_words,
-        why,
         model,
         minutes,
         given["batch_size"],
@@ -201,18 +201,11 @@ def _titles(counts: Counts) -> dict[str, str]:
 KINDS = {"language": True, "topic": False}
 
 
-def _kind(given: str | None, guess: bool, why: str, questions: Questions) -> tuple[bool, str]:
-    if given is not None:
-        if given not in KINDS:
-            raise GradmaskError(f"--as {given}: needed: language (in its own words) or topic (in common words)")
-        return KINDS[given], "as you said"
-    options = {
-        "language": "in its own words, like a language or a formula language",
-        "topic": "in common words, like a topic of ordinary text",
-    }
-    default = "language" if guess else "topic"
-    answer = questions.one(f"How is it written? ({why})", options, "--as", default)
-    return KINDS[answer], why if answer == default else "as you said"
+def _kind(given: str | None) -> bool | None:
+    """None: the data tells."""
+    if given is not None and given not in KINDS:
+        raise GradmaskError(f"--as {given}: needed: language (in its own words) or topic (in common words)")
+    return None if given is None else KINDS[given]
 
 
 def _model(questions: Questions, best: str, reason: str) -> str:
@@ -237,7 +230,9 @@ def _command(found: Found, answers: Answers) -> str:
     for group, names in answers.forget.items():
         words += [word for name in names for word in ("--forget", name if group == "forget" else f"{group}={name}")]
     words += [word for name in answers.adjacent for word in ("--adjacent", name)]
-    words += ["--as", "language" if answers.own_words else "topic", "--model", answers.model]
+    if answers.own_words is not None:
+        words += ["--as", "language" if answers.own_words else "topic"]
+    words += ["--model", answers.model]
     numbers = {"--minutes": answers.minutes, "--steps": answers.steps, "--batch-size": answers.batch_size}
     words += [word for flag, value in numbers.items() if value is not None for word in (flag, f"{value:g}")]
     return shlex.join([*words, "--yes"])

@@ -84,7 +84,7 @@ def _check(
     auto: tuple[str, ...] = ()
     given |= _default_arms(given, data)
     if not settled:
-        given, auto = without_auto(given, data.labels.groups if data else ())
+        given, auto = without_auto(given, list(data.labels.groups) if data else [])
     recipe: Recipe | None = None
     try:
         recipe = Recipe.model_validate(given).left_open(auto)

@@ -54,13 +54,18 @@ class Settled:
             logger.warning("settings: %s", warning)
 
 
-def settle(recipe: Recipe, folder: RunFolder) -> Settled:
+def settle(recipe: Recipe, folder: RunFolder, begun: bool | None = None) -> Settled:
     """Choose what the recipe leaves open, from the run's data; where the run has begun, what it began with.
+
+    Args:
+        recipe: a checked one.
+        folder: of the run.
+        begun: whether the recipe in the folder is to be followed; None: where training started there.
 
     Raises:
         GradmaskError: bad data; or the model cannot be cut as the rules say, and not as the recipe says either.
     """
-    if folder.started and folder.recipe_file.is_file():
+    if folder.recipe_file.is_file() and (folder.started if begun is None else begun):
         return _begun(recipe, folder)
     training = Training(recipe, folder)
     if not recipe.auto:

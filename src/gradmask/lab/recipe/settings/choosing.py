@@ -15,7 +15,7 @@ SECTIONS: dict[str, type[PartitionSpec] | type[TrainSpec]] = {"partition": Parti
 
 
 def choose(paths: Iterable[str], seen: Seen) -> list[Choice]:
-    """A choice for every path; for a whole group, one for each of its fields that is not 0. Groups come first."""
+    """A choice for every path; for a whole group, one for each of its fields that is not 0 or false. Groups come first."""
     return [
         choice
         for path in sorted(paths, key=lambda path: not path.startswith(GROUPS))
@@ -29,7 +29,7 @@ def _choices(path: str, seen: Seen) -> list[Choice]:
     group, _, field = path.removeprefix(GROUPS).partition(".")
     if field:
         return [Choice(path, *GROUP_RULES[field](seen, group))]
-    fields = ("adapter",) if seen.pretrained else ("heads", "neurons", "experts", "embeddings")
+    fields = ("adapter",) if seen.pretrained else ("heads", "neurons", "experts", "new", "embeddings")
     made = [Choice(f"{path}.{field}", *GROUP_RULES[field](seen, group)) for field in fields]
     return [choice for choice in made if choice.value or choice.path.endswith(".embeddings")]
 

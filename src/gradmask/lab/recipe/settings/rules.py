@@ -79,6 +79,11 @@ def experts(seen: Seen, group: str) -> Chosen:
     return count, f"{count} of {seen.sizes.experts} experts, {_because(seen, group)}"
 
 
+def new(seen: Seen, group: str) -> Chosen:
+    """Whether its units are added to the model instead of carved out of it."""
+    return False, "units of the model's own"
+
+
 def embeddings(seen: Seen, group: str) -> Chosen:
     """Whether a group gets tables of its own."""
     own = seen.groups[group].distinctive
@@ -152,6 +157,7 @@ GROUP_RULES: dict[str, Callable[[Seen, str], Chosen]] = {
     "heads": heads,
     "neurons": neurons,
     "experts": experts,
+    "new": new,
     "embeddings": embeddings,
     "adapter": adapter,
 }

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.lab.setup.start.counting import UNLABELED, Counts, own_words
+from gradmask.lab.setup.start.counting import UNLABELED, Counts
 from gradmask.lab.setup.start.looking import Found
 
 KEPT = ("retain", UNLABELED)
 GROUP = "forget"
-OWN_WORDS = 0.5
-"""Share of words of its own from which what must go is treated as a language, not as a topic."""
 _SHOWN = 20
 
 
@@ -25,8 +23,7 @@ class Answers:
         name: of the run.
         forget: removable group -> names of labels or domains.
         adjacent: names that are related, but wanted.
-        own_words: whether what must go is written in words of its own, like a language.
-        words: why that was chosen.
+        own_words: whether what must go is written in words of its own, like a language; None: the data tells.
         model: one of `sizing.SIZES`, or a pretrained model's name or folder.
         minutes: that training may take, all arms together; None: as the text needs.
         batch_size, steps: instead of what is derived from the model and the minutes.
@@ -35,8 +32,7 @@ class Answers:
     name: str
     forget: dict[str, list[str]]
     adjacent: list[str]
-    own_words: bool
-    words: str
+    own_words: bool | None
     model: str
     minutes: float | None = None
     batch_size: int | None = None
@@ -96,13 +92,6 @@ def require_known(name: str, counts: Counts, flag: str) -> str:
     raise GradmaskError(
         f"{flag}: no document has the {what} {name!r}.{did_you_mean(name, known)} There are: {_listed(known)}"
     )
-
-
-def words_of(counts: Counts, forget: Sequence[str]) -> tuple[bool, str]:
-    """Whether what must go has words of its own, and how that is known."""
-    share = own_words(counts, forget)
-    what = "a language, or a domain with its own words" if share >= OWN_WORDS else "a topic in common words"
-    return share >= OWN_WORDS, f"{share:.0%} of its words occur nowhere else: {what}"
 
 
 def name_of(found: Found) -> str:

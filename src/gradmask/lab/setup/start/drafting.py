@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from transformers import PreTrainedModel
+
 from gradmask.lab.recipe.loading import make_recipe
+from gradmask.lab.recipe.settings.choosing import applied, choose, tried
+from gradmask.lab.recipe.settings.rules import CONSOLIDATION
+from gradmask.lab.recipe.settings.seen import GroupSeen, Seen, sizes_in
+from gradmask.lab.recipe.settings.written import AUTO
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.recipe.yamls import parse_yaml
 from gradmask.lab.setup.machine import Machine
 from gradmask.lab.setup.memory import empty_model, training_bytes
 from gradmask.lab.setup.start.answers import KEPT, Answers
-from gradmask.lab.setup.start.counting import UNLABELED, Counts
+from gradmask.lab.setup.start.counting import Counts, own_words
 from gradmask.lab.setup.start.looking import Found, FoundSource
 from gradmask.lab.setup.start.sizing import SIZES, Size, choose_steps, data_warnings, tokens_of
 from gradmask.lab.setup.start.timing import seconds_per_step
@@ -91,11 +97,6 @@ class Plan:
         return "; the truth has other names, told from which documents carry the label: check them" if added else ""
 
     @property
-    def unlabeled(self) -> bool:
-        """Whether documents are without a label, so that the model has something to find out."""
-        return self.counts.by_label and UNLABELED in self.counts.labels
-
-    @property
     def forget_share(self) -> float:
         amounts = self.counts.named
         total = sum(amount.size for amount in amounts.values())
@@ -115,7 +116,7 @@ def draft(found: Found, counts: Counts, answers: Answers, machine: Machine, comm
         while training_bytes(recipe, model) > FULL * machine.room and plan.batch % (2 * plan.parts) == 0:
             plan = replace(plan, parts=2 * plan.parts)
             recipe = _recipe(plan)
-    pace = None if answers.steps else seconds_per_step(recipe)
+    pace = None if answers.steps else seconds_per_step(_settled(plan, recipe, model))
     plan = _with_steps(plan, pace)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     seen = plan.steps * plan.batch * plan.sequence
@@ -127,11 +128,27 @@ def _recipe(plan: Plan) -> Recipe:
     return make_recipe(parse_yaml(str(_lines(plan)), "the draft"))
 
 
+def _settled(plan: Plan, recipe: Recipe, model: PreTrainedModel) -> Recipe:
+    """With what the rules would choose by what was counted, which decides how long a step takes."""
+    total = sum(amount.size for amount in plan.counts.named.values())
+    named = plan.counts.named
+    groups = {
+        group: GroupSeen(sum(named[name].size for name in names) / max(1, total), own_words(plan.counts, names))
+        for group, names in plan.answers.forget.items()
+    }
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    sizes = sizes_in(model.config.get_text_config(), parameters)
+    seen = Seen(groups, 0.9, plan.steps, plan.parts, sizes=sizes, pretrained=plan.size is None)
+    return applied(recipe, tried(recipe, choose(recipe.auto, seen)))
+
+
 def _with_steps(plan: Plan, pace: float | None) -> Plan:
     if plan.answers.steps:
         return replace(plan, steps=plan.answers.steps, steps_reason="as you said")
     seconds = None if plan.answers.minutes is None else 60 * plan.answers.minutes
-    steps, reason = choose_steps(plan.tokens, plan.batch * plan.sequence, pace, seconds, len(plan.arms))
+    steps, reason = choose_steps(
+        plan.tokens, plan.batch * plan.sequence, pace, seconds, len(plan.arms), extra=CONSOLIDATION
+    )
     return replace(plan, steps=steps, steps_reason=reason)
 
 
@@ -203,31 +220,17 @@ def _partition(lines: Lines, plan: Plan) -> None:
     lines.key("groups", 1)
     for group in plan.answers.forget:
         lines.value(group, *_group(plan))
-    if plan.size and plan.answers.own_words:
-        lines.value("rehearsal", 0.1, 1, "keeps the full model good at the other text")
-    elif plan.size:
-        lines.value("distinctive_words", 2.0, 1, "only words twice as frequent in what must go are forget")
-    if not plan.unlabeled:
-        lines.value("self_labeling", False, 1, "every document has a label")
-    else:
-        _self_labeling(lines, plan)
+    lines.value("rehearsal", AUTO, 1, "some retain text teaches the groups not to disturb it")
+    lines.value("self_labeling", AUTO, 1, "whether unlabeled text finds its group")
 
 
-def _group(plan: Plan) -> tuple[dict[str, Any], int, str]:
-    """The slice of one group, its indent, and its reason."""
-    if plan.size is None:
-        return {"adapter": {"rank": 16}}, 2, "a low-rank adapter beside the pretrained weights"
-    neurons = plan.size.intermediate // 8
-    if plan.answers.own_words:
-        return {"heads": 1, "neurons": neurons, "embeddings": True}, 2, plan.answers.words
-    return {"neurons": neurons, "new": True}, 2, plan.answers.words
-
-
-def _self_labeling(lines: Lines, plan: Plan) -> None:
-    settings: dict[str, Any] = {"after": max(10, plan.steps // 10)}
-    if not plan.answers.own_words:
-        settings |= {"threshold": 0.75, "retain_below": 0.75}
-    lines.value("self_labeling", settings, 1, "unlabeled text finds its group from this step on")
+def _group(plan: Plan) -> tuple[Any, int, str]:
+    """What one group gets, its indent, and its reason."""
+    chosen = "chosen from the data when training starts; --dry-run says what and why"
+    if plan.answers.own_words is None or plan.size is None:
+        return AUTO, 2, chosen
+    words = "words of its own, as you said" if plan.answers.own_words else "common words, as you said"
+    return {"heads": AUTO, "neurons": AUTO, "embeddings": plan.answers.own_words}, 2, words
 
 
 def _train(lines: Lines, plan: Plan) -> None:
@@ -240,9 +243,7 @@ def _train(lines: Lines, plan: Plan) -> None:
         lines.value("gradient_accumulation", plan.parts, 1, "a whole batch would not fit into memory")
     rate = Number(plan.size.learning_rate) if plan.size else PRETRAINED_RATE
     lines.value("learning_rate", rate, 1, "usual for this size")
-    if plan.size and not plan.answers.own_words:
-        rates = dict.fromkeys(plan.answers.forget, 2.0)
-        lines.value("group_learning_rates", rates, 1, "a topic's few words are seen rarely")
+    lines.value("consolidation", AUTO, 1, "more steps at the end, which make the full model whole")
     if plan.machine.bf16:
         lines.value("precision", "bf16", 1, "this GPU computes faster in it")
 

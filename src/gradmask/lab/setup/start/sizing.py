@@ -98,7 +98,12 @@ def tokens_of(megabytes: float, size: Size | None) -> int:
 
 
 def choose_steps(
-    tokens: int, per_step: int, seconds_per_step: float | None, seconds: float | None, trainings: int
+    tokens: int,
+    per_step: int,
+    seconds_per_step: float | None,
+    seconds: float | None,
+    trainings: int,
+    extra: float = 0.0,
 ) -> tuple[int, str]:
     """Steps of each arm, and why.
 
@@ -113,7 +118,7 @@ def choose_steps(
     if seconds is None or seconds_per_step is None:
         epochs = most * per_step / max(1, tokens)
         return most, f"{epochs:.1f} passes over about {_millions(tokens)} tokens"
-    fitting = max(20, int(seconds / trainings / seconds_per_step))
+    fitting = max(20, int(seconds / (trainings + extra) / seconds_per_step))
     if fitting >= most:
         return most, f"{REPEATS} passes over about {_millions(tokens)} tokens: more repeats teach little"
     passes = fitting * per_step / max(1, tokens)
