@@ -57,6 +57,7 @@ def results(
     no_filter: tuple[float, float] = (4.0, 4.0),
     tokens: int = 1000,
     curve: tuple[float, ...] = (8.0, 5.0, 4.2, 4.0),
+    guessed: float = 6.3,
 ) -> Results:
     arms = {
         "gradmask": arm(tokens, full=full, removed=removed),
@@ -64,7 +65,16 @@ def results(
         "filter": arm(full=filtered),
         "perfect_filter": arm(full=never_trained),
     }
-    return Results(name="x", created="", command="", versions={}, recipe={}, arms=arms, headline=headline(arms))
+    return Results(
+        name="x",
+        created="",
+        command="",
+        versions={},
+        recipe={},
+        frequencies={KEPT: guessed, GONE: guessed},
+        arms=arms,
+        headline=headline(arms),
+    )
 
 
 PLANTED = {
@@ -82,10 +92,14 @@ PLANTED = {
             removed=(8.0, 8.0),
             full=(8.0, 8.0),
             curve=(9.0, 8.9, 8.6, 8.0),
+            guessed=20.0,
         ),
         "not known",
         "too_short",
     ),
+    "too short, with a gap": (results(guessed=4.5), "not known", "too_short"),
+    "too short, and damaged": (results(removed=(4.7, 10.4), guessed=4.1), "not known", "too_short"),
+    "too short, worse than counting": (results(guessed=3.5), "not known", "too_short"),
     "a price on what is kept": (results(removed=(4.08, 7.9)), "works at a price", "kept"),
     "a price of the full model": (results(full=(4.1, 4.02)), "works at a price", "full_kept"),
     "the full model is damaged": (results(full=(4.32, 4.2)), "failed", "full_lost"),
@@ -101,6 +115,17 @@ def test_planted_outcomes(case: str) -> None:
     judgement = judge(facts_of(made))
     assert judgement.outcome == outcome, judgement.sentence
     assert judgement.reasons[:1] == (() if reason is None else (reason,)), judgement.reasons
+
+
+def test_a_run_that_learned_little_more_than_frequencies_is_told_with_its_numbers() -> None:
+    sentence = judge(facts_of(results(guessed=4.5))).sentence
+    assert "There is no verdict: the run is too short" in sentence
+    assert "its loss is 4.00 nats, and 4.50 by counting how often each token occurs" in sentence
+    assert "Train longer" in sentence or "train longer" in sentence
+    assert judge(facts_of(results(guessed=4.0 / 0.85 + 0.01))).outcome == "works"
+    assert judge(facts_of(results(guessed=4.0 / 0.85 - 0.01))).outcome == "not known"
+    earlier = results(guessed=4.5).model_copy(update={"frequencies": {}})
+    assert judge(facts_of(earlier)).outcome == "works", "results of earlier versions do not tell"
 
 
 def test_a_number_above_100_percent_is_never_merit() -> None:

@@ -49,6 +49,8 @@ class Facts:
         extra_compute: tokens trained on over those of no filter.
         still_falling: nats by which no filter's forget loss fell in the last quarter of its training.
         learned: nats by which it fell in the whole of its curve.
+        guessed: loss on forget text of a guesser that knows only how often each token occurs.
+        beaten_by: share of that loss by which no filter's is lower.
         recovered: attacks that brought the knowledge back.
         attacked: every attack was run.
         damage: signs of over-unlearning, a sentence each.
@@ -67,6 +69,8 @@ class Facts:
     extra_compute: float | None = None
     still_falling: float | None = None
     learned: float | None = None
+    guessed: float | None = None
+    beaten_by: float | None = None
     recovered: tuple[str, ...] = ()
     attacked: bool = False
     damage: tuple[str, ...] = ()
@@ -89,6 +93,7 @@ def facts_of(results: Results) -> Facts:
     h, arms = results.headline, results.arms
     complete = NO_FILTER in arms and "removed" in getattr(arms.get(GRADMASK), "models", {})
     falling, learned = _falls(arms.get(NO_FILTER))
+    guessed, beaten_by = _guessed(results)
     against = PERFECT_FILTER if PERFECT_FILTER in arms else FILTER
     return Facts(
         forget=forget_domains(results),
@@ -104,6 +109,8 @@ def facts_of(results: Results) -> Facts:
         extra_compute=_extra_compute(arms),
         still_falling=falling,
         learned=learned,
+        guessed=guessed,
+        beaten_by=beaten_by,
         recovered=tuple(recovered(results)),
         attacked=attacked(results),
         damage=tuple(flag for flag in results.findings.flags if flag.startswith(f"{_title(arms)}: ")),
@@ -145,6 +152,17 @@ def _extra_compute(arms: Mapping[str, ArmResult]) -> float | None:
     if GRADMASK not in arms or NO_FILTER not in arms or not arms[NO_FILTER].tokens:
         return None
     return arms[GRADMASK].tokens / arms[NO_FILTER].tokens
+
+
+def _guessed(results: Results) -> tuple[float | None, float | None]:
+    """The loss of guessing forget text by frequency, and the share of it by which no filter's (not calibrated) is lower."""
+    arm = results.arms.get(NO_FILTER)
+    domains = [d for d, r in arm.models["full"].items() if r.role == "forget"] if arm else []
+    if arm is None or not domains or any(not results.frequencies.get(domain) for domain in domains):
+        return None, None
+    guessed = sum(results.frequencies[domain] for domain in domains) / len(domains)
+    loss = sum(arm.models["full"][domain].loss for domain in domains) / len(domains)
+    return guessed, 1.0 - loss / guessed
 
 
 def _falls(arm: ArmResult | None) -> tuple[float | None, float | None]:

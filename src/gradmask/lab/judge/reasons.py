@@ -15,6 +15,7 @@ from gradmask.lab.judge.limits import (
     BETTER_THAN_FILTER,
     EXTRA_COMPUTE,
     KNOWN,
+    LEARNED,
     REMOVED,
     STILL_LEARNING,
     TOO_FAR,
@@ -66,7 +67,11 @@ def _no_gap(f: Facts) -> bool:
 
 
 def _too_short(f: Facts) -> bool:
-    """Whether no filter was itself still learning fast, or had learned nothing at all."""
+    """Whether no filter itself knows little more than frequencies; or, where there is no gap, was still learning fast."""
+    if f.beaten_by is not None and f.beaten_by < LEARNED:
+        return True
+    if not _no_gap(f):
+        return False
     if f.learned is None or f.still_falling is None:
         return False
     return f.learned < SMALLEST_GAP or f.still_falling > STILL_LEARNING * f.learned
@@ -102,9 +107,9 @@ REASONS: tuple[Reason, ...] = (
     Reason(
         "too_short",
         "unknown",
-        lambda f: _no_gap(f) and _too_short(f),
-        lambda f: f"the run is too short: no filter itself has learned too little of {f.forget} to tell",
-        "Train longer (train.steps)",
+        _too_short,
+        lambda f: f"the run is too short: no filter itself has learned too little of {f.forget} to tell{_guessed(f)}",
+        "Train longer (train.steps), on more text where there is more",
     ),
     Reason(
         "nothing_to_remove",
@@ -252,6 +257,13 @@ REASONS: tuple[Reason, ...] = (
 
 def _other_end(f: Facts) -> str:
     return "a model that never saw it" if f.against == PERFECT_FILTER else "the filter with the same labels"
+
+
+def _guessed(f: Facts) -> str:
+    if f.guessed is None or f.beaten_by is None:
+        return ""
+    loss = f.guessed * (1.0 - f.beaten_by)
+    return f" (its loss is {loss:.2f} nats, and {f.guessed:.2f} by counting how often each token occurs)"
 
 
 def _or(value: float | None, otherwise: float) -> float:

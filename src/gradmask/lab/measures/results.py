@@ -126,6 +126,8 @@ class Results(_Strict):
     about_labels: list[str] = []
     """Where the labels come from, what is known of the truth, and what is left out without it, in sentences."""
     histogram_edges: list[float] = []
+    frequencies: dict[str, float] = {}
+    """Domain -> loss of a guesser that knows only how often each token occurs; empty in results of earlier versions."""
     arms: dict[str, ArmResult]
     headline: Headline
     findings: Findings = Field(default_factory=Findings)

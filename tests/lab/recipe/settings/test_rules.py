@@ -78,7 +78,8 @@ def test_self_labeling_starts_at_a_share_of_the_run() -> None:
 def test_published_policies_are_not_added_to() -> None:
     assert value(LANGUAGE, "partition.rehearsal") == 0.1
     assert value(replace(LANGUAGE, policy="gram"), "partition.rehearsal") is None
-    assert value(replace(LANGUAGE, policy="none"), "train.consolidation") is None
+    assert value(replace(LANGUAGE, policy="sgtm"), "train.consolidation") is None
+    assert group(replace(LANGUAGE, policy="sgtm"))["embeddings"] is False
 
 
 def test_compute_stays_within_the_target() -> None:

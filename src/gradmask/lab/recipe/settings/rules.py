@@ -14,6 +14,8 @@ import numpy as np
 from gradmask.lab.measures.numbers import percent
 from gradmask.lab.recipe.settings.seen import Seen
 
+OURS = "strict"
+"""The policy that the rules are for; what a published one does not have is not added to it."""
 SIZE = ((0.05, 1 / 8), (0.15, 0.15), (0.50, 1 / 4))
 """Share of the labeled tokens that are the group's -> its share of heads and neurons; in between, straight lines."""
 LARGEST = 1 / 2
@@ -86,6 +88,8 @@ def new(seen: Seen, group: str) -> Chosen:
 
 def embeddings(seen: Seen, group: str) -> Chosen:
     """Whether a group gets tables of its own."""
+    if seen.policy != OURS:
+        return False, f"as the policy {seen.policy} was published: no tables of its own"
     own = seen.groups[group].distinctive
     words = f"{percent(own)} of its tokens are in words of its own"
     if own >= OWN_TABLES:
@@ -100,7 +104,7 @@ def adapter(seen: Seen, group: str) -> Chosen:
 
 def rehearsal(seen: Seen) -> Chosen:
     """Share of the retain examples that teach a group."""
-    if not seen.policy.startswith("sgtm"):
+    if seen.policy != OURS:
         return None, f"as the policy {seen.policy} has it"
     return REHEARSAL, f"{percent(REHEARSAL)} of retain text teach the group not to disturb it"
 
@@ -132,8 +136,8 @@ def self_labeling_after(seen: Seen) -> Chosen:
 
 def consolidation(seen: Seen) -> Chosen:
     """Whether the group learns on to its end."""
-    if seen.policy in ("none", "consolidation"):
-        return None, f"the policy {seen.policy} has nothing to consolidate"
+    if seen.policy != OURS:
+        return None, f"the policy {seen.policy} is trained as it is: write train.consolidation: true for more"
     steps, why = consolidation_steps(seen)
     return {"steps": steps, "learning_rate": CONSOLIDATION_RATE}, f"{why}, at {CONSOLIDATION_RATE:g} x the rate"
 

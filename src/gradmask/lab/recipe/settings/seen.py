@@ -69,7 +69,7 @@ class Seen:
     tokens: int = 0
     sizes: Sizes = field(default_factory=Sizes)
     pretrained: bool = False
-    policy: str = "sgtm"
+    policy: str = "strict"
     per_token: bool = False
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gradmask.lab.measures.numbers import percent
+from gradmask.lab.recipe.settings.rules import OURS
 from gradmask.lab.recipe.settings.seen import Seen
 
 
@@ -45,8 +46,8 @@ def warnings(seen: Seen, auto: Sequence[str]) -> list[str]:
     sentences = [_sentence(each, value) for each in RANGES if not each.least <= (value := each.of(seen)) <= each.most]
     if seen.pretrained:
         sentences.append("the model is pretrained, and the rules were tested on models that are trained from the start")
-    if seen.policy != "sgtm":
-        sentences.append(f"the policy is {seen.policy}, and the rules were tested with sgtm")
+    if seen.policy != OURS:
+        sentences.append(f"the policy is {seen.policy}, and the rules were tested with {OURS}")
     return sentences
 
 

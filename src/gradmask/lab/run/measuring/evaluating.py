@@ -11,6 +11,7 @@ from gradmask.data import Prepared
 from gradmask.errors import GradmaskError
 from gradmask.lab.judge.judging import verdict_of
 from gradmask.lab.measures.environment import machine, versions
+from gradmask.lab.measures.frequencies import frequency_losses
 from gradmask.lab.measures.headline import headline
 from gradmask.lab.measures.registry import attacks, comparisons
 from gradmask.lab.measures.results import ArmResult, ChosenSetting, Results, read_results, write_results
@@ -118,6 +119,7 @@ def _measure(
         labels=prepared.label_table,
         about_labels=about_labels(recipe, prepared),
         histogram_edges=[float(edge) for edge in HISTOGRAM_EDGES],
+        frequencies=frequency_losses(prepared.train, prepared.test, recipe.evaluate.sequences),
         arms=arms,
         headline=headline(arms),
         findings=findings.model_copy(update={"tasks": tasks}),
