@@ -38,6 +38,7 @@ def check_freezing(probe: Probe) -> Iterator[Finding]:
         for group, members in probe.owned.items():
             if never_learns(probe, label, group):
                 faults += _wrong_gradients(probe, label, group, {n: gradients[n] for n in members if n in gradients})
+                faults += _missing_zeros(probe, label, group, gradients, reached)
             elif always_learns(probe, label, group):
                 missing = tuple(n for n in members if n in reached and n not in gradients)
                 says = f"{label!r} data must update {group!r}, but gives no gradient to"
@@ -61,13 +62,29 @@ def _silenced(probe: Probe, name: str) -> bool:
 
 
 def _wrong_gradients(probe: Probe, label: str, group: str, gradients: dict[str, Tensor]) -> list[Finding]:
-    if not gradients:
-        return []
-    says = f"{label!r} data must not update {group!r}, but gives a gradient to"
-    if not any(gradient.any() for gradient in gradients.values()):
-        cause = "exact=False asks for that" if not probe.gradmask.exact else "it must be None"
+    zeros = [name for name, gradient in gradients.items() if not gradient.any()]
+    asked = [name for name in zeros if probe.is_dragged(name, group)]
+    causes = {
+        f"exact={probe.gradmask.exact!r} asks for that": asked,
+        "it must be None": [name for name in zeros if name not in asked],
+    }
+    faults = []
+    if others := tuple(name for name in gradients if name not in zeros):
+        says = f"{label!r} data must not update {group!r}, but gives a gradient to"
+        faults.append(Finding("freezing", "fails", says, others))
+    for cause, names in causes.items():
         says = f"{label!r} data gives zero gradients ({cause}), which momentum and weight decay turn into steps, to {group!r}"
-    return [Finding("freezing", "fails", says, tuple(gradients))]
+        faults += [Finding("freezing", "fails", says, tuple(names))] if names else []
+    return faults
+
+
+def _missing_zeros(
+    probe: Probe, label: str, group: str, gradients: dict[str, Tensor], reached: set[str]
+) -> list[Finding]:
+    dragged = [name for name in probe.owned[group] if name in reached and probe.is_dragged(name, group)]
+    missing = tuple(name for name in dragged if name not in gradients)
+    says = f"exact={probe.gradmask.exact!r} asks for zero gradients of {group!r} on {label!r} data, but there are none of"
+    return [Finding("freezing", "fails", says, missing)] if missing else []
 
 
 def check_steadiness(probe: Probe) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from gradmask.model.attached import gradmask_of
 from gradmask.model.tiny_batch import main_output, random_batch
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.kernel.zero_gradients import in_joint_optimizer
 from gradmask.partitioning.surgery.owners import find_owners
 from gradmask.routing.policy import Cell
 from gradmask.routing.router import UNLABELED
@@ -63,6 +64,14 @@ class Probe:
         """The groups that never run now: removed, switched off, or at strength 0."""
         context = self.gradmask.context
         return context.silenced | {group for group, strength in context.strength.items() if strength == 0.0}
+
+    def is_dragged(self, name: str, group: str) -> bool:
+        """Whether a parameter gets zeros, by ``exact``, while its group must not learn."""
+        context, exact = self.gradmask.context, self.gradmask.exact
+        if exact is True or context.frozen or group in context.silenced:
+            return False
+        path, _, key = name.rpartition(".")
+        return exact is False or in_joint_optimizer(self.model.get_submodule(path), key, group)
 
     @property
     def noise(self) -> float:

@@ -40,10 +40,10 @@ Slot = tuple[nn.Module, str, str]
 
 
 class Pass:
-    """A forward pass under DDP: the groups that learn from it on any rank, and whether its backward pass is over."""
+    """A forward pass under DDP: the groups that learn from it on any rank, its route, and whether its backward pass is over."""
 
-    def __init__(self, learning: frozenset[str]) -> None:
-        self.learning, self.done = learning, False
+    def __init__(self, learning: frozenset[str], route: Route) -> None:
+        self.learning, self.route, self.done = learning, route, False
 
 
 @dataclass
@@ -87,18 +87,18 @@ class Ranks:
         learning = {g for g in context.groups if both(route.learn(g), route.run(g)) is not False} | route.zeros
         idle = frozenset(context.groups) - learning
         # under DDP a gradient from earlier passes (no_sync) is reduced with this one, so its group counts as learning
-        holding = self._holding(model) if engine.name == "ddp" else frozenset()
+        holding = self._holding(model, route) if engine.name == "ddp" else frozenset()
         some = every = frozenset(learning | holding)
         if not self.same_labels:
             some, every = agree(some, context.groups, engine.groups)
         if engine.name != "ddp":
             return replace(route, zeros=route.zeros | (idle & some), uneven=some != every)
         self._learned &= holding
-        return replace(route, zeros=route.zeros | idle, then=self._after_backward(model, some))
+        return replace(route, zeros=route.zeros | idle, then=self._after_backward(model, some, route))
 
     def finish(self, model: nn.Module, route: Route, output: Any) -> Any:
         """The model's output, whose backward pass begins with the zeros that ``route`` asks for."""
-        if not (route.zeros or route.then) or not torch.is_grad_enabled():
+        if not (route.zeros or route.dragged or route.then) or not torch.is_grad_enabled():
             return output
         return attach_zeros(output, self._parameters(self._slots_of(model)[model], route), route.then)
 
@@ -123,12 +123,12 @@ class Ranks:
 
     def _finish_module(self, context: RoutingContext, module: nn.Module, _: Any, output: Any) -> Any:
         route = context.route
-        if not (route.zeros and torch.is_grad_enabled()):
+        if not ((route.zeros or route.dragged) and torch.is_grad_enabled()):
             return output
         return attach_zeros(output, self._parameters(self._slots[module], route))
 
     def _parameters(self, slots: list[Slot], route: Route) -> list[Parameter]:
-        named = (module._parameters[name] for module, name, group in slots if group in route.zeros)
+        named = (slot[0]._parameters[slot[1]] for slot in slots if slot[2] in route.zeros or _is_dragged(slot, route))
         return [p for p in named if p is not None and p.requires_grad]
 
     def _slots_of(self, model: nn.Module) -> dict[nn.Module, list[Slot]]:
@@ -136,13 +136,13 @@ class Ranks:
             self._slots = _slots(model, [])
         return self._slots
 
-    def _holding(self, model: nn.Module) -> frozenset[str]:
-        """The groups that hold a gradient from earlier passes."""
-        slots = self._slots_of(model)[model]
+    def _holding(self, model: nn.Module, route: Route) -> frozenset[str]:
+        """The groups that hold a gradient from earlier passes, but for zeros that they get in any case."""
+        slots = [slot for slot in self._slots_of(model)[model] if not _is_dragged(slot, route)]
         return frozenset(g for m, name, g in slots if (p := m._parameters[name]) is not None and p.grad is not None)
 
-    def _after_backward(self, model: nn.Module, learning: frozenset[str]) -> Callable[[], None]:
-        now = Pass(learning)
+    def _after_backward(self, model: nn.Module, learning: frozenset[str], route: Route) -> Callable[[], None]:
+        now = Pass(learning, route)
         # weak references: a pass whose output was thrown away never runs backward, and must not be waited for
         self._passes = [r for r in self._passes if (p := r()) is not None and not p.done] + [ref(now)]
         return partial(self._clear, self._slots_of(model)[model], now)
@@ -160,8 +160,13 @@ class Ranks:
         keep = self._learned.union(*waiting)
         for module, name, group in slots:
             parameter = module._parameters[name]
-            if group not in keep and parameter is not None:
+            if group not in keep and parameter is not None and not _is_dragged((module, name, group), now.route):
                 parameter.grad = None
+
+
+def _is_dragged(slot: Slot, route: Route) -> bool:
+    """Whether a parameter gets zeros although its group learns on no rank (`Route.dragged`)."""
+    return slot[2] in route.dragged and route.drags is not None and route.drags(*slot)
 
 
 def _start_module(context: RoutingContext, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

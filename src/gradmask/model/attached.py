@@ -14,6 +14,7 @@ from gradmask.errors import GradmaskError
 from gradmask.model.manifest import Manifest, PolicyEntry, describe
 from gradmask.model.membership import Membership
 from gradmask.partitioning import Cut, Route, RoutingContext, owners
+from gradmask.partitioning.kernel.zero_gradients import Exactness
 from gradmask.routing.policy import KEPT, Policy
 from gradmask.routing.router import Router
 from gradmask.routing.selflabeling import SelfLabeler
@@ -35,8 +36,8 @@ class Gradmask:
     policy_before: Policy | None = None
     """While the model is consolidated (`gradmask.consolidation`): the policy before, and afterwards."""
     labeler: SelfLabeler | None = None
-    exact: bool = True
-    """True: what must not learn gets no gradient. False: it gets zeros, as in the published code."""
+    exact: Exactness = True
+    """True: what must not learn gets no gradient. Else it gets zeros, as in the published code (`zero_gradients`)."""
     ranks: Ranks = field(default_factory=Ranks)
     """What this process knows of the others that train the model."""
     taught: set[str] = field(default_factory=set)

@@ -173,8 +173,8 @@ def _routing(
         begin_pass(model)
         if gradmask.observer is not None and model.training:
             gradmask.observer(labels, route, kwargs)
-    if not gradmask.exact and not gradmask.context.frozen:
-        route = as_published(route, gradmask.context)
+    if gradmask.exact is not True and not gradmask.context.frozen:
+        route = as_published(route, gradmask.context, gradmask.exact)
     route = gradmask.ranks.sync(model, gradmask.context, route, engine)
     if torch.is_grad_enabled():
         note_taught(gradmask, route)

@@ -166,7 +166,7 @@ class Manifest(_Strict):
     self_labeling: SelfLabelingEntry | None = None
     removed: list[str] = []
     strength: dict[str, float] = {}
-    exact: bool = True
+    exact: bool | Literal["split"] = True
     base: Literal["learning", "frozen"] = "learning"
     seed: int = 0
     draws: int = 0

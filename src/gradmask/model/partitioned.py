@@ -49,6 +49,7 @@ from gradmask.partitioning import (
 )
 from gradmask.partitioning.groups.slices import asks
 from gradmask.partitioning.kernel.pickling import reduced
+from gradmask.partitioning.kernel.zero_gradients import Exactness
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.surgery.resizing import check_tokens_kept, plain_tables
 from gradmask.routing.distillation import add_distillation, check_distillation, remove_distillation
@@ -164,7 +165,7 @@ def partition(
     self_labeling: SelfLabeling | bool = False,
     *,
     architecture: Architecture | Literal["infer"] | None = None,
-    exact: bool = True,
+    exact: Exactness = True,
     units: Units | None = None,
     base: Literal["learning", "frozen"] = "learning",
     labels: Literal["required", "optional"] = "required",
@@ -186,8 +187,9 @@ def partition(
             default). For causal language models with labels per example.
         architecture: where the model keeps its heads and neurons, instead of what is registered for its type; or
             ``"infer"``: find them by shape, proven on the model itself in a few short passes (`infer`).
-        exact: False gives zero gradients, instead of none, to what must not learn, so that momentum and weight decay
-            move it as in the published code; only for comparison with it (`gradmask.partitioning.kernel.zero_gradients`).
+        exact: False or ``"split"`` give zero gradients, instead of none, to what must not learn, so that momentum and weight
+            decay move it as in the published code, with its optimizer ``legacy`` or ``split``; only for comparison with it
+            (`gradmask.partitioning.kernel.zero_gradients`). One optimizer over all parameters does either.
         units: the exact units of every site, as a checkpoint records them; by default the slices say.
         labels: ``"required"``: a training pass with gradients and without data labels is an error, so that labels that are lost
             on their way stop training; ``"optional"``: such a pass is plain training, in which everything learns.
@@ -214,6 +216,8 @@ def partition(
         )
     slices = dict(groups) if groups is not None else {"forget": Slice(heads=1 / 32, neurons=1 / 16)}
     _check_groups(slices)
+    if exact not in (True, False, "split"):
+        raise GradmaskError(f"exact={exact!r}: give True, False or 'split'")
     if base not in ("learning", "frozen"):
         raise GradmaskError(f"base={base!r}: give 'learning' or 'frozen'")
     if labels not in ("required", "optional"):

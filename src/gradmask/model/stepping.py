@@ -16,8 +16,9 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import Gradmask, gradmask_of, is_partitioned
-from gradmask.model.tree import places
+from gradmask.model.tree import Place, places
 from gradmask.partitioning import Route
+from gradmask.partitioning.kernel.zero_gradients import in_joint_optimizer
 
 _watched: WeakSet[nn.Module] = WeakSet()
 """Every partitioned model: from `partition` on, and copies from their first pass with gradients on."""
@@ -43,7 +44,10 @@ def begin_pass(model: nn.Module) -> None:
     for place in places(model):
         if (parameter := place.parameter) is not None and parameter.grad is not None and place.group is not None:
             held.setdefault(place.group, []).append(parameter.grad)
-    for group, grads in held.items() if gradmask.exact and gradmask.guarded else ():
+    if gradmask.exact is not True:  # where zeros are asked for, only other gradients are held
+        gradmask.taught &= {group for group, grads in held.items() if any(bool(grad.any()) for grad in grads)}
+        return
+    for group, grads in held.items() if gradmask.guarded else ():
         if not any(bool(grad.any()) for grad in grads):
             raise GradmaskError(
                 f"the gradients of {group!r} are zeros, not None, after the last optimizer step: momentum and weight decay would "
@@ -75,6 +79,13 @@ def moves_nothing(optimizer: Optimizer) -> bool:
     return not optimizer.state and all(float(group.get("lr", 1.0)) == 0.0 for group in optimizer.param_groups)
 
 
+def may_be_zero(gradmask: Gradmask, place: Place) -> bool:
+    """Whether a parameter of a group that no pass taught has a gradient of zeros, as ``exact`` asks for."""
+    if gradmask.exact == "split":
+        return in_joint_optimizer(place.module, place.key, place.group or "")
+    return gradmask.exact is False
+
+
 def check_step(model: nn.Module, optimizer: Optimizer, ids: set[int]) -> None:
     """Refuse a step that would move what no pass taught.
 
@@ -93,9 +104,11 @@ def check_step(model: nn.Module, optimizer: Optimizer, ids: set[int]) -> None:
             "LBFGS takes a missing gradient for zero and moves all parameters along one direction, so that nothing stays "
             "frozen: use an optimizer that skips parameters without a gradient (AdamW, SGD, Adafactor, Muon)"
         )
-    for place in places(model) if gradmask.exact and gradmask.guarded else ():
+    for place in places(model) if gradmask.guarded else ():
         parameter = place.parameter
         if parameter is None or parameter.grad is None or place.group in gradmask.taught or id(parameter) not in ids:
+            continue
+        if place.group is not None and may_be_zero(gradmask, place) and not bool(parameter.grad.any()):
             continue
         if place.group is None:
             raise GradmaskError(

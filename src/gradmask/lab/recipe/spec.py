@@ -144,7 +144,10 @@ class PartitionSpec(_Part):
         description="in labeled examples, only tokens of words that are this many times as frequent there as in retain text "
         "get the group's label, other tokens are unlabeled; null: all tokens get it",
     )
-    exact: bool = Field(True, description="false: the published dynamics, zero gradients under one optimizer")
+    exact: bool | Literal["split"] = Field(
+        True,
+        description="false, split: the published dynamics, zero gradients under its optimizer legacy, or split",
+    )
     self_labeling: Annotated[SelfLabelingSpec | None, BeforeValidator(_switch)] = Field(
         SelfLabelingSpec(), description="true, or settings; false: unlabeled examples stay unlabeled"
     )

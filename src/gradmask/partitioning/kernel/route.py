@@ -30,9 +30,10 @@ class Route:
 
     Groups that are not named run, learn and pass. ``strength`` scales what a group contributes. ``zeros`` are groups that
     learn nothing from this pass but are to get gradients of zero, and ``then`` is called after the backward pass
-    (`gradmask.partitioning.kernel.zero_gradients`). ``uneven``: groups learn on some ranks that do not on others
-    (`gradmask.distributed`). ``rows_learn_what_arrives``: a group's rows of a cut layer learn from every token whose gradient
-    reaches them, if the group learns from any (`gradmask.routing.policy.Policy.credit`).
+    (`gradmask.partitioning.kernel.zero_gradients`). ``dragged`` are groups that learn from no rank's pass and yet get zeros, for
+    their momentum and weight decay, in all parameters that `drags` names. ``uneven``: groups learn on some ranks that do not
+    on others (`gradmask.distributed`). ``rows_learn_what_arrives``: a group's rows of a cut layer learn from every token whose
+    gradient reaches them, if the group learns from any (`gradmask.routing.policy.Policy.credit`).
     """
 
     runs: Mapping[str, Flag] = field(default_factory=dict)
@@ -40,6 +41,8 @@ class Route:
     passes: Mapping[str, Flag] = field(default_factory=dict)
     strength: Mapping[str, float] = field(default_factory=dict)
     zeros: frozenset[str] = frozenset()
+    dragged: frozenset[str] = frozenset()
+    drags: Callable[[Any, str, str], bool] | None = None
     then: Callable[[], None] | None = None
     uneven: bool = False
     rows_learn_what_arrives: bool = False

@@ -2,21 +2,29 @@
 
 Two things need them. Engines that share gradients between processes need the same parameters to have one on every rank
 (`gradmask.distributed`). And the published code of selective gradient masking (arXiv 2512.05648) sets the masked part of
-``.grad`` to zero and then steps one AdamW over everything, so that momentum and weight decay keep moving parameters that
-the batch should not update; ``gm.partition(..., exact=False)`` reproduces that, for comparison with published figures.
+``.grad`` to zero and then steps, so that momentum and weight decay keep moving parameters that the batch should not update. It
+has two ways, and ``gm.partition(..., exact=...)`` reproduces both, for comparison with published figures:
+
+* its ``legacy``, one AdamW over everything: ``exact=False`` gives zeros to whatever does not learn;
+* its ``split``, one AdamW each for the rows of forget units, those of retain units, and all the rest, of which the last steps
+  on every batch: ``exact="split"`` gives zeros to the rest, and none to rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import Parameter
 
-from gradmask.partitioning.kernel.route import Route, RoutingContext
+from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.kernel.route import JOINT, RETAIN, Route, RoutingContext
+
+Exactness = bool | Literal["split"]
+"""What a parameter that must not learn gets: True, no gradient; False, zeros; ``"split"``, zeros unless it is cut into rows."""
 
 
 class AddZeroGradients(torch.autograd.Function):
@@ -67,10 +75,28 @@ def attach_zeros(output: Any, parameters: Sequence[Parameter], then: Callable[[]
     return output
 
 
-def as_published(route: Route, context: RoutingContext) -> Route:
-    """The route, with zeros instead of no gradient for every group that must not learn."""
+def as_published(route: Route, context: RoutingContext, exact: Exactness) -> Route:
+    """The route, with zeros instead of no gradient for every group that must not learn; ``exact`` is False or "split"."""
     idle = {g for g in context.groups if route.learn(g) is False and g not in context.silenced}
-    return replace(route, zeros=route.zeros | idle)
+    return replace(route, dragged=frozenset(idle), drags=in_joint_optimizer if exact == "split" else everything)
+
+
+def everything(module: nn.Module, name: str, group: str) -> bool:
+    """One optimizer steps all parameters."""
+    return True
+
+
+def in_joint_optimizer(module: nn.Module, name: str, group: str) -> bool:
+    """Whether the published ``split`` keeps a parameter in the optimizer that steps on every batch.
+
+    All but the rows of heads and neurons; and what a group has here that the published code knows nothing of (own tables,
+    adapters, experts).
+    """
+    if isinstance(module, SplitLinear):
+        geometry = module.geometry
+        layout = geometry.bias if name.startswith("bias_") else geometry.parts
+        return geometry.split == "in" or layout is not geometry.units
+    return group in (RETAIN, JOINT) and not name.endswith(f"_{group}")
 
 
 def _after_all_callbacks(then: Callable[[], None]) -> None:
