@@ -15,7 +15,7 @@ from torch.optim import AdamW, Optimizer
 import gradmask as gm
 from gradmask.conformance import removing, silence
 from gradmask.conformance.probe import Probe
-from gradmask.model import recomputation
+from gradmask.model import forward, recomputation
 from gradmask.partitioning import RoutingContext
 from gradmask.partitioning.architectures import registry
 from gradmask.partitioning.kernel import linear
@@ -263,10 +263,24 @@ def test_gradient_that_flows_where_it_must_not(monkeypatch: Patch) -> None:
     assert says == "on 'forget' data gradient must not flow back through 'retain', and it does"
 
 
-def test_exact_false_is_reported() -> None:
-    report = gm.check(partitioned(exact=False))
-    assert "zero gradients (exact=False asks for that)" in failures(report, "freezing")
-    assert "'forget' data must not change 'retain'" in failures(report, "optimizer")
+@pytest.mark.parametrize("exact", [False, "split"])
+def test_published_dynamics_are_reported(exact: Any) -> None:
+    report = gm.check(partitioned(exact=exact))
+    assert f"zero gradients (exact={exact!r} asks for that)" in failures(report, "freezing")
+    assert f"'forget' data must not change 'retain', but changes (exact={exact!r} asks" in failures(report, "optimizer")
+    assert "None" not in failures(report, "freezing")
+
+
+@pytest.mark.parametrize("exact", [False, "split"])
+def test_faults_beside_published_dynamics_are_reported_as_faults(exact: Any, monkeypatch: Patch) -> None:
+    model = partitioned(exact=exact)
+    norm = model.model.norm
+    norm.__class__ = type("Raw", (type(norm),), {"weight": property(lambda self: self._parameters["weight"])})
+    says = failures(gm.check(model), "freezing")
+    assert "'forget' data must not update 'retain', but gives a gradient to: model.norm.weight" in says
+    monkeypatch.setattr(forward, "as_published", lambda route, *_: route)
+    says = failures(gm.check(partitioned(exact=exact)), "freezing")
+    assert f"exact={exact!r} asks for zero gradients of 'retain' on 'forget' data, but there are none of" in says
 
 
 def stepping(model: Any, optimizer: Optimizer, *, labels: Callable[[int, Any], Any] = lambda i, given: given) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -81,8 +82,44 @@ def test_a_gradient_that_was_kept_does_not_move_what_the_batch_does_not_teach() 
     assert same(model, before)
 
 
-def test_a_loss_that_reads_the_head_itself_is_noticed() -> None:
-    model = partitioned()
+@pytest.mark.parametrize("exact", [False, "split"])
+def test_published_zeros_pass_and_any_other_gradient_of_what_no_pass_taught_does_not(exact: Any) -> None:
+    model = partitioned(exact=exact)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+    for label in ("unlabeled", "forget", "retain", "forget"):
+        passed(model, label)
+        optimizer.step()
+        optimizer.zero_grad()
+    passed(model, "forget")
+    before = values(model)
+    norm = model.model.norm.weight
+    norm.grad[0] = 1.0
+    with pytest.raises(GradmaskError, match="model.norm.weight of group 'retain' has a gradient, but no forward pass"):
+        optimizer.step()
+    assert same(model, before)
+    optimizer.zero_grad()
+    passed(model, "forget")
+    model.extra = nn.Linear(4, 4)
+    model.extra.weight.grad = torch.zeros(4, 4)
+    with pytest.raises(GradmaskError, match=r"extra\.weight has a gradient and belongs to no group"):
+        torch.optim.AdamW(model.parameters(), 1e-2).step()
+
+
+def test_zeros_are_for_what_the_published_joint_optimizer_holds() -> None:
+    for exact, refused in ((False, False), ("split", True)):
+        model = partitioned(exact=exact)
+        passed(model, "forget")
+        rows = model.model.layers[0].mlp.up_proj.weight_retain
+        assert (rows.grad is None) == refused
+        rows.grad = torch.zeros_like(rows)
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+        with pytest.raises(GradmaskError, match="up_proj.weight_retain") if refused else nullcontext():
+            optimizer.step()
+
+
+@pytest.mark.parametrize("exact", [True, False, "split"])
+def test_a_loss_that_reads_the_head_itself_is_noticed(exact: Any) -> None:
+    model = partitioned(exact=exact)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
     hidden = model(tokens(), labels=tokens(), data_labels="forget", output_hidden_states=True).hidden_states[-1]
     (hidden @ model.lm_head.weight.t()).square().mean().backward()

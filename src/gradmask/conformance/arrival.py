@@ -85,10 +85,10 @@ def _watching(probe: Probe) -> Iterator[list[Arrived]]:
         given = kwargs.get("input_ids", args[0] if args else None)
         ids[0] = given if isinstance(given, Tensor) else None
 
-    def route(labels: Any, batch: int, training: bool) -> Any:
+    def route(labels: Any, batch: int, training: bool, *rest: Any) -> Any:
         if training and torch.is_grad_enabled():
             calls.append((ids[0], None if labels is None else _encoded(labels, batch)))
-        return plain(labels, batch, training)
+        return plain(labels, batch, training, *rest)
 
     hook = probe.model.register_forward_pre_hook(remember, with_kwargs=True)
     router.__dict__["route_ids"] = route

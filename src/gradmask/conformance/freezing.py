@@ -83,7 +83,9 @@ def _missing_zeros(
 ) -> list[Finding]:
     dragged = [name for name in probe.owned[group] if name in reached and probe.is_dragged(name, group)]
     missing = tuple(name for name in dragged if name not in gradients)
-    says = f"exact={probe.gradmask.exact!r} asks for zero gradients of {group!r} on {label!r} data, but there are none of"
+    says = (
+        f"exact={probe.gradmask.exact!r} asks for zero gradients of {group!r} on {label!r} data, but there are none of"
+    )
     return [Finding("freezing", "fails", says, missing)] if missing else []
 
 

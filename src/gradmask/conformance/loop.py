@@ -146,7 +146,9 @@ def _one_step(
         if wrong and all(never_learns(probe, label, group) for label in labels):
             dragged = all(probe.is_dragged(name, group) for name in wrong)
             cause = f" (exact={probe.gradmask.exact!r} asks for that)" if dragged else ""
-            yield Finding("optimizer", "fails", f"{what} on {data} must not change {group!r}, but changes{cause}", wrong)
+            yield Finding(
+                "optimizer", "fails", f"{what} on {data} must not change {group!r}, but changes{cause}", wrong
+            )
         teachers = [label for label in labels if always_learns(probe, label, group)]
         if trainable and teachers and not wrong and _learning(optimizer):
             cause = f": the masks of the last label were applied to all of them, {quoted(teachers)} was lost"

@@ -1,4 +1,4 @@
-"""`exact=False` has the leak of the published code; the default has not."""
+"""`exact=False` and `exact="split"` have the leaks of the published code; the default has none."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import gradmask as gm
 from gradmask.model import stepping
 from tiny import CONFIGS, tiny, tokens
 
+ROWS = ("q_proj", "k_proj", "v_proj", "c_fc")
 SLICE = gm.Slice(heads=2, neurons=8, embeddings=True)
 
 
-def partitioned(model_type: str = "llama", exact: bool = False, **changes: Any) -> Any:
+def partitioned(model_type: str = "llama", exact: Any = False, **changes: Any) -> Any:
     return gm.partition(tiny(model_type, **changes).train(), {"forget": SLICE}, exact=exact, labels="optional")
 
 
@@ -55,8 +56,8 @@ def test_the_published_leak_is_reproduced_and_the_default_has_none(model_type: s
         assert largest_move(model, before, "forget") > 1e-3
 
 
-def test_it_is_the_published_step_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One AdamW over everything, after the masked gradients were set to zero by hand."""
+def test_it_is_one_adamw_over_masked_gradients_of_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit what AdamW does after the masked gradients were set to zero by hand (the published ``legacy``)."""
     monkeypatch.setattr(stepping, "check_step", lambda *_: None)  # which refuses just that
     published, model = (partitioned(exact=exact) for exact in (True, False))
     optimizers = [adamw(each, weight_decay=0.1) for each in (published, model)]
@@ -68,6 +69,36 @@ def test_it_is_the_published_step_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -
                     parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             optimizer.step()
             optimizer.zero_grad()
+    for (name, found), expected in zip(model.named_parameters(), published.parameters(), strict=True):
+        assert torch.equal(found, expected), name
+
+
+@pytest.mark.parametrize("policy", ["strict", "sgtm_joint_projection"])
+def test_split_is_one_adamw_for_rows_of_each_group_and_one_for_the_rest(
+    policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published ``split``: the rest steps on every batch, forget rows on forget, retain rows on retain; all on unlabeled."""
+    monkeypatch.setattr(stepping, "check_step", lambda *_: None)
+    slices = {"forget": gm.Slice(heads=1, neurons=8)}
+    published, model = (
+        gm.partition(tiny("gpt_neo").train(), slices, policy=policy, exact=exact) for exact in (True, "split")
+    )
+    rows = {name for name, _ in published.named_parameters() if name.split(".")[-2] in ROWS}
+    assert {name.rpartition("_")[2] for name in rows} == {"retain", "forget"}
+    members: dict[str, list[nn.Parameter]] = {"retain": [], "forget": [], "rest": []}
+    for name, parameter in published.named_parameters():
+        members[name.rpartition("_")[2] if name in rows else "rest"].append(parameter)
+    optimizers = {group: torch.optim.AdamW(p, lr=1e-2, weight_decay=0.1) for group, p in members.items()}
+    single = adamw(model, weight_decay=0.1)
+    for seed, label in enumerate(("unlabeled", "forget", "retain", "forget", "retain", "unlabeled")):
+        step(model, single, label, seed)
+        backward(published, label, seed)
+        for parameter in published.parameters():
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        for group, optimizer in optimizers.items():
+            if group in ("rest", label) or label == "unlabeled":
+                optimizer.step()
+        published.zero_grad()
     for (name, found), expected in zip(model.named_parameters(), published.parameters(), strict=True):
         assert torch.equal(found, expected), name
 
@@ -113,6 +144,6 @@ def test_a_removed_group_stays_removed() -> None:
 
 
 def test_a_checkpoint_remembers(tmp_path: Path) -> None:
-    for exact in (True, False):
+    for exact in (True, False, "split"):
         partitioned(exact=exact).save_pretrained(tmp_path / str(exact))
         assert gm.load(tmp_path / str(exact)).gradmask.exact is exact
