@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from gradmask.routing.selflabeling import SelfLabeling as SelfLabeling
     from gradmask.step import masked_gradient_step as masked_gradient_step
+    from gradmask.strangers import require_own_files as require_own_files
     from gradmask.training.check import LabelCheck as LabelCheck
     from gradmask.training.collator import LabelCollator as LabelCollator
     from gradmask.training.monitor import LabelMonitor as LabelMonitor
@@ -94,6 +95,7 @@ _ROOMS = {
     "model.removal": ("ablate", "strength", "without"),
     "routing.selflabeling": ("SelfLabeling",),
     "checkpoints.sharded": ("describe_model", "load_sharded", "save_sharded"),
+    "strangers": ("require_own_files",),
     "step": ("masked_gradient_step",),
     "training.check": ("LabelCheck",),
     "training.collator": ("LabelCollator",),

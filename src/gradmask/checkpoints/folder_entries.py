@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradmask.strangers import printable
+
 KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFIFO: "a pipe",
@@ -28,11 +30,6 @@ class Entry:
     is_file: bool
     is_folder: bool
     problems: tuple[str, ...]
-
-
-def printable(name: str) -> str:
-    """A name as it may be shown: control, invisible and undecodable characters, and what only looks like ASCII, are escaped."""
-    return name if name.isascii() and name.isprintable() and name == name.strip() else ascii(name)
 
 
 def entries(folder: Path) -> list[Entry]:

@@ -18,10 +18,11 @@ from gradmask.checkpoints.shard_files import find_shards
 from gradmask.checkpoints.sharded import read_into
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import gradmask_of
-from gradmask.model.manifest import read_manifest, require_own_weights
+from gradmask.model.manifest import read_manifest
 from gradmask.model.partitioned import partition
 from gradmask.partitioning.owned.table_kinds import MARKS, group_of
 from gradmask.partitioning.owned.tables import SHARED, tabled_modules
+from gradmask.strangers import require_own_files
 
 
 def load(path: str | Path, labels: Literal["required", "optional"] = "required", **kwargs: Any) -> PreTrainedModel:
@@ -47,7 +48,7 @@ def load(path: str | Path, labels: Literal["required", "optional"] = "required",
 def _one_error_type(folder: Path) -> Iterator[None]:
     """Turn the many types of errors that libraries raise over a damaged checkpoint into a `GradmaskError`."""
     try:
-        require_own_weights(folder)
+        require_own_files(folder)
         yield
     except GradmaskError:
         raise

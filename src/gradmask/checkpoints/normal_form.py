@@ -13,15 +13,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
+from safetensors import safe_open
+from transformers import PreTrainedModel
 
 from gradmask.checkpoints.export_options import sharding
-from gradmask.checkpoints.folder_entries import printable
 from gradmask.checkpoints.loading import read_plain
 from gradmask.checkpoints.rebuilding import compare
 from gradmask.checkpoints.tokenizers import TOKENIZER, open_tokenizer
 from gradmask.model.manifest import MANIFEST, Manifest
+from gradmask.strangers import printable
 
+HALF = {"F16": torch.float16, "BF16": torch.bfloat16}
 SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json", MANIFEST)
 TOKENIZER_FILES = (
@@ -69,8 +73,21 @@ def not_normal(folder: Path, names: Sequence[str], manifest: Manifest) -> list[s
     kept = [name for name in names if name != MANIFEST]
     with tempfile.TemporaryDirectory(prefix="gradmask-") as place:
         model = read_plain(folder)
-        model.save_pretrained(place, **sharding(manifest.options))
+        model.save_pretrained(place, **_state_as_written(model, folder, names), **sharding(manifest.options))
         tokenizer = open_tokenizer(folder) if TOKENIZER in names else None
         if tokenizer is not None:
             tokenizer.save_pretrained(place)
         return list(compare(folder, kept, Path(place), "what Transformers writes"))
+
+
+def _state_as_written(model: PreTrainedModel, folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Some families open some of their parameters as float32, whatever the file has (T5): they are written as they were."""
+    formats: set[str] = set()
+    for name in (n for n in names if n.endswith(".safetensors")):
+        with safe_open(folder / name, framework="pt") as file:
+            formats |= {file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+    dtype = HALF.get(next(iter(formats))) if len(formats) == 1 else None
+    if dtype is None or all(p.dtype == dtype for p in model.parameters()):
+        return {}
+    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    return {"state_dict": {k: t.to(dtype) if k in parameters else t for k, t in model.state_dict().items()}}

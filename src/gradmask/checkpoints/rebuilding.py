@@ -17,13 +17,13 @@ from transformers import PreTrainedModel
 
 from gradmask.checkpoints.export_options import anonymous_names
 from gradmask.checkpoints.exporting import export
-from gradmask.checkpoints.folder_entries import printable
 from gradmask.checkpoints.loading import load
 from gradmask.checkpoints.tokenizers import TOKENIZER, open_tokenizer
 from gradmask.errors import GradmaskError
 from gradmask.files import sha256
 from gradmask.model.manifest import MANIFEST, Manifest, read_manifest, seal
 from gradmask.model.removal import ablate, strength
+from gradmask.strangers import printable
 
 
 def rebuild(folder: Path, manifest: Manifest, source: Path, target: Path) -> PreTrainedModel:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from gradmask.checkpoints.folder_entries import Entry, entries, folder_problems, printable
+from gradmask.checkpoints.folder_entries import Entry, entries, folder_problems
 from gradmask.checkpoints.loading import load, read_plain
 from gradmask.checkpoints.normal_form import code_named, not_normal, same_versions, unknown_files
 from gradmask.checkpoints.rebuilding import compare, rebuild, told_names
@@ -28,6 +28,7 @@ from gradmask.model.attached import groups
 from gradmask.model.manifest import MANIFEST, Manifest, digest_of, read_manifest, text_of
 from gradmask.model.partitioned import partition
 from gradmask.partitioning import Slice
+from gradmask.strangers import printable
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 LEARNED = (

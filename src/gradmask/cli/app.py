@@ -151,6 +151,11 @@ def _explain(error: BaseException, as_json: bool) -> int:
     elif isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
         text = f"error: {error.strerror or error}{where}{DISK.get(error.errno or 0, '')}"
+    elif isinstance(error, ValueError) and "embedded null" in str(error):
+        code, text = (
+            BAD_INPUT,
+            "error: the name of a file holds the character NUL, which no file has: check the names that you gave",
+        )
     else:
         text = f"unexpected {type(error).__name__}: {error}\nRun again with --debug for the traceback"
     logger.log(logging.ERROR if code in (FAILED, BAD_INPUT) else logging.WARNING, text)

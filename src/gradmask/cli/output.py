@@ -12,9 +12,11 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from gradmask.cli.terminal import Terminal
 from gradmask.lab.progress import Lines, messages_to, showing, status
+from gradmask.strangers import visible, visible_json
 
 logger = logging.getLogger("gradmask.cli")
 STYLES = {logging.WARNING: "yellow", logging.ERROR: "bold red"}
@@ -45,10 +47,17 @@ class Messages(logging.Handler):
         self.console.print(record.getMessage(), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
+class SafeConsole(Console):
+    """A console that no text reaches as commands: names that come from data or files may hold anything."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(visible(text), **how)
+
+
 @contextmanager
 def work_shown() -> Iterator[None]:
     """Within: messages and progress go to standard error."""
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     progress = Terminal(console) if console.is_terminal else Lines(logger.info)
     with messages_to(Messages(console)), showing(progress):
         try:
@@ -60,7 +69,7 @@ def work_shown() -> Iterator[None]:
 def result_console() -> Console:
     """The console for results (standard output)."""
     status("")  # in a terminal, the line of what is being done would be drawn over the result
-    return Console()
+    return SafeConsole()
 
 
 def table_of(title: str, *names: str, numbers: Sequence[str] = ()) -> Table:
@@ -77,4 +86,4 @@ def table_of(title: str, *names: str, numbers: Sequence[str] = ()) -> Table:
 def print_json(data: Any) -> None:
     """A result for programs."""
     status("")
-    typer.echo(json.dumps(data, indent=1, ensure_ascii=False))
+    typer.echo(visible_json(json.dumps(data, indent=1, ensure_ascii=False)))

@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.status import Status
 
 from gradmask.lab.progress import Progress
+from gradmask.strangers import visible
 
 
 class Terminal(Progress):
@@ -54,7 +55,7 @@ class Terminal(Progress):
         )
         try:
             with Bars(*columns, console=self.console) as self.bar:
-                self.bar.add_task(escape(name), total=total, completed=done, shown="")
+                self.bar.add_task(escape(visible(name)), total=total, completed=done, shown="")
                 yield
         finally:
             self.bar, self.fields = None, {}
@@ -62,5 +63,5 @@ class Terminal(Progress):
     def step(self, done: int, fields: Mapping[str, str] | None = None) -> None:
         if self.bar is not None:
             self.fields |= fields or {}
-            shown: Any = "  ".join(f"{name} {value}" for name, value in self.fields.items())
+            shown: Any = escape(visible("  ".join(f"{name} {value}" for name, value in self.fields.items())))
             self.bar.update(self.bar.task_ids[0], completed=done, shown=shown)

@@ -222,24 +222,6 @@ def seal(folder: Path, data: str | None = None) -> None:
     write_manifest(folder, sealed.model_copy(update={"digest": digest_of(sealed)}))
 
 
-def require_own_weights(folder: Path) -> None:
-    """Refuse an index of weights that names files outside the folder itself.
-
-    Raises:
-        GradmaskError: it names a path, or cannot be read.
-    """
-    for path in sorted(folder.glob("*.index.json")):
-        try:
-            files = {str(file) for file in json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()}
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise GradmaskError(f"{path} is not an index of weights ({type(error).__name__})") from None
-        for file in sorted(files):
-            if "/" in file or "\\" in file or file in ("", "..", "."):
-                raise GradmaskError(
-                    f"{path} takes weights from {file!r}, outside its folder: do not trust this checkpoint"
-                )
-
-
 def files_in(folder: Path) -> list[str]:
     """Every file beside the manifest, with ``/`` between folders."""
     names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -87,19 +90,27 @@ def pretrained_config(name: str) -> PreTrainedConfig:
     Raises:
         GradmaskError: it cannot be opened.
     """
-    try:
+    with _opened(name):
         return AutoConfig.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise GradmaskError(f"{name} cannot be opened: {last_line(error)}") from None
 
 
 def _pretrained(name: str) -> PreTrainedModel:
     pretrained_config(name)
-    try:
+    with _opened(name):
+        gm.require_own_files(Path(name))
         return AutoModelForCausalLM.from_pretrained(
             name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
         )
-    except (OSError, ValueError, RuntimeError) as error:
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[None]:
+    """A stranger's model raises anything that the libraries that read it can raise."""
+    try:
+        yield
+    except GradmaskError:
+        raise
+    except Exception as error:
         raise GradmaskError(f"{name} cannot be opened: {last_line(error)}") from None
 
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from gradmask.data import DataSpec
 from gradmask.lab.recipe.arms import ARMS, PERFECT_FILTER
 from gradmask.lab.recipe.checks import cross_checks
+from gradmask.lab.recipe.limits import limit_problems
 from gradmask.lab.recipe.overrides import overridden, override
 from gradmask.lab.recipe.problems import Problem, RecipeError, from_validation
 from gradmask.lab.recipe.settings.written import without_auto
@@ -80,6 +81,8 @@ def _check(
 ) -> tuple[Recipe | None, list[Problem]]:
     """The recipe, if its values are valid, and every problem."""
     problems = override(given, changes)
+    if beyond := list(limit_problems(given)):
+        return None, problems + beyond
     data = _data_of(given)
     auto: tuple[str, ...] = ()
     given |= _default_arms(given, data)

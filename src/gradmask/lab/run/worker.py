@@ -23,6 +23,7 @@ from gradmask.lab.run.stopping import Stopper
 from gradmask.lab.run.tasks import Task, do
 from gradmask.lab.run.training import Training
 from gradmask.quiet import quiet
+from gradmask.strangers import visible
 
 _stop: Any = None
 """In a worker: the event that asks it to stop."""
@@ -91,8 +92,15 @@ def _free_memory() -> None:
 def _printing(run: str) -> logging.Handler:
     """Prints messages under the name of the run."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(f"{run.replace('%', '%%')}: %(message)s"))
+    handler.setFormatter(_Visible(f"{run.replace('%', '%%')}: %(message)s"))
     return handler
+
+
+class _Visible(logging.Formatter):
+    """Names that come from data may hold anything."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
 
 
 class _Asked(Stopper):

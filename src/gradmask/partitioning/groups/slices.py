@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from gradmask.errors import GradmaskError
 
 Amount = int | float | Sequence[int]
+MOST = 2**20
+"""Units of one kind that a group may ask for: new ones are made, and a number from a file must not fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def check_embeddings(kind: object) -> None:
 def _check_amount(name: str, amount: object) -> None:
     if isinstance(amount, bool):
         raise GradmaskError(f"{name}={amount!r}: give a count, a share between 0 and 1, or a list of indices")
+    if isinstance(amount, int) and amount > MOST:
+        raise GradmaskError(f"{name}: a count of more than {MOST:,}, which no model has")
     if isinstance(amount, int) and amount >= 0:
         return
     if isinstance(amount, float) and (amount == 0.0 or 0.0 < amount < 1.0):

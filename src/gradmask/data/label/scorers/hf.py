@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from gradmask.data.label.scorers.scorer import Material, State
 from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.strangers import require_own_files
 
 BATCH = 16
 _KINDS = ("SequenceClassification", "TokenClassification")
@@ -98,16 +100,22 @@ def _open(path: str, labels: Sequence[str]) -> tuple[Any, Any, list[list[int]]]:
     from transformers import AutoConfig, AutoTokenizer
 
     try:
+        require_own_files(Path(path).expanduser())
         config = AutoConfig.from_pretrained(path, trust_remote_code=False)
         made_for = " ".join(config.architectures or [])
         kind = next((kind for kind in _KINDS if kind in made_for), None)
         if kind is None:
             raise GradmaskError(f"{path!r} is {made_for or 'no model'}, needed: a sequence or token classifier")
         columns = [_columns(dict(config.id2label or {}), label, path) for label in labels]
-        model = getattr(transformers, f"AutoModelFor{kind}").from_pretrained(path, trust_remote_code=False)
+        model = getattr(transformers, f"AutoModelFor{kind}").from_pretrained(
+            path, use_safetensors=True, trust_remote_code=False
+        )
         return AutoTokenizer.from_pretrained(path, use_fast=True, trust_remote_code=False), model.eval(), columns
-    except (OSError, ImportError) as error:
-        raise GradmaskError(f"the classifier {path!r} cannot be opened: {str(error).splitlines()[0]}") from None
+    except GradmaskError:
+        raise
+    except Exception as error:  # a stranger's files raise anything that the libraries that read them can raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GradmaskError(f"the classifier {path!r} cannot be opened: {reason}") from None
 
 
 def _columns(names: Mapping[Any, str], label: str, path: str) -> list[int]:

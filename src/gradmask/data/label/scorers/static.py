@@ -40,7 +40,9 @@ class Scorer:
             )
         try:
             return cls(_library().StaticModel.from_pretrained(path))
-        except (OSError, ValueError, KeyError) as error:
+        except GradmaskError:
+            raise
+        except Exception as error:  # a stranger's files raise anything that the libraries that read them can raise
             raise GradmaskError(f"{path} holds no Model2Vec model: {error}") from None
 
     @classmethod
