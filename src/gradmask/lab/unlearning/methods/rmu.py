@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -64,8 +63,8 @@ class RMU(Method):
         frozen, target = prepared
         with torch.no_grad():
             kept = self.output(frozen, retain)
-        steered = F.mse_loss(*torch.broadcast_tensors(self.output(model, forget), target))
-        return steered + self.alpha * F.mse_loss(self.output(model, retain), kept)
+        steered = distance(self.output(model, forget), target, forget)
+        return steered + self.alpha * distance(self.output(model, retain), kept, retain)
 
     def output(self, model: PreTrainedModel, ids: Tensor) -> Tensor:
         """The steered block's output ``[n, length, hidden]``."""
@@ -80,6 +79,13 @@ class RMU(Method):
         finally:
             handle.remove()
         return outputs[0]
+
+
+def distance(states: Tensor, target: Tensor, ids: Tensor) -> Tensor:
+    """Mean squared distance of ``states`` ``[n, length, hidden]``, over the tokens of ``ids`` that count, then over sequences."""
+    counted = ids >= 0
+    squared = (states - target).square().mean(2) * counted
+    return (squared.sum(1) / counted.sum(1).clamp(min=1)).mean()
 
 
 def mlp_parameters(model: PreTrainedModel, layers: Iterable[int]) -> list[nn.Parameter]:
