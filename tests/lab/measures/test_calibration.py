@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
+from golden import golden
 from gradmask.errors import GradmaskError
-from gradmask.lab.measures.calibration import CalibrationSettings, Observed, calibrate, observe
+from gradmask.lab.measures.calibration import CalibrationSettings, Rule, calibrate
 from gradmask.lab.measures.losses import calibrated_token_losses
+from gradmask.lab.measures.observed import Observed, observe
 from tiny import VOCABULARY, tiny
 
 ROLES = {"es": "forget", "en": "retain", "pt": "adjacent"}
@@ -23,7 +26,8 @@ def skewed(low: int, seed: int) -> torch.Tensor:
 
 
 SEQUENCES = {"es": skewed(5, 1), "en": skewed(20, 2), "pt": skewed(35, 3)}
-FULL_BATCH = CalibrationSettings(steps=60, tokens=60, sample=45)
+FULL_BATCH = CalibrationSettings("validated", steps=60, beta=0.0, tokens=60, sample=45)
+PUBLISHED = CalibrationSettings(steps=60, tokens=60, sample=60)
 
 
 def observed(m: int, seed: int) -> tuple[Observed, torch.Tensor]:
@@ -93,6 +97,63 @@ def test_the_kept_tokens_say_what_it_is_worth_and_never_lose(seed: int) -> None:
     assert found.after < found.before or (found.steps == 0 and not found.bias.any())
 
 
+class Fixed(torch.nn.Module):
+    """Gives the same logits ``[n, length, vocabulary]`` for the sequences of each domain, told apart by their ids."""
+
+    def __init__(self, sets: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        super().__init__()
+        self.rows = {tuple(row.tolist()): out for ids, logits in sets for row, out in zip(ids, logits, strict=True)}
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, input_ids: torch.Tensor, **kwargs: Any) -> Any:
+        begin = input_ids.shape[1]
+        found = [
+            next(out[:begin] for ids, out in self.rows.items() if ids[:begin] == tuple(r)) for r in input_ids.tolist()
+        ]
+        return SimpleNamespace(logits=torch.stack(found))
+
+
+@pytest.mark.parametrize("number", range(14))
+def test_the_published_bias(number: int) -> None:
+    values = golden("calibration.json")
+    row = values["rows"][number]
+    sets = {role: {k: torch.tensor(v) for k, v in values["data"][role].items()} for role in row["roles"]}
+    model = Fixed([(parts["ids"], parts["logits"]) for parts in sets.values()])
+    settings = CalibrationSettings(steps=row["steps"], alpha=row["alpha"], beta=row["beta"], rate=row["lr"], sample=96)
+    start = torch.tensor(values["normal_start"]) * (row["start"] == "normal")
+    ids = {role: parts["ids"] for role, parts in sets.items()}
+    found = calibrate(model, ids, {role: role for role in ids}, settings, start=start)
+    torch.testing.assert_close(found.bias, torch.tensor(row["bias"]), rtol=0, atol=1e-5)
+    weights = [w for role, w in settings.weights().items() if role in ids]
+    assert found.after * sum(weights) == pytest.approx(row["objective"], rel=1e-5)
+
+
+def test_the_published_rule_on_a_model_is_that_of_training_the_bias() -> None:
+    model, start = tiny("llama").eval(), torch.linspace(-0.2, 0.2, VOCABULARY)
+    bias = start.clone().requires_grad_()
+    optimizer = torch.optim.AdamW([bias], lr=PUBLISHED.rate)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, PUBLISHED.steps)
+    for _ in range(PUBLISHED.steps):
+        optimizer.zero_grad()
+        for domain, weight in {"es": 1.0, "en": 100.0, "pt": 1.0}.items():
+            ids = SEQUENCES[domain]
+            logits = model(input_ids=ids).logits[:, :-1] + bias
+            (weight * F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())).backward()
+        optimizer.step()
+        schedule.step()
+    found = calibrate(model, SEQUENCES, ROLES, PUBLISHED, start=start)
+    torch.testing.assert_close(found.bias, bias.detach(), rtol=0, atol=1e-4)
+    assert found.steps == PUBLISHED.steps
+    assert (found.bias - start).abs().max() > 0.1
+
+
+def test_the_published_start_is_drawn() -> None:
+    settings = replace(PUBLISHED, steps=0, start=0.1)
+    first, second = (calibrate(tiny("llama"), SEQUENCES, ROLES, replace(settings, seed=s)).bias for s in (0, 1))
+    assert 0.05 < float(first.std()) < 0.15
+    assert not torch.equal(first, second)
+
+
 def test_a_small_set_is_not_parted() -> None:
     small = {d: ids[:3] for d, ids in SEQUENCES.items()}
     found = calibrate(tiny("llama"), small, ROLES, FULL_BATCH)
@@ -135,10 +196,11 @@ def test_tokens_that_became_impossible_are_given_back() -> None:
     assert hurt.before - hurt.after > 1.0
 
 
-def test_calibration_is_the_same_twice_and_leaves_the_model_alone() -> None:
+@pytest.mark.parametrize("rule", ["published", "validated"])
+def test_calibration_is_the_same_twice_and_leaves_the_model_alone(rule: Rule) -> None:
     model = tiny("llama").train()
     before = {name: p.clone() for name, p in model.named_parameters()}
-    sampled = CalibrationSettings(steps=20, tokens=40, sample=10)
+    sampled = CalibrationSettings(rule, steps=20, tokens=40, sample=10)
     first, second = (calibrate(model, SEQUENCES, ROLES, sampled).bias for _ in range(2))
     assert torch.equal(first, second)
     assert not torch.equal(first, calibrate(model, SEQUENCES, ROLES, replace(sampled, seed=1)).bias)

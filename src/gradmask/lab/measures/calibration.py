@@ -1,43 +1,51 @@
 """Logit calibration: a loss must not be high merely because some tokens became impossible.
 
 After training, one bias per vocabulary entry is trained on ℓ_forget + α·ℓ_retain + β·ℓ_adjacent, and nothing else
-(Shilov et al., arXiv 2512.05648, evaluation). Since only a bias b on the logits moves, the model runs once, and its
-probabilities P of the calibration tokens are kept. With them a step is two products of a matrix and a vector:
+(Shilov et al., arXiv 2512.05648, evaluation), by one of two rules:
 
-    Z_t = Σ_v P_tv e^(b_v)        ∂ℓ/∂b_v = mean_t P_tv e^(b_v) / Z_t − (share of targets that are v)
+* ``published``: as in the published code. It starts from normal numbers, AdamW decays it, and the last bias is taken.
+* ``validated``: a bias per entry can overfit to few tokens. It starts from zero without decay; every fourth sequence is kept
+  from training as validation text, and we keep the bias with the lowest validation loss, or none.
 
-which is exact. A bias per entry can overfit to few tokens: every fourth sequence is kept from training as validation text, and we
-keep the bias with the lowest validation loss, or none.
+The model itself runs once, see `gradmask.lab.measures.observed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.measures.losses import evaluating, predictions
+from gradmask.lab.measures.observed import Observed, observe, probe
 
 ROLES = ("forget", "retain", "adjacent")
+DECAY = 0.01
+"""AdamW's weight decay of the published rule: torch's default."""
+Rule = Literal["published", "validated"]
 
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """``steps`` of AdamW (no weight decay), its rate going linearly from ``rate`` to ``final_rate``.
+    """``steps`` of AdamW, its rate going linearly from ``rate`` to ``final_rate`` (published: reached after the last step).
 
-    ``alpha`` and ``beta`` weigh the retain and the adjacent loss. Up to ``tokens`` tokens of each role are used, fewer
-    where their probabilities would not fit into ``memory`` bytes; each step takes ``sample`` of them. The bias is
-    checked on the tokens kept from training ``checks`` times on the way.
+    ``alpha`` and ``beta`` weigh the retain and the adjacent loss, the latter where there is such text. Published are α 100 and
+    β 1 for 200 steps (TinyStories), and α and β 100 for 500 (Wikipedia). ``start``: standard deviation of the published
+    start. Up to ``tokens`` tokens of each role are used, fewer where their probabilities would not fit into ``memory`` bytes;
+    each step takes ``sample`` of them. By the validated rule, the bias is checked on the tokens kept from training ``checks``
+    times on the way.
     """
 
-    steps: int = 300
+    rule: Rule = "published"
+    steps: int = 200
     alpha: float = 100.0
-    beta: float = 0.0
+    beta: float = 1.0
     rate: float = 1e-2
     final_rate: float = 1e-3
+    start: float = 0.1
     tokens: int = 32_768
     sample: int = 1_024
     checks: int = 12
@@ -51,8 +59,8 @@ class CalibrationSettings:
 
 @dataclass(frozen=True)
 class Calibration:
-    """``bias`` ``[vocabulary]`` after some of the ``steps``; the weighted mean loss of the tokens kept, in nats, ``before``
-    and ``after`` it.
+    """``bias`` ``[vocabulary]`` after some of the ``steps``; the weighted mean loss in nats, ``before`` and ``after`` it, of the
+    tokens kept (validated), or of those that it was trained on (published).
     """
 
     bias: Tensor
@@ -61,49 +69,23 @@ class Calibration:
     after: float
 
 
-@dataclass(frozen=True)
-class Observed:
-    """What a model says of ``m`` tokens: ``probabilities`` ``[m, vocabulary]``, and the log of that of each target."""
-
-    probabilities: Tensor
-    targets: Tensor
-    log_target: Tensor
-
-    def part(self, step: int, size: int) -> Observed:
-        """The ``size`` tokens whose turn it is at ``step``, without a copy."""
-        parts = max(1, len(self.targets) // size)
-        at = slice(step % parts * size, (step % parts + 1) * size)
-        return Observed(self.probabilities[at], self.targets[at], self.log_target[at])
-
-    def loss(self, bias: Tensor) -> Tensor:
-        """Mean loss in nats with ``bias`` added to the logits."""
-        top = bias.max()
-        mass = self.probabilities @ (bias - top).exp()
-        return (mass.log() + top - self.log_target - bias[self.targets]).mean()
-
-    def gradient(self, bias: Tensor) -> Tensor:
-        """The gradient ``[vocabulary]`` of `loss`."""
-        tilt = (bias - bias.max()).exp()
-        mass = self.probabilities @ tilt
-        expected = tilt * (mass.reciprocal() @ self.probabilities)
-        counts = torch.bincount(self.targets, minlength=len(bias)).to(bias.dtype)
-        return (expected - counts) / len(self.targets)
-
-
 def calibrate(
     model: nn.Module,
     sequences: Mapping[str, Tensor],
     roles: Mapping[str, str],
     settings: CalibrationSettings | None = None,
     batch_size: int = 32,
+    start: Tensor | None = None,
 ) -> Calibration:
-    """Train the bias. It is zero where none is better.
+    """Train the bias.
 
     Args:
         model: any model whose forward pass gives ``logits``.
         sequences: domain -> held-out ids ``[n, length]``, apart from those that losses are reported on.
         roles: domain -> ``forget``, ``retain`` or ``adjacent``; a role's tokens come from its domains alike.
         settings: see `CalibrationSettings`.
+        batch_size: sequences per forward pass.
+        start: the bias ``[vocabulary]`` to start from; by default as the rule says.
 
     Raises:
         GradmaskError: a domain without a known role, or no domain whose loss has a weight.
@@ -115,12 +97,17 @@ def calibrate(
     affordable = settings.memory // (len(weights) * len(one) * one.element_size())
     tokens = max(1, min(settings.tokens, affordable))
     generator = torch.Generator().manual_seed(settings.seed)
+    if settings.rule == "published":
+        rows = {role: observe(model, ids, tokens, batch_size, generator) for role, ids in per_role.items()}
+        drawn = settings.start * torch.randn(len(one), generator=generator, device="cpu").to(one)
+        return _published(rows, weights, settings, drawn if start is None else start.to(one))
     trained, kept = {}, {}
     for role, domains in per_role.items():
         parts = list(zip(*map(_apart, domains), strict=True))
         trained[role] = observe(model, parts[0], -(-3 * tokens // 4), batch_size, generator)
         kept[role] = observe(model, parts[1], -(-tokens // 4), batch_size, generator)
-    return _fit(trained, kept, weights, settings)
+    weights = {role: weight / sum(weights.values()) for role, weight in weights.items()}
+    return _validated(trained, kept, weights, settings, torch.zeros_like(one) if start is None else start.to(one))
 
 
 def _apart(ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,7 +119,7 @@ def _apart(ids: Tensor) -> tuple[Tensor, Tensor]:
 def _weights(
     sequences: Mapping[str, Tensor], roles: Mapping[str, str], settings: CalibrationSettings
 ) -> dict[str, float]:
-    """The roles at hand whose loss has a weight; the weights sum to 1."""
+    """The roles at hand whose loss has a weight."""
     for domain in sequences:
         if roles.get(domain) not in ROLES:
             raise GradmaskError(
@@ -145,89 +132,57 @@ def _weights(
             f"calibration: nothing to train on. Roles at hand: {', '.join(sorted(present)) or 'none'}; "
             f"weights: {settings.weights()}"
         )
-    return {role: weight / sum(weights.values()) for role, weight in weights.items()}
+    return weights
 
 
-def observe(
-    model: nn.Module, domains: Sequence[Tensor], tokens: int, batch_size: int, generator: torch.Generator
-) -> Observed:
-    """Run ``model`` on ``tokens`` tokens, as many of each of ``domains`` (each ``[n, length]``) where it has as many.
-
-    They come from whole sequences, spread over the domain, and lie in random order, so that any part is a sample.
-    """
-    share = -(-tokens // len(domains))
-    chosen = [_spread(ids, share) for ids in domains]
-    counts = [min(share, int((ids[:, 1:] >= 0).sum())) for ids in chosen]
-    one = probe(model, domains[0])
-    slots = torch.randperm(sum(counts), generator=generator, device="cpu").to(one.device)
-    rows = Observed(one.new_empty(len(slots), len(one)), slots.new_empty(len(slots)), one.new_empty(len(slots)))
-    filled = 0
-    with evaluating(model):
-        for ids, count in zip(chosen, counts, strict=True):
-            for logits, targets in _first(_counted(predictions(model, ids, batch_size)), count):
-                at = slots[filled : filled + len(targets)]
-                filled += len(at)
-                log = logits.log_softmax(1)
-                rows.targets[at] = targets
-                rows.log_target[at] = log.gather(1, targets[:, None])[:, 0]
-                rows.probabilities[at] = log.exp_()
-    return rows
+def _published(
+    rows: Mapping[str, Observed], weights: Mapping[str, float], settings: CalibrationSettings, start: Tensor
+) -> Calibration:
+    bias = start.clone()
+    before = objective(rows, weights, torch.zeros_like(bias))
+    optimizer = torch.optim.AdamW([bias], lr=settings.rate, weight_decay=DECAY)
+    for step in range(settings.steps):
+        _step(optimizer, bias, rows, weights, settings, step, step / settings.steps)
+    return Calibration(bias, settings.steps, before, objective(rows, weights, bias))
 
 
-def probe(model: nn.Module, sequences: Tensor) -> Tensor:
-    """The logits ``[vocabulary]`` of one token: their number, device and type."""
-    with evaluating(model):
-        return next(predictions(model, sequences[:1, :2], 1))[0][0]
-
-
-def _spread(ids: Tensor, tokens: int) -> Tensor:
-    """Whole sequences with about ``tokens`` predicted tokens that count, or all, at even distances in the set."""
-    there = int((ids[:, 1:] >= 0).sum())
-    count = min(len(ids), -(-min(tokens, there) * len(ids) // max(1, there)))
-    return ids[torch.linspace(0, len(ids) - 1, count).round().long()]
-
-
-def _counted(pairs: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Without the tokens that do not count."""
-    for logits, targets in pairs:
-        at = targets >= 0
-        yield (logits, targets) if at.all() else (logits[at], targets[at])
-
-
-def _first(pairs: Iterator[tuple[Tensor, Tensor]], count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The first ``count`` rows of what comes in parts."""
-    for logits, targets in pairs:
-        yield logits[:count], targets[:count]
-        count -= len(targets)
-        if count <= 0:
-            return
-
-
-def _fit(
+def _validated(
     trained: Mapping[str, Observed],
     kept: Mapping[str, Observed],
     weights: Mapping[str, float],
     settings: CalibrationSettings,
+    start: Tensor,
 ) -> Calibration:
-    some = next(iter(trained.values())).probabilities
-    bias = some.new_zeros(some.shape[1])
+    bias = start.clone()
     optimizer = torch.optim.AdamW([bias], lr=settings.rate, weight_decay=0.0)
-    before = objective(kept, weights, bias)
-    best = Calibration(bias.clone(), 0, before, before)
+    before = objective(kept, weights, torch.zeros_like(bias))
+    best = Calibration(torch.zeros_like(bias), 0, before, before)
     every = max(1, settings.steps // settings.checks)
-    for step in range(1, settings.steps + 1):
-        progress = (step - 1) / max(1, settings.steps - 1)
-        optimizer.param_groups[0]["lr"] = settings.rate + (settings.final_rate - settings.rate) * progress
-        parts = {role: rows.part(step, settings.sample) for role, rows in trained.items()}
-        bias.grad = torch.stack([weights[role] * part.gradient(bias) for role, part in parts.items()]).sum(0)
-        optimizer.step()
-        if step % every == 0 or step == settings.steps:
+    for step in range(settings.steps):
+        _step(optimizer, bias, trained, weights, settings, step, step / max(1, settings.steps - 1))
+        if (step + 1) % every == 0 or step + 1 == settings.steps:
             after = objective(kept, weights, bias)
             if after < best.after:
-                best = Calibration(bias.clone(), step, before, after)
+                best = Calibration(bias.clone(), step + 1, before, after)
     return best
+
+
+def _step(
+    optimizer: torch.optim.Optimizer,
+    bias: Tensor,
+    rows: Mapping[str, Observed],
+    weights: Mapping[str, float],
+    settings: CalibrationSettings,
+    step: int,
+    progress: float,
+) -> None:
+    optimizer.param_groups[0]["lr"] = settings.rate + (settings.final_rate - settings.rate) * progress
+    parts = {role: observed.part(step + 1, settings.sample) for role, observed in rows.items()}
+    bias.grad = torch.stack([weights[role] * part.gradient(bias) for role, part in parts.items()]).sum(0)
+    optimizer.step()
 
 
 def objective(observed: Mapping[str, Observed], weights: Mapping[str, float], bias: Tensor) -> float:
     """The weighted mean of the roles' losses, in nats."""
-    return sum(weights[role] * float(rows.loss(bias)) for role, rows in observed.items())
+    total = sum(weights.values())
+    return sum(weights[role] / total * float(rows.loss(bias)) for role, rows in observed.items())

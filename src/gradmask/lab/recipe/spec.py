@@ -9,6 +9,7 @@ from pydantic_core import PydanticKnownError
 
 from gradmask.data import DataSpec, Fraction
 from gradmask.lab.judge.acceptance import AcceptSpec
+from gradmask.lab.measures.calibration import Rule as CalibrationRule
 from gradmask.lab.measures.registry import MeasureName, quick
 from gradmask.lab.measures.settings import Method, Mix, Preset
 from gradmask.lab.recipe.arms import ARMS
@@ -227,9 +228,12 @@ class EvaluateSpec(_Part):
     sequences: int = Field(200, ge=1, description="held-out sequences per domain")
     during: int = Field(32, ge=1, description="held-out sequences per domain at points of the training curve")
     batch_size: int = Field(32, ge=1)
-    calibration_steps: int = Field(300, ge=0, description="0: losses are not calibrated")
+    calibration: CalibrationRule = Field(
+        "published", description="the rule of the calibrating bias; validated: the best on text kept for that"
+    )
+    calibration_steps: int = Field(200, ge=0, description="0: losses are not calibrated")
     alpha: float = Field(100.0, ge=0, description="weight of the retain loss in calibration")
-    beta: float = Field(0.0, ge=0, description="weight of the adjacent loss in calibration")
+    beta: float = Field(1.0, ge=0, description="weight of the adjacent loss in calibration, where there is such text")
     samples: int = Field(2, ge=0, description="generated samples per domain")
     sample_tokens: int = Field(48, ge=1, description="tokens per sample")
     measures: list[MeasureName] = Field(list(quick()), description="what is measured beside losses and samples")

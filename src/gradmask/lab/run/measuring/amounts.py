@@ -24,7 +24,7 @@ def measures_of(spec: EvaluateSpec) -> Measures:
 
 def calibration_of(spec: EvaluateSpec) -> CalibrationSettings | None:
     """Logit calibration; None where the recipe turns it off."""
-    settings = CalibrationSettings(steps=spec.calibration_steps, alpha=spec.alpha, beta=spec.beta)
+    settings = CalibrationSettings(spec.calibration, spec.calibration_steps, alpha=spec.alpha, beta=spec.beta)
     return settings if settings.steps else None
 
 

@@ -23,7 +23,7 @@ from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.measuring.amounts import measures_of
 from gradmask.lab.run.trained import curve, parameters_of
 
-LOSSES = ("sequences", "batch_size", "calibration_steps", "alpha", "beta", "samples", "sample_tokens")
+LOSSES = ("sequences", "batch_size", "calibration", "calibration_steps", "alpha", "beta", "samples", "sample_tokens")
 """Keys of ``evaluate`` that losses and samples depend on."""
 
 
