@@ -22,6 +22,7 @@ from gradmask.checkpoints.export_options import (
     parameters_in,
     sharding,
 )
+from gradmask.checkpoints.known import warn_of_unknown
 from gradmask.checkpoints.loading import load
 from gradmask.checkpoints.ranks import first_rank, gathered, is_sharded, wait_for_ranks
 from gradmask.checkpoints.tokenizers import open_tokenizer
@@ -87,6 +88,7 @@ def export(
     manifest = manifest_of_export(gradmask.manifest(), removed, compact, options)
     if compact:
         manifest.shapes = {name: list(tensor.shape) for name, tensor in state.items()}
+    warn_of_unknown(plain_class(model), config, state)
     try:
         with whole_folder(target) as temporary:
             with _described_by(model, config):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
+from gradmask.checkpoints.known import names_in, refuse_rest, with_biases
 from gradmask.checkpoints.shard_files import find_shards
-from gradmask.checkpoints.sharded import read_into
+from gradmask.checkpoints.sharded import read_into, sharded_names
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import gradmask_of
 from gradmask.model.manifest import read_manifest
@@ -25,23 +26,32 @@ from gradmask.partitioning.owned.tables import SHARED, tabled_modules
 from gradmask.strangers import require_own_files
 
 
-def load(path: str | Path, labels: Literal["required", "optional"] = "required", **kwargs: Any) -> PreTrainedModel:
+def load(
+    path: str | Path,
+    labels: Literal["required", "optional"] = "required",
+    ignore: Sequence[str] = (),
+    **kwargs: Any,
+) -> PreTrainedModel:
     """Open a checkpoint that a partitioned model saved: partitioned again, every parameter bit for bit.
+
+    A bias that the model's class does not have, such as that of GPT-Neo's head in the published SGTM code, is kept.
 
     Args:
         path: a folder with ``gradmask.json``; a sharded checkpoint too (`gradmask.checkpoints.sharded`), which needs no
             process group here.
         labels: see `gradmask.partition`; a checkpoint does not record it.
+        ignore: glob patterns of tensors to leave out that the model's class does not know; others are refused.
         kwargs: passed to the model class's ``from_pretrained`` (``dtype``, ``device_map``, …).
 
     Raises:
-        GradmaskError: no such folder, no or a damaged ``gradmask.json``, missing weights.
+        GradmaskError: no such folder, no or a damaged ``gradmask.json``, missing weights, or weights that the model's class
+            has no place for.
     """
     folder = Path(path)
     if not folder.is_dir():
         raise GradmaskError(f"there is no folder {folder}")
     with _one_error_type(folder):
-        return _load(folder, labels, kwargs)
+        return _load(folder, labels, tuple(ignore), kwargs)
 
 
 @contextmanager
@@ -59,7 +69,9 @@ def _one_error_type(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _load(folder: Path, labels: Literal["required", "optional"], kwargs: dict[str, Any]) -> PreTrainedModel:
+def _load(
+    folder: Path, labels: Literal["required", "optional"], ignore: Sequence[str], kwargs: dict[str, Any]
+) -> PreTrainedModel:
     home, shards = find_shards(folder) or (folder, None)
     manifest = read_manifest(home)
     if manifest.kind == "export":
@@ -68,7 +80,7 @@ def _load(folder: Path, labels: Literal["required", "optional"], kwargs: dict[st
         )
     if manifest.policy is None:
         raise GradmaskError(f"{home}/gradmask.json has no policy, which only an export may leave out")
-    model = _plain_model(folder, kwargs) if shards is None else _new_model(home, kwargs)
+    model = _plain_model(folder, ignore, kwargs) if shards is None else _new_model(home, shards, kwargs)
     slices = {name: entry.slice() for name, entry in manifest.groups.items()}
     policy = manifest.policy.policy()
     recorded = {"architecture": manifest.architecture, "units": manifest.units, "base": manifest.base}
@@ -96,37 +108,38 @@ def _class_of(folder: Path) -> tuple[type[PreTrainedModel], Any]:
     return cls, config
 
 
-def _plain_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+def _plain_model(folder: Path, ignore: Sequence[str], kwargs: dict[str, Any]) -> PreTrainedModel:
     cls, _ = _class_of(folder)
     # a subclass that does not warn of the groups' tables, which `_read_tables` reads; the model gets its own class right after
-    quiet: Any = type(
-        cls.__name__, (cls,), {"_keys_to_ignore_on_load_unexpected": [SHARED, *(rf"\.{m}" for m in MARKS)]}
-    )
-    quiet.__module__ = cls.__module__
-    model = quiet.from_pretrained(folder, use_safetensors=True, **kwargs)
+    wider: Any = with_biases(cls, names_in(folder))
+    known = getattr(cls, "_keys_to_ignore_on_load_unexpected", None) or ()
+    wider._keys_to_ignore_on_load_unexpected = [*known, SHARED, *(rf"\.{m}" for m in MARKS)]
+    model, info = wider.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **kwargs)
+    refuse_rest(folder, cls, info, ignore)
     model.__class__ = cls
     return model
 
 
 def read_plain(path: str | Path) -> PreTrainedModel:
-    """The plain model of an export, without gradmask.
+    """The plain model of an export, without gradmask; a bias that its class does not have is kept.
 
     Raises:
-        GradmaskError: transformers does not have its class.
+        GradmaskError: transformers does not have its class, or its class has no place for a tensor.
     """
     with _one_error_type(Path(path)):
-        cls, _ = _class_of(Path(path))
-        return cls.from_pretrained(path, use_safetensors=True)
+        return _plain_model(Path(path), (), {})
 
 
-def _new_model(folder: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
+def _new_model(folder: Path, shards: Path, kwargs: dict[str, Any]) -> PreTrainedModel:
     """The model of a sharded checkpoint, its weights not yet read."""
-    cls, config = _class_of(folder)
+    plain, config = _class_of(folder)
+    cls: Any = with_biases(plain, sharded_names(shards))
     dtype = kwargs.get("dtype") or config.dtype
     unknown = sorted(set(kwargs) - {"dtype"})
     if unknown:
         raise GradmaskError(f"a sharded checkpoint cannot be loaded with {', '.join(unknown)}: give only dtype")
     model: Any = cls(config)
+    model.__class__ = plain
     return model.to(dtype).eval()
 
 

@@ -8,6 +8,7 @@ Accelerate and `Trainer` write for FSDP2 (``SHARDED_STATE_DICT``) are read, too 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -107,6 +108,11 @@ def describe_model(model: Any, folder: str | Path) -> None:
     seal(Path(folder))
 
 
+def sharded_names(shards: Path) -> list[str]:
+    """The names of the parameters in a sharded checkpoint, as the model has them."""
+    return [re.sub(r"^model[/.]", "", name) for name in _sizes(reader_of(shards).read_metadata())]
+
+
 def read_into(model: nn.Module, shards: Path) -> None:
     """Fill a partitioned model in this process alone."""
     reader = reader_of(shards)
@@ -138,6 +144,12 @@ def _check_same(state: Mapping[str, Tensor], saved: Mapping[str, TensorStorageMe
     if missing:
         raise GradmaskError(
             f"{path} lacks {missing[0]} ({len(missing)} tensors): it is a checkpoint of another partition"
+        )
+    unknown = sorted(name for name in saved if name.startswith(("model/", "model.")) and name not in state)
+    if unknown:
+        raise GradmaskError(
+            f"{path} holds {unknown[0]} ({len(unknown)} tensors), for which the model has no place: without them it would be "
+            "another model"
         )
     for name, tensor in state.items():
         if tuple(saved[name].size) != tuple(tensor.shape):
