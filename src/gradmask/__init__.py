@@ -12,6 +12,7 @@ from gradmask.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from gradmask.checkpoints.exporting import export as export, export_checkpoint as export_checkpoint
+    from gradmask.checkpoints.importing import import_checkpoint as import_checkpoint
     from gradmask.checkpoints.loading import load as load, read_plain as read_plain
     from gradmask.checkpoints.peft_format import export_adapter as export_adapter, import_adapter as import_adapter
     from gradmask.checkpoints.sharded import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from gradmask.model.manifest import MANIFEST as MANIFEST, read_manifest as read_manifest, seal as seal
     from gradmask.model.partitioned import partition as partition, unpartition as unpartition
     from gradmask.model.recomputation import recomputation_contexts as recomputation_contexts
+    from gradmask.model.reinitializing import reinitialize as reinitialize
     from gradmask.model.removal import ablate as ablate, strength as strength, without as without
     from gradmask.model.resuming import (
         load_training_state as load_training_state,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "checkpoints.exporting": ("export", "export_checkpoint"),
+    "checkpoints.importing": ("import_checkpoint",),
     "checkpoints.loading": ("load", "read_plain"),
     "checkpoints.peft_format": ("export_adapter", "import_adapter"),
     "conformance": ("Report", "check"),
@@ -92,6 +95,7 @@ _ROOMS = {
     "routing.policy": ("POLICIES", "Cell", "Policy", "gram", "resolve_policy"),
     "model.recomputation": ("recomputation_contexts",),
     "model.resuming": ("load_training_state", "training_state"),
+    "model.reinitializing": ("reinitialize",),
     "model.removal": ("ablate", "strength", "without"),
     "routing.selflabeling": ("SelfLabeling",),
     "checkpoints.sharded": ("describe_model", "load_sharded", "save_sharded"),
@@ -109,7 +113,7 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
 
 
-_MAKES_PARTITIONED = ("partition", "load", "load_sharded")
+_MAKES_PARTITIONED = ("partition", "load", "load_sharded", "import_checkpoint")
 
 
 def __getattr__(name: str) -> Any:

@@ -22,8 +22,8 @@ EXAMPLES = [
     for command in COMMANDS.values()
     for line in re.findall(r"^  gradmask (.*?)(?:\\n)?$", command.epilog or "", re.MULTILINE)
 ]
-MADE = ("data/", "more-data/", "labels", "runs/demo", "plain/", "recipe.yaml")
-"""What the commands of the help write: example-data, label, train, export, init."""
+MADE = ("data/", "more-data/", "labels", "runs/demo", "plain/", "recipe.yaml", "published/")
+"""What the commands of the help write: example-data, label, train, export, init; and what published code wrote, for import."""
 
 
 def parsed(line: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def test_every_example_reads_what_a_new_user_has(line: str) -> None:
         return
     read = [given[argument.name or ""] for argument in command.params if argument.param_type_name == "argument"]
     files = [str(one) for value in read if value for one in (value if isinstance(value, list | tuple) else [value])]
-    if command.name == "export":
+    if command.name in ("export", "import"):
         files = files[:1]  # the second one is written
     assert all(file in shipped_recipes() or f"{file}/".startswith(MADE) for file in files)
 

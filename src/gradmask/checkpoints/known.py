@@ -1,4 +1,4 @@
-"""What a checkpoint holds and its model class has no place for.
+"""Opening what somebody wrote: one type of error, and what a checkpoint holds and its model class has no place for.
 
 Transformers drops such tensors with a line in a report, and draws missing ones at random. Here a bias that a layer lacks is
 added to the layer, as published code does with GPT-Neo's head; anything else is refused by name.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,11 +21,27 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
+from gradmask.strangers import require_own_files
 
 logger = logging.getLogger(__name__)
 TAKES_BIAS = (nn.Linear, nn.LayerNorm)
 BIAS = re.compile(r"\.bias(_[A-Za-z]\w*)?$")
 """A bias, or a group's part of one."""
+
+
+@contextmanager
+def one_error_type(folder: Path) -> Iterator[None]:
+    """Turn the many types of errors that libraries raise over a damaged checkpoint into a `GradmaskError`."""
+    try:
+        require_own_files(folder)
+        yield
+    except GradmaskError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or "no reason given").splitlines()[0]
+        raise GradmaskError(
+            f"{folder} cannot be opened ({type(error).__name__}: {reason}): its files are damaged, or do not belong together"
+        ) from error
 
 
 def names_in(folder: Path) -> set[str]:

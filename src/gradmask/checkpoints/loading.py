@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,16 +13,17 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 
-from gradmask.checkpoints.known import names_in, refuse_rest, with_biases
+from gradmask.checkpoints.importing import import_checkpoint, sgtm
+from gradmask.checkpoints.importing.importing import is_published
+from gradmask.checkpoints.known import names_in, one_error_type, refuse_rest, with_biases
 from gradmask.checkpoints.shard_files import find_shards
 from gradmask.checkpoints.sharded import read_into, sharded_names
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import gradmask_of
-from gradmask.model.manifest import read_manifest
+from gradmask.model.manifest import MANIFEST, read_manifest
 from gradmask.model.partitioned import partition
 from gradmask.partitioning.owned.table_kinds import MARKS, group_of
 from gradmask.partitioning.owned.tables import SHARED, tabled_modules
-from gradmask.strangers import require_own_files
 
 
 def load(
@@ -34,7 +34,8 @@ def load(
 ) -> PreTrainedModel:
     """Open a checkpoint that a partitioned model saved: partitioned again, every parameter bit for bit.
 
-    A bias that the model's class does not have, such as that of GPT-Neo's head in the published SGTM code, is kept.
+    One of published code is imported (`gradmask.import_checkpoint`). A bias that the model's class does not have, such as that of
+    GPT-Neo's head in the published SGTM code, is kept.
 
     Args:
         path: a folder with ``gradmask.json``; a sharded checkpoint too (`gradmask.checkpoints.sharded`), which needs no
@@ -50,23 +51,10 @@ def load(
     folder = Path(path)
     if not folder.is_dir():
         raise GradmaskError(f"there is no folder {folder}")
-    with _one_error_type(folder):
+    with one_error_type(folder):
+        if is_published(folder) and not (folder / MANIFEST).is_file():
+            return import_checkpoint(folder, labels=labels)
         return _load(folder, labels, tuple(ignore), kwargs)
-
-
-@contextmanager
-def _one_error_type(folder: Path) -> Iterator[None]:
-    """Turn the many types of errors that libraries raise over a damaged checkpoint into a `GradmaskError`."""
-    try:
-        require_own_files(folder)
-        yield
-    except GradmaskError:
-        raise
-    except Exception as error:
-        reason = (str(error).strip() or "no reason given").splitlines()[0]
-        raise GradmaskError(
-            f"{folder} cannot be opened ({type(error).__name__}: {reason}): its files are damaged, or do not belong together"
-        ) from error
 
 
 def _load(
@@ -121,13 +109,16 @@ def _plain_model(folder: Path, ignore: Sequence[str], kwargs: dict[str, Any]) ->
 
 
 def read_plain(path: str | Path) -> PreTrainedModel:
-    """The plain model of an export, without gradmask; a bias that its class does not have is kept.
+    """The plain model of an export, without gradmask, or of a checkpoint of the published SGTM code.
+
+    A bias that its class does not have is kept.
 
     Raises:
         GradmaskError: transformers does not have its class, or its class has no place for a tensor.
     """
-    with _one_error_type(Path(path)):
-        return _plain_model(Path(path), (), {})
+    folder = Path(path)
+    with one_error_type(folder):
+        return sgtm.plain_model(folder) if sgtm.is_sgtm(folder) else _plain_model(folder, (), {})
 
 
 def _new_model(folder: Path, shards: Path, kwargs: dict[str, Any]) -> PreTrainedModel:

@@ -88,6 +88,11 @@ class Gradmask:
         self.context.removed |= set(names)
         self.context.refresh()
 
+    def unmark_removed(self, names: Iterable[str]) -> None:
+        """The named groups run again."""
+        self.context.removed -= set(names)
+        self.context.refresh()
+
 
 def is_partitioned(model: nn.Module) -> bool:
     """Whether `partition` was applied to this model."""
