@@ -70,6 +70,26 @@ def test_a_removed_group_runs_and_learns_again() -> None:
     assert all(torch.equal(p, kept[name]) for name, p in owned["retain"].items())
 
 
+@pytest.mark.parametrize("ablated", [True, False])
+def test_columns_of_a_joint_projection_are_drawn_where_removal_zeroed_them(ablated: bool) -> None:
+    model: Any = gm.partition(tiny("gpt_neo"), {"forget": gm.Slice(heads=1, neurons=16)}, policy="activation_masking")
+    before = parameters(model)
+    if ablated:
+        gm.ablate(model)
+    gm.reinitialize(model)
+    owned = gm.groups(model)
+    columns = {"out_proj.weight": 24, "c_proj.weight": 112}
+    for name, p in owned["joint"].items():
+        first = next((n for end, n in columns.items() if name.endswith(f"{end}_joint")), None)
+        if first is None:
+            assert torch.equal(p, before[name])
+            continue
+        assert torch.equal(p[:, :first], before[name][:, :first])
+        assert torch.equal(p[:, first:], before[name][:, first:]) != ablated
+        assert p[:, first:].std().item() == pytest.approx(p[:, :first].std().item(), rel=0.3)
+    assert any(name.endswith("out_proj.weight_joint") for name in owned["joint"])
+
+
 def test_own_tables_and_adapters_start_as_they_were_made() -> None:
     table: Any = gm.partition(tiny("llama"), {"forget": gm.Slice(neurons=4, embeddings=True)})
     ranked: Any = gm.partition(tiny("llama"), {"forget": gm.Slice(neurons=4, embeddings=3)})

@@ -26,7 +26,8 @@ def reinitialize(model: nn.Module, *names: str, seed: int = 0) -> nn.Module:
 
     Every weight and bias of a group's units is drawn from a normal distribution around 0 with the standard deviation of the
     same layer's other units, as the published SGTM code does (arXiv 2512.05648, its *trainable* ablation). Own embedding
-    tables and adapters add nothing at first, as when they were made. No bit of another group changes.
+    tables and adapters add nothing at first, as when they were made. No bit of another group changes, but that the columns of
+    a joint projection are drawn, too, which `gradmask.ablate` zeroed for the group.
 
     Args:
         model: a partitioned model.
@@ -45,6 +46,9 @@ def reinitialize(model: nn.Module, *names: str, seed: int = 0) -> nn.Module:
         for parts in _cut(module):
             for group in [g for g in gradmask.removable if g in chosen and g in parts]:
                 _draw(parts[group], _deviation(parts, chosen), generator)
+        if isinstance(module, SplitLinear):
+            for group in [g for g in gradmask.removable if g in chosen & gradmask.removed]:
+                _refill(module, group, generator)
         for group, tables in table_names(module).items():
             for name in tables if group in chosen else ():
                 _restart(module, name, generator)
@@ -75,6 +79,24 @@ def _draw(parameter: nn.Parameter, deviation: float, generator: torch.Generator)
     noise = deviation * torch.randn(parameter.shape, generator=generator, device="cpu")
     parameter.copy_(noise)
     parameter.grad = None
+
+
+def _refill(module: SplitLinear, group: str, generator: torch.Generator) -> None:
+    """Draw what `gradmask.ablate` zeroed for the group's units in a part that is joint."""
+    geometry = module.geometry
+    for name, (layout, dim) in module._layouts().items():
+        here = geometry.units.positions.get(group, ())
+        if layout is geometry.units or not here or (name == "bias" and geometry.split == "in"):
+            continue
+        (whole,) = module._parts(name, layout).values()
+        index = torch.tensor(here, device=whole.device)
+        if whole.index_select(dim, index).any():
+            continue
+        others = torch.tensor([i for i in range(whole.shape[dim]) if i not in set(here)], device=whole.device)
+        deviation = _deviation({RETAIN: whole.index_select(dim, others)}, set())
+        shape = [len(here) if i == dim else size for i, size in enumerate(whole.shape)]
+        noise = deviation * torch.randn(shape, generator=generator, device="cpu")
+        whole.index_copy_(dim, index, noise.to(whole))
 
 
 def _restart(module: nn.Module, name: str, generator: torch.Generator) -> None:

@@ -12,10 +12,10 @@ import gradmask as gm
 from checkpoints.importing.published import golden_gpt_neo, gpt_neo, write_sgtm
 from checkpoints.trained import logits
 from golden import golden
-from gradmask.checkpoints.importing.sgtm import STRATEGIES
+from gradmask.routing.policy import MASKING_STRATEGIES
 from tiny import tokens
 
-CUT = [*STRATEGIES]
+CUT = [*MASKING_STRATEGIES]
 
 
 def removed(plain: Any, strategy: str) -> Any:
@@ -107,7 +107,9 @@ def test_blocks_that_are_not_masked_learn_from_everything(tied: bool, tmp_path: 
 @pytest.mark.parametrize(("key", "part"), [("retain_attn_heads", "attn"), ("retain_mlp_dim", "mlp")])
 def test_a_part_with_nothing_retain_is_not_cut(key: str, part: str, tmp_path: Path) -> None:
     model: Any = gm.import_checkpoint(write_sgtm(tmp_path, gpt_neo(), split_masked_weights=False, **{key: 0}))
-    assert not any(f".{part}." in name for g in ("forget", "retain") for name in gm.groups(model)[g])
+    owned = gm.groups(model)
+    assert not any(f".{part}." in name for g in ("forget", "retain") for name in owned[g])
+    assert any(f".{part}." in name for name in owned["joint"])
 
 
 def test_a_clean_model_is_plain(tmp_path: Path) -> None:

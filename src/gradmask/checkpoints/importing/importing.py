@@ -54,12 +54,13 @@ def _imported(
 ) -> PreTrainedModel:
     if sgtm.is_sgtm(folder):
         settings = sgtm.settings(folder)
-        model = sgtm.plain_model(folder)
-        groups, joint, policy = {"forget": settings.slice}, settings.joint, settings.policy
-        return partition(model, groups, joint, policy, exact=exact, labels=labels)
+        model, groups = sgtm.plain_model(folder), {"forget": settings.slice}
+        return partition(model, groups, policy=settings.policy, exact=exact, labels=labels)
     if gram.is_gram(folder):
         model, slices, policy = gram.read(folder, modules, output_biases)
-        return partition(model, slices, (), policy, exact=exact, labels=labels, architecture=gram.architecture(model))
+        return partition(
+            model, slices, policy=policy, exact=exact, labels=labels, architecture=gram.architecture(model)
+        )
     raise GradmaskError(
         f"{folder} is not a checkpoint of published code that is known here: config.json names no {sgtm.CLASS}, and there is no "
         "stage.json of a GRAM run. A checkpoint with gradmask.json is opened by gradmask.load, a plain model by gradmask.partition"

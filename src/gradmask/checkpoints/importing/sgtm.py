@@ -26,7 +26,7 @@ from gradmask.checkpoints.importing.filling import filled
 from gradmask.checkpoints.importing.source import number, read_json, read_state
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.partitioning import Slice
-from gradmask.routing.policy import Policy, resolve_policy
+from gradmask.routing.policy import MASK_EMBEDDINGS, MASKING_STRATEGIES, Policy, resolve_policy
 
 CLASS = "GPTNeoForCausalLMSGTM"
 OWN = ("retain_attn_heads", "retain_mlp_dim", "masked_layers", "masking_strategy", "split_masked_weights")
@@ -34,42 +34,16 @@ MASKS = "sgtm_mask_embeddings"
 BUFFERS = re.compile(r"\.attn\.attention\.(bias|masked_bias)$")
 """Causal masks, which old versions of Transformers saved."""
 PARTS = re.compile(r"^(.*)\.(weight|bias)_(retain|forget)$")
-PROJECTIONS = ("*.out_proj.*", "*.c_proj.*")
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """A masking strategy in our words: the policy, what it makes joint beside embeddings and norms, and whether heads are cut."""
-
-    policy: str
-    joint: tuple[str, ...] = ()
-    heads: bool = True
-
-
-STRATEGIES = {
-    "parameter_masking": Strategy("sgtm"),
-    "parameter_masking_no_mlp_proj": Strategy("sgtm", ("*.c_proj.*",)),
-    "parameter_masking_no_attn_proj": Strategy("sgtm", ("*.out_proj.*",)),
-    "parameter_masking_no_proj": Strategy("sgtm_joint_projection", PROJECTIONS),
-    "parameter_masking_no_proj_no_attn": Strategy("sgtm_joint_attention", ("attention", *PROJECTIONS), heads=False),
-    "gradient_routing": Strategy("gradient_routing", PROJECTIONS),
-    "activation_masking": Strategy("activation_masking", PROJECTIONS),
-}
-"""Published name -> what it is here."""
+NO_ATTENTION = "parameter_masking_no_proj_no_attn"
+"""The strategy that leaves attention as it is."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """How the published run cut its model."""
 
-    strategy: Strategy
     slice: Slice
-    joint: tuple[str, ...]
-
-    @property
-    def policy(self) -> Policy:
-        """The policy, what is joint spelled out as in the published run."""
-        return replace(resolve_policy(self.strategy.policy), joint=())
+    policy: Policy
 
 
 def is_sgtm(folder: Path) -> bool:
@@ -120,34 +94,22 @@ def settings(folder: Path) -> Settings:
             f"{path}: no masked_layers, so the model was trained with --clean-model and has no forget group. "
             "gradmask.read_plain(path) opens it as a plain model"
         )
-    if name not in STRATEGIES:
-        raise GradmaskError(
-            f"{path}: unknown masking_strategy {name!r}.{did_you_mean(str(name), STRATEGIES)} Known: {', '.join(STRATEGIES)}"
-        )
-    strategy = STRATEGIES[name]
-    heads, neurons = number(given, "num_heads", path), _neurons(given, path)
-    kept_heads = number(given, "retain_attn_heads", path, 0) if strategy.heads else 0
-    kept_neurons = number(given, "retain_mlp_dim", path, 0)
-    depth = number(given, "num_layers", path)
-    count = Slice(
-        # 0 retain heads (or neurons) means, in the published code, that attention (or the MLP) is not cut
-        heads=heads - kept_heads if kept_heads else 0,
-        neurons=neurons - kept_neurons if kept_neurons else 0,
+    if name not in MASKING_STRATEGIES:
+        known = ", ".join(MASKING_STRATEGIES)
+        hint = did_you_mean(str(name), MASKING_STRATEGIES)
+        raise GradmaskError(f"{path}: unknown masking_strategy {name!r}.{hint} Known: {known}")
+    policy = resolve_policy(MASKING_STRATEGIES[name] + (MASK_EMBEDDINGS if given.get(MASKS) else ""))
+    depth, attention = number(given, "num_layers", path), name != NO_ATTENTION
+    heads = number(given, "retain_attn_heads", path, 0) if attention else 0
+    neurons = number(given, "retain_mlp_dim", path, 0)
+    # 0 retain heads (or neurons) means, in the published code, that attention (or the MLP) is not cut: it learns from everything
+    uncut = [kind for kind, kept in (("attention", heads or not attention), ("mlp", neurons)) if not kept]
+    carved = Slice(
+        heads=number(given, "num_heads", path) - heads if heads else 0,
+        neurons=_neurons(given, path) - neurons if neurons else 0,
         layers=None if sorted(layers) == list(range(depth)) else sorted(layers),
     )
-    uncut = [f"transformer.h.{i}.*" for i in range(depth) if i not in layers]
-    uncut += ["*.attn.*"] if strategy.heads and not kept_heads else []
-    uncut += [] if kept_neurons else ["*.mlp.*"]
-    return Settings(strategy, count, (*_shared(name, bool(given.get(MASKS)), given), *strategy.joint, *uncut))
-
-
-def _shared(name: str, masks_embeddings: bool, given: dict[str, Any]) -> tuple[str, ...]:
-    """What learns from every batch beside the projections: measured on the published code, per strategy."""
-    if not masks_embeddings:
-        return ("embeddings", "norms", "head")
-    # the mask is on the embedding's parameter, so an untied head goes on learning
-    head = ("lm_head.bias",) if given.get("tie_word_embeddings", True) else ("lm_head.*",)
-    return ("transformer.ln_f.*", *head) if name == "parameter_masking" else ("norms", *head)
+    return Settings(carved, replace(policy, joint=(*policy.joint, *uncut)))
 
 
 def _neurons(given: dict[str, Any], path: Path) -> int:
