@@ -13,7 +13,7 @@ from gradmask.lab.measures.settings import PRESETS, RelearningSettings, SuiteSet
 from gradmask.lab.measures.suite import examine
 from gradmask.lab.progress import showing
 from lab.measures.domains import material
-from lab.measures.fabricated import Lines
+from lab.measures.fabricated import Lines, word_tokenizer
 from tiny import tiny
 
 SMALL = SuiteSettings(
@@ -30,7 +30,7 @@ def test_every_measure_of_a_model_is_found_and_leaves_it_as_it_was() -> None:
     model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=16)})
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     with showing(Lines()) as lines:
-        found = examine(model, "removed", material(), of_a_model(), SMALL, target=4.0, end=2)
+        found = examine(model, "removed", material(), of_a_model(), SMALL, 4.0, 2, word_tokenizer())
     assert all(getattr(found, name) is not None for name in of_a_model())
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert [line for line in lines.shown if line in of_a_model()] == list(of_a_model())
@@ -63,7 +63,7 @@ def test_names_and_presets() -> None:
 def test_a_cuda_model_is_measured_as_on_the_processor() -> None:
     def found(device: str) -> ModelFindings:
         model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=16, embeddings=True)})
-        return examine(model.to(device), "removed", material(), of_a_model(), SMALL, target=4.0, end=2)
+        return examine(model.to(device), "removed", material(), of_a_model(), SMALL, 4.0, 2, word_tokenizer())
 
     here, there = found("cpu"), found("cuda")
     for attack, other in zip(here.relearning.attacks, there.relearning.attacks, strict=True):  # type: ignore[union-attr]

@@ -66,6 +66,7 @@ class Inputs:
         settings: how much is measured.
         target: forget loss of no filter, where it is known and the measure asks for it (``needs_target``).
         end: id of the end token.
+        tokenizer: of the model, for measures that need the text itself.
     """
 
     view: str
@@ -73,6 +74,7 @@ class Inputs:
     settings: SuiteSettings
     target: float | None = None
     end: int | None = None
+    tokenizer: Any = None
 
     def bias(self, model: Any) -> Tensor | None:
         """The calibrating bias of ``model`` as it runs now; None where the settings turn calibration off."""

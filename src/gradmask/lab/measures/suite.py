@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from torch import nn
 
@@ -25,6 +26,7 @@ def examine(
     settings: SuiteSettings | None = None,
     target: float | None = None,
     end: int | None = None,
+    tokenizer: Any = None,
 ) -> ModelFindings:
     """Measure one view of a model. ``model`` is not changed; the same input gives the same findings.
 
@@ -36,12 +38,13 @@ def examine(
         settings: see `SuiteSettings`.
         target: forget loss of no filter on ``material.test``, for relearning.
         end: the end token's id, for generations.
+        tokenizer: for measures that need the text itself.
 
     Raises:
         GradmaskError: an unknown measure, or text that it lacks.
     """
     measures = [find(name, of_a_model()) for name in names]
-    inputs = Inputs(view, material, settings or SuiteSettings(), target, end)
+    inputs = Inputs(view, material, settings or SuiteSettings(), target, end, tokenizer)
     partitioned = gm.is_partitioned(model)
     results: dict[str, Strict] = {}
     for measure in measures:

@@ -79,22 +79,23 @@ def membership(model: nn.Module, members: Tensor, others: Tensor, k: float = 0.2
         token_scores(model, ids, batch_size) for ids in (members, others)
     )
     aucs = [
-        _auc(*(-losses.double().mean(1).numpy() for losses in (inside, outside))),
-        _auc(*(min_k_scores(losses, k) for losses in (inside, outside))),
-        _auc(*(min_k_scores(scores, k) for scores in (inside_standard, outside_standard))),
+        auc(*(-losses.double().mean(1).numpy() for losses in (inside, outside))),
+        auc(*(min_k_scores(losses, k) for losses in (inside, outside))),
+        auc(*(min_k_scores(scores, k) for scores in (inside_standard, outside_standard))),
     ]
     return Membership(
         loss_auc=aucs[0],
         min_k_auc=aucs[1],
         min_k_plus_plus_auc=aucs[2],
         k=k,
-        error=max(auc_error(auc, len(members), len(others)) for auc in aucs),
+        error=max(auc_error(area, len(members), len(others)) for area in aucs),
         members=len(members),
         others=len(others),
     )
 
 
-def _auc(inside: np.ndarray, outside: np.ndarray) -> float:
+def auc(inside: np.ndarray, outside: np.ndarray) -> float:
+    """The area under the ROC curve: 1 where everything ``inside`` scores higher than everything ``outside``."""
     truth = [1] * len(inside) + [0] * len(outside)
     return float(roc_auc_score(truth, np.concatenate([inside, outside]).tolist()))
 

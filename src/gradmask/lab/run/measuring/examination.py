@@ -115,10 +115,19 @@ class Examination:
         """Do a job, unless what it finds is kept already."""
         if self.kept(job) is None:
             target = self.target if find(job.measure).needs_target else None
-            end = self.prepared.tokenizer.eos_token_id
+            tokenizer = self.prepared.tokenizer
             with heading(f"{job.arm}, {job.view} model"):
                 model = self.model(job.arm)
-                findings = examine(model, job.view, self.material, [job.measure], self.settings, target, end)
+                findings = examine(
+                    model,
+                    job.view,
+                    self.material,
+                    [job.measure],
+                    self.settings,
+                    target,
+                    tokenizer.eos_token_id,
+                    tokenizer,
+                )
             data = {"key": self.key(job), "found": findings.model_dump(mode="json")[job.measure]}
             self.file(job).parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.file(job), json.dumps(data, indent=1) + "\n")
