@@ -82,7 +82,12 @@ def write_gram(folder: Path, state: dict[str, Tensor], labels: list[str], model:
     target.mkdir(parents=True)
     stage = {"name": "routed", "model": {"arch": "moe", "ctx_len": 64, "attn_bias": True, "eos_token_id": -1, **model}}
     (target / "stage.json").write_text(
-        json.dumps({"completed": True, "stage": {**stage, "robust_prc": 0.2, "aux_route_prc": 0.5}})
+        json.dumps(
+            {
+                "completed": True,
+                "stage": {**stage, "robust_prc": 0.2, "aux_route_prc": 0.5, "aux_factor": {"code-lisp": 4.0}},
+            }
+        )
     )
     (folder / "config.json").write_text(json.dumps({"run": {"labels": labels}}))
     save_file({name: t.contiguous() for name, t in state.items()}, target / "model.safetensors")

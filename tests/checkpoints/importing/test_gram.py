@@ -101,6 +101,7 @@ def test_every_profile_computes_what_the_published_model_computes(biased: bool, 
         gm.strength(model, code_lisp=0.25)
         close(model(IDS).logits, forward(state, [1, 0.25, 1]))
     policy = model.gradmask.policy
+    assert policy == gm.gram(0.5, 0.2, {"code_lisp": 4.0})
     assert (policy.name, policy.run_one_other, policy.cell("group", "retain").learns) == ("gram", 0.2, 0.5)
 
 

@@ -57,7 +57,8 @@ def read(folder: Path, modules: Sequence[str], output_biases: str) -> tuple[PreT
     config = _config(given, folder / "stage.json")
     tensors, neurons = _converted(state, config, names, output_biases, folder)
     model = filled(ArceeForCausalLM, config, tensors, folder)
-    drawn = gram(float(stage.get("aux_route_prc") or 0.0), float(stage.get("robust_prc") or 0.0))
+    shares = float(stage.get("aux_route_prc") or 0.0), float(stage.get("robust_prc") or 0.0)
+    drawn = gram(*shares, oversampling=_oversampling(stage.get("aux_factor"), names, folder))
     return model, {name: Slice(neurons=indices) for name, indices in neurons.items()}, drawn
 
 
@@ -74,12 +75,29 @@ def _names(folder: Path, state: dict[str, Tensor], modules: Sequence[str]) -> li
     count = sum(EXPERT.match(name) is not None for name in state) - 1
     if count < 1:
         raise GradmaskError(f"{folder} has no auxiliary modules, so there is nothing to partition")
-    run = read_json(folder.parent / "config.json").get("run") or {}
-    found = list(modules) or [re.sub(r"\W", "_", label) for label in (run.get("labels") or [])[1:]]
+    found = list(modules) or [_name(label) for label in _labels(folder)]
     found = found or [f"module_{i}" for i in range(1, count + 1)]
     if len(found) != count:
         raise GradmaskError(f"{folder} has {count} auxiliary modules, but {len(found)} names: {', '.join(found)}")
     return found
+
+
+def _labels(folder: Path) -> list[str]:
+    """The run's auxiliary labels, in the order of their modules; none where its config is not there."""
+    run = read_json(folder.parent / "config.json").get("run") or {}
+    return [str(label) for label in (run.get("labels") or [])[1:]]
+
+
+def _name(label: str) -> str:
+    return re.sub(r"\W", "_", label)
+
+
+def _oversampling(given: Any, names: Sequence[str], folder: Path) -> float | dict[str, float]:
+    """How often the run saw each label's data: one number, or module -> number."""
+    if not isinstance(given, dict):
+        return float(given or 1.0)
+    labels = dict(zip(_labels(folder) or names, names, strict=False))
+    return {labels.get(label, _name(label)): float(times) for label, times in given.items()}
 
 
 def _config(given: dict[str, Any], path: Path) -> ArceeConfig:
