@@ -59,7 +59,8 @@ def run(
         with whole_folder(out) as folder:
             model.save_pretrained(folder)
             copy_tokenizer(source, folder)
-    policy = gm.read_manifest(out).policy.name
+    entry = gm.read_manifest(out).policy
+    policy = entry.name if entry else ""
     if as_json:
         print_json({"folder": str(out), "from": str(source), "policy": policy, "groups": list(gm.groups(model))})
     else:

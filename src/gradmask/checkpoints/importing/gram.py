@@ -97,7 +97,8 @@ def _oversampling(given: Any, names: Sequence[str], folder: Path) -> float | dic
     if not isinstance(given, dict):
         return float(given or 1.0)
     labels = dict(zip(_labels(folder) or names, names, strict=False))
-    return {labels.get(label, _name(label)): float(times) for label, times in given.items()}
+    found = {labels.get(label, _name(label)): float(times) for label, times in given.items()}
+    return {name: times for name, times in found.items() if name in names}
 
 
 def _config(given: dict[str, Any], path: Path) -> ArceeConfig:
