@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         supported as supported,
     )
     from gradmask.routing.policy import (
+        GRAM_SETTINGS as GRAM_SETTINGS,
         POLICIES as POLICIES,
         Cell as Cell,
         Policy as Policy,
@@ -92,7 +93,7 @@ _ROOMS = {
         "sites",
         "supported",
     ),
-    "routing.policy": ("POLICIES", "Cell", "Policy", "gram", "resolve_policy"),
+    "routing.policy": ("GRAM_SETTINGS", "POLICIES", "Cell", "Policy", "gram", "resolve_policy"),
     "model.recomputation": ("recomputation_contexts",),
     "model.resuming": ("load_training_state", "training_state"),
     "model.reinitializing": ("reinitialize",),

@@ -40,6 +40,7 @@ from gradmask.data.inspection import (
 )
 from gradmask.data.labeling import Labeled as Labeled, label_documents as label_documents
 from gradmask.data.mixing import training_order as training_order
+from gradmask.data.modular import ModularOrder as ModularOrder, modular_order as modular_order
 from gradmask.data.names import RETAIN as RETAIN, UNLABELED as UNLABELED
 from gradmask.data.package_docs import write_package_docs as write_package_docs
 from gradmask.data.packing import Packed as Packed, pack as pack, pack_tokenwise as pack_tokenwise

@@ -51,7 +51,7 @@ def training_order(
         if label_of.ndim > 1:
             raise GradmaskError("batches of one label need one label per example, got labels per token: use mix: mixed")
         return _homogeneous(label_of, steps, batch_size, seed)
-    order = _epochs(np.arange(len(label_of)), steps * batch_size, seed, 0)
+    order = epochs(np.arange(len(label_of)), steps * batch_size, seed, 0)
     if label_of.ndim > 1:
         # An example is labeled where all of its tokens are.
         return _labeled_first(order, label_of.min(1), labeled_first * batch_size, seed) if labeled_first else order
@@ -71,7 +71,7 @@ def _labeled_first(order: np.ndarray, labels: np.ndarray, count: int, seed: int)
     return order
 
 
-def _epochs(items: np.ndarray, count: int, seed: int, stream: int) -> np.ndarray:
+def epochs(items: np.ndarray, count: int, seed: int, stream: int) -> np.ndarray:
     """``count`` items; each pass over them has its own shuffle, so a pass can be drawn without the ones before it."""
     passes = -(-count // len(items))
     shuffled = [np.random.default_rng([seed, stream, epoch]).permutation(items) for epoch in range(passes)]
@@ -85,5 +85,5 @@ def _homogeneous(labels: np.ndarray, steps: int, batch_size: int, seed: int) -> 
     for i, kind in enumerate(kinds):
         rows = drawn == i
         items = np.flatnonzero(labels == kind)
-        order[rows] = _epochs(items, int(rows.sum()) * batch_size, seed, 2 + i).reshape(-1, batch_size)
+        order[rows] = epochs(items, int(rows.sum()) * batch_size, seed, 2 + i).reshape(-1, batch_size)
     return order.reshape(-1)

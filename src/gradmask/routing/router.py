@@ -184,7 +184,7 @@ class Router:
 
     def _draw(self, labels: int | Tensor, batch: int) -> Draw:
         """What decides in this call: a stream of random numbers, or what was drawn in advance."""
-        if self.in_advance is None:
+        if self.in_advance is None or self.policy.consolidates:
             return self._stream(batch)
         call, planned = self.draws, self.in_advance
         if call >= len(planned):

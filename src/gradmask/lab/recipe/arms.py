@@ -34,7 +34,9 @@ class Arm:
         joint: kinds or patterns of parameters that are joint with that policy; None: as published with it.
         changes: what else of the recipe's ``partition`` differs.
         budget: how long it is trained: ``tokens`` as many as every arm; ``text``: as often over each text as no filter, with
-            nothing in place of what its training set leaves out; ``compute``: as long as gradmask with its consolidation.
+            nothing in place of what its training set leaves out; ``compute``: as long as gradmask with its consolidation;
+            ``dense``: until it costs what no filter costs.
+        added: its groups are MLP units added to the whole model, each a tenth of its MLPs, instead of the recipe's slices.
         method: the unlearning method that it is trained by, from the finished model of no filter.
         source: where it was published.
         color: a colour of `gradmask.lab.report.style.PALETTE`; by default it follows from the name.
@@ -48,7 +50,8 @@ class Arm:
     policy: str | None = None
     joint: tuple[str, ...] | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
-    budget: Literal["tokens", "text", "compute"] = "tokens"
+    budget: Literal["tokens", "text", "compute", "dense"] = "tokens"
+    added: bool = False
     method: str | None = None
     source: str = ""
     color: str = ""
@@ -74,7 +77,8 @@ class Arm:
         """The recipe's partition as changed by this arm."""
         changes = dict(self.changes)
         if self.policy not in (None, RECIPE):
-            groups = {name: group.model_copy(update=_without_tables(group)) for name, group in spec.groups.items()}
+            change = _as_module if self.added else _without_tables
+            groups = {name: group.model_copy(update=change(group)) for name, group in spec.groups.items()}
             published = {"self_labeling": None, "rehearsal": 0.0, "rehearsal_weight": None, "distinctive_words": None}
             joint = None if self.joint is None else list(self.joint)
             changes = {"policy": self.policy, "joint": joint, "groups": groups} | published | changes
@@ -85,6 +89,18 @@ def _without_tables(group: GroupSpec) -> dict[str, Any]:
     if group.adapter is not None:
         return {"adapter": group.adapter.model_copy(update={"embeddings": False})}
     return {"embeddings": False}
+
+
+MODULE = 0.1
+"""The size of a module of GRAM, as a share of the MLPs, in all of its experiments but that of partial labels."""
+
+
+def _as_module(group: GroupSpec) -> dict[str, Any]:
+    """Added MLP units; an adapter is added already, and experts cannot be."""
+    if group.adapter is not None or group.experts:
+        return _without_tables(group)
+    units = {"heads": 0, "neurons": MODULE, "experts": 0, "layers": None, "query_only": False, "new": True}
+    return {**units, **_without_tables(group)}
 
 
 SGTM, ROUTING = "arXiv 2512.05648", "arXiv 2410.04332"
@@ -101,7 +117,7 @@ TRAINED: tuple[Arm, ...] = (
     Arm("strict", "SGTM, nothing joint", "labeled", "strict", color="olive", marker="P"),
     Arm("sgtm", "SGTM", "labeled", "sgtm", source=SGTM, color="rose", marker="^"),
     Arm("sgtm_mask_embeddings", "SGTM (Wikipedia)", "labeled", "sgtm_mask_embeddings", source=SGTM, color="rust", marker="P"),
-    Arm("gram", "GRAM", "labeled", "gram", source="arXiv 2607.08077", color="violet", marker="^"),
+    Arm("gram", "GRAM", "labeled", "gram", budget="dense", added=True, source="arXiv 2607.08077", color="violet", marker="^"),
     Arm("gradient_routing", "gradient routing", "labeled", "gradient_routing", source=ROUTING, color="rust", marker="^"),
     Arm("activation_masking", "activation masking", "labeled", "activation_masking", source=SGTM, color="violet", marker="P"),
     Arm("memorization_sinks", "memorization sinks", "labeled", "memorization_sinks", source=SGTM, color="olive", marker="^"),

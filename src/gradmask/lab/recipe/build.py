@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,12 +39,23 @@ def new_model(recipe: Recipe, tokenizer: Any) -> PreTrainedModel:
     return AutoModelForCausalLM.from_config(config_of(recipe.model.config, _token_ids(tokenizer)))
 
 
-def cut_model(model: PreTrainedModel, partition: PartitionSpec, seed: int = 0) -> PreTrainedModel:
-    """`gradmask.partition` with the settings of a recipe."""
+def cut_model(
+    model: PreTrainedModel, partition: PartitionSpec, seed: int = 0, sizes: Mapping[str, int] | None = None
+) -> PreTrainedModel:
+    """`gradmask.partition` with the settings of a recipe.
+
+    Args:
+        model: a plain one.
+        partition: see `PartitionSpec`.
+        seed: of the policy's random draws.
+        sizes: group -> how much text is labeled with it, to which a policy of GRAM draws groups in proportion.
+    """
     groups = {name: _group(group) for name, group in partition.groups.items()}
     own = partition.self_labeling
     labeling = _labeling(own) if own else False
     policy = gm.resolve_policy(partition.policy)
+    if partition.policy in gm.GRAM_SETTINGS and sizes and any(sizes.values()):
+        policy = replace(policy, odds={name: sizes.get(name, 0) * partition.oversampling.get(name, 1.0) for name in groups})
     if partition.rehearsal is not None:
         policy = replace(policy, rehearsal=partition.rehearsal, **_target(partition))
     if partition.rehearsal_weight is not None:
@@ -61,6 +72,16 @@ def _labeling(own: SelfLabelingSpec) -> gm.SelfLabeling:
             "first (gradmask.lab.run.settling), as gradmask train does"
         )
     return gm.SelfLabeling(**{**own.model_dump(exclude={"labeled_first"}), "after": int(own.after)})
+
+
+def parameter_counts(recipe: Recipe, partition: PartitionSpec, tokenizer: Any) -> dict[str, int]:
+    """Group -> how many parameters it owns, of a model without weights."""
+    settings, pretrained = recipe.model.config, recipe.model.pretrained
+    config = config_of(settings, _token_ids(tokenizer)) if settings is not None else pretrained_config(str(pretrained))
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    owned = gm.groups(cut_model(model, partition))
+    return {group: sum(p.numel() for p in members.values()) for group, members in owned.items()}
 
 
 def _target(partition: PartitionSpec) -> dict[str, Any]:

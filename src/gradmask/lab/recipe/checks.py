@@ -38,6 +38,8 @@ def cross_checks(parts: Mapping[str, Any]) -> list[Problem]:
         problems += _group_learning_rates(parts["train"], parts["partition"])
     if "data" in parts and "partition" in parts:
         problems += _groups(parts["data"], parts["partition"])
+    if "data" in parts and "partition" in parts:
+        problems += _oversampling(parts["data"], parts["partition"])
     if "data" in parts and "train" in parts:
         problems += _budget(parts["data"], parts["train"])
     return problems
@@ -156,6 +158,16 @@ def _groups(data: DataSpec, partition: PartitionSpec) -> Iterator[Problem]:
         yield Problem(f"partition.groups.{name}", f"data.labels does not name this group, {how}.{hint}")
     for name in sorted(labeled - groups):
         yield Problem(f"data.labels.forget.{name}", f"partition.groups has no such group.{did_you_mean(name, groups)}")
+
+
+def _oversampling(data: DataSpec, partition: PartitionSpec) -> Iterator[Problem]:
+    for name in partition.oversampling:
+        if name not in partition.groups:
+            text = f"no such group.{did_you_mean(name, partition.groups)} Groups: {', '.join(partition.groups)}"
+            yield Problem(f"partition.oversampling.{name}", text)
+    if partition.oversampling and data.mix != "homogeneous":
+        text = "published for batches of one label, needed: data.mix: homogeneous, or no oversampling"
+        yield Problem("partition.oversampling", text)
 
 
 def _budget(data: DataSpec, train: TrainSpec) -> Iterator[Problem]:

@@ -125,6 +125,10 @@ class PartitionSpec(_Part):
         None, description="kinds or patterns of parameters that every label updates; null: as published with the policy"
     )
     policy: str = Field("strict", description="name of a built-in policy")
+    oversampling: dict[str, Annotated[float, Field(ge=1, allow_inf_nan=False)]] = Field(
+        {},
+        description="group -> how often its text is seen, compared with other text, by a policy of GRAM (mix: homogeneous)",
+    )
     rehearsal: float | None = Field(
         None,
         ge=0,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from datasets import Dataset
 
 from gradmask.data import Prepared, token_labels, training_order, with_column
 from gradmask.lab.recipe.arms import ARMS, GRADMASK, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.run.modular import order_of, steps_at_dense_compute
 
 ANOTHER = 1_000_003
 """Added to a seed for an order that no usual seed gives."""
@@ -29,6 +31,8 @@ def total_steps(recipe: Recipe, prepared: Prepared) -> int:
 def arm_steps(recipe: Recipe, prepared: Prepared, name: str) -> int:
     """Optimizer steps of an arm before a consolidation: `total_steps`, unless its budget is counted otherwise; see `Arm`."""
     steps, arm = total_steps(recipe, prepared), ARMS[name]
+    if arm.budget == "dense":
+        return steps_at_dense_compute(recipe, prepared, name, steps)
     if arm.budget == "text":
         return math.ceil(steps * len(prepared.training_set(arm.data)) / len(prepared.train))
     return steps + (consolidation_steps(recipe, GRADMASK, steps) if arm.budget == "compute" else 0)
@@ -63,6 +67,9 @@ def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int)
     """
     examples = _examples(prepared, name)
     train, labels = recipe.train, examples["data_labels"][:]
+    modular = order_of(recipe, name, np.asarray(labels), steps)
+    if modular is not None:
+        return examples.select(modular.examples)
     order = training_order(labels, steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name))
     if is_routed(name) and (ratio := partition_of(recipe, name).distinctive_words) is not None:
         labels_of_tokens = token_labels(examples["input_ids"][:], labels, prepared.tokenizer, ratio)

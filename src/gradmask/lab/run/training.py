@@ -20,6 +20,7 @@ from gradmask.lab.run.examples import arm_steps, consolidation_steps, training_e
 from gradmask.lab.run.folder import write_json
 from gradmask.lab.run.guards import check_labels
 from gradmask.lab.run.log import RunLog
+from gradmask.lab.run.modular import begin_modular
 from gradmask.lab.run.stage import Stage, Training, run_stage, save_whole
 from gradmask.lab.run.trained import trained_model
 from gradmask.lab.run.unlearning import unlearn
@@ -58,6 +59,8 @@ def _train(training: Training, prepared: Prepared, name: str, steps: int, title:
     stage = Stage(arm.path, recipe.train, steps, title)
     last = stage.newest()
     model = starting_model(recipe, prepared, name, last)
+    if is_routed(name):
+        begin_modular(model, recipe, prepared, name, steps)
     dataset = training_examples(recipe, prepared, name, steps)
     if is_routed(name):
         check_labels(np.asarray(prepared.train["data_labels"][:]), prepared.groups)
@@ -92,4 +95,8 @@ def starting_model(recipe: Recipe, prepared: Prepared, name: str, last: LastChec
     if last.path is not None:
         return gm.load(last.path) if is_routed(name) else gm.read_plain(last.path)
     model = new_model(recipe, prepared.tokenizer)
-    return cut_model(model, partition_of(recipe, name), recipe.train.seed) if is_routed(name) else model
+    if not is_routed(name):
+        return model
+    labels = np.asarray(prepared.train["data_labels"][:])
+    sizes = {group: int((labels == i).sum()) for i, group in enumerate(prepared.groups, 1)}
+    return cut_model(model, partition_of(recipe, name), recipe.train.seed, sizes)
