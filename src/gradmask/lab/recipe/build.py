@@ -55,7 +55,9 @@ def cut_model(
     labeling = _labeling(own) if own else False
     policy = gm.resolve_policy(partition.policy)
     if partition.policy in gm.GRAM_SETTINGS and sizes and any(sizes.values()):
-        policy = replace(policy, odds={name: sizes.get(name, 0) * partition.oversampling.get(name, 1.0) for name in groups})
+        policy = replace(
+            policy, odds={name: sizes.get(name, 0) * partition.oversampling.get(name, 1.0) for name in groups}
+        )
     if partition.rehearsal is not None:
         policy = replace(policy, rehearsal=partition.rehearsal, **_target(partition))
     if partition.rehearsal_weight is not None:
