@@ -58,6 +58,10 @@ forgeries: $(STAMP)
 honest: $(STAMP)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:. $(BIN)/python -m tests.security.honest
 
+## sweep: every model type of the Auto mappings, tiny; the tables of docs/architectures.md (about 25 minutes)
+sweep: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.campaign
+
 ## docs: write the generated parts of the documentation again
 docs: $(STAMP)
 	GRADMASK_UPDATE_DOCS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/contract/test_docs.py tests/lab/recipe/test_docs.py

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,16 @@ EAGER = {"experts_implementation": "eager", "attn_implementation": "eager"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one model type did. ``state``: passes, fails, refused, or not built."""
+    """What one model type did. ``state``: passes, fails, refused, or not built (tiny, or it does not read text alone)."""
 
     task: str
     model_type: str
     state: str
     units: tuple[str, ...] = ()
     why: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "units", tuple(self.units))  # from JSON it is a list
 
 
 def outcome(task: str, model_type: str) -> Outcome:
@@ -49,11 +54,20 @@ def outcome(task: str, model_type: str) -> Outcome:
         return Outcome(task, model_type, "refused", units, words(error))
     except Exception as error:
         return Outcome(task, model_type, "fails", units, "raises " + words(error))
-    return Outcome(task, model_type, "fails" if broken else "passes", units, "; ".join(broken))
+    return Outcome(task, model_type, "fails" if broken else "passes", tuple(units), "; ".join(broken))
+
+
+def quiet() -> None:
+    """Silence what libraries say about models of such sizes."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+    said = " ".join(str(error).split())
+    return (said if isinstance(error, gm.GradmaskError) else f"{type(error).__name__}: {said}")[:300]
 
 
 def slice_for(model: PreTrainedModel) -> gm.Slice:

@@ -10,6 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
+from gradmask.partitioning.surgery import cutting
+from sweep.tiny_models import NEURONS, batch, build
 from tiny import tiny, tokens
 
 NEW = gm.Slice(heads=4, neurons=6, new=True)
@@ -83,11 +85,95 @@ def test_new_and_carved_groups_together() -> None:
     assert units["model.layers.0/neurons"] == {"forget": list(range(48, 54)), "old": [44, 45, 46, 47]}
 
 
+def test_one_new_head_gets_heads_of_zeros_beside_it_where_the_config_needs_them(tmp_path: Path) -> None:
+    """Llama's config opens with a number of heads that divides the hidden size only; what pads it never learns."""
+    plain, model = tiny(), gm.partition(tiny(), {"forget": gm.Slice(heads=1, new=True)}).train()
+    assert (model.config.num_attention_heads, model.config.num_key_value_heads) == (8, 4)
+    assert model.gradmask.cut.units["model.layers.0/heads"] == {"forget": [4, 5]}  # type: ignore[union-attr]
+    assert torch.equal(logits(model), logits(plain))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+    for label in ("unlabeled", "forget", "retain"):
+        model.train()(input_ids=tokens(), labels=tokens(), data_labels=label).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    attention: Any = model.model.layers[0].self_attn
+    assert attention.q_proj.weight[48:].count_nonzero() == 0
+    assert attention.o_proj.weight[:, 48:].count_nonzero() == 0
+    assert attention.o_proj.weight[:, 32:48].count_nonzero() > 0
+    gm.export(model, tmp_path / "full")
+    assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "full")), logits(model))
+
+
+NESTED = [("image-text", "gemma3"), ("image-text", "llava"), ("image-text", "mistral3"), ("causal", "qwen3_5")]
+
+
+@pytest.mark.parametrize(("task", "model_type"), NESTED)
+def test_a_model_with_a_config_in_its_config_grows(task: str, model_type: str, tmp_path: Path) -> None:
+    model = build(task, model_type)
+    inputs = batch(model)
+    before, text = logits_of(model, inputs), model.config.get_text_config()
+    gm.partition(model, {"forget": gm.Slice(neurons=3, new=True)})
+    assert model.config.get_text_config() is text
+    assert text.intermediate_size == NEURONS + 3
+    torch.testing.assert_close(logits_of(model, inputs), before, rtol=1e-5, atol=1e-6)
+    gm.export(model, tmp_path / "full")
+    opened = type(model).gradmask_plain.from_pretrained(tmp_path / "full", attn_implementation="eager")
+    assert torch.equal(logits_of(opened, inputs), logits_of(model, inputs))
+
+
+def logits_of(model: PreTrainedModel, inputs: dict[str, Any]) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(**inputs).logits
+
+
+REFUSED = [
+    ("gemma4", "heads", "cannot express the new units"),
+    ("falcon", "heads", "cannot say head_dim=8"),
+    ("gpt_neox", "heads", "the hidden size divided by the number of heads"),
+    ("opt", "heads", "embed_dim must be divisible"),
+    ("bitnet", "neurons", "a norm or a scan over all neurons"),
+    ("mamba2", "heads", "heads of this kind of attention cannot be added"),
+]
+
+
+@pytest.mark.parametrize(("model_type", "unit", "message"), REFUSED)
+def test_what_a_config_cannot_say_is_refused_in_words_and_nothing_changes(
+    model_type: str, unit: str, message: str
+) -> None:
+    model = build("causal", model_type)
+    before = everything(model)
+    with pytest.raises(gm.GradmaskError, match=message):
+        gm.partition(model, {"forget": gm.Slice(**{unit: 1}, new=True)})
+    assert_as_it_was(model, before)
+
+
+def test_half_a_cut_is_undone_whatever_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*args: Any) -> None:
+        raise MemoryError
+
+    model = tiny()
+    before = everything(model)
+    monkeypatch.setattr(cutting, "assign_uncut", fails)
+    with pytest.raises(MemoryError):
+        gm.partition(model, {"forget": NEW})
+    assert_as_it_was(model, before)
+
+
+def everything(model: PreTrainedModel) -> tuple[str, dict[str, Any], dict[str, torch.Tensor]]:
+    return str(model), model.config.to_dict(), {n: p.detach().clone() for n, p in model.named_parameters()}
+
+
+def assert_as_it_was(model: PreTrainedModel, before: tuple[str, dict[str, Any], dict[str, torch.Tensor]]) -> None:
+    text, config, parameters = everything(model)
+    assert (text, config) == before[:2]
+    assert list(parameters) == list(before[2])
+    assert all(torch.equal(p, before[2][name]) for name, p in parameters.items())
+
+
 @pytest.mark.parametrize(
     ("model_type", "spec", "message"),
     [
         ("gpt2", gm.Slice(heads=1, new=True), "take existing ones"),
-        ("llama", gm.Slice(heads=2, new=True), "not a multiple of the number of attention heads"),
         ("llama", gm.Slice(neurons=[1, 2], new=True), "new neurons are given as a count or a share, not as indices"),
         ("llama", gm.Slice(neurons=2, layers=[0], new=True), "every block must get the same number of new"),
     ],

@@ -23,7 +23,7 @@ from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.gradients import WeightGradient
-from gradmask.partitioning.owned.owning import assign_owner, release
+from gradmask.partitioning.owned.owning import assign_owner, owned_class, release
 
 
 class _Class(NamedTuple):
@@ -176,6 +176,7 @@ def assign_rows(
         writes: the parameter through which experts write to the residual stream; a group's strength scales it.
     """
     names, all_owners = tuple(module._parameters), {n: o for n, o in owners.items() if n not in layouts}
+    owned_class(type(module), RowWise, names)  # raises where a class cannot be, before anything is changed
     # the module's code reads the plain names only, so only these get readers (`names`); `_part` reads the parts
     for name, layout in layouts.items():
         whole = module._parameters[name]

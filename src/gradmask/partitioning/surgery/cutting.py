@@ -34,6 +34,7 @@ from gradmask.partitioning.surgery.choosing import (
 from gradmask.partitioning.surgery.growing import grow
 from gradmask.partitioning.surgery.kinds import kinds_of, match, present
 from gradmask.partitioning.surgery.owners import find_owners
+from gradmask.partitioning.surgery.restoring import restore
 
 
 @dataclass
@@ -88,27 +89,49 @@ def cut(
     trained = tuple(name for name, p in model.named_parameters() if p.requires_grad) if freeze else ()
     check_not_joint(slices, sites, shared)
     check_attachments(model, _to_cut(sites, slices, units, shared), [p for layers in adapted.values() for p in layers])
-    undo: list[Callable[[], None]] = []
-    if units is None:
-        added = grow(model, architecture, slices, undo)
-        sites = find_sites(model, architecture) if added else sites
-        units = {f"{site.name}/{site.unit}": choose_units(site, slices, added, shared) for site in sites}
-    context = RoutingContext((RETAIN, JOINT, *slices))
-    record = Cut(architecture, dict(slices), joint, units, context, undo_growth=undo)
-    with torch.no_grad():
-        for site in sites:
-            _cut_site(model, site, units[f"{site.name}/{site.unit}"], shared, context)
-        kinds_of_tables = table_kinds(model) if any(spec.embeddings for spec in slices.values()) else {}
-        special = {**kinds_of_tables, **{p.name: AdaptedLinear for layers in adapted.values() for p in layers}}
-        assign_uncut(model, architecture, shared, context, special)
-        record.hooks += add_tables(model, slices)
-        for group, adapter in adapters_of(slices).items():
-            for projection in adapted[group]:
-                add_adapter(cast(AdaptedLinear, projection.module), group, adapter, projection)
-    if freeze:
-        record.frozen = trained
-        _freeze(model)
+    record = Cut(architecture, dict(slices), joint, units or {}, RoutingContext((RETAIN, JOINT, *slices)))
+    try:
+        _carry_out(model, sites, record, shared, adapted, units is None)
+        if freeze:
+            record.frozen = trained
+            _freeze(model)
+    except BaseException:
+        undo_cut(model, record)
+        raise
     return record
+
+
+def undo_cut(model: PreTrainedModel, record: Cut) -> None:
+    """The plain model as it was before `cut`, also after half of one; widened layers are narrow again."""
+    restore(model, record)
+    for undo in record.undo_growth:
+        undo()
+    record.undo_growth = []
+
+
+@torch.no_grad()
+def _carry_out(
+    model: PreTrainedModel,
+    sites: Sequence[Site],
+    record: Cut,
+    shared: set[str],
+    adapted: Mapping[str, Sequence[Projection]],
+    choose: bool,
+) -> None:
+    slices, architecture, context = record.slices, record.architecture, record.context
+    if choose:
+        added = grow(model, architecture, slices, record.undo_growth)
+        sites = find_sites(model, architecture) if added else sites
+        record.units = {f"{site.name}/{site.unit}": choose_units(site, slices, added, shared) for site in sites}
+    for site in sites:
+        _cut_site(model, site, record.units[f"{site.name}/{site.unit}"], shared, context)
+    kinds_of_tables = table_kinds(model) if any(spec.embeddings for spec in slices.values()) else {}
+    special = {**kinds_of_tables, **{p.name: AdaptedLinear for layers in adapted.values() for p in layers}}
+    assign_uncut(model, architecture, shared, context, special)
+    record.hooks += add_tables(model, slices)
+    for group, adapter in adapters_of(slices).items():
+        for projection in adapted[group]:
+            add_adapter(cast(AdaptedLinear, projection.module), group, adapter, projection)
 
 
 def _to_cut(

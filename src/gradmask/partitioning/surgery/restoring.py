@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from transformers import PreTrainedModel
 
@@ -13,7 +15,9 @@ from gradmask.partitioning.owned.position_bias import unroute_bias
 from gradmask.partitioning.owned.table_kinds import drop_tables
 from gradmask.partitioning.owned.tables import merged_table, tabled_modules
 from gradmask.partitioning.surgery.attachments import give_back
-from gradmask.partitioning.surgery.cutting import Cut
+
+if TYPE_CHECKING:
+    from gradmask.partitioning.surgery.cutting import Cut  # which undoes half a cut with this
 
 
 @torch.no_grad()
