@@ -98,6 +98,8 @@ RULES: tuple[tuple[str, Any], ...] = (
     (r"mamba_chunk_size", 4),
     (r"mamba_dt_rank|time_step_rank", 4),
     (r"mamba_expand|expand", 2),
+    (r"linear_head_dim", 8),
+    (r"linear_num_heads", 4),
     (r"linear_num_key_heads", 2),
     (r"linear_num_value_heads", 4),
     (r"linear_key_head_dim", 8),
@@ -233,11 +235,13 @@ def _optional(name: str, rule: Any) -> Any:
 def build(task: str, model_type: str) -> PreTrainedModel:
     """The tiny model."""
     config = config_of(model_type)
+    if config.is_encoder_decoder and _read(config, "decoder_start_token_id") is None:
+        config.decoder_start_token_id = 1
     config._experts_implementation = "eager"  # grouped kernels add up in another order for other batches
     torch.manual_seed(0)
     model = getattr(transformers, TASKS[task][1]).from_config(config, attn_implementation="eager")
     with torch.no_grad():
-        for p in model.parameters():
+        for p in (p for p in model.parameters() if p.requires_grad):
             p.add_(torch.randn_like(p) * 0.05)  # no promise may hold only because something is zero or one
     return model.eval()
 
