@@ -84,4 +84,13 @@ def second() -> Iterator[Task]:
         yield from (Task(corpus, share, "gradmask", settings) for settings in (TABLES, WORDS) for corpus in EXPLORED)
 
 
-PLANS = {"explore": explore, "second": second}
+def little_labeled() -> Iterator[Task]:
+    """A quarter and a tenth of the retain text labeled."""
+    for labeled in (0.25, 0.1):
+        for corpus in ("docs", "topic", "novels", "author", "code"):
+            own = replace(TABLES, rehearsal=0.03, ends=((0.15, 1.0),))
+            settings = own if corpus in ("novels", "code") else replace(own, words=2.0, common="retain")
+            yield Task(corpus, 0.05, "gradmask", settings, labeled=labeled)
+
+
+PLANS = {"explore": explore, "second": second, "little_labeled": little_labeled}

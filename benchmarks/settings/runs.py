@@ -37,7 +37,7 @@ class Settings:
     """What other words of labeled documents are given as, where distinctive ones keep the label: unlabeled, or retain."""
     after: float | None = 0.1
     threshold: float = 0.5
-    retain_below: float = 0.25
+    retain_below: float = 0.5
     group_rate: float = 1.0
     shared: float = 0.0
     """Share of the examples labeled retain that are given as unlabeled: everything runs and learns."""
@@ -111,7 +111,7 @@ def cut(model: LlamaForCausalLM, task: Task) -> Any:
     """The partitioned model."""
     s = task.settings
     policy = replace(
-        gm.resolve_policy("sgtm"), rehearsal=s.rehearsal, rehearsal_target=s.target if s.rehearsal else "next_token"
+        gm.resolve_policy("strict"), rehearsal=s.rehearsal, rehearsal_target=s.target if s.rehearsal else "next_token"
     )
     own: Any = False
     if s.after is not None:

@@ -26,7 +26,7 @@ DEFAULTS = {
     "target": "next_token",
     "words": None,
 }
-DEFAULTS |= {"after": 0.1, "group_rate": 1.0, "shared": 0.0, "threshold": 0.5, "retain_below": 0.25}
+DEFAULTS |= {"after": 0.1, "group_rate": 1.0, "shared": 0.0, "threshold": 0.5, "common": "unlabeled"}
 
 
 ROLES = ("retain", "forget")

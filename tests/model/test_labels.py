@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -300,3 +301,10 @@ def test_labels_may_lie_on_another_device() -> None:
         model(**{name: value[:4] for name, value in there.items()}, data_labels=given).loss.backward()
         found.append(gradients(model))
     assert same(found[0], found[1]) and same(found[2], found[1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_batch_of_one_label_is_rehearsed_on_its_device() -> None:
+    slices = {"forget": gm.Slice(heads=2, neurons=8, embeddings=True)}
+    model = gm.partition(tiny().train(), slices, policy=replace(gm.resolve_policy("strict"), rehearsal=0.5)).cuda()
+    model(**{name: value.cuda() for name, value in batch().items()}, data_labels="retain").loss.backward()

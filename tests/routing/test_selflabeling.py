@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -75,14 +76,49 @@ def test_with_labels_per_token_an_example_is_unlabeled_where_all_of_it_is() -> N
     ("retain_below", "expected"), [(None, [-1, -1, -1, 1]), (0.25, [0, -1, -1, 1]), (0.5, [0, 0, -1, 1])]
 )
 def test_clear_cases_are_routed_and_the_middle_stays_unlabeled(retain_below: float | None, expected: list[int]) -> None:
-    model = gm.partition(tiny(), {"forget": gm.Slice(heads=1)}, self_labeling=True)
-    labeler = SelfLabeler(gm.SelfLabeling(retain_below=retain_below), means={"forget": [1.0, 3.0]})
-    gains = {"forget": torch.tensor([1.2, 1.6, 2.0, 2.4])}  # positions .1, .3, .5, .7
+    labeler, router = between(retain_below)
+    # (own - rest) / variance is 4 and the middle 2: odds of -3.2, -0.4, 0 and 1.6
+    gains = {"forget": torch.tensor([1.2, 1.9, 2.0, 2.4])}
     given = torch.full((4,), -1)
-    router = model.gradmask.router  # type: ignore[union-attr]
-    assert labeler._decide(given, torch.arange(4), gains, router).tolist() == expected  # type: ignore[arg-type]
+    assert labeler._decide(given, torch.arange(4), gains, router).tolist() == expected
     labeler.means["forget"] = [3.0, 3.0]
-    assert labeler._decide(given, torch.arange(4), gains, router).tolist() == [-1] * 4  # type: ignore[arg-type]
+    assert labeler._decide(given, torch.arange(4), gains, router).tolist() == [-1] * 4
+
+
+def between(retain_below: float | None = 0.5, share: float = 0.5) -> tuple[SelfLabeler, Any]:
+    model: Any = gm.partition(tiny(), {"forget": gm.Slice(heads=1)}, self_labeling=True)
+    settings = gm.SelfLabeling(retain_below=retain_below)
+    return SelfLabeler(settings, 9, {"forget": [1.0, 3.0]}, {"forget": 0.5}, {"forget": share}), model.gradmask.router
+
+
+def test_the_share_among_the_unlabeled_is_found_whatever_labels_said() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for start in (0.5, 0.05):
+        labeler, router = between(share=start)
+        for _ in range(400):
+            own = torch.rand(8, generator=generator) < 0.1
+            gains = {"forget": torch.where(own, 3.0, 1.0) + 0.5**0.5 * torch.randn(8, generator=generator)}
+            labels = labeler._decide(torch.full((8,), -1), torch.arange(8), gains, router)
+        assert set(labels.tolist()) <= {0, 1}
+        assert 0.06 < labeler.shares["forget"] < 0.14
+
+
+def test_where_kinds_overlap_the_rarer_one_is_not_overestimated() -> None:
+    """Half a standard deviation apart, one of twenty: a rule without the share takes 40 % of all text for the group's."""
+    generator = torch.Generator().manual_seed(0)
+    labeler, router = between(share=0.05)
+    labeler.means["forget"], labeler.variances["forget"] = [1.0, 1.5], 1.0
+    own = torch.rand(2000, generator=generator) < 0.05
+    gains = {"forget": torch.where(own, 1.5, 1.0) + torch.randn(2000, generator=generator)}
+    taken = labeler._decide(torch.full((2000,), -1), torch.arange(2000), gains, router) == 1
+    assert taken.double().mean() < 0.05
+
+
+def test_labels_give_the_first_share_and_the_spread_is_measured() -> None:
+    model = trained(gm.SelfLabeling(after=30), steps=20)
+    labeler: SelfLabeler = model.gradmask.labeler
+    assert labeler.shares["forget"] == pytest.approx(0.5)
+    assert labeler.variances["forget"] > 0
 
 
 def test_before_its_time_nothing_is_relabeled_and_evaluation_is_left_alone() -> None:

@@ -43,7 +43,7 @@ def labels(model: nn.Module, data_labels: DataLabels) -> Iterator[nn.Module]:
                 "a module inside a model whose gradients are shared between processes was called by itself: ranks agree on "
                 "what learns in the model's own forward pass only. Call the model itself, with data_labels or inside gm.labels"
             )
-        made = gradmask.router.route(data_labels, batch, model.training)
+        made = gradmask.router.route(data_labels, batch, model.training, next(model.parameters()).device)
         note_taught(gradmask, made)
         return made
 

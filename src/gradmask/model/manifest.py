@@ -129,15 +129,19 @@ class SelfLabelingEntry(_Strict):
     retain_below: float | None
     passes: int
     means: dict[str, tuple[float, float]]
+    variances: dict[str, float] = Field(default_factory=dict)
+    shares: dict[str, float] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, labeler: SelfLabeler) -> SelfLabelingEntry:
         means = {group: (rest, own) for group, (rest, own) in labeler.means.items()}
-        return cls(**vars(labeler.settings), passes=labeler.passes, means=means)
+        state = {"variances": dict(labeler.variances), "shares": dict(labeler.shares)}
+        return cls(**vars(labeler.settings), passes=labeler.passes, means=means, **state)
 
     def labeler(self) -> SelfLabeler:
         settings = SelfLabeling(**{f.name: getattr(self, f.name) for f in fields(SelfLabeling)})
-        return SelfLabeler(settings, self.passes, {group: list(pair) for group, pair in self.means.items()})
+        means = {group: list(pair) for group, pair in self.means.items()}
+        return SelfLabeler(settings, self.passes, means, dict(self.variances), dict(self.shares))
 
 
 class ExportOptions(_Strict):

@@ -74,6 +74,8 @@ class Router:
         self.context.loss_weights = self.context.rehearsed = None
         if labels is None:
             return self.context.compose({}, {}, {})
+        if isinstance(labels, Tensor):
+            labels = labels.to(device or labels.device)
         draw = self._draw(labels, batch) if training and self.policy.random else None
         if draw is not None or self.policy.weighted:
             labels = torch.full((batch,), labels, device=device) if isinstance(labels, int) else labels

@@ -1,13 +1,16 @@
 """Self-labeling: labels for unlabeled examples, from their loss with and without each group.
 
-The *advantage* of group g on an example is its loss without g minus its loss with everything, in nats per token: the log of
-a likelihood ratio. Labeled examples give the mean advantage for g (position 1) and for the rest (position 0). An unlabeled
-example beyond `threshold` is routed as g; one below `retain_below` for every group is routed as ``retain``; all others stay
-unlabeled.
+The *advantage* of group g on an example is its loss without g minus its loss with everything, in nats per token. Labeled examples
+give its mean on text of g and on the rest, and how far it is spread around these (one variance for both). With the share of g among
+the unlabeled examples, Bayes' rule gives each of them a probability of belonging to g. That share is not what labels say, since
+text of one kind may be labeled more often than that of another: it is estimated from the unlabeled examples themselves, as the mean
+of their probabilities (Saerens, Latinne and Decaestecker, Neural Computation 14, 2002), one batch after the other. On a language the
+two kinds hardly overlap and the share does not matter; on a topic they do, and without it most text would be taken for the rarer kind.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -30,9 +33,9 @@ class SelfLabeling:
         references: labeled examples per label whose advantage is measured at a time.
         every: training passes from one measurement of labeled examples to the next; the first is half-way to ``after``.
         momentum: of the running means of the labeled examples' advantages.
-        threshold: position between the mean of the rest (0) and the mean of the group (1) above which an example is labeled
-            with the group.
-        retain_below: position below which an example is labeled ``retain``; None: never.
+        threshold: probability of belonging to a group above which an example is labeled with it.
+        retain_below: an example is labeled ``retain`` where its probability is below this for every group; None: never. What is
+            between the two stays unlabeled and trains every group, which costs the removed model more than either label does.
     """
 
     after: int = 60
@@ -40,7 +43,7 @@ class SelfLabeling:
     every: int = 4
     momentum: float = 0.9
     threshold: float = 0.5
-    retain_below: float | None = 0.25
+    retain_below: float | None = 0.5
 
     def __post_init__(self) -> None:
         counts = self.after >= 0 and self.references >= 1 and self.every >= 1
@@ -56,6 +59,12 @@ class SelfLabeling:
             )
 
 
+RECENT = 200
+"""Examples that the running share of a group looks back on."""
+RAREST = 1e-3
+"""A group's share is at least this, so that none dies out before it has been learned."""
+
+
 @dataclass
 class SelfLabeler:
     """The running state of self-labeling; small enough to travel in ``gradmask.json``."""
@@ -64,6 +73,10 @@ class SelfLabeler:
     passes: int = 0
     means: dict[str, list[float]] = field(default_factory=dict)
     """group -> [mean advantage on examples labeled otherwise, mean advantage on its own]"""
+    variances: dict[str, float] = field(default_factory=dict)
+    """group -> variance of the advantage around these means"""
+    shares: dict[str, float] = field(default_factory=dict)
+    """group -> its share among the examples that are to be labeled; until the first of them, among the labeled ones"""
 
     def relabel(self, labels: Tensor, inputs: dict[str, Tensor], router: Router, logits: Logits) -> Tensor:
         """The labels, with the id of a group or of ``retain`` for some of the unlabeled examples.
@@ -81,6 +94,7 @@ class SelfLabeler:
             free = (whole[:, None] == -1) & (labels == -1)
             return torch.where(free, self.relabel(whole, inputs, router, logits)[:, None], labels)
         self.passes += 1
+        self._count(labels, router)
         ready = self.passes > self.settings.after and len(self.means) == len(router.removable)
         unlabeled = (labels == -1).nonzero().squeeze(1) if ready else labels.new_empty(0)
         measured = range(len(router.removable) + 1) if self._measures_now() else ()
@@ -101,31 +115,56 @@ class SelfLabeler:
         rows = (labels == label).nonzero().squeeze(1)
         return rows.roll(-self.passes // self.settings.every)[: self.settings.references] if len(rows) else rows
 
+    def _count(self, labels: Tensor, router: Router) -> None:
+        """The groups' shares among labeled examples, until there is something better."""
+        if self.passes > self.settings.after + 1 or not bool((labels >= 0).any()):
+            return
+        for group in router.removable:
+            self._share(group, (labels[labels >= 0] == router.ids[group]).double())
+
+    def _share(self, group: str, belongs: Tensor) -> None:
+        old = self.shares.get(group, float(belongs.mean()))
+        weight = len(belongs) / (len(belongs) + RECENT)
+        self.shares[group] = min(max(old + weight * (float(belongs.mean()) - old), RAREST), 1 - RAREST)
+
     def _observe(self, group: str, gain: Tensor, own: Tensor) -> None:
         if not bool(own.any()) or bool(own.all()):
             return
         new = [float(gain[~own].mean()), float(gain[own].mean())]
         old, keep = self.means.get(group, new), self.settings.momentum
+        around = torch.where(own, old[1], old[0]).to(gain)
+        spread = float((gain - around).square().mean())
         self.means[group] = [keep * a + (1 - keep) * b for a, b in zip(old, new, strict=True)]
+        self.variances[group] = keep * self.variances.get(group, spread) + (1 - keep) * spread
 
     def _decide(self, labels: Tensor, unlabeled: Tensor, gains: dict[str, Tensor], router: Router) -> Tensor:
         if not len(unlabeled):
             return labels
         groups = list(gains)
-        excess = torch.stack([self._position(g, gains[g]) for g in groups])
-        best, which = excess.max(0)
-        ids = torch.tensor([router.ids[g] for g in groups], device=labels.device)
+        chances = {g: self._probability(g, gains[g]) for g in groups}
+        for group, chance in chances.items():
+            if chance is not None:
+                self._share(group, chance)
+        known = [g for g in groups if chances[g] is not None]
+        if not known:
+            return labels
+        best, which = torch.stack([c for c in chances.values() if c is not None]).max(0)
+        ids = torch.tensor([router.ids[g] for g in known], device=labels.device)
         settings, labels = self.settings, labels.clone()
         decided = torch.where(best > settings.threshold, ids[which], labels[unlabeled])
-        if settings.retain_below is not None:
+        if settings.retain_below is not None and len(known) == len(groups):
             decided = decided.masked_fill(best < settings.retain_below, 0)
         labels[unlabeled] = decided
         return labels
 
-    def _position(self, group: str, gain: Tensor) -> Tensor:
-        """0 at the mean of the rest, 1 at the mean of the group; while these do not differ, the threshold: no decision."""
+    def _probability(self, group: str, gain: Tensor) -> Tensor | None:
+        """Of belonging to the group; None while its text and the rest do not differ."""
         rest, own = self.means[group]
-        return (gain - rest) / (own - rest) if own > rest else torch.full_like(gain, self.settings.threshold)
+        if own <= rest:
+            return None
+        share = self.shares.get(group, 0.5)
+        odds = (own - rest) * (gain.double() - (own + rest) / 2) / max(self.variances.get(group, 0.0), 1e-12)
+        return torch.sigmoid(odds + math.log(share / (1 - share)))
 
 
 @torch.no_grad()

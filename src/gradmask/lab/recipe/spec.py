@@ -103,10 +103,10 @@ class SelfLabelingSpec(_Part):
         0.5,
         gt=0,
         lt=1,
-        description="above it an example gets the group's label; 0 is the mean of other examples, 1 that of the group's",
+        description="probability of belonging to the group above which an example gets its label",
     )
     retain_below: float | None = Field(
-        0.25, gt=0, lt=1, description="below it an example gets the label retain; null: never"
+        0.5, gt=0, lt=1, description="below it an example gets the label retain; null: never"
     )
     labeled_first: bool = Field(True, description="until `after`, train on labeled examples; unlabeled ones come later")
 
