@@ -232,8 +232,7 @@ def _given(folder: Path, task: Task, ids: np.ndarray, labels: np.ndarray) -> np.
     if s.words is None:
         return labels
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / f"{task.corpus}.json"))
-    given = token_labels(ids, labels, tokenizer, s.words)
-    return np.where((labels == 1)[:, None] & (given == -1), 0, given) if s.common == "retain" else given
+    return token_labels(ids, labels, tokenizer, s.words, s.common)  # pyrefly: ignore
 
 
 def _measure_routed(

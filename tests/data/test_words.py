@@ -68,6 +68,9 @@ def test_a_labeled_example_is_told_apart_by_its_words() -> None:
     # the position before a distinctive word predicts it, and the last position of one shows it
     assert per_token[0].tolist() == [-1, 1, 1, 1, 1, -1, -1, -1]
     assert per_token[2].tolist() == per_token[0].tolist()
+    kept = token_labels(sequences, labels, TOKENIZER, ratio=2.0, common="retain")
+    assert kept[0].tolist() == [0, 1, 1, 1, 1, 0, 0, 0]
+    assert (kept[4] == -1).all()
     assert (per_token[1] == 0).all()
     assert (per_token[4] == -1).all(), "what is unlabeled stays so"
     assert (token_labels(sequences, labels, TOKENIZER, ratio=1e9)[0] == -1).all(), "nothing is so distinctive"

@@ -2,15 +2,16 @@
 
 Most words of a document on a topic occur in any document. Routed as a whole, such a document trains only the group, and the
 retained parameters learn none of its ordinary words. *Distinctiveness* is how much more often a word occurs in the group's
-labeled text than in text labeled retain. Only distinctive words keep the label; the rest of the document becomes unlabeled and
-updates every parameter.
+labeled text than in text labeled retain. Only distinctive words keep the label. The rest of the document becomes unlabeled and
+updates every parameter; or it is labeled retain, so that the retained parameters learn ordinary words wherever they stand, without
+the help of a group that will be removed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,18 +25,25 @@ TokenText = tuple[str, bool]
 """A token's text, lower case and without its mark, and whether it can only begin a word."""
 
 
-def token_labels(sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, ratio: float) -> np.ndarray:
+def token_labels(
+    sequences: np.ndarray,
+    labels: np.ndarray,
+    tokenizer: Any,
+    ratio: float,
+    common: Literal["retain", "unlabeled"] = "unlabeled",
+) -> np.ndarray:
     """Data labels per token from data labels per sequence.
 
     In a sequence labeled with a group, a position keeps the label if its own token or the next one, which it predicts, is part
     of a word that is at least ``ratio`` times as frequent in the group's sequences as in those labeled retain. The other
-    positions of that sequence become unlabeled. Retain and unlabeled sequences keep their label everywhere.
+    positions of that sequence get the label ``common``. Retain and unlabeled sequences keep their label everywhere.
 
     Args:
         sequences: token ids ``[n, length]``.
         labels: data labels ``[n]``.
         tokenizer: for its vocabulary.
         ratio: of frequencies, above 1; see `distinctiveness`.
+        common: the label of other words of these sequences.
 
     Returns:
         Data labels ``[n, length]``.
@@ -50,12 +58,12 @@ def token_labels(sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, rati
         )
     tokens = vocabulary(tokenizer)
     per_token = np.repeat(labels[:, None], sequences.shape[1], axis=1)
-    retain = count_words(sequences[labels == RETAIN], tokens)
+    retain, other = count_words(sequences[labels == RETAIN], tokens), {"retain": RETAIN, "unlabeled": UNLABELED}[common]
     for group in np.unique(labels[labels > RETAIN]):
         rows = np.flatnonzero(labels == group)
         ratios = distinctiveness(count_words(sequences[rows], tokens), retain)
         for row in rows:
-            per_token[row] = np.where(positions(sequences[row], tokens, ratios, ratio), group, UNLABELED)
+            per_token[row] = np.where(positions(sequences[row], tokens, ratios, ratio), group, other)
     return per_token
 
 

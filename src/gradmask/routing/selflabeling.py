@@ -1,11 +1,12 @@
 """Self-labeling: labels for unlabeled examples, from their loss with and without each group.
 
-The *advantage* of group g on an example is its loss without g minus its loss with everything, in nats per token. Labeled examples
-give its mean on text of g and on the rest, and how far it is spread around these (one variance for both). With the share of g among
-the unlabeled examples, Bayes' rule gives each of them a probability of belonging to g. That share is not what labels say, since
-text of one kind may be labeled more often than that of another: it is estimated from the unlabeled examples themselves, as the mean
-of their probabilities (Saerens, Latinne and Decaestecker, Neural Computation 14, 2002), one batch after the other. On a language the
-two kinds hardly overlap and the share does not matter; on a topic they do, and without it most text would be taken for the rarer kind.
+The *advantage* of group g on an example is its loss without g minus its loss with everything, in nats per token. Labeled
+examples give its mean on text of g and on the rest, and how far it is spread around these (one variance for both). With the
+share of g among the unlabeled examples, Bayes' rule gives each of them a probability of belonging to g. That share is not what
+labels say, since text of one kind may be labeled more often than that of another: it is estimated from the unlabeled examples
+themselves, as the mean of their probabilities (Saerens, Latinne and Decaestecker, Neural Computation 14, 2002), one batch after
+the other. On a language the two kinds hardly overlap and the share does not matter. On a topic they do, and without it much
+retain text would be taken for the rarer kind.
 """
 
 from __future__ import annotations
