@@ -71,6 +71,7 @@ def test_trainer_goes_on_with_draws_and_self_labeling(run: tuple[Path, PreTraine
     router, labeler = fresh.gradmask.router, fresh.gradmask.labeler
     assert (router.draws, labeler.passes) == (whole.gradmask.router.draws, 6)
     assert labeler.means == whole.gradmask.labeler.means != {}
+    assert labeler == whole.gradmask.labeler
 
 
 def test_the_draws_matter(run: tuple[Path, PreTrainedModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def _settings(saved: Manifest, model: Manifest) -> Iterator[str]:
 
 def _labeling(manifest: Manifest) -> dict[str, Any] | None:
     entry = manifest.self_labeling
-    return entry.model_dump(exclude={"passes", "means"}) if entry else None
+    return entry.model_dump(exclude={"passes", "means", "variances", "shares"}) if entry else None
 
 
 def require_same_partition(model: nn.Module, saved: Manifest, where: str) -> None:
