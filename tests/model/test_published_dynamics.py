@@ -30,7 +30,7 @@ def adamw(model: nn.Module) -> torch.optim.AdamW:
 RUNS = [(s, m, o, "trained") for s, m in SETTINGS for o in EXACT] + [
     ("parameter_masking", m, o, "frozen at zero") for m in (False, True) for o in EXACT
 ]
-FAST = ("parameter_masking", "gradient_routing")
+FAST = ("parameter_masking",)
 SAMPLED = [pytest.param(*run, marks=() if run[0] in FAST else pytest.mark.slow) for run in RUNS]
 
 
