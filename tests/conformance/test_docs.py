@@ -13,7 +13,7 @@ from gradmask.conformance import Finding, Report
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("page", ["composition.md", "conformance.md"])
+@pytest.mark.parametrize("page", ["composition.md", "conformance.md", "policies.md"])
 def test_every_block_of_a_page_runs(page: str) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
