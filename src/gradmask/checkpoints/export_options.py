@@ -18,7 +18,9 @@ from gradmask.model.manifest import ExportOptions, Manifest
 ANONYMOUS = "group_"
 
 
-def options_of(dtype: str | torch.dtype | None, max_shard_size: int | None, anonymous: bool) -> ExportOptions | None:
+def options_of(
+    dtype: str | torch.dtype | None, max_shard_size: int | None, anonymous: bool, dropped_tokens: Sequence[int] = ()
+) -> ExportOptions | None:
     """The options of an export as its manifest records them; None where all are the default.
 
     Raises:
@@ -26,7 +28,8 @@ def options_of(dtype: str | torch.dtype | None, max_shard_size: int | None, anon
     """
     name = str(dtype).removeprefix("torch.") if dtype is not None else None
     try:
-        options = ExportOptions(dtype=name, max_shard_size=max_shard_size, anonymous=anonymous)  # pyrefly: ignore
+        given: Any = {"dtype": name, "max_shard_size": max_shard_size, "anonymous": anonymous}
+        options = ExportOptions(**given, dropped_tokens=sorted({*dropped_tokens}))
     except ValidationError:
         kinds = ", ".join(get_args(get_args(ExportOptions.model_fields["dtype"].annotation)[0]))
         raise GradmaskError(

@@ -25,7 +25,7 @@ from gradmask.checkpoints.export_options import (
 from gradmask.checkpoints.known import warn_of_unknown
 from gradmask.checkpoints.loading import load
 from gradmask.checkpoints.ranks import first_rank, gathered, is_sharded, wait_for_ranks
-from gradmask.checkpoints.tokenizers import open_tokenizer
+from gradmask.checkpoints.tokenizers import drop_entries, open_tokenizer
 from gradmask.errors import GradmaskError
 from gradmask.files import whole_folder
 from gradmask.model.attached import gradmask_of, plain_class
@@ -49,6 +49,7 @@ def export(
     max_shard_size: int | None = None,
     anonymous: bool = False,
     tokenizer: Any = None,
+    dropped_tokens: Sequence[int] = (),
     data: str | None = None,
 ) -> Path:
     """Write a plain Hugging Face checkpoint that needs no gradmask to load; with FSDP2 a collective call.
@@ -63,6 +64,7 @@ def export(
         max_shard_size: bytes of one file of weights, at most; by default Transformers' own limit.
         anonymous: without what ``gradmask.json`` tells of the training: names of groups, policy, labels, seed, self-labeling.
         tokenizer: to be saved beside the weights.
+        dropped_tokens: entries that are left out of the tokenizer's vocabulary, whose words would tell what it was trained on.
         data: fingerprint of the training data, to be noted in ``gradmask.json``.
 
     Raises:
@@ -71,7 +73,7 @@ def export(
     """
     gradmask = gradmask_of(model)
     check_removable(gradmask, tuple(without))
-    options = options_of(dtype, max_shard_size, anonymous)
+    options = options_of(dtype, max_shard_size, anonymous, dropped_tokens)
     target = Path(path)
     refuse_full(target, overwrite)
     removed = tuple(sorted({*without, *gradmask.removed}))
@@ -96,7 +98,7 @@ def export(
                 describe_dtype(config, options, temporary)
                 describe_size(size, temporary)
             if tokenizer is not None:
-                tokenizer.save_pretrained(temporary)
+                (drop_entries(tokenizer, dropped_tokens) if dropped_tokens else tokenizer).save_pretrained(temporary)
             write_manifest(temporary, manifest)
             seal(temporary, None if anonymous else data)
     finally:

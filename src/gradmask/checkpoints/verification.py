@@ -44,7 +44,8 @@ MANIFEST_ALONE = (
 
 @dataclass
 class Verification:
-    """The outcome: ``holds``, what was shown; ``unknown``, what this check cannot show; ``problems``, what is wrong."""
+    """The outcome: ``holds``, what was shown; ``unknown``, what this check cannot show; ``problems``, what is wrong; and ``notes``,
+    what else is worth knowing."""
 
     folder: str
     kind: str
@@ -56,6 +57,7 @@ class Verification:
     holds: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     rebuilt: bool = False
 
     @property
@@ -82,6 +84,7 @@ class Verification:
         lines = [f"{printable(self.folder)}: {self.kind}, groups {names}, digest {printable(self.digest) or 'none'}"]
         lines += [f"  holds: {line}" for line in self.holds]
         lines += [f"  WRONG: {line}" for line in self.problems]
+        lines += [f"  note: {line}" for line in self.notes]
         lines += [f"  not shown: {line}" for line in self.unknown if self.ok]
         return "\n".join([*lines, f"  verdict: {self._in_words()}"])
 

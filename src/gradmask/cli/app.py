@@ -27,6 +27,7 @@ from gradmask.cli import (
     importing,
     init,
     label,
+    purge,
     recipes,
     report,
     train,
@@ -104,6 +105,7 @@ for command in (
     export,
     importing,
     verify,
+    purge,
     report,
     doctor,
 ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,19 +42,29 @@ def run(
             help="Leave out of gradmask.json what it tells of the training: names of groups, policy, labels, seed, self-labeling.",
         ),
     ] = False,
+    drop_words: Annotated[
+        bool,
+        typer.Option(
+            "--drop-words",
+            help="Leave out of the tokenizer what occurs in no kept training text; needs the data of the run.",
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a plain Hugging Face checkpoint that needs no gradmask to load, with its tokenizer."""
     import gradmask as gm
-    from gradmask.lab.run.export import checkpoint_of
+    from gradmask.lab.run.export import checkpoint_of, run_of
+    from gradmask.lab.run.vocabulary import revealing_entries
     from gradmask.quiet import quiet
 
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise GradmaskError(f"{out} exists and is not empty: choose another folder, or replace it with --overwrite")
     checkpoint = checkpoint_of(source)
     gone = tuple(without or ())
-    options = {"dtype": dtype, "max_shard_size": max_shard_size, "anonymous": anonymous}
+    options: dict[str, Any] = {"dtype": dtype, "max_shard_size": max_shard_size, "anonymous": anonymous}
+    if drop_words:
+        options["dropped_tokens"] = revealing_entries(run_of(source), gone).ids
     with quiet():
         target = gm.export_checkpoint(checkpoint, out, gone, compact=compact, overwrite=overwrite, **options)
     if as_json:

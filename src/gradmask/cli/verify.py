@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gradmask.cli.output import AsJson, print_json, result_console
+from gradmask.errors import GradmaskError
 
 NAME = "verify"
 NOT_PROVED = 3
@@ -52,6 +54,8 @@ def run(
         verification = gm.verify(path, tuple(without or ()), None if against is None else checkpoint_of(against))
     if digest is not None and digest != verification.digest:
         verification.problems.append(f"its digest is {verification.digest or 'missing'}, not {digest}")
+    if against is not None and verification.ok:
+        verification.notes += _words(against, verification.removed)
     if as_json:
         print_json(verification.to_dict())
     else:
@@ -60,3 +64,14 @@ def run(
         raise typer.Exit(1)
     if verification.removed and not verification.proved:
         raise typer.Exit(NOT_PROVED)
+
+
+def _words(source: Path, removed: Sequence[str]) -> list[str]:
+    """What the tokenizer tells of removed text, where the data of the run is at hand."""
+    from gradmask.lab.run.export import run_of
+    from gradmask.lab.run.vocabulary import revealing_entries
+
+    try:
+        return [str(revealing_entries(run_of(source), removed))]
+    except GradmaskError:
+        return []

@@ -26,7 +26,10 @@ def fingerprint_of(spec: DataSpec) -> str:
     Raises:
         GradmaskError: a file cannot be read.
     """
-    digest = hashlib.sha256(json.dumps([FORMAT, spec.model_dump(mode="json")], sort_keys=True).encode())
+    content = spec.model_dump(mode="json")
+    if not spec.tokenizer_without_forget:
+        content["tokenizer"].pop("without_forget")  # as before there was that option
+    digest = hashlib.sha256(json.dumps([FORMAT, content], sort_keys=True).encode())
     digest.update("\n".join(str(path) for s in spec.sources if s.kind == "folder" for path in files_of(s)).encode())
     for path in _inputs(spec):
         try:

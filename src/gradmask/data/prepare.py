@@ -15,6 +15,7 @@ from datasets import Dataset, DatasetDict, load_from_disk
 
 from gradmask.data.arrow import column, columns_of, select_rows
 from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
+from gradmask.data.kept_text import tokenizer_texts
 from gradmask.data.label_tables import label_table
 from gradmask.data.labeled import PIECES
 from gradmask.data.labeling import Labeled, label_documents
@@ -135,9 +136,8 @@ def _write(spec: DataSpec, folder: Path, work: Path) -> None:
     documents = load_documents(spec.sources, spec.test_share, spec.seed, path, chat, counts)
     labeled = label_documents(documents, spec)
     splits = {"train": labeled.train, "test": labeled.test, **labeled.sets}
-    tokenizer = build_tokenizer(
-        spec.tokenizer, (text for (text,) in columns_of(labeled.train, ["text"])), folder / "tokenizer"
-    )
+    texts = tokenizer_texts(labeled.train, spec.tokenizer_without_forget)
+    tokenizer = build_tokenizer(spec.tokenizer, texts, folder / "tokenizer")
     packed = {
         name: pack(split, tokenizer, spec.sequence_length, work / f"{name}.arrow") for name, split in splits.items()
     }

@@ -261,6 +261,11 @@ class TokenizerSpec(Section):
 
     path: str | None = Field(None, description="a name or a folder; null: trained on the data")
     vocab_size: int = Field(4096, ge=260, description="of a trained tokenizer")
+    without_forget: bool | None = Field(
+        None,
+        description="train it without text that is labeled with a group, whose words it would hand on with every export; "
+        "null: yes, unless labels are simulated",
+    )
 
     @property
     def trained(self) -> bool:
@@ -291,6 +296,12 @@ class DataSpec(Section):
     def by_domain(self) -> bool:
         """Whether the domain of a document is its label (or, with ``simulate``, the truth)."""
         return not any(source.gives_labels for source in self.sources)
+
+    @property
+    def tokenizer_without_forget(self) -> bool:
+        """Whether a trained tokenizer sees no text that is labeled with a group."""
+        asked = self.tokenizer.without_forget
+        return self.tokenizer.trained and (self.simulate is None if asked is None else asked)
 
     @property
     def knows_truth(self) -> bool:

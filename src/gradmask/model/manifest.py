@@ -150,6 +150,7 @@ class ExportOptions(_Strict):
     dtype: Literal["float32", "float64", "float16", "bfloat16"] | None = None
     max_shard_size: int | None = Field(default=None, gt=0, lt=2**63, description="bytes")
     anonymous: bool = False
+    dropped_tokens: list[int] = Field(default=[], description="entries of the tokenizer that were left out")
 
 
 class Manifest(_Strict):

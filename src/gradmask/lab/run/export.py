@@ -26,3 +26,17 @@ def checkpoint_of(source: Path) -> Path:
     if not source.is_dir():
         raise GradmaskError(f"there is no folder {source}: give a run, or a checkpoint with gradmask.json")
     raise GradmaskError(f"{source} is neither a run (no recipe.yaml) nor a partitioned checkpoint (no gradmask.json)")
+
+
+def run_of(source: Path) -> RunFolder:
+    """The run that ``source`` is, or that a checkpoint lies in.
+
+    Raises:
+        GradmaskError: it lies in none.
+    """
+    for folder in (source, *source.resolve().parents[:3]):
+        if RunFolder(folder).recipe_file.is_file():
+            return RunFolder(folder)
+    raise GradmaskError(
+        f"{source} is not, and does not lie in, the folder of a run, so its training data is not at hand"
+    )
