@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gradmask.model.recomputation import recomputation_contexts as recomputation_contexts
     from gradmask.model.reinitializing import reinitialize as reinitialize
     from gradmask.model.removal import ablate as ablate, strength as strength, without as without
+    from gradmask.model.rights import rights as rights
     from gradmask.model.resuming import (
         load_training_state as load_training_state,
         training_state as training_state,
@@ -98,6 +99,7 @@ _ROOMS = {
     "model.resuming": ("load_training_state", "training_state"),
     "model.reinitializing": ("reinitialize",),
     "model.removal": ("ablate", "strength", "without"),
+    "model.rights": ("rights",),
     "routing.selflabeling": ("SelfLabeling",),
     "checkpoints.sharded": ("describe_model", "load_sharded", "save_sharded"),
     "strangers": ("require_own_files",),

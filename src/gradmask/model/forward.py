@@ -22,6 +22,8 @@ from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.model.distilling import prepare_lesson, require_taught
 from gradmask.model.engines import refuse_deepspeed
 from gradmask.model.padding import gate, spare
+from gradmask.model.prefixes import check_plain_pass, mark_prefix
+from gradmask.model.rights import serve
 from gradmask.model.stepping import begin_pass, note_taught
 from gradmask.partitioning.kernel.zero_gradients import RequireGradient, as_published
 from gradmask.routing.router import UNLABELED, DataLabels
@@ -61,6 +63,9 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
     known = _keywords(signature, plain)
 
     def forward(self: Partitioned, *args: Any, data_labels: DataLabels | None = None, **kwargs: Any) -> Any:
+        if self.gradmask.context.rights is not None:
+            _refuse_both(self, data_labels)
+            return serve(self, plain, batch_size(args, kwargs), args, kwargs)
         labels = _labels(self, known, data_labels, args, kwargs)
         if (
             labels is not None
@@ -69,9 +74,13 @@ def _routed(plain: Callable[..., Any]) -> Callable[..., Any]:
             and not self.gradmask.context.frozen
         ):
             labels = _self_label(self, plain, labels, kwargs)
+        cache = kwargs.get("past_key_values")
+        running = _check_cache(self, cache)
         with _routing(self, labels, args, kwargs):
             prepare_lesson(self, plain, args, kwargs)
             output = plain(self, *args, **kwargs)
+            if labels is None:
+                mark_prefix(cache if cache is not None else getattr(output, "past_key_values", None), [running], False)
             require_taught(self)
             if labels is not None and self.training and torch.is_grad_enabled():
                 output = _with_gradient(gate(output, kwargs))
@@ -219,6 +228,30 @@ def _self_label(model: Partitioned, plain: Callable[..., Any], labels: int | Ten
         model.train()
 
 
+def _check_cache(model: Partitioned, cache: Any) -> frozenset[str]:
+    """The removable groups that run in a pass without labels; raises where a cache was filled with other rights."""
+    running = frozenset(model.gradmask.removable) - model.gradmask.context.silenced
+    check_plain_pass(cache, running)
+    return running
+
+
+def _refuse_both(model: Partitioned, data_labels: DataLabels | None) -> None:
+    if data_labels is not None or model.gradmask.context.labels is not None:
+        raise GradmaskError(
+            "data_labels was given inside gm.rights: labels say which groups run and learn in training, rights which run at "
+            "inference. Give one of them"
+        )
+
+
+def batch_size(args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """How many examples a call of a model is about.
+
+    Raises:
+        GradmaskError: no tensor shows it.
+    """
+    return _batch(args, kwargs).shape[0]
+
+
 def _batch(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
     """A tensor of the call whose first dimension is the batch."""
     named = (kwargs.get(name) for name in ("input_ids", "inputs_embeds", "decoder_input_ids"))
@@ -226,7 +259,7 @@ def _batch(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
         if isinstance(value, Tensor) and value.dim():
             return value
     raise GradmaskError(
-        "data_labels was given, but no tensor that shows the batch size: pass input_ids or inputs_embeds"
+        "data_labels or groups were given, but no tensor that shows the batch size: pass input_ids or inputs_embeds"
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
@@ -22,13 +24,14 @@ from gradmask.model.attached import (
 )
 from gradmask.model.comparison import Comparison
 from gradmask.model.engines import refuse_deepspeed, refuse_sharded
-from gradmask.model.forward import RoutedForward
+from gradmask.model.forward import RoutedForward, batch_size
 from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.padding import shifts
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
 from gradmask.model.resume_hooks import install
 from gradmask.model.resuming import mark, obey_mark
+from gradmask.model.rights import Groups, granted
 from gradmask.model.stepping import watch
 from gradmask.model.trl_head import keep_labels
 from gradmask.partitioning import (
@@ -133,10 +136,31 @@ class Partitioned(Mixin):
             write_manifest(Path(save_directory), self.gradmask.manifest())
             seal(Path(save_directory))
 
-    def generate(self, *args: Any, **kwargs: Any) -> Any:
-        """Plain generation; weights are merged once for the whole call."""
-        with self.gradmask.context.merging_once(), torch.no_grad():
+    def generate(self, *args: Any, groups: Groups | None = None, **kwargs: Any) -> Any:
+        """Plain generation; weights are merged once for the whole call.
+
+        Args:
+            groups: for each prompt, the names of the removable groups that run for it (`gradmask.rights`); by default all
+                run for all.
+
+        Raises:
+            GradmaskError: not as many sets of groups as prompts, or see `gradmask.rights`.
+        """
+        scope = nullcontext() if groups is None else self._granted(groups, args, kwargs)
+        with scope, self.gradmask.context.merging_once(), torch.no_grad():
             return super().generate(*args, **kwargs)
+
+    def _granted(self, groups: Groups, args: Any, kwargs: Any) -> AbstractContextManager[None]:
+        prompts = batch_size(args, kwargs) if any(isinstance(v, Tensor) for v in (*args, *kwargs.values())) else 1
+        if not isinstance(groups, str) and len(groups) != prompts:
+            raise GradmaskError(
+                f"groups has {len(groups)} entries, but there are {prompts} prompts: give one set of group names for each"
+            )
+        if kwargs.get("encoder_outputs") is not None:
+            raise GradmaskError(
+                "encoder_outputs was given beside groups, and nothing says which groups ran when it was computed: give input_ids"
+            )
+        return granted(self, groups, expands=True)
 
 
 def partitioned_class(cls: type[PreTrainedModel]) -> type[PreTrainedModel]:

@@ -23,7 +23,7 @@ from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
 from gradmask.partitioning.kernel.merged import merged, plain
 from gradmask.partitioning.kernel.merging import merge, merge_bias, used_weight
 from gradmask.partitioning.kernel.route import RoutingContext
-from gradmask.partitioning.kernel.silencing import zero_units
+from gradmask.partitioning.kernel.silencing import gated, zero_units
 from gradmask.partitioning.kernel.storage import lay_side_by_side
 
 
@@ -169,11 +169,16 @@ class SplitLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         call = call_for(self.geometry, self.context.route, self.gate_outputs)
         x = x.to(compute_dtype(x))
+        exact = bool(self.context.route.sets)
         # gates need the two-step product even without gradients; all else is a plain product at inference
-        if torch.is_grad_enabled() or call.gates:
+        if torch.is_grad_enabled() or (call.gates and not exact):
             return RoutedMatmul.apply(x, call, *self.weights, *self.biases)
         weight, bias = self._merged(call, x.dtype)
-        return product(x, weight, bias, self.geometry.transposed, self.geometry.bias_apart)
+        if call.gates and self.geometry.split == "in":
+            # one product for all rows: inputs of zero are what the exported model has there, with any weight
+            x = gated(call, x)
+        y = product(x, weight, bias, self.geometry.transposed, self.geometry.bias_apart)
+        return gated(call, y) if call.gates and self.geometry.split == "out" else y
 
     def _merged(self, call: Call, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         cache = self.context.merged_cache  # filled during generation only, where weights do not change between calls

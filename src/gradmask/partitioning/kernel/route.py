@@ -8,7 +8,7 @@ Layers never see data labels or policies: the rooms above turn those into routes
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.kernel.token_mask import Flag
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 
 RETAIN = "retain"
 JOINT = "joint"
@@ -33,7 +33,9 @@ class Route:
     (`gradmask.partitioning.kernel.zero_gradients`). ``dragged`` are groups that learn from no rank's pass and yet get zeros, for
     their momentum and weight decay, in all parameters that `drags` names. ``uneven``: groups learn on some ranks that do not
     on others (`gradmask.distributed`). ``rows_learn_what_arrives``: a group's rows of a cut layer learn from every token whose
-    gradient reaches them, if the group learns from any (`gradmask.routing.policy.Policy.credit`).
+    gradient reaches them, if the group learns from any (`gradmask.routing.policy.Policy.credit`). ``sets``: the groups that
+    run together, each set with the rows that have it, where every row is to be computed as the model of its own groups alone
+    computes it, bit for bit (`gradmask.rights`); else empty.
     """
 
     runs: Mapping[str, Flag] = field(default_factory=dict)
@@ -46,6 +48,7 @@ class Route:
     then: Callable[[], None] | None = None
     uneven: bool = False
     rows_learn_what_arrives: bool = False
+    sets: tuple[tuple[frozenset[str], TokenMask], ...] = ()
 
     def run(self, group: str) -> Flag:
         return self.runs.get(group, True)
@@ -59,6 +62,14 @@ class Route:
     def scale(self, group: str) -> float:
         return self.strength.get(group, 1.0)
 
+    def rows_of_sets(self, groups: Iterable[str], lead: tuple[int, ...]) -> list[tuple[frozenset[str], Tensor]]:
+        """Of ``groups``, those that run together, each set with its rows ``[N]`` of an activation."""
+        among, rows = frozenset(groups), dict[frozenset[str], Tensor]()
+        for names, mask in self.sets:
+            chosen, here = names & among, mask.rows(lead)
+            rows[chosen] = rows[chosen] | here if chosen in rows else here
+        return list(rows.items())
+
 
 class _Running(threading.local):
     """The routes of this thread: of the forward pass that is running, and of calls outside of one.
@@ -69,7 +80,7 @@ class _Running(threading.local):
 
     route: Route | None = None
     at_rest: Route | None = None
-    merged: dict[int, tuple[Tensor, Tensor | None]] | None = None
+    merged: dict[Any, tuple[Tensor, Tensor | None]] | None = None
     reached: bool = False
     loss_weights: Tensor | None = None
     rehearsed: Tensor | None = None
@@ -88,12 +99,14 @@ class Ambient:
         silenced: groups that do not run.
         labels: data labels of calls that carry none.
         route: of calls of inner modules, which take no labels.
+        rights: which groups run for which row (`gradmask.rights`).
     """
 
     context: RoutingContext
     silenced: frozenset[str] = frozenset()
     labels: Any = None
     route: Callable[[], Route] | None = None
+    rights: Any = None
 
 
 _ambient: ContextVar[tuple[Ambient, ...]] = ContextVar("gradmask_ambient", default=())
@@ -164,7 +177,7 @@ class RoutingContext:
         self._running.lesson = lesson
 
     @property
-    def merged_cache(self) -> dict[int, tuple[Tensor, Tensor | None]] | None:
+    def merged_cache(self) -> dict[Any, tuple[Tensor, Tensor | None]] | None:
         """Merged weights that this thread keeps between calls, see `merging_once`."""
         return self._running.merged
 
@@ -172,6 +185,11 @@ class RoutingContext:
     def labels(self) -> Any:
         """The data labels of calls that carry none (`gradmask.labels`), or None."""
         return next((e.labels for e in reversed(_ambient.get()) if e.context is self and e.labels is not None), None)
+
+    @property
+    def rights(self) -> Any:
+        """What `gradmask.rights` says of this thread's or task's calls, or None."""
+        return next((e.rights for e in reversed(_ambient.get()) if e.context is self and e.rights is not None), None)
 
     @property
     def route(self) -> Route:
@@ -219,17 +237,31 @@ class RoutingContext:
         """Whether a pass without data labels would now train every group, unintended."""
         return self.labels_required and not self.frozen and self.training and torch.is_grad_enabled()
 
-    def compose(self, runs: Mapping[str, Flag], learns: Mapping[str, Flag], passes: Mapping[str, Flag]) -> Route:
+    def compose(
+        self,
+        runs: Mapping[str, Flag],
+        learns: Mapping[str, Flag],
+        passes: Mapping[str, Flag],
+        sets: Iterable[tuple[frozenset[str], TokenMask]] = (),
+    ) -> Route:
         """A route with the silenced groups and the current strengths applied; strength 0 is silence."""
-        return self._compose(self.silenced, runs, learns, passes)
+        return self._compose(self.silenced, runs, learns, passes, sets)
 
     def _compose(
-        self, silenced: frozenset[str], runs: Mapping[str, Flag], learns: Mapping[str, Flag], passes: Mapping[str, Flag]
+        self,
+        silenced: frozenset[str],
+        runs: Mapping[str, Flag],
+        learns: Mapping[str, Flag],
+        passes: Mapping[str, Flag],
+        sets: Iterable[tuple[frozenset[str], TokenMask]] = (),
     ) -> Route:
         faded = {group for group, strength in self.strength.items() if strength == 0.0}
         silent = dict.fromkeys(silenced | faded, False)
         still = dict.fromkeys(self.frozen, False)
-        return Route({**runs, **silent}, {**learns, **silent, **still}, dict(passes), dict(self.strength))
+        awake = tuple((groups.difference(silent), mask) for groups, mask in sets)
+        return Route(
+            {**runs, **silent}, {**learns, **silent, **still}, dict(passes), dict(self.strength), sets=awake
+        )
 
     def _resting(self, silenced: frozenset[str]) -> Route:
         """The route of calls without data labels; one object for each set of silenced groups, which all layers compare."""

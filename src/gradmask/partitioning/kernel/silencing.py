@@ -73,3 +73,13 @@ def gate(call: Call, flat: Tensor, lead: tuple[int, ...]) -> None:
     """Zero the gated units' columns of ``flat`` in the rows where they do not run, in place."""
     for unit, mask in call.gates:
         unit_views(call.geometry, flat, unit, dim=1).mask_rows_(mask, lead)
+
+
+def gated(call: Call, x: Tensor) -> Tensor:
+    """A copy of ``x`` with the gated units' positions zero in the rows where they do not run, laid out in memory as ``x`` is."""
+    zeroed, lead = x.clone(), tuple(x.shape[:-1])
+    for unit, mask in call.gates:
+        silent = ~mask.rows(lead).view(*lead, 1)
+        for view in unit_views(call.geometry, zeroed, unit, dim=-1).views:
+            view.masked_fill_(silent, 0)
+    return zeroed

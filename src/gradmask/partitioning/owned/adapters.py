@@ -36,6 +36,8 @@ class AdaptedLinear(Tabled, OwnedLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(compute_dtype(x))
+        if self.gradmask_context.route.sets:
+            return self._products_of_sets(x)
         call, learning = self._call(), torch.is_grad_enabled()
         weight, bias = self._parameters["weight"], self._parameters.get("bias")
         assert weight is not None
@@ -44,6 +46,27 @@ class AdaptedLinear(Tabled, OwnedLinear):
             return AdaptedMatmul.apply(x, call, weight, bias, *(tensor for three in factors for tensor in three))
         merged, bias = self._merged_once(call, weight, bias, factors, x.dtype)
         return product(x, merged, bias, call.geometry.transposed, call.geometry.bias_apart)
+
+    def _products_of_sets(self, x: Tensor) -> Tensor:
+        """One product of all rows for each set of groups that runs together, with the weight that an export of it has.
+
+        The sums are not kept: each would be another copy of the layer.
+        """
+        weight, bias = self._parameters["weight"], self._parameters.get("bias")
+        assert weight is not None
+        call, y = self._call(), None
+        factors = [self._factors(group, x, a) for group, a in zip(self.gradmask_adapters, call.adapters, strict=True)]
+        low = None if bias is None else bias.to(x.dtype)
+        for groups, rows in self.gradmask_context.route.rows_of_sets(self.gradmask_adapters, tuple(x.shape[:-1])):
+            runs = [
+                replace(adapter, run=group in groups, drops=False)
+                for group, adapter in zip(self.gradmask_adapters, call.adapters, strict=True)
+            ]
+            merged = merge_adapters(replace(call, adapters=tuple(runs)), weight, factors).to(x.dtype)
+            values = product(x, merged, low, call.geometry.transposed, call.geometry.bias_apart)
+            y = values if y is None else torch.where(rows.view(*values.shape[:-1], 1), values, y)
+        assert y is not None
+        return y
 
     def read_parameter(self, name: str) -> Tensor | None:
         """From outside, the weight as the current route sums it.

@@ -54,6 +54,8 @@ class RowWise(Owned):
         return merged(whole, name, layout, 0, partial(_parts, self, name, layout))
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if self.gradmask_context.route.sets and self.gradmask_writes not in self.gradmask_layouts:
+            return self._run_sets(x, args, kwargs)
         flat = x.reshape(-1, x.shape[-1])
         classes = self._classes(tuple(x.shape[:-1]), len(flat), x.device)
         if len(classes) == 1:
@@ -64,6 +66,18 @@ class RowWise(Owned):
         if isinstance(outs[0], tuple):
             return tuple(torch.cat(rows)[order] for rows in zip(*outs, strict=True))
         return torch.cat(outs)[order]
+
+    def _run_sets(self, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A router: all rows once for each set of groups that runs together, since fewer rows would round otherwise.
+
+        Experts see as many rows as were routed to them, in a plain model too, so nothing like it would help them.
+        """
+        groups, result = self._groups(), None
+        for names, rows in self.gradmask_context.route.rows_of_sets(groups, tuple(x.shape[:-1])):
+            chosen = _Class(None, {g: g in names for g in groups}, dict.fromkeys(groups, False))
+            out = self._run(chosen, (x, *args), kwargs)
+            result = out if result is None else _where(rows, out, result)
+        return result
 
     def _run(self, chosen: _Class, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         names = [*self.gradmask_layouts, *(n for n in self.gradmask_owners if n in self._parameters)]
@@ -152,6 +166,13 @@ def _parts(module: nn.Module, name: str, layout: Layout) -> dict[str, nn.Paramet
     """Group -> its part; empty once the module is plain again."""
     parts = {group: module._parameters.get(f"{name}_{group}") for group in layout.groups}
     return {group: part for group, part in parts.items() if part is not None}
+
+
+def _where(rows: Tensor, chosen: Any, others: Any) -> Any:
+    if isinstance(chosen, tuple):
+        return tuple(_where(rows, a, b) for a, b in zip(chosen, others, strict=True))
+    lead = rows.view(*chosen.shape[:-1], 1) if rows.numel() * chosen.shape[-1] == chosen.numel() else rows.unsqueeze(-1)
+    return torch.where(lead, chosen, others)
 
 
 def _rows(value: Any, rows: Tensor | None, count: int) -> Any:

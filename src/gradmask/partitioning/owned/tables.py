@@ -77,6 +77,18 @@ class Tabled(Owned):
             whole if whole is self._parameters[name] else read_only_sum(whole, f"{type(self).__name__}.weight", REMEDY)
         )
 
+    def sum_of(self, groups: frozenset[str]) -> Tensor:
+        """The shared table plus those of these groups, without gradients; in generation, one sum for all tokens."""
+        cache = self.gradmask_context.merged_cache
+        key = (id(self), groups)
+        if cache is not None and key in cache:
+            return cache[key][0]
+        route = self.gradmask_context.route_to_read
+        whole = merged_table(self, {g: route.scale(g) if g in groups else 0.0 for g in table_names(self)})
+        if cache is not None:
+            cache[key] = (whole, None)
+        return whole
+
     def sum_tables(self) -> Tensor:
         """The shared table plus those of the groups that run, ``[vocabulary, hidden]``."""
         cache = self.gradmask_context.merged_cache  # in generation, one sum for all tokens
@@ -108,12 +120,24 @@ class TabledEmbedding(Tabled, OwnedEmbedding):
             # an embedding that scales what it looks up: scaled rows do not add up to the scaled sum bit for bit
             with self.reading({"weight": self.sum_tables()}):
                 return self.gradmask_plain.forward(self, *args, **kwargs)
+        if route.sets and self.gradmask_plain.forward is not nn.Embedding.forward:
+            return self._look_up_sums(args, kwargs)
         out = self._look_up(shared, route.learn(self.gradmask_owners["weight"]), args, kwargs)
         tables = tables_of(self)
         for group, (run, learn) in self.flags().items():
             if run is not False:
                 summand = self._look_up(tables[group], both(learn, run), args, kwargs) * _factor(route.scale(group))
                 out = out + _where(run, summand)
+        return out
+
+    def _look_up_sums(self, args: Any, kwargs: Any) -> Tensor:
+        """Every row from the sum of its own groups' tables, scaled afterwards as the exported model scales it."""
+        out: Tensor | None = None
+        for groups, rows in self.gradmask_context.route.rows_of_sets(table_names(self), tuple(_ids(args, kwargs).shape)):
+            with self.reading({"weight": self.sum_of(groups)}):
+                values = self.gradmask_plain.forward(self, *args, **kwargs)
+            out = values if out is None else torch.where(rows.view(*values.shape[:-1], 1), values, out)
+        assert out is not None
         return out
 
     def _look_up(self, table: Tensor, learn: Flag, args: Any, kwargs: Any) -> Tensor:
@@ -127,6 +151,8 @@ class TabledLinear(Tabled, OwnedLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         route, flags = self.gradmask_context.route, self.flags()
+        if route.sets:
+            return self._products_of_sets(x)
         partial = any(isinstance(flag, TokenMask) for pair in flags.values() for flag in pair)
         masked = self.token_masks() and torch.is_grad_enabled()
         if not partial and not masked:
@@ -144,6 +170,16 @@ class TabledLinear(Tabled, OwnedLinear):
                 _add_product(y.view(-1, y.shape[-1]), summand, run, lead)
         return y
 
+    def _products_of_sets(self, x: Tensor) -> Tensor:
+        """One product of all rows for each set of groups that runs together: adding up would round otherwise."""
+        y: Tensor | None = None
+        for groups, rows in self.gradmask_context.route.rows_of_sets(table_names(self), tuple(x.shape[:-1])):
+            with self.reading({"weight": self.sum_of(groups)}):
+                values = self.gradmask_plain.forward(self, x)
+            y = values if y is None else torch.where(rows.view(*values.shape[:-1], 1), values, y)
+        assert y is not None
+        return y
+
     def _own_product(self, x: Tensor, table: Tensor, run: Flag, learn: Flag) -> Tensor:
         """``x @ table.T``, flattened, of the rows where the group runs; under `torch.compile` of all rows."""
         lead, rows = tuple(x.shape[:-1]), x.reshape(-1, x.shape[-1])
@@ -158,6 +194,10 @@ class TabledLinear(Tabled, OwnedLinear):
         whole = self.gradmask_geometry
         geometry = Geometry("out", False, whole.parts, whole.parts, None)
         return RoutedMatmul.apply(rows, Call(geometry, (learn,), ()), table)
+
+
+def _ids(args: Any, kwargs: Any) -> Tensor:
+    return next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
 
 
 def _factor(scale: float) -> float | int:
