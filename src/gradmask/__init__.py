@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from gradmask.model.recomputation import recomputation_contexts as recomputation_contexts
     from gradmask.model.reinitializing import reinitialize as reinitialize
     from gradmask.model.removal import ablate as ablate, strength as strength, without as without
-    from gradmask.model.rights import rights as rights
     from gradmask.model.resuming import (
         load_training_state as load_training_state,
         training_state as training_state,
     )
+    from gradmask.model.rights import rights as rights
     from gradmask.partitioning import (
         Adapter as Adapter,
         Architecture as Architecture,

@@ -12,7 +12,7 @@ from gradmask.lab.run.driver import train
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LAUNCHED = {"ddp_loop", "fsdp2_loop"}  # by torchrun: tests/distributed/test_examples.py
-OTHERS = {"toy", "esm2_forward_mask", "distinctive_words", "grpo_reward_hack"}
+OTHERS = {"toy", "esm2_forward_mask", "distinctive_words", "grpo_reward_hack", "serve_with_rights"}
 SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in OTHERS | LAUNCHED)
 
 

@@ -59,7 +59,9 @@ REQUESTS = [NOBODY, BOTH, A, NOBODY, B, A]
 @pytest.mark.parametrize("model_type", ["llama", "gpt2", "gpt_neo"])
 @pytest.mark.parametrize("fields", [{}, {"embeddings": True}])
 def test_each_row_is_the_exported_model_of_its_groups(tmp_path: Path, model_type: str, fields: dict[str, Any]) -> None:
-    model = shaken(tiny(model_type), {"a": gm.Slice(heads=1, neurons=8, **fields), "b": gm.Slice(heads=2, neurons=4, **fields)})
+    model = shaken(
+        tiny(model_type), {"a": gm.Slice(heads=1, neurons=8, **fields), "b": gm.Slice(heads=2, neurons=4, **fields)}
+    )
     check_rows(model, tmp_path, REQUESTS, input_ids=tokens(6, 9))
 
 
@@ -123,7 +125,10 @@ def test_generation_of_padded_prompts(tmp_path: Path, how: dict[str, Any]) -> No
     model = shaken(tiny(), slices(embeddings=True))
     ids, mask = tokens(4, 7), torch.ones(4, 7, dtype=torch.long)
     ids[1, :3], mask[1, :3] = 0, 0
-    requests, options = [NOBODY, A, NOBODY, BOTH], {"attention_mask": mask, "max_new_tokens": 8, "eos_token_id": 2, **how}
+    requests, options = (
+        [NOBODY, A, NOBODY, BOTH],
+        {"attention_mask": mask, "max_new_tokens": 8, "eos_token_id": 2, **how},
+    )
     torch.manual_seed(0)
     served = model.generate(ids, groups=requests, **options).view(4, -1, 15)
     different = 0
@@ -155,7 +160,10 @@ def test_a_prefix_never_crosses_rights() -> None:
         model(prefix, past_key_values=cache)
         whole = model(ids).logits[:, 4:]
         torch.testing.assert_close(model(rest, past_key_values=copy.deepcopy(cache)).logits, whole)
-    with gm.rights(model, [NOBODY, NOBODY]), pytest.raises(gm.GradmaskError, match="was computed with the groups \\[{a}, {}"):
+    with (
+        gm.rights(model, [NOBODY, NOBODY]),
+        pytest.raises(gm.GradmaskError, match="was computed with the groups \\[{a}, {}"),
+    ):
         model(rest, past_key_values=copy.deepcopy(cache))
     with torch.no_grad(), pytest.raises(gm.GradmaskError, match="must not reach a request without it"):
         model(rest, past_key_values=copy.deepcopy(cache))
@@ -168,7 +176,10 @@ def test_a_prefix_never_crosses_rights() -> None:
     everything = DynamicCache(config=model.config)
     with torch.no_grad():
         model(prefix, past_key_values=everything)
-    with gm.rights(model, [NOBODY, NOBODY]), pytest.raises(gm.GradmaskError, match="was computed with the groups \\[{a, b}"):
+    with (
+        gm.rights(model, [NOBODY, NOBODY]),
+        pytest.raises(gm.GradmaskError, match="was computed with the groups \\[{a, b}"),
+    ):
         model(rest, past_key_values=everything)
 
 

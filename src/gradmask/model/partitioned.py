@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 
     class Mixin(PreTrainedModel):
         def generate(self, *args: Any, **kwargs: Any) -> Any: ...
+        def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any: ...
         def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> Any: ...
 
 else:
@@ -149,6 +150,20 @@ class Partitioned(Mixin):
         scope = nullcontext() if groups is None else self._granted(groups, args, kwargs)
         with scope, self.gradmask.context.merging_once(), torch.no_grad():
             return super().generate(*args, **kwargs)
+
+    def init_continuous_batching(self, *args: Any, **kwargs: Any) -> Any:
+        """As of the plain model: everything runs.
+
+        Raises:
+            GradmaskError: called inside `gradmask.without`, `gradmask.rights` or `gradmask.labels`.
+        """
+        if self.gradmask.context.is_narrowed:
+            raise GradmaskError(
+                "Transformers' continuous batching (generate_batch) runs on a thread of its own, where gm.without, gm.rights and "
+                "gm.labels of this thread do not hold, and it shares prefixes between all requests: use "
+                "model.generate(..., groups=...), or an export without the groups (docs/serving.md)"
+            )
+        return super().init_continuous_batching(*args, **kwargs)
 
     def _granted(self, groups: Groups, args: Any, kwargs: Any) -> AbstractContextManager[None]:
         prompts = batch_size(args, kwargs) if any(isinstance(v, Tensor) for v in (*args, *kwargs.values())) else 1

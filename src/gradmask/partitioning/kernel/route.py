@@ -187,6 +187,11 @@ class RoutingContext:
         return next((e.labels for e in reversed(_ambient.get()) if e.context is self and e.labels is not None), None)
 
     @property
+    def is_narrowed(self) -> bool:
+        """Whether something ambient, of this thread or task alone, says what runs."""
+        return any(entry.context is self for entry in _ambient.get())
+
+    @property
     def rights(self) -> Any:
         """What `gradmask.rights` says of this thread's or task's calls, or None."""
         return next((e.rights for e in reversed(_ambient.get()) if e.context is self and e.rights is not None), None)
@@ -259,9 +264,7 @@ class RoutingContext:
         silent = dict.fromkeys(silenced | faded, False)
         still = dict.fromkeys(self.frozen, False)
         awake = tuple((groups.difference(silent), mask) for groups, mask in sets)
-        return Route(
-            {**runs, **silent}, {**learns, **silent, **still}, dict(passes), dict(self.strength), sets=awake
-        )
+        return Route({**runs, **silent}, {**learns, **silent, **still}, dict(passes), dict(self.strength), sets=awake)
 
     def _resting(self, silenced: frozenset[str]) -> Route:
         """The route of calls without data labels; one object for each set of silenced groups, which all layers compare."""

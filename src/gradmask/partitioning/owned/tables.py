@@ -133,7 +133,9 @@ class TabledEmbedding(Tabled, OwnedEmbedding):
     def _look_up_sums(self, args: Any, kwargs: Any) -> Tensor:
         """Every row from the sum of its own groups' tables, scaled afterwards as the exported model scales it."""
         out: Tensor | None = None
-        for groups, rows in self.gradmask_context.route.rows_of_sets(table_names(self), tuple(_ids(args, kwargs).shape)):
+        for groups, rows in self.gradmask_context.route.rows_of_sets(
+            table_names(self), tuple(_ids(args, kwargs).shape)
+        ):
             with self.reading({"weight": self.sum_of(groups)}):
                 values = self.gradmask_plain.forward(self, *args, **kwargs)
             out = values if out is None else torch.where(rows.view(*values.shape[:-1], 1), values, out)
