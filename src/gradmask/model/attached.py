@@ -52,6 +52,8 @@ class Gradmask:
     """Whether everything that can learn belongs to a group."""
     head_is_last: bool | None = None
     """Whether the logits are what the output layer gives; looked up when it first matters (`gradmask.model.distilling`)."""
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """What labels within a batch the model does not take, and why (`gradmask.model.mixing`)."""
     observer: Observer | None = None
     """Called in every training pass, with what it routes (`gradmask.training.monitor`)."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.model.tiny_batch import outputs_on, tiny_batch
+from gradmask.model.trying import Trial
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.owned.experts import RowWise
 
@@ -37,17 +39,23 @@ class Comparison:
                 "outputs are not compared: %s does not run on made-up tokens (%s)", type(model).__name__, reason
             )
 
-    def difference(self, model: PreTrainedModel, exact: bool) -> str | None:
+    def trial(self) -> Trial | None:
+        """To watch the partitioned model with; None where the plain one could not be tried."""
+        return None if self.before is None or self.batch is None else Trial(self.batch)
+
+    def difference(self, model: PreTrainedModel, exact: bool, trial: Trial | None = None) -> str | None:
         """What differs now, in words; None where nothing does.
 
         Args:
             model: the same model, partitioned.
+            trial: watches the pass.
             exact: equal bit for bit; else within the rounding of sums that are added up in another order.
         """
         if self.before is None or self.batch is None:
             return None
         try:
-            after = outputs_on(model, self.batch)
+            with nullcontext() if trial is None else trial.watching(model):
+                after = outputs_on(model, self.batch)
         except Exception as error:
             return f"its forward pass fails ({type(error).__name__}: {error})"
         if after.shape != self.before.shape:

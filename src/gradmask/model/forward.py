@@ -146,6 +146,8 @@ def _labels(
     labels = gradmask.router.encode(data_labels, batch.shape[0])
     if isinstance(labels, Tensor):  # lists are encoded on the CPU, and collators make tensors there
         labels = labels.to(batch.device)
+        if torch.is_grad_enabled():
+            _prepare_for_mixed_labels(model, labels, kwargs)
     return spare(model, labels, kwargs) if training else labels
 
 
@@ -226,6 +228,23 @@ def _self_label(model: Partitioned, plain: Callable[..., Any], labels: int | Ten
         )
     finally:
         model.train()
+
+
+def _prepare_for_mixed_labels(model: Partitioned, labels: Tensor, kwargs: dict[str, Any]) -> None:
+    kind = "token" if labels.dim() == 2 else "example"
+    if kind in model.gradmask.limits:
+        raise GradmaskError(
+            f"data_labels has shape {list(labels.shape)}, but this {type(model).__name__} takes no labels per {kind}: "
+            f"{model.gradmask.limits[kind]}. Give one label "
+            + ("per example" if kind == "token" and "example" not in model.gradmask.limits else "for the whole batch")
+        )
+    # a module that runs once for each label would fill a cache as often
+    if kwargs.get("past_key_values") is not None:
+        raise GradmaskError(
+            "past_key_values was given in a pass with gradients and labels that differ within the batch"
+        )
+    if "use_cache" in inspect.signature(model.gradmask_plain.forward).parameters:
+        kwargs["use_cache"] = False
 
 
 def _check_cache(model: Partitioned, cache: Any) -> frozenset[str]:

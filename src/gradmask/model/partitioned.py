@@ -27,6 +27,7 @@ from gradmask.model.engines import refuse_deepspeed, refuse_sharded
 from gradmask.model.forward import RoutedForward, batch_size
 from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
+from gradmask.model.mixing import settle_mixing
 from gradmask.model.padding import shifts
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
 from gradmask.model.resume_hooks import install
@@ -294,12 +295,14 @@ def _check_outputs(model: PreTrainedModel, comparison: Comparison, slices: Mappi
     record = gradmask_of(model).cut
     # grown layers, and the grouped kernels of experts, add up the same numbers in another order
     rounds = any(spec.new for spec in slices.values()) or any(isinstance(m, RowWise) for m in model.modules())
-    difference, kind = comparison.difference(model, exact=not rounds), "computes"
+    trial = comparison.trial()
+    difference, kind = comparison.difference(model, exact=not rounds, trial=trial), "computes"
     if difference is None and comparison.batch is not None and comparison.before is not None:
         difference = None if is_built_in(record.architecture) else leak(model, comparison.batch)
         kind = "trains"
     undo_growth, record.undo_growth = record.undo_growth, []
     if difference is None:
+        gradmask_of(model).limits = settle_mixing(model, record.context, trial)
         return
     unpartition(model)
     for undo in undo_growth:

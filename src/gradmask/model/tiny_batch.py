@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import random
 from collections.abc import Iterator, Mapping
@@ -17,11 +18,13 @@ from gradmask.partitioning.architectures.tracing import ordinary_tokens
 
 logger = logging.getLogger(__name__)
 LENGTH = 8
+ROWS = 3
+"""Of the batch on which a model is tried: as few other dimensions as possible have this size (`gradmask.model.trying`)."""
 
 
-def random_batch(model: PreTrainedModel) -> dict[str, Any]:
+def random_batch(model: PreTrainedModel, rows: int = 2) -> dict[str, Any]:
     """A batch of random tokens, from the config."""
-    ids = ordinary_tokens(model, 2, LENGTH)
+    ids = ordinary_tokens(model, rows, LENGTH)
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids.clone()}
 
 
@@ -41,7 +44,9 @@ def tiny_batch(model: PreTrainedModel) -> dict[str, Any] | None:
     if any(parameter.is_meta for parameter in model.parameters()):
         return None
     if model.main_input_name == "input_ids" and hasattr(model.config.get_text_config(), "vocab_size"):
-        batch = random_batch(model)
+        batch = random_batch(model, ROWS)
+        if "use_cache" in inspect.signature(type(model).forward).parameters:
+            batch["use_cache"] = False
         return batch if model.config.is_encoder_decoder else {k: v for k, v in batch.items() if k != "labels"}
     image = [getattr(model.config, name, None) for name in ("num_channels", "image_size")]
     if model.main_input_name == "pixel_values" and all(type(size) is int for size in image):

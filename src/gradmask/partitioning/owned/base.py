@@ -8,7 +8,7 @@ only some tokens update it, the module's forward pass is the token-wise one of i
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.token_mask import TokenMask
-from gradmask.partitioning.owned.gradients import as_taught
+from gradmask.partitioning.owned.gradients import as_taught, taught
 
 if TYPE_CHECKING:
     Mixin = nn.Module
@@ -39,6 +39,42 @@ class _Reading(threading.local):
 _reading = _Reading()
 
 
+class _Choosing(threading.local):
+    """In this thread, the run of one class of tokens (`by_class`): id of a mask -> how much its tokens teach (0: nothing)."""
+
+    def __init__(self) -> None:
+        self.of: Mapping[int, float] = {}
+        self.watched: Callable[[int], None] | None = None
+
+
+_choosing = _Choosing()
+
+
+def chosen_masks() -> Mapping[int, float]:
+    """The masks that a host has resolved for the run of one class."""
+    return _choosing.of
+
+
+@contextmanager
+def choosing(answers: Mapping[int, float]) -> Iterator[None]:
+    """Within, in this thread: parameters are read as the tokens for which masks answer so see them."""
+    before, _choosing.of = _choosing.of, answers
+    try:
+        yield
+    finally:
+        _choosing.of = before
+
+
+@contextmanager
+def watching(read: Callable[[int], None]) -> Iterator[None]:
+    """Within, in this thread: ``read`` is told the id of every module whose parameter is read."""
+    before, _choosing.watched = _choosing.watched, read
+    try:
+        yield
+    finally:
+        _choosing.watched = before
+
+
 class Owned(Mixin):
     """Mixed into a module's class by `assign_owner`.
 
@@ -56,12 +92,15 @@ class Owned(Mixin):
         override = self.overrides()
         if name in override:
             return override[name]
+        if _choosing.watched is not None:
+            _choosing.watched(id(self))
         parameter = self._parameters[name]
         if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled():
             return parameter
         # without gradients, or for a frozen parameter, there is nothing to detach: generation takes the short way out above
         flag = self.gradmask_context.route_to_read.learn(self.gradmask_owners[name])
-        read = as_taught(parameter, flag)
+        answer = _choosing.of.get(id(flag))
+        read = as_taught(parameter, flag) if answer is None else taught(parameter, answer)
         if read is None:
             raise GradmaskError(
                 f"{type(self).__name__} reads its parameter {name!r} of shape {list(parameter.shape)} in a way that "

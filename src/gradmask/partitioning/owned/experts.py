@@ -22,7 +22,7 @@ from gradmask.partitioning.kernel.merged import merged, plain
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 from gradmask.partitioning.owned.base import Owned
-from gradmask.partitioning.owned.gradients import WeightGradient
+from gradmask.partitioning.owned.gradients import taught
 from gradmask.partitioning.owned.owning import assign_owner, owned_class, release
 
 
@@ -116,7 +116,7 @@ class RowWise(Owned):
         layout = self.gradmask_layouts.get(name)
         if layout is None:
             parameter, owner = self._parameters[name], self.gradmask_owners[name]
-            return None if parameter is None else _taught(parameter, chosen.learns[owner])
+            return None if parameter is None else taught(parameter, chosen.learns[owner])
         return layout.assemble({group: self._part(name, group, chosen) for group in layout.groups}, 0)
 
     def _part(self, name: str, group: str, chosen: _Class) -> Tensor:
@@ -125,7 +125,7 @@ class RowWise(Owned):
         if not chosen.runs[group]:
             return torch.zeros_like(part)  # no narrower tensor: an exported model has zeros there, and so the same bits
         scale = self.gradmask_context.route_to_read.scale(group)
-        part = _taught(part, chosen.learns[group])
+        part = taught(part, chosen.learns[group])
         return part * scale if scale != 1.0 and name == self.gradmask_writes else part
 
     def as_routed(self, name: str) -> Tensor:
@@ -153,13 +153,6 @@ class RowWise(Owned):
                 for group in layout.groups:
                     state_dict[f"{prefix}{name}_{group}"] = layout.take(whole, group, 0)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def _taught(parameter: Tensor, learns: float) -> Tensor:
-    """A parameter whose gradient counts as much as it learns."""
-    if learns in (0.0, 1.0):
-        return parameter if learns else parameter.detach()
-    return WeightGradient.apply(parameter, learns)
 
 
 def _parts(module: nn.Module, name: str, layout: Layout) -> dict[str, nn.Parameter]:

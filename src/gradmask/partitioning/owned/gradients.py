@@ -52,6 +52,13 @@ def as_taught(parameter: Tensor, learn: Flag) -> Tensor | None:
     return None if weight is None else WeightGradient.apply(parameter, weight)
 
 
+def taught(parameter: Tensor, learns: float) -> Tensor:
+    """A parameter whose gradient counts as much as it learns."""
+    if learns in (0.0, 1.0):
+        return parameter if learns else parameter.detach()
+    return WeightGradient.apply(parameter, learns)
+
+
 class SpreadParameter(torch.autograd.Function):
     """A parameter repeated for every row of an activation; its gradient sums the chosen rows ``[N]``, times their weights."""
 

@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 from gradmask.partitioning.kernel.pickling import reduced
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.owned.base import Owned, owned
+from gradmask.partitioning.owned.by_class import ByClass
 from gradmask.partitioning.owned.embeddings import OwnedEmbedding
 from gradmask.partitioning.owned.linear import OwnedLinear, whole_geometry
 from gradmask.partitioning.owned.norms import OwnedContainer, OwnedLayerNorm, OwnedScale
@@ -83,8 +84,18 @@ def assign_owner(
     module.__class__ = owned_class(type(module), kind, names or tuple(sorted(owners)))
 
 
+def change_kind(module: nn.Module, kind: type[Owned], hosts: frozenset[str] = frozenset()) -> None:
+    """Give an owned module another token-wise behaviour, in place; ``hosts``: see `ByClass`."""
+    target = owned(module)
+    plain, names = target.gradmask_plain, target.gradmask_names
+    module.__dict__.pop("gradmask_geometry", None)
+    if hosts:
+        cast(ByClass, module).gradmask_hosts = hosts
+    module.__class__ = owned_class(plain, kind, names)
+
+
 def release(module: nn.Module) -> None:
     """Undo `assign_owner`."""
     module.__class__ = owned(module).gradmask_plain
-    for name in ("gradmask_owners", "gradmask_context", "gradmask_geometry", "gradmask_heads_first"):
+    for name in ("gradmask_owners", "gradmask_context", "gradmask_geometry", "gradmask_heads_first", "gradmask_hosts"):
         module.__dict__.pop(name, None)
