@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,9 +18,15 @@ from gradmask.partitioning.kernel.linear import SplitLinear
 
 
 def compact(
-    model: PreTrainedModel, record: Cut, removed: Sequence[str], state: dict[str, Tensor]
+    model: PreTrainedModel,
+    record: Cut,
+    removed: Sequence[str],
+    state: dict[str, Tensor],
+    store: Callable[[Tensor], Tensor] = lambda tensor: tensor,
 ) -> tuple[dict[str, Tensor], Any]:
     """Drop the units of the groups in ``removed`` from a plain state dict and from the config.
+
+    ``store`` takes every smaller tensor as soon as it is made.
 
     Raises:
         GradmaskError: blocks would end up with different sizes, or the config cannot express the smaller ones.
@@ -31,9 +37,9 @@ def compact(
             geometry = module.geometry
             kept = sorted(p for g, ps in geometry.units.positions.items() if g not in removed for p in ps)
             index = torch.tensor(kept, device=state[f"{path}.weight"].device)
-            small[f"{path}.weight"] = state[f"{path}.weight"].index_select(geometry.dim, index)
+            small[f"{path}.weight"] = store(state[f"{path}.weight"].index_select(geometry.dim, index))
             if geometry.split == "out" and f"{path}.bias" in small:
-                small[f"{path}.bias"] = state[f"{path}.bias"].index_select(0, index)
+                small[f"{path}.bias"] = store(state[f"{path}.bias"].index_select(0, index))
     config = _smaller_config(model, record, removed)
     _check_fits(model, config, small)
     return small, config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -38,18 +38,22 @@ def options_of(
     return None if options == ExportOptions() else options
 
 
-def cast(model: nn.Module, state: dict[str, Tensor], options: ExportOptions | None) -> dict[str, Tensor]:
-    """A state dict with its parameters in the number format that was asked for; buffers stay as they are."""
+def cast(
+    model: nn.Module, state: dict[str, Tensor], options: ExportOptions | None, store: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """A state dict with its parameters in the number format that was asked for; buffers stay as they are.
+
+    ``store`` takes every new tensor as soon as it is made.
+    """
     if options is None or options.dtype is None:
         return state
     dtype, buffers = getattr(torch, options.dtype), _buffers(model)
     made: dict[Any, Tensor] = {}  # tied weights stay tied: one tensor is cast once
-    return {
-        name: made.setdefault(_same(tensor), tensor.to(dtype))
-        if tensor.is_floating_point() and name not in buffers
-        else tensor
-        for name, tensor in state.items()
-    }
+    given = {name: t for name, t in state.items() if t.is_floating_point() and t.dtype != dtype and name not in buffers}
+    for tensor in given.values():
+        if _same(tensor) not in made:
+            made[_same(tensor)] = store(tensor.to(dtype))
+    return {name: made[_same(tensor)] if name in given else tensor for name, tensor in state.items()}
 
 
 def _same(tensor: Tensor) -> Any:

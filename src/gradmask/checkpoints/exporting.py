@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ from gradmask.checkpoints.tokenizers import drop_entries, open_tokenizer
 from gradmask.errors import GradmaskError
 from gradmask.files import whole_folder
 from gradmask.model.attached import gradmask_of, plain_class
-from gradmask.model.manifest import read_manifest, seal, write_manifest
+from gradmask.model.manifest import ExportOptions, read_manifest, seal, write_manifest
 from gradmask.model.removal import check_removable, without as running_without
+from gradmask.model.scratch import Store, outline, scratch, storing
 from gradmask.partitioning.kernel.call import call_for
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.merging import merge, merge_bias
@@ -77,15 +78,31 @@ def export(
     target = Path(path)
     refuse_full(target, overwrite)
     removed = tuple(sorted({*without, *gradmask.removed}))
-    state, config = plain_state(model, removed), model.config
-    sharded = is_sharded(state)
+    with scratch(target) as store:
+        return _write(model, target, removed, compact, options, tokenizer, data, store)
+
+
+def _write(
+    model: PreTrainedModel,
+    target: Path,
+    removed: Sequence[str],
+    compact: bool,
+    options: ExportOptions | None,
+    tokenizer: Any,
+    data: str | None,
+    store: Store,
+) -> Path:
+    gradmask = gradmask_of(model)
+    # sharded parts are gathered by all ranks together, so their state is made as a whole
+    sharded = any(is_sharded({"": parameter}) for parameter in model.parameters())
+    state, config = plain_state(model, removed, None if sharded else store), model.config
     state = gathered(state) if sharded else state
     if sharded and not first_rank():
         wait_for_ranks()
         return target
     if compact:
-        state, config = compaction.compact(model, gradmask.cut, removed, state)
-    state = in_file_order(cast(model, state, options))
+        state, config = compaction.compact(model, gradmask.cut, removed, state, store)
+    state = in_file_order(cast(model, state, options, store))
     size = parameters_in(model, state)  # before `save_pretrained` empties the state
     manifest = manifest_of_export(gradmask.manifest(), removed, compact, options)
     if compact:
@@ -100,7 +117,7 @@ def export(
             if tokenizer is not None:
                 (drop_entries(tokenizer, dropped_tokens) if dropped_tokens else tokenizer).save_pretrained(temporary)
             write_manifest(temporary, manifest)
-            seal(temporary, None if anonymous else data)
+            seal(temporary, None if options is not None and options.anonymous else data)
     finally:
         if sharded:
             wait_for_ranks()
@@ -132,37 +149,57 @@ def refuse_full(target: Path, overwrite: bool) -> None:
         raise GradmaskError(f"{target} exists and is not empty: choose another folder, or pass overwrite=True")
 
 
-def plain_state(model: PreTrainedModel, removed: Sequence[str] = ()) -> dict[str, Tensor]:
-    """The merged state dict of the plain model, the groups in ``removed`` zero and strengths applied."""
+def plain_state(model: PreTrainedModel, removed: Sequence[str] = (), store: Store | None = None) -> dict[str, Tensor]:
+    """The merged state dict of the plain model, the groups in ``removed`` zero and strengths applied.
+
+    With ``store`` every merged tensor goes through it as soon as it is made (`gradmask.model.scratch`).
+    """
     context = gradmask_of(model).context
-    state = model.state_dict()
+    with storing(context, outline) if store is not None else nullcontext():
+        state = model.state_dict()  # `_scaled` merges once more, so only names and shapes of what is merged are needed here
     if not removed:
-        return _without_extras(model, _scaled(model, state))
+        return _without_extras(model, _scaled(model, state, store))
     with running_without(model, *removed):
-        return _without_extras(model, _scaled(model, state, context.silenced))
+        return _without_extras(model, _scaled(model, state, store, context.silenced))
 
 
 @torch.no_grad()
-def _scaled(model: nn.Module, state: dict[str, Any], silenced: frozenset[str] = frozenset()) -> dict[str, Any]:
+def _scaled(
+    model: nn.Module, state: dict[str, Any], store: Store | None, silenced: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     context = gradmask_of(model).context
+    store = store or _as_it_is
     for path, module in model.named_modules():
         if isinstance(module, SplitLinear):
             call = call_for(module.geometry, context.route_to_read)
-            state[f"{path}.weight"] = merge(call, module.weights, module.weights[0].dtype).detach()
+            weight = merge(call, module.weights, module.weights[0].dtype).detach()
+            state[f"{path}.weight"] = _stored(weight, module.weights, store)
             if module.biases:
                 bias = merge_bias(call, module.biases, module.biases[0].dtype)
                 assert bias is not None
                 state[f"{path}.bias"] = bias.detach()
         elif isinstance(module, RowWise):
             for name in module.gradmask_layouts:
-                state[f"{path}.{name}"] = module.as_routed(name).detach()
+                state[f"{path}.{name}"] = store(module.as_routed(name).detach())
     scale = {**context.strength, **dict.fromkeys(silenced, 0.0)}
     sums: dict[int, Tensor] = {}
     for path, module in tabled_modules(model):
         key = id(module._parameters["weight"])
-        sums.setdefault(key, merged_table(module, scale))
+        if key not in sums:
+            sums[key] = _stored(merged_table(module, scale), module.parameters(recurse=False), store)
         state[f"{path}.weight"] = sums[key]
     return state
+
+
+def _stored(value: Tensor, parts: Iterable[Tensor], store: Store) -> Tensor:
+    """``value``, stored where it is a copy and no parameter itself."""
+    if store is _as_it_is:  # sharded parameters, of which none shows where it is
+        return value
+    return value if value.data_ptr() in {part.data_ptr() for part in parts} else store(value)
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _without_extras(model: nn.Module, state: dict[str, Any]) -> dict[str, Any]:

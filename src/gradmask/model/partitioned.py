@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +33,7 @@ from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpoi
 from gradmask.model.resume_hooks import install
 from gradmask.model.resuming import mark, obey_mark
 from gradmask.model.rights import Groups, granted
+from gradmask.model.scratch import scratch, storing
 from gradmask.model.stepping import watch
 from gradmask.model.trl_head import keep_labels
 from gradmask.partitioning import (
@@ -133,10 +134,18 @@ class Partitioned(Mixin):
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
         """Write the plain checkpoint, merged, and ``gradmask.json`` beside it."""
-        super().save_pretrained(save_directory, *args, **kwargs)
+        given = len(args) > 1 or kwargs.get("state_dict") is not None or hasattr(type(self), "set_requires_gradient_sync")
+        with nullcontext() if given else self._merging_on_disk(Path(save_directory)):
+            super().save_pretrained(save_directory, *args, **kwargs)
         if kwargs.get("is_main_process", True):
             write_manifest(Path(save_directory), self.gradmask.manifest())
             seal(Path(save_directory))
+
+    @contextmanager
+    def _merging_on_disk(self, folder: Path) -> Iterator[None]:
+        """Within: a state dict takes no memory of its own."""
+        with scratch(folder / "weights") as store, storing(self.gradmask.context, store):
+            yield
 
     def generate(self, *args: Any, groups: Groups | None = None, **kwargs: Any) -> Any:
         """Plain generation; weights are merged once for the whole call.

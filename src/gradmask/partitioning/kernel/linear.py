@@ -197,6 +197,7 @@ class SplitLinear(nn.Module):
             if value is not None:
                 # `detach` keeps what makes it a MergedWeight
                 value = value if keep_vars else value.detach()
+                value = self.context.stored(value) if len(parts) > 1 else value
                 destination[prefix + name] = sharded_like(value, parts[0])
 
     def _load_from_state_dict(

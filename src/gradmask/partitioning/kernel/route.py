@@ -123,6 +123,7 @@ class RoutingContext:
         frozen: groups that learn from no pass, whatever its route says (`gradmask.consolidation`).
         labels_required: whether a training pass with gradients needs data labels.
         training: the model's mode, see `Partitioned`.
+        store: what merged tensors of a state dict go through while a checkpoint is written (`gradmask.model.scratch`).
     """
 
     def __init__(self, groups: tuple[str, ...]) -> None:
@@ -132,6 +133,7 @@ class RoutingContext:
         self.frozen: frozenset[str] = frozenset()
         self.labels_required = False
         self.training = False
+        self.store: Callable[[Tensor], Tensor] | None = None
         self._running = _Running()
         self._at_rest = {frozenset[str](): Route()}
 
@@ -139,6 +141,10 @@ class RoutingContext:
     def silenced(self) -> frozenset[str]:
         """The groups that do not run now, in this thread or task: removed ones and those of `gradmask.without`."""
         return self.removed.union(*(entry.silenced for entry in _ambient.get() if entry.context is self))
+
+    def stored(self, merged: Tensor) -> Tensor:
+        """A tensor that was merged for a state dict, as whoever asked for the state dict wants to hold it."""
+        return merged if self.store is None else self.store(merged)
 
     @property
     def reached(self) -> bool:

@@ -143,6 +143,7 @@ class RowWise(Owned):
             whole = layout.assemble(parts, 0)
             if len(parts) > 1:
                 whole = merged(whole, name, layout, 0, partial(_parts, self, name, layout))
+                whole = self.gradmask_context.stored(whole)
             destination[prefix + name] = sharded_like(whole, parts[layout.groups[0]])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:

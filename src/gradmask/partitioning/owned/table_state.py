@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gradmask.partitioning.kernel.merged import read_only_sum
+from gradmask.partitioning.owned.base import owned
 from gradmask.partitioning.owned.table_kinds import table_names
 from gradmask.partitioning.owned.tables import REMEDY, SHARED, merged_table, tabled_modules
 
@@ -29,7 +30,8 @@ def write_sums(model: nn.Module, state: dict[str, Any], prefix: str, _metadata: 
             for entry in _entries(module):
                 del state[f"{prefix}{name}.{entry}"]
         else:
-            sums[id(shared)] = read_only_sum(merged_table(module), f"{name}.weight", REMEDY)
+            whole = read_only_sum(merged_table(module), f"{name}.weight", REMEDY)
+            sums[id(shared)] = owned(module).gradmask_context.stored(whole)
             state[f"{prefix}{name}.{SHARED}"] = shared.detach()
         state[f"{prefix}{name}.weight"] = sums[id(shared)]
 
