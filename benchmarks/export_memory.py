@@ -67,7 +67,9 @@ def measure(what: str, width: int, layers: int, folder: Path) -> dict[str, float
 def apart(what: str, width: int, layers: int, folder: Path) -> dict[str, float]:
     """`measure` in a process of its own."""
     arguments = [what, "--width", str(width), "--layers", str(layers), "--folder", str(folder)]
-    out = subprocess.run([sys.executable, "-m", __spec__.name, "--one", *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    out = subprocess.run(
+        [sys.executable, "-m", __spec__.name, "--one", *arguments], check=True, stdout=subprocess.PIPE, text=True
+    )
     return json.loads(out.stdout.splitlines()[-1])
 
 

@@ -150,7 +150,11 @@ def reaches_past(source: Path) -> list[str]:
     for path in sorted([*(source / "lab").rglob("*.py"), *(source / "cli").rglob("*.py")]):
         for line, name in imports(ast.parse(path.read_text(encoding="utf-8"))):
             home = name.rpartition(".")[0] or name
-            known = home in OF_A_USER or name.split(".")[1:2] in [["lab"], ["cli"], *([room] for tier in TIERS[:2] for room in tier)]
+            known = home in OF_A_USER or name.split(".")[1:2] in [
+                ["lab"],
+                ["cli"],
+                *([room] for tier in TIERS[:2] for room in tier),
+            ]
             if name.startswith("gradmask.") and not known:
                 found.append(f"{path.relative_to(source)}:{line}: use a public name instead of {name}")
     return found

@@ -156,7 +156,9 @@ def plain_state(model: PreTrainedModel, removed: Sequence[str] = (), store: Stor
     """
     context = gradmask_of(model).context
     with storing(context, outline) if store is not None else nullcontext():
-        state = model.state_dict()  # `_scaled` merges once more, so only names and shapes of what is merged are needed here
+        state = (
+            model.state_dict()
+        )  # `_scaled` merges once more, so only names and shapes of what is merged are needed here
     if not removed:
         return _without_extras(model, _scaled(model, state, store))
     with running_without(model, *removed):

@@ -134,7 +134,9 @@ class Partitioned(Mixin):
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **kwargs: Any) -> None:
         """Write the plain checkpoint, merged, and ``gradmask.json`` beside it."""
-        given = len(args) > 1 or kwargs.get("state_dict") is not None or hasattr(type(self), "set_requires_gradient_sync")
+        given = (
+            len(args) > 1 or kwargs.get("state_dict") is not None or hasattr(type(self), "set_requires_gradient_sync")
+        )
         with nullcontext() if given else self._merging_on_disk(Path(save_directory)):
             super().save_pretrained(save_directory, *args, **kwargs)
         if kwargs.get("is_main_process", True):

@@ -45,7 +45,9 @@ def _move(tensor: Tensor, file: Path) -> Tensor:
     if not value.numel():
         return value
     with file.open("wb") as opened:
-        os.posix_fallocate(opened.fileno(), 0, value.nbytes)  # a full disk is an error here, and a crash in mapped memory
+        os.posix_fallocate(
+            opened.fileno(), 0, value.nbytes
+        )  # a full disk is an error here, and a crash in mapped memory
     memory = torch.from_file(str(file), shared=True, size=value.nbytes, dtype=torch.uint8, device="cpu")
     moved = memory.view(value.dtype).view(value.shape)
     moved.copy_(value)
