@@ -78,8 +78,9 @@ def export(
     target = Path(path)
     refuse_full(target, overwrite)
     removed = tuple(sorted({*without, *gradmask.removed}))
+    smaller = drop_entries(tokenizer, dropped_tokens) if tokenizer is not None and dropped_tokens else tokenizer
     with scratch(target) as store:
-        return _write(model, target, removed, compact, options, tokenizer, data, store)
+        return _write(model, target, removed, compact, options, smaller, data, store)
 
 
 def _write(
@@ -115,7 +116,7 @@ def _write(
                 describe_dtype(config, options, temporary)
                 describe_size(size, temporary)
             if tokenizer is not None:
-                (drop_entries(tokenizer, dropped_tokens) if dropped_tokens else tokenizer).save_pretrained(temporary)
+                tokenizer.save_pretrained(temporary)
             write_manifest(temporary, manifest)
             seal(temporary, None if options is not None and options.anonymous else data)
     finally:
