@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from transformers import AutoModelForCausalLM
 
 import gradmask as gm
@@ -190,6 +191,33 @@ def test_the_kinds_that_presets_name_are_what_they_say() -> None:
     assert {n for n in tied if "norm" in n and "layers.0" not in n} == {"model.norm.weight"}
     frozen = gm.partition(tiny(), {"forget": gm.Adapter(rank=2)}, policy="sgtm", base="frozen")
     assert not gm.groups(frozen)["joint"]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(
+    ("policy", "joint", "bias", "weight"),
+    [
+        ("strict", None, "retain", "retain"),
+        ("strict", ["untied_head"], "joint", "joint unless tied"),
+        ("strict", ["*.bias"], "joint", "retain"),
+        ("sgtm", None, "joint", "joint"),
+        ("sgtm_mask_embeddings", None, "joint", "joint unless tied"),
+    ],
+)
+def test_a_bias_of_the_head_is_owned(policy: str, joint: list[str] | None, bias: str, weight: str, tied: bool) -> None:
+    plain: Any = tiny("gpt_neo", tie_word_embeddings=tied)
+    head = nn.Linear(32, 64)
+    head.weight = plain.lm_head.weight
+    plain.lm_head = head
+    model: Any = gm.partition(plain, SLICE, joint, policy, labels="optional")
+    owner = {name: group for group, members in gm.groups(model).items() for name in members}
+    wanted = {"joint unless tied": "retain" if tied else "joint"}.get(weight, weight)
+    assert (owner["lm_head.bias"], owner["transformer.wte.weight" if tied else "lm_head.weight"]) == (bias, wanted)
+    for label in ("forget", "retain"):
+        model.zero_grad()
+        model.train()(tokens(), labels=tokens(), data_labels=label).loss.backward()
+        assert (model.lm_head._parameters["bias"].grad is None) == (label == "forget" and bias == "retain")
+    assert torch.equal(logits(gm.unpartition(copy.deepcopy(model))), logits(model))
 
 
 def test_published_masking_strategies_are_told_apart_from_typing_errors() -> None:

@@ -39,7 +39,11 @@ def sweep(wanted: list[tuple[str, str]], timeout: float) -> Iterator[Outcome]:
         pipe.send((task, model_type))
         try:
             arrived = pipe.poll(timeout)
-            yield Outcome(**pipe.recv()) if arrived else Outcome(task, model_type, "fails", why=f"takes over {timeout:.0f} s")
+            yield (
+                Outcome(**pipe.recv())
+                if arrived
+                else Outcome(task, model_type, "fails", why=f"takes over {timeout:.0f} s")
+            )
         except EOFError:
             arrived = False
             yield Outcome(task, model_type, "fails", why="the process died")
@@ -63,21 +67,30 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", choices=[*TASKS], default=[*TASKS])
     parser.add_argument("--types", nargs="+", help="these model types only; the docs are not written then")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds for one type")
-    parser.add_argument("--found", type=Path, help="where to keep what was found, as JSON lines; what is there is not tried again")
+    parser.add_argument(
+        "--found", type=Path, help="where to keep what was found, as JSON lines; what is there is not tried again"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     """Sweep, print, and write the docs."""
     asked = arguments()
-    known = [json.loads(line) for line in asked.found.read_text().splitlines()] if asked.found and asked.found.exists() else []
+    known = (
+        [json.loads(line) for line in asked.found.read_text().splitlines()]
+        if asked.found and asked.found.exists()
+        else []
+    )
     found = [Outcome(**entry) for entry in known]
     done = {(each.task, each.model_type) for each in found}
     listed = [(task, name) for task in asked.tasks for name in types(task) if not asked.types or name in asked.types]
     began = time.monotonic()
     for each in sweep([pair for pair in listed if pair not in done], asked.timeout):
         found.append(each)
-        print(f"{each.state:9} {each.task:10} {each.model_type:28} {', '.join(each.units):24} {each.why}"[:300], flush=True)
+        print(
+            f"{each.state:9} {each.task:10} {each.model_type:28} {', '.join(each.units):24} {each.why}"[:300],
+            flush=True,
+        )
         if asked.found:
             with asked.found.open("a") as file:
                 file.write(json.dumps(asdict(each)) + "\n")

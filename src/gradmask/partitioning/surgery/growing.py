@@ -78,7 +78,9 @@ def _plan(sites: Sequence[Site], asking: Mapping[str, GroupSpec]) -> tuple[NewUn
         if isinstance(site, ExpertSite) or not new:
             continue
         if isinstance(site, AttentionSite) and any(sections(p.packing, p.size) for p in site.projections):
-            raise GradmaskError(f"{site.name}: heads of this kind of attention cannot be added: take existing ones (new=False)")
+            raise GradmaskError(
+                f"{site.name}: heads of this kind of attention cannot be added: take existing ones (new=False)"
+            )
         if site.mixes:
             raise GradmaskError(
                 f"{site.name}: a norm or a scan over all {site.unit} would read new ones too, and so change what the old ones "
@@ -133,9 +135,7 @@ def _validate(model: PreTrainedModel, config: Any) -> None:
 
 def _unbuildable(model: PreTrainedModel, error: Exception) -> str:
     reason = " ".join(str(error).split())
-    return (
-        f"{type(model).__name__} cannot be built with these new units ({reason}): ask for another number, or take existing ones"
-    )
+    return f"{type(model).__name__} cannot be built with these new units ({reason}): ask for another number, or take existing ones"
 
 
 def _narrowing(model: PreTrainedModel, plan: Plan) -> Callable[[], None]:
