@@ -60,14 +60,16 @@ def _job(rank: int, world: int, folder: str, function: Callable[..., Any], args:
         "WORLD_SIZE": world,
         "LOCAL_WORLD_SIZE": world,
         "MASTER_ADDR": "localhost",
+        "MASTER_PORT": 0,
     }
     os.environ.update({name: str(value) for name, value in here.items()}, ACCELERATE_USE_CPU="true")
     store = f"file://{folder}/store"
     try:
         dist.init_process_group("gloo", store, timedelta(seconds=WAIT), world, rank)
         torch.save(function(*args), f"{folder}/{rank}.pt")
-        dist.barrier()
-        dist.destroy_process_group()
+        if dist.is_initialized():  # what it ran may have left the group
+            dist.barrier()
+            dist.destroy_process_group()
     except BaseException:
         Path(folder, f"{rank}.error").write_text(f"rank {rank} of {world}\n{traceback.format_exc()}")
         raise

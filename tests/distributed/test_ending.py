@@ -104,6 +104,7 @@ def test_python_holds_the_group_for_longest() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_example_ends_every_time(tmp_path: Path) -> None:
     command = [part for part in TORCHRUN if part != "--standalone"]
     for _ in range(20):

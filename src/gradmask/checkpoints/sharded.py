@@ -13,7 +13,7 @@ import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed.checkpoint as dcp
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.optim import Optimizer
+from transformers import PreTrainedModel
 
 from gradmask.checkpoints.named_state import (
     MODEL,
@@ -43,14 +44,13 @@ def save_sharded(model: nn.Module, path: str | Path, optimizer: Optimizer | None
     """Write the parts of the model, and of the optimizer's state, that each rank holds; a collective call.
 
     Args:
-        model: a partitioned model, sharded by FSDP2 or not.
+        model: partitioned or plain, sharded by FSDP2 or not.
         path: a new folder that all ranks see; it is complete or not there at all.
         optimizer: its state is saved for the parameters that have one.
 
     Raises:
-        GradmaskError: the model is not partitioned, or the folder exists.
+        GradmaskError: the folder exists.
     """
-    gradmask_of(model)
     target = Path(path)
     if target.exists():
         raise GradmaskError(f"{target} exists already: choose a new folder, for example one for each step")
@@ -65,7 +65,10 @@ def save_sharded(model: nn.Module, path: str | Path, optimizer: Optimizer | None
         state |= {OPTIMIZER + name: value for name, value in optimizer_state(model, optimizer).items()}
     dcp.save(state, storage_writer=HuggingFaceStorageWriter(str(temporary), save_distributed=True))
     if first_rank():
-        describe_model(model, temporary)
+        if hasattr(model, "gradmask"):
+            describe_model(model, temporary)
+        else:
+            cast(PreTrainedModel, model).config.save_pretrained(temporary)
         os.replace(temporary, target)
     wait_for_ranks()
     return target
@@ -75,16 +78,17 @@ def load_sharded(model: nn.Module, path: str | Path, optimizer: Optimizer | None
     """Fill a model, and an optimizer, from a sharded checkpoint, bit for bit, on any number of ranks; a collective call.
 
     Args:
-        model: partitioned, and sharded, as the saved one was; on as many ranks as there are now.
+        model: partitioned, or plain, as the saved one was; sharded over the ranks that there are now, or not.
         path: what `save_sharded` wrote.
         optimizer: of this model's parameters; its state becomes what was saved, its options stay.
 
     Raises:
         GradmaskError: no such checkpoint, or one of another model.
     """
-    gradmask_of(model)
-    reader, manifest = reader_of(Path(path)), read_manifest(Path(path))
-    require_same_partition(model, manifest, str(path))
+    reader = reader_of(Path(path))
+    manifest = read_manifest(Path(path)) if hasattr(model, "gradmask") else None
+    if manifest is not None:
+        require_same_partition(cast(PreTrainedModel, model), manifest, str(path))
     saved = _sizes(reader.read_metadata())
     state: dict[str, Any] = {MODEL + name: tensor.detach() for name, tensor in model_tensors(model).items()}
     _check_same(state, saved, Path(path))
@@ -92,7 +96,8 @@ def load_sharded(model: nn.Module, path: str | Path, optimizer: Optimizer | None
     dcp.load({**state, **slots}, storage_reader=reader)
     if optimizer is not None:
         fill_optimizer(model, optimizer, slots)
-    restore_state(model, manifest)
+    if manifest is not None:
+        restore_state(cast(PreTrainedModel, model), manifest)
 
 
 def describe_model(model: Any, folder: str | Path) -> None:

@@ -32,6 +32,10 @@ Jobs = Annotated[
     int,
     typer.Option("--jobs", min=1, help="Processes that share the work; they share the cores and the GPU, too."),
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", min=1, help="Seconds that the processes of a launcher wait for each other in a step."),
+]
 Restart = Annotated[bool, typer.Option("--restart", help="Delete an earlier run in the same folder and start over.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradmask.cli.output import AsJson, Changes, Jobs, Restart, logger, print_json, result_console
+from gradmask.cli.output import AsJson, Changes, Jobs, Restart, Timeout, logger, print_json, result_console
 
 NAME = "train"
 EXAMPLES = """
@@ -15,7 +15,8 @@ Examples:\n
   gradmask train demo --dry-run\n
   gradmask train package_docs\n
   gradmask train recipe.yaml --set train.steps=2000 --set output=runs/longer\n
-  gradmask train recipe.yaml --restart
+  gradmask train recipe.yaml --restart\n
+  torchrun --nproc-per-node 8 -m gradmask train recipe.yaml --set train.engine=fsdp2
 """
 
 
@@ -28,6 +29,7 @@ def run(
     ] = False,
     restart: Restart = False,
     jobs: Jobs = 1,
+    timeout: Timeout = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the arms of a recipe: gradmask and the baselines it is compared with.
@@ -45,9 +47,10 @@ def run(
         print_json(plan.to_dict()) if as_json else print_plan(plan, result_console())
         raise typer.Exit(0 if plan.fits else 1)
     from gradmask.cli.work import train_recipe
+    from gradmask.lab.run.team import speaks
 
-    folder = train_recipe(loaded, restart, jobs)
-    if as_json:
+    folder = train_recipe(loaded, restart, jobs, timeout=timeout)
+    if speaks() and as_json:
         print_json({"folder": str(folder.path), "arms": {name: str(folder.arm(name).model) for name in loaded.arms}})
-    else:
+    elif speaks():
         logger.info("trained %s in %s. Next: gradmask evaluate %s", ", ".join(loaded.arms), folder.path, folder.path)

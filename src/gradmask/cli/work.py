@@ -14,22 +14,34 @@ if TYPE_CHECKING:
     from gradmask.lab.run.folder import RunFolder
 
 
-def train_recipe(recipe: Recipe, restart: bool, jobs: int = 1, measured: bool = False) -> RunFolder:
+def train_recipe(
+    recipe: Recipe, restart: bool, jobs: int = 1, measured: bool = False, timeout: float | None = None
+) -> RunFolder:
     """Train the arms of a recipe, and measure them where asked; signals stop after a step."""
     from gradmask.lab.run.driver import perform
     from gradmask.lab.run.folder import RunFolder
     from gradmask.lab.run.stopping import Stopper
+    from gradmask.lab.run.team import started
 
-    with Stopper().installed() as stopper:
+    with Stopper().installed() as stopper, started(timeout):
         perform([recipe], measured, jobs, stopper, restart)
     return RunFolder.of(recipe)
 
 
 def evaluate_folder(path: Path, changes: Sequence[str] = ()) -> tuple[Results, Path]:
     """Measure a run's finished arms; write ``results.json`` and the report. Returns the results and the page."""
-    from gradmask.lab.run.measuring.evaluating import evaluate_run
+    from gradmask.lab.run.folder import RunFolder
+    from gradmask.lab.run.measuring.evaluating import changed_recipe, evaluate_run
+    from gradmask.lab.run.stopping import Stopper
+    from gradmask.lab.run.team import started
+    from gradmask.lab.run.together import measure_together
 
-    return reported(path, lambda folder: evaluate_run(folder, changes))
+    with started() as team:
+        if team.world > 1:
+            measure_together(changed_recipe(RunFolder(path), changes), team, Stopper())
+        if team.first:
+            return reported(path, lambda folder: evaluate_run(folder, changes))
+    raise SystemExit(0)  # the first process shows what all have measured
 
 
 def attack_folder(path: Path, changes: Sequence[str] = ()) -> tuple[Results, Path]:

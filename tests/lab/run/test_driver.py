@@ -23,7 +23,7 @@ from gradmask.lab.run.driver import _Schedule, perform, train
 from gradmask.lab.run.failures import RunError
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.tasks import Task, tasks_of
-from gradmask.lab.run.worker import Outcome, work
+from gradmask.lab.run.worker import Outcome, take_device, work
 
 ARMS = "arms=[gradmask, simnpo, perfect_filter, no_filter]"
 MEASURED = ("evaluate.measures=[compute, relearning, leakage]", "evaluate.ladder=[0.5]")
@@ -239,3 +239,15 @@ def test_alone_runs_are_announced_and_the_first_failure_ends_them(tmp_path: Path
     assert any(line.startswith(f"run 2 of 3: {here}/few (1 arm, about ") for line in watcher.messages)
     assert (tmp_path / "run/results.json").is_file()
     assert not RunFolder.of(never).arm("no_filter").path.exists()
+
+
+def test_each_worker_sees_one_of_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    for worker in range(3):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+        take_device(worker)
+        taken.append(os.environ["CUDA_VISIBLE_DEVICES"])
+    assert taken == ["2", "5", "2"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    take_device(3)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"

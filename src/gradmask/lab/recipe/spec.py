@@ -198,6 +198,9 @@ class TrainSpec(_Part):
     )
     seed: int = Field(0, ge=0, lt=2**32, description="of the weights and of all randomness in training")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    engine: Literal["ddp", "fsdp2"] | None = Field(
+        None, description="of several processes; null: the launcher's, or else ddp. See docs/distributed.md"
+    )
     compile: bool = False
     gradient_checkpointing: bool = False
     workers: int = Field(0, ge=0, description="processes that load data")

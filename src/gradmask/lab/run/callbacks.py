@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from gradmask.lab.run.checkpoints import bytes_needed, newest, rotate, seal
 from gradmask.lab.run.failures import RunError
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.stopping import Stopper
+from gradmask.lab.run.team import here
 
 logger = logging.getLogger(__name__)
 Measure = Callable[[PreTrainedModel], dict[str, Any]]
@@ -50,6 +52,7 @@ class LogCallback(TrainerCallback):
         return {"step": step, "tokens": step * self.tokens_per_step, "seconds": seconds, **values}
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        here().doing = f"step {self.before + state.global_step} of {self.log.path.parent.name}"
         progress.step(state.global_step)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -131,7 +134,9 @@ class CheckpointCallback(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         ended = state.global_step >= state.max_steps
-        stopping = self.stopper.requested is not None
+        stopping = here().any(self.stopper.requested is not None)
+        if stopping and self.stopper.requested is None:
+            self.stopper.requested = signal.SIGTERM  # another process was asked to stop
         control.should_training_stop |= stopping
         control.should_save = (state.global_step % self.every == 0 or stopping) and not ended
         control.should_log |= control.should_save or ended
@@ -139,8 +144,11 @@ class CheckpointCallback(TrainerCallback):
             require_room(self.arm, bytes_needed(sum(p.numel() for p in kwargs["model"].parameters())))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        seal(self.arm / f"checkpoint-{state.global_step}")
-        rotate(self.arm, self.keep)
+        here().wait()  # every process writes its random state, and its part of a sharded model
+        if here().first:
+            seal(self.arm / f"checkpoint-{state.global_step}")
+            rotate(self.arm, self.keep)
+        here().wait()
 
 
 def curve_points(train: TrainSpec, steps: int) -> int:

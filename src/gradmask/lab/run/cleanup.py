@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gradmask.lab.run.checkpoints import sweep_unsealed
 from gradmask.lab.run.failures import RunError
+from gradmask.lab.run.team import here
 
 
 @contextmanager
@@ -22,8 +23,9 @@ def clean_failure(arm: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        sweep_unsealed(arm)
-        shutil.rmtree(arm / ".model.tmp", ignore_errors=True)
+        if here().first:
+            sweep_unsealed(arm)
+            shutil.rmtree(arm / ".model.tmp", ignore_errors=True)
         if _disk_full(error):
             raise RunError(
                 f"the disk of {arm} is full. Free some space and run the same command again: it resumes from the last checkpoint"

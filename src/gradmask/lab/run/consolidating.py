@@ -21,6 +21,9 @@ from gradmask.lab.run.examples import consolidation_examples
 from gradmask.lab.run.failures import RunError
 from gradmask.lab.run.folder import ArmFolder, write_json
 from gradmask.lab.run.stage import Stage, Training, run_stage, save_whole
+from gradmask.lab.run.team import here
+from gradmask.lab.run.team.placing import placed, whole_checkpoint
+from gradmask.lab.run.team.sharding import whole
 
 KEPT = "kept.json"
 """Holds the digest of what the phase must not change."""
@@ -39,8 +42,11 @@ def begin(training: Training, stage: Stage, model: PreTrainedModel, prepared: Pr
     """Keep the model that the phase begins with, and the digest of what it must not change."""
     phase = ArmFolder(stage.place)
     phase.path.mkdir(exist_ok=True)
+    here().wait()
     with clean_failure(phase.path), training.stopper.after_step():
-        write_json(phase.path / KEPT, {"sha256": digest(model)})
+        kept = digest(model)
+        if here().first:
+            write_json(phase.path / KEPT, {"sha256": kept})
         save_whole(model, phase.model, prepared)
 
 
@@ -54,7 +60,7 @@ def consolidate(training: Training, prepared: Prepared, name: str, stage: Stage)
     recipe, arm, phase = training.recipe, training.folder.arm(name), ArmFolder(stage.place)
     assert recipe.train.consolidation is not None
     last = stage.newest()
-    model = gm.load(last.path or phase.model)
+    model = placed(lambda: gm.load(whole_checkpoint(last.path) or phase.model), recipe.train)
     dataset = consolidation_examples(recipe, prepared, name, stage.steps)
     with gm.consolidation(model, recipe.train.consolidation.together) as learning:
         run_stage(training, prepared, arm, stage, model, dataset, last, learning)
@@ -69,7 +75,8 @@ def consolidate(training: Training, prepared: Prepared, name: str, stage: Stage)
 
 def finish(arm: ArmFolder) -> None:
     """Delete the model that the phase began with, now that the arm's final model is in its place."""
-    shutil.rmtree(arm.consolidation.model, ignore_errors=True)
+    if here().first:
+        shutil.rmtree(arm.consolidation.model, ignore_errors=True)
 
 
 @torch.no_grad()
@@ -78,5 +85,5 @@ def digest(model: PreTrainedModel) -> str:
     owned, digest = gm.groups(model), hashlib.sha256()
     for name, parameter in sorted({**owned["retain"], **owned["joint"]}.items()):
         digest.update(name.encode())
-        digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(whole(parameter.detach()).cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -24,6 +24,8 @@ from gradmask.lab.run.inspecting import tell
 from gradmask.lab.run.settling import settle
 from gradmask.lab.run.stopping import Stopper
 from gradmask.lab.run.tasks import Task, do, tasks_of
+from gradmask.lab.run.team import started
+from gradmask.lab.run.together import do_together
 from gradmask.lab.run.training import Training
 from gradmask.lab.run.worker import Outcome, begin, work
 from gradmask.quiet import quiet
@@ -49,7 +51,10 @@ def perform(
 
     What is finished is not repeated, and what was started is resumed. Alone (``jobs=1``), the runs are done one after the other and
     the first failure is raised. With several processes, a task that fails does not stop the others, and failures are listed at
-    the end; the models are the same bit for bit. Each process uses its share of the cores; all use the same GPU.
+    the end; the models are the same bit for bit. Each process uses its share of the cores, and one of the GPUs.
+
+    Where a launcher started several processes (torchrun, accelerate launch), they train each arm together, and divide unlearning
+    and measures among them; the first failure ends all.
 
     Args:
         recipes: checked, of runs with folders of their own.
@@ -64,15 +69,25 @@ def perform(
         RunError: a run cannot continue; or, with several processes, some tasks failed, or a process died.
         Interrupted: a signal came; the same call resumes.
     """
-    require_one_process()
-    with ExitStack() as locks:
-        for recipe in recipes:
-            locks.enter_context(RunFolder.of(recipe).locked())
-        # The runs of a comparison differ in their labels' noise alone, and would all say the same.
-        recipes = [_begun(recipe, restart, telling=len(recipes) == 1) for recipe in recipes]
-        tasks = [task for recipe in recipes for task in tasks_of(recipe, measured, shared=jobs > 1)]
+    with started() as team, ExitStack() as locks:
+        if team.world > 1 and jobs > 1:
+            raise GradmaskError(
+                f"--jobs {jobs} and {team.world} processes of a launcher: take one of the two. The launcher's processes train each "
+                "arm together, and divide unlearning and measures among them"
+            )
+        if team.first:
+            for recipe in recipes:
+                locks.enter_context(RunFolder.of(recipe).locked())
+            # The runs of a comparison differ in their labels' noise alone, and would all say the same.
+            recipes = [_begun(recipe, restart, telling=len(recipes) == 1) for recipe in recipes]
+        team.wait()
+        recipes = recipes if team.first else [RunFolder.of(recipe).recipe() for recipe in recipes]
+        shared = jobs > 1 or team.world > 1
+        tasks = [task for recipe in recipes for task in tasks_of(recipe, measured, shared)]
         if jobs > 1:
             _in_processes(_Schedule(tasks, jobs), jobs)
+        elif team.world > 1:
+            do_together(tasks, team, stopper or Stopper())
         else:
             _Schedule(tasks).perform(_Here(stopper or Stopper()))
 
@@ -92,20 +107,6 @@ def _begun(recipe: Recipe, restart: bool, telling: bool) -> Recipe:
         if telling:
             settled.tell()
     return settled.recipe
-
-
-def require_one_process() -> None:
-    """Refuse the processes of a launcher, which would all do the same.
-
-    Raises:
-        GradmaskError: there is more than one.
-    """
-    started = os.environ.get("WORLD_SIZE", "1")
-    if started != "1":
-        raise GradmaskError(
-            f"gradmask train runs in one process, but {started} were started: start it without torchrun or accelerate "
-            "launch. To train on several devices, give a partitioned model to your own script"
-        )
 
 
 class _Here(Executor):
@@ -128,8 +129,8 @@ class _Here(Executor):
 def _in_processes(schedule: _Schedule, jobs: int) -> None:
     """Perform the tasks in worker processes; see `perform` for what is raised."""
     context = get_context("loky")  # new interpreters: a forked process cannot use CUDA
-    stop, threads = context.Event(), max(1, (os.cpu_count() or 1) // jobs)
-    pool = ProcessPoolExecutor(jobs, context=context, initializer=begin, initargs=(stop, threads))
+    stop, threads, number = context.Event(), max(1, (os.cpu_count() or 1) // jobs), context.Value("i", 0)
+    pool = ProcessPoolExecutor(jobs, context=context, initializer=begin, initargs=(stop, threads, number))
     try:
         schedule.perform(pool)
         pool.shutdown()

@@ -28,6 +28,7 @@ MAY_CHANGE = (
     "train.checkpoint_every",
     "train.keep",
     "train.report_to",
+    "train.engine",
 )
 """What may differ when a run is resumed: nothing here changes a finished arm's weights."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -21,6 +22,7 @@ import gradmask as gm
 from gradmask.data import RETAIN, UNLABELED
 from gradmask.errors import GradmaskError
 from gradmask.lab.run.failures import RunError
+from gradmask.lab.run.team.sharding import local
 
 logger = logging.getLogger(__name__)
 EXPLODES = 30.0
@@ -104,7 +106,8 @@ class GroupGuard(TrainerCallback):
         def check() -> None:
             self._queued = False
             for name, members in owned.items():
-                gradients = [p.grad for p in members if p.grad is not None and p.grad.numel()]
+                held = (local(p.grad) for p in members if p.grad is not None)
+                gradients = [gradient for gradient in held if gradient.numel()]
                 if gradients:  # frozen parameters have none
                     # One fused kernel: many small ones would cost more than the arithmetic. A norm overflows where values are
                     # finite but too large to square; clipping by an infinite norm would set every gradient to 0, so stop there too.
@@ -210,7 +213,14 @@ class DataGuard(TrainerCallback):
 
 @torch.no_grad()
 def rms(parameters: Iterable[nn.Parameter]) -> float:
-    """The root mean square of all weights together."""
-    tensors = [p.detach() for p in parameters]
-    count = sum(t.numel() for t in tensors)
-    return float(torch.stack(torch._foreach_norm(tensors)).norm()) / math.sqrt(count) if count else 0.0
+    """The root mean square of all weights together; a collective call where they are sharded."""
+    owned = list(parameters)
+    count = sum(p.numel() for p in owned)
+    if not count:
+        return 0.0
+    norm = torch.stack(torch._foreach_norm([local(p.detach()) for p in owned])).norm()
+    if any(hasattr(p, "full_tensor") for p in owned):
+        norm = norm.square()
+        dist.all_reduce(norm)
+        norm = norm.sqrt()
+    return float(norm) / math.sqrt(count)

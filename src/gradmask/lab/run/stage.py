@@ -35,6 +35,8 @@ from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.guards import DataGuard, GroupGuard
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.stopping import Stopper
+from gradmask.lab.run.team import here
+from gradmask.lab.run.team.sharding import let_go, sharded, whole_state
 from gradmask.lab.run.trainer import make_trainer
 
 logger = logging.getLogger(__name__)
@@ -85,11 +87,15 @@ class Stage:
 
     def newest(self) -> LastCheckpoint:
         """Its newest whole checkpoint; later ones, which the run makes anew, are deleted."""
+        found = here().on_first(self._newest)
+        return LastCheckpoint(Path(found) if found else None)
+
+    def _newest(self) -> str:
         last = newest(self.place)
         for message in last.torn:
             logger.warning(message)
         sweep(self.place, after=last.step)
-        return last
+        return str(last.path or "")
 
 
 def run_stage(
@@ -120,7 +126,7 @@ def run_stage(
     """
     require_room(arm.path, bytes_needed(sum(p.numel() for p in model.parameters())))
     callbacks = _callbacks(training, prepared, arm, stage, last.step)
-    trainer = make_trainer(model, stage.train, stage.steps, dataset, stage.place, callbacks, learning)
+    trainer = make_trainer(model, stage.train, stage.steps, dataset, stage.place, callbacks, learning, last.path)
     if last.path:
         logger.info("%s resumes at step %d of %d", stage.title, last.step, stage.steps)
     with (
@@ -134,11 +140,18 @@ def run_stage(
 
 
 def save_whole(model: PreTrainedModel, folder: Path, prepared: Prepared) -> None:
-    """Save a model and the tokenizer; the folder appears in its place in one step."""
+    """Save a model and the tokenizer; the folder appears in its place in one step. The first process writes, the others wait."""
+    state = whole_state(model) if sharded(model) else None
+    if here().first:
+        _save_whole(model, folder, prepared, state)
+    here().wait()
+
+
+def _save_whole(model: PreTrainedModel, folder: Path, prepared: Prepared, state: dict[str, Any] | None) -> None:
     require_room(folder.parent, 4 * sum(p.numel() for p in model.parameters()) + 2**20, "the trained model")
     temporary = folder.parent / f".{folder.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary)
+    model.save_pretrained(temporary, state_dict=state)
     prepared.tokenizer.save_pretrained(temporary)
     gm.seal(temporary, prepared.fingerprint)
     os.replace(temporary, folder)
@@ -146,7 +159,7 @@ def save_whole(model: PreTrainedModel, folder: Path, prepared: Prepared) -> None
 
 def _callbacks(training: Training, prepared: Prepared, arm: ArmFolder, stage: Stage, done: int) -> list[Any]:
     settings, evaluate = stage.train, training.recipe.evaluate
-    log = RunLog(arm.log)
+    log = RunLog(arm.log, writes=here().first)
     tokens_per_step = settings.batch_size * training.recipe.data.sequence_length
     writer = LogCallback(log, tokens_per_step, log.rewind(stage.before + done), stage.before)
     points = curve_points(settings, stage.before or stage.steps)
@@ -154,7 +167,9 @@ def _callbacks(training: Training, prepared: Prepared, arm: ArmFolder, stage: St
 
     def measure(model: PreTrainedModel) -> dict[str, Any]:
         data.check()
-        return quick_losses(model, test=prepared.test, sequences=evaluate.during, batch_size=evaluate.batch_size)
+        losses = quick_losses(model, test=prepared.test, sequences=evaluate.during, batch_size=evaluate.batch_size)
+        let_go(model)
+        return losses
 
     return [
         *([GroupGuard()] if is_routed(arm.path.name) else []),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from gradmask.lab.run.failures import Interrupted
+from gradmask.lab.run.team.team import launched
 
 logger = logging.getLogger(__name__)
+GRACE = 3.0
+"""Seconds within which a launcher's second signal is the first one."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -21,11 +25,14 @@ class Stopper:
     def __init__(self) -> None:
         self.requested: int | None = None
         self._finishing_steps = False
+        self._since = 0.0
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The signal handler. The second signal always stops at once."""
+        if self.requested is not None and time.monotonic() - self._since < GRACE and launched() > 1:
+            return  # a launcher passes on the signal that this process had from the terminal, too
         if self._finishing_steps and self.requested is None:
-            self.requested = number
+            self.requested, self._since = number, time.monotonic()
             logger.info("stopping: finishing this step and saving a checkpoint (interrupt again to stop at once)")
             return
         raise Interrupted(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,7 +14,11 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 import gradmask as gm
+from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.spec import TrainSpec
+from gradmask.lab.run.team import here
+from gradmask.lab.run.team.sharding import sharded
+from gradmask.lab.run.team.trainer import SHARDS, ShardedTrainer
 
 
 def make_trainer(
@@ -24,6 +29,7 @@ def make_trainer(
     folder: Path,
     callbacks: Sequence[TrainerCallback] = (),
     learning: Collection[nn.Parameter] | None = None,
+    last: Path | None = None,
 ) -> Trainer:
     """A trainer over examples that are already in the order of training.
 
@@ -35,10 +41,11 @@ def make_trainer(
         folder: where checkpoints go.
         callbacks: beside Trainer's own.
         learning: the parameters that the optimizer gets; by default all that require gradients.
+        last: the checkpoint that is resumed.
     """
     groups = parameter_groups(model, train, learning)
     settings = {"params": groups, "betas": train.betas, "eps": 1e-8, "fused": True}
-    trainer = Trainer(
+    trainer = (ShardedTrainer if sharded(model) or _in_parts(last) else Trainer)(
         model=model,
         args=training_arguments(train, steps, folder),
         train_dataset=dataset,
@@ -51,7 +58,7 @@ def make_trainer(
 
 
 def training_arguments(train: TrainSpec, steps: int, folder: Path) -> TrainingArguments:
-    """The recipe's part in Trainer's words: one process, one device.
+    """The recipe's part in Trainer's words: one device a process.
 
     Saving is decided by `gradmask.lab.run.callbacks.CheckpointCallback`.
     """
@@ -59,7 +66,7 @@ def training_arguments(train: TrainSpec, steps: int, folder: Path) -> TrainingAr
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
-        per_device_train_batch_size=train.batch_size // train.gradient_accumulation,
+        per_device_train_batch_size=own_batch(train),
         gradient_accumulation_steps=train.gradient_accumulation,
         learning_rate=train.learning_rate,
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(train.schedule, train.schedule),
@@ -79,10 +86,30 @@ def training_arguments(train: TrainSpec, steps: int, folder: Path) -> TrainingAr
         eval_strategy="no",
         report_to=list(train.report_to) or "none",
         disable_tqdm=True,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true",
+        ddp_find_unused_parameters=False,
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # more would mean DataParallel, under which labels cannot be routed
     return arguments
+
+
+def own_batch(train: TrainSpec) -> int:
+    """Sequences in one forward pass of one process.
+
+    Raises:
+        GradmaskError: the processes cannot share a batch evenly.
+    """
+    shares = train.gradient_accumulation * here().world
+    if train.batch_size % shares:
+        raise GradmaskError(
+            f"train.batch_size is {train.batch_size}, which {here().world} processes with gradient_accumulation "
+            f"{train.gradient_accumulation} cannot share evenly: take a multiple of {shares}"
+        )
+    return train.batch_size // shares
+
+
+def _in_parts(checkpoint: Path | None) -> bool:
+    return checkpoint is not None and (checkpoint / SHARDS).is_dir()
 
 
 def _checkpointing() -> str:

@@ -22,6 +22,8 @@ from gradmask.lab.run.guards import check_labels
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.modular import begin_modular
 from gradmask.lab.run.stage import Stage, Training, run_stage, save_whole
+from gradmask.lab.run.team import here
+from gradmask.lab.run.team.placing import placed, whole_checkpoint
 from gradmask.lab.run.trained import trained_model
 from gradmask.lab.run.unlearning import unlearn
 
@@ -39,7 +41,7 @@ def train_arm(training: Training, prepared: Prepared, name: str, title: str = ""
     arm.path.mkdir(parents=True, exist_ok=True)
     steps = arm_steps(recipe, prepared, name)
     more = consolidation_steps(recipe, name, steps)
-    begun = bool(more) and arm.consolidation.finished
+    begun = here().on_first(lambda: bool(more) and arm.consolidation.finished)
     model = None if begun else _train(training, prepared, name, steps, title or name)
     if more:
         phase = consolidation_of(arm, recipe, steps, more, title or name)
@@ -58,13 +60,18 @@ def _train(training: Training, prepared: Prepared, name: str, steps: int, title:
     recipe, arm = training.recipe, training.folder.arm(name)
     stage = Stage(arm.path, recipe.train, steps, title)
     last = stage.newest()
-    model = starting_model(recipe, prepared, name, last)
-    if is_routed(name):
-        begin_modular(model, recipe, prepared, name, steps)
+    model = placed(lambda: _beginning(recipe, prepared, name, steps, last), recipe.train)
     dataset = training_examples(recipe, prepared, name, steps)
     if is_routed(name):
         check_labels(np.asarray(prepared.train["data_labels"][:]), prepared.groups)
     run_stage(training, prepared, arm, stage, model, dataset, last)
+    return model
+
+
+def _beginning(recipe: Recipe, prepared: Prepared, name: str, steps: int, last: LastCheckpoint) -> PreTrainedModel:
+    model = starting_model(recipe, prepared, name, last)
+    if is_routed(name):
+        begin_modular(model, recipe, prepared, name, steps)
     return model
 
 
@@ -92,8 +99,8 @@ def unlearn_arm(training: Training, prepared: Prepared, name: str) -> None:
 
 def starting_model(recipe: Recipe, prepared: Prepared, name: str, last: LastCheckpoint) -> PreTrainedModel:
     """The arm's model: a new one, or that of the checkpoint, with the state of its random streams and self-labels."""
-    if last.path is not None:
-        return gm.load(last.path) if is_routed(name) else gm.read_plain(last.path)
+    if (path := whole_checkpoint(last.path)) is not None:
+        return gm.load(path) if is_routed(name) else gm.read_plain(path)
     model = new_model(recipe, prepared.tokenizer)
     if not is_routed(name):
         return model

@@ -41,13 +41,24 @@ class Outcome:
     memory: bool = False
 
 
-def begin(stop: Any, threads: int) -> None:
-    """In a new worker: signals are the first process's business."""
+def begin(stop: Any, threads: int, number: Any) -> None:
+    """In a new worker: signals are the first process's business. ``number``: counts the workers, shared by all."""
     global _stop, _parent
     _stop, _parent = stop, os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
+    with number.get_lock():
+        take_device(number.value)
+        number.value += 1
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def take_device(worker: int) -> None:
+    """Let a worker see one of several GPUs, in turn. Before CUDA is used, and so by a variable that it reads then."""
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    devices = shown.split(",") if shown else [str(i) for i in range(torch.cuda.device_count())]
+    if len(devices) > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices[worker % len(devices)]
 
 
 def _end_with_parent() -> None:

@@ -95,7 +95,7 @@ class Owned(Mixin):
         if _choosing.watched is not None:
             _choosing.watched(id(self))
         parameter = self._parameters[name]
-        if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled():
+        if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled() or is_part(parameter):
             return parameter
         # without gradients, or for a frozen parameter, there is nothing to detach: generation takes the short way out above
         flag = self.gradmask_context.route_to_read.learn(self.gradmask_owners[name])
@@ -152,6 +152,11 @@ class Owned(Mixin):
         flags = {name: route.learn(owner) for name, owner in self.gradmask_owners.items()}
         trained = {name for name, p in self._parameters.items() if p is not None and p.requires_grad}
         return {name: flag for name, flag in flags.items() if isinstance(flag, TokenMask) and name in trained}
+
+
+def is_part(parameter: Tensor) -> bool:
+    """Whether this is one process's part of a parameter: FSDP2 reads it to find the very object that it shards."""
+    return hasattr(parameter, "placements")
 
 
 def owned(module: nn.Module) -> Owned:

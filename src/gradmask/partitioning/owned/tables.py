@@ -17,7 +17,7 @@ from gradmask.partitioning.kernel.linear import compute_dtype
 from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
 from gradmask.partitioning.kernel.merged import read_only_sum
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask, both
-from gradmask.partitioning.owned.base import Owned
+from gradmask.partitioning.owned.base import Owned, is_part
 from gradmask.partitioning.owned.embeddings import OwnedEmbedding, mask_gradient
 from gradmask.partitioning.owned.gradients import as_taught
 from gradmask.partitioning.owned.linear import OwnedLinear
@@ -69,7 +69,8 @@ class Tabled(Owned):
     def read_parameter(self, name: str) -> Tensor | None:
         """From outside (a fused loss reads ``head.weight`` itself), the table as the current route sums it."""
         reading = self.overrides()
-        if name in reading or name != "weight":
+        shared = self._parameters["weight"]
+        if name in reading or name != "weight" or (shared is not None and is_part(shared)):
             return super().read_parameter(name)
         whole = self.sum_tables()
         # where no table runs, the sum is the shared table itself

@@ -23,10 +23,12 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.stopping import Stopper
+from gradmask.lab.run.team import here
 from gradmask.lab.run.training import Training, train_arm
 
 logger = logging.getLogger(__name__)
 UNRELATED = {
+    "engine",
     "group_learning_rates",
     "consolidation",
     "log_every",
@@ -106,8 +108,9 @@ class Ladder:
         part = replace(prepared, train=rung_data(prepared.train, share, self.recipe.data.seed))
         folder = RunFolder(self.cache / f"rung-{self.fingerprint(share)}")
         recipe = self.recipe.model_copy(update={"output": str(folder.path)})
-        with folder.locked(), Stopper().installed() if stopper is None else nullcontext(stopper) as stopper:
-            if not folder.arm(ARM).finished:
+        held = folder.locked() if here().first else nullcontext()
+        with held, Stopper().installed() if stopper is None else nullcontext(stopper) as stopper:
+            if not here().on_first(lambda: folder.arm(ARM).finished):
                 logger.info("training a plain model on %g %% of the forget text", 100 * share)
                 train_arm(Training(recipe, folder, stopper), part, ARM, f"ladder {100 * share:g} %")
         return folder.arm(ARM), forget_tokens(part.train)
