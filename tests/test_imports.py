@@ -30,6 +30,7 @@ TIERS = [
     {"lab.run", "lab.report"},
     {"lab.compare", "lab.labeling", "lab.setup"},
     {"cli"},
+    {"__main__"},
 ]
 """Lowest first. A room imports from tiers below its own; ``gradmask`` is the package's own ``__init__``, the public names of
 all that stands below it."""
