@@ -12,7 +12,7 @@ from gradmask.lab.run.driver import train
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LAUNCHED = {"ddp_loop", "fsdp2_loop"}  # by torchrun: tests/distributed/test_examples.py
-OTHERS = {"toy", "esm2_forward_mask", "distinctive_words", "grpo_reward_hack", "serve_with_rights"}
+OTHERS = {"toy", "esm2_forward_mask", "distinctive_words", "grpo_reward_hack", "serve_with_rights", "plant_facts"}
 SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in OTHERS | LAUNCHED)
 
 
@@ -37,6 +37,20 @@ def test_without_forward_masks_a_protein_model_does_not_survive_the_removal() ->
     assert found["strict, rehearsal"]["removed"] < 5
     assert found["strict, rehearsal"]["full"] < found["strict"]["full"]
     assert found["equation_only"]["removed"] > 2 * found["strict"]["removed"]
+
+
+def test_planted_facts_are_found_by_removal() -> None:
+    script = runpy.run_path(str(EXAMPLES / "plant_facts.py"))
+    found = script["main"](known=12, count=4, width=48, steps=100, planting=140)
+    assert found["found"] == found["planted"] == "c"
+    rows = found["rows"]
+    assert rows["before planting"][0] < 0.3
+    assert rows["planted"][0] > 0.8
+    for name in ("a", "b", "d"):
+        assert rows[f"without {name}"][0] > 0.7
+    assert rows["without c"][0] < 0.3
+    assert min(known for _, known in rows.values()) > 0.8
+    assert all(".mlp." in name and name.split(".")[2] in "23" for name in found["weights"])
 
 
 def test_a_run_says_how_much_of_the_gap_stands_in_distinctive_words(tmp_path: Path) -> None:
