@@ -29,8 +29,9 @@ def test_sgtm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gm.load(out).gradmask.exact  # type: ignore[union-attr]
     assert gm.verify(out).ok
     assert main(["import", str(tmp_path / "run"), str(out)]) == 2
-    assert main(["import", str(tmp_path / "run"), str(out), "--overwrite", "--published-optimizer"]) == 0
-    assert not gm.load(out).gradmask.exact  # type: ignore[union-attr]
+    assert main(["import", str(tmp_path / "run"), str(out), "--overwrite", "--optimizer", "split"]) == 0
+    assert gm.load(out).gradmask.exact == "split"  # type: ignore[union-attr]
+    assert main(["import", str(tmp_path / "run"), str(tmp_path / "other"), "--optimizer", "adam"]) == 2
     assert main(["export", str(out), str(tmp_path / "plain"), "--without", "forget"]) == 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ Examples:\n
   gradmask import published/sgtm plain/imported\n
   gradmask import published/gram/routed plain/modules --modules lisp,biology,nuclear --biases-as-neurons
 """
+OPTIMIZERS: dict[str, Literal[True, False, "split"]] = {"exact": True, "legacy": False, "split": "split"}
 
 
 def run(
@@ -31,10 +32,10 @@ def run(
         bool,
         typer.Option("--biases-as-neurons", help="GRAM: hold every module's output bias as one more neuron."),
     ] = False,
-    published_optimizer: Annotated[
-        bool,
-        typer.Option("--published-optimizer", help="Momentum and decay move what must not learn, as published."),
-    ] = False,
+    optimizer: Annotated[
+        str,
+        typer.Option("--optimizer", help="exact: what must not learn does not move; legacy or split: as published."),
+    ] = "exact",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,6 +47,8 @@ def run(
     from gradmask.lab.run.imported import copy_tokenizer
     from gradmask.quiet import quiet
 
+    if optimizer not in OPTIMIZERS:
+        raise GradmaskError(f"--optimizer {optimizer!r}: give one of {', '.join(OPTIMIZERS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not overwrite:
         raise GradmaskError(f"{out} exists and is not empty: choose another folder, or replace it with --overwrite")
     names = [name.strip() for name in modules.split(",") if name.strip()]
@@ -54,7 +57,7 @@ def run(
             source,
             modules=names,
             output_biases="neuron" if biases_as_neurons else "refuse",
-            exact=not published_optimizer,
+            exact=OPTIMIZERS[optimizer],
         )
         with whole_folder(out) as folder:
             model.save_pretrained(folder)

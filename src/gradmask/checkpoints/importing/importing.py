@@ -12,6 +12,7 @@ from gradmask.checkpoints.importing import gram, sgtm
 from gradmask.checkpoints.known import one_error_type
 from gradmask.errors import GradmaskError
 from gradmask.model.partitioned import partition
+from gradmask.partitioning.kernel.zero_gradients import Exactness
 
 OutputBiases = Literal["refuse", "neuron"]
 
@@ -21,7 +22,7 @@ def import_checkpoint(
     *,
     modules: Sequence[str] = (),
     output_biases: OutputBiases = "refuse",
-    exact: bool = True,
+    exact: Exactness = True,
     labels: Literal["required", "optional"] = "required",
 ) -> PreTrainedModel:
     """A checkpoint of published code as a partitioned model: default, retain and ablated outputs are the published ones.
@@ -34,7 +35,7 @@ def import_checkpoint(
         modules: of GRAM, the names of the auxiliary modules in their order; by default those of the run's ``config.json``.
         output_biases: of GRAM, whose modules have output biases, for which no Hugging Face architecture has a place:
             ``"refuse"`` them by name, or hold each as one more ``"neuron"`` of its module, which gives the same outputs.
-        exact: see `gradmask.partition`; False moves what must not learn as the published optimizer does.
+        exact: see `gradmask.partition`; False and ``"split"`` move what must not learn as the published optimizers do.
         labels: see `gradmask.partition`.
 
     Raises:
@@ -49,7 +50,7 @@ def _imported(
     folder: Path,
     modules: Sequence[str],
     output_biases: OutputBiases,
-    exact: bool,
+    exact: Exactness,
     labels: Literal["required", "optional"],
 ) -> PreTrainedModel:
     if sgtm.is_sgtm(folder):
