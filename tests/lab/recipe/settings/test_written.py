@@ -34,6 +34,7 @@ def recipe(folder: Path, partition: Any = None, *changes: str, **train: Any) -> 
 def test_what_is_left_out_is_left_to_the_rules(tmp_path: Path) -> None:
     assert recipe(tmp_path).auto == EVERYTHING
     assert recipe(tmp_path, {}).auto == EVERYTHING
+    assert recipe(tmp_path, "auto").auto == EVERYTHING
 
 
 def test_what_is_written_auto_is_the_same_as_what_is_left_out(tmp_path: Path) -> None:

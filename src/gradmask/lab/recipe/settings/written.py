@@ -28,7 +28,9 @@ def without_auto(given: Mapping[str, Any], groups: Sequence[str]) -> tuple[dict[
     """
     parts, auto = dict(given), []
     for section, defaults in (("partition", PARTITION), ("train", TRAIN)):
-        part = given.get(section, {} if section == "partition" else None)
+        part = given.get(section, AUTO if section == "partition" else None)
+        if section == "partition" and part == AUTO:
+            part = {}
         if not isinstance(part, Mapping):
             continue
         parts[section] = dict(part)
