@@ -41,12 +41,12 @@ def print_plan(plan: Plan, console: Console) -> None:
 
 def _print_settings(plan: Plan, console: Console) -> None:
     """What was chosen from the data and why, and where that is untested."""
-    from gradmask.lab.run.settling import shown
+    from gradmask.lab.measures.numbers import as_written
 
     if plan.settings:
         console.print("Chosen from the data, where the recipe leaves it open:", highlight=False)
     for choice in plan.settings:
-        text = f"  {choice.path}: {shown(choice.value)}  ({choice.because})"
+        text = f"  {choice.path}: {as_written(choice.value)}  ({choice.because})"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
     for warning in plan.warnings:
         text = f"settings: {warning}. Write the settings that you know to be good, or compare some on a short run"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.measures.results import Headline, Results, Sample, write_results
+from gradmask.lab.measures.results import ChosenSetting, Headline, Results, Sample, write_results
 from gradmask.lab.report.figures import FIGURES
 from gradmask.lab.report.html import render, scale, tiles, write_report
 from lab.measures.fabricated import arm, arms, measured, results
@@ -151,6 +151,15 @@ def test_losses_without_calibration_are_not_called_calibrated() -> None:
     assert "as the models give them (not calibrated)" in text
     assert "plain" not in text
     assert "calibrated loss" not in text
+
+
+def test_settings_chosen_from_the_data_are_shown_with_their_reasons() -> None:
+    row = ChosenSetting(path="partition.rehearsal", value={"on": True}, because=f"a reason {EVIL}")
+    page = render(results().model_copy(update={"settings": [row]}), {})
+    assert "Settings chosen from the data" in Page(page).text
+    assert "partition.rehearsal{on: true}a reason" in Page(page).text
+    assert EVIL not in page
+    assert "Settings chosen from the data" not in render(results(), {})
 
 
 def test_remarks_are_shown() -> None:

@@ -18,7 +18,7 @@ from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.driver import perform
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.plan import make_plan
-from gradmask.lab.run.settling import settle, shown
+from gradmask.lab.run.settling import settle
 
 
 def open_recipe(folder: Path, *changes: str) -> Recipe:
@@ -143,7 +143,3 @@ def test_choices_are_told_when_training_starts(begun: tuple[Path, RunFolder], ca
         settle(open_recipe(path, of(folder)), folder).tell()
     assert "chosen: partition.groups.forget.heads: 1 (1 of 4 heads, because" in caplog.text
     assert "settings: 6 steps, and the rules were tested" in caplog.text
-
-
-def test_values_are_shown_as_in_a_recipe() -> None:
-    assert shown({"rank": 16, "on": True, "none": None}) == "{rank: 16, on: true, none: null}"

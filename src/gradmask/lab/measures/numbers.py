@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def percent(share: float | None) -> str:
     """A share as a percentage, or a dash."""
@@ -16,3 +18,10 @@ def nats(value: float | None, sign: bool = False) -> str:
 def listed(names: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def as_written(value: Any) -> str:
+    """A value as it stands in a recipe, in a line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {as_written(part)}" for key, part in value.items()) + "}"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

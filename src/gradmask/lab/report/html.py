@@ -12,7 +12,7 @@ from markupsafe import Markup
 from gradmask.files import write_whole
 from gradmask.lab.judge.facts import facts_of
 from gradmask.lab.measures.measure import Row
-from gradmask.lab.measures.numbers import nats, percent
+from gradmask.lab.measures.numbers import as_written, nats, percent
 from gradmask.lab.measures.results import Results, Sample, read_results
 from gradmask.lab.recipe.yamls import dump_yaml
 from gradmask.lab.report.figures import FIGURES
@@ -55,6 +55,7 @@ def render(results: Results, drawn: Mapping[str, str]) -> str:
     """The page as text; ``drawn``: name of a figure -> ``<svg>`` element."""
     environment = templates("gradmask.lab.report")
     environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.filters["as_written"] = as_written
     return environment.get_template("report.html.j2").render(
         results=results,
         sentences=verdict(results),

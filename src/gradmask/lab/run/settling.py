@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import gradmask as gm
+from gradmask.lab.measures.numbers import as_written
 from gradmask.lab.recipe.settings.choosing import applied, choose, tried
 from gradmask.lab.recipe.settings.rules import Choice
 from gradmask.lab.recipe.settings.seen import see
@@ -49,7 +50,7 @@ class Settled:
     def tell(self) -> None:
         """Log what was chosen, and warn where that is untested."""
         for choice in self.choices:
-            logger.info("chosen: %s: %s (%s)", choice.path, shown(choice.value), choice.because)
+            logger.info("chosen: %s: %s (%s)", choice.path, as_written(choice.value), choice.because)
         for warning in self.warnings:
             logger.warning("settings: %s", warning)
 
@@ -118,10 +119,3 @@ def _counted(training: Training, recipe: Recipe) -> Recipe:
     passes = max(1, round(own.after * steps * recipe.train.gradient_accumulation))
     partition = recipe.partition.model_copy(update={"self_labeling": own.model_copy(update={"after": passes})})
     return recipe.model_copy(update={"partition": partition})
-
-
-def shown(value: Any) -> str:
-    """A value as it stands in a recipe, in a line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {shown(part)}" for key, part in value.items()) + "}"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
