@@ -96,7 +96,8 @@ class Policy:
                 "share, such as 0.1"
             )
         self._check_target()
-        if self.consolidates and any(self.cell(row, group).learns for row in ROWS for group in KEPT):
+        kept = [self.cell(row, group, own) for row in ROWS for group in KEPT for own in (None, *self.groups)]
+        if self.consolidates and any(cell.learns for cell in kept):
             raise GradmaskError(
                 f"policy {self.name!r} consolidates, so no row may let retain or joint learn: give Cell(learns=0)"
             )

@@ -40,8 +40,10 @@ class Router:
     """
 
     def __init__(self, policy: Policy, context: RoutingContext, removable: Sequence[str], seed: int = 0) -> None:
-        self.policy, self.context, self.removable, self.seed = policy, context, tuple(removable), seed
+        self.context, self.removable, self.seed = context, tuple(removable), seed
         self.ids = label_ids(self.removable)
+        self._policy = policy
+        self._answers: dict[tuple[str, str, int, bool], Answer] = {}
         self.draws = 0
         self.in_advance: Tensor | None = None
         """For each training pass the id of the group that learns together with retain, or 0; see `draw_in_advance`."""
@@ -51,6 +53,15 @@ class Router:
         """The label ids that were routed since a reader last emptied this; see `gradmask.lab.run.guards`."""
         self.share = (0, 1)
         """Rank and number of the processes that share a batch: each takes its part of one stream of draws."""
+
+    @property
+    def policy(self) -> Policy:
+        """The table; another one may be set at any time."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._policy, self._answers = policy, {}
 
     @property
     def written_in_advance(self) -> str:
@@ -149,6 +160,13 @@ class Router:
         return row, "own" if label == self.ids[group] else "other"
 
     def _answer(self, group: str, what: str, label: int, drawn: bool) -> Answer:
+        """A question's answer by the table, which is read once and not in every pass."""
+        key = (group, what, label, drawn)
+        if key not in self._answers:
+            self._answers[key] = self._read(*key)
+        return self._answers[key]
+
+    def _read(self, group: str, what: str, label: int, drawn: bool) -> Answer:
         if label == NOBODY:
             return Answer(0.0 if what == "learns" else 1.0)
         row, column = self._column(group, label)
@@ -170,13 +188,14 @@ class Router:
         made: dict[object, Flag],
     ) -> Flag:
         """One answer. Equal questions share one mask *object*: layers compare with ``is`` and make one product for both."""
+        if isinstance(labels, int):  # of one label, without draws or weights
+            return self._answer(group, what, labels, False).probability == 1.0
         odds = {label: self._answer(group, what, label, draw is not None) for label in present}
         if all(answer.probability == 0.0 for answer in odds.values()):
             return False
         weighted = any(answer.weight != 1.0 for answer in odds.values())
         if not weighted and all(answer.probability == 1.0 for answer in odds.values()):
             return True
-        assert isinstance(labels, Tensor)
         known = all(answer.certain or answer.draw for answer in odds.values())
         key = tuple(sorted(odds.items())) if known else (group, what)
         if key not in made:

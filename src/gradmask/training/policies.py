@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from gradmask.errors import GradmaskError
-from gradmask.routing.policy import COLUMNS, ROWS, Policy
+from gradmask.routing.policy import Policy
 
 logger = logging.getLogger(__name__)
 SAMPLED = ("GRPOConfig", "RLOOConfig")
@@ -14,7 +14,7 @@ SAMPLED = ("GRPOConfig", "RLOOConfig")
 
 def keeps_on_policy(policy: Policy) -> bool:
     """Whether what *runs* is the same for every label, and so in generation, where there is none."""
-    return not policy.run_one_other and all(policy.cell(row, column).runs == 1.0 for row in ROWS for column in COLUMNS)
+    return not policy.run_one_other and all(cell.runs == 1.0 for *_, cell in policy.cells())
 
 
 REFERRED = ("DPOConfig", "KTOConfig")
