@@ -47,7 +47,7 @@ def run(
         print_json(plan.to_dict()) if as_json else print_plan(plan, result_console())
         raise typer.Exit(0 if plan.fits else 1)
     from gradmask.cli.work import train_recipe
-    from gradmask.lab.run.team import speaks
+    from gradmask.lab.run.launcher import speaks
 
     folder = train_recipe(loaded, restart, jobs, timeout=timeout)
     if speaks() and as_json:

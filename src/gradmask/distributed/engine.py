@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from gradmask.distributed.ending import keep_group
 from gradmask.errors import GradmaskError
@@ -32,6 +32,13 @@ class Engine:
     groups: tuple[ProcessGroup, ...]
     share: tuple[int, int]
     syncs: bool = True
+
+
+def summed(tensor: Tensor, engine: Engine | None) -> Tensor:
+    """The sum of a tensor over the processes that share the gradients of a pass, in place; a collective call."""
+    for group in engine.groups if engine else ():
+        dist.all_reduce(tensor, group=group)
+    return tensor
 
 
 def ddp_engine() -> Engine | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from gradmask.distributed import Engine, summed
 from gradmask.errors import GradmaskError
 from gradmask.routing.distillation import Lesson
 
@@ -31,17 +32,18 @@ def prepare_lesson(
     """Run the removed model on the rehearsed examples of a training pass, up to its output layer, and keep what it says.
 
     Raises:
-        GradmaskError: the pass has no ``labels``, so that its loss is made elsewhere; or FSDP2 shards the model.
+        GradmaskError: the pass has no ``labels``, so that its loss is made elsewhere.
     """
     gradmask, context = model.gradmask, model.gradmask.context
-    context.lesson, rehearsed = None, context.rehearsed
-    if rehearsed is None or not torch.is_grad_enabled() or not _may_teach(model, kwargs):
+    context.lesson = None
+    where = _rehearsed(model, kwargs)
+    if where is None:
         return
-    targets = kwargs["labels"]
-    where = (rehearsed if rehearsed.dim() == 2 else rehearsed[:, None]).to(targets.device).expand(targets.shape)
-    rows = where.any(1).nonzero().squeeze(1)
-    if not len(rows):
+    targets, rows = kwargs["labels"], where.any(1).nonzero().squeeze(1)
+    nothing = not len(rows)
+    if nothing and not _others_run(model, where):
         return
+    rows = where.new_zeros(1, dtype=torch.long) if nothing else rows  # runs along, with an example that is not used
     inputs = _choose(_named(plain, model, args, kwargs), rows, len(targets))
     route = context.compose(dict.fromkeys(gradmask.removable, False), {}, {})
     head = _head(model)
@@ -53,6 +55,8 @@ def prepare_lesson(
     with torch.no_grad(), context.using(route), evaluating(model):
         last = _head_is_last(model, plain, inputs)
         states = _states(head, plain, model, inputs) if last else plain(model, **inputs, use_cache=False).logits
+    if nothing:
+        return
     positions = where.flatten().nonzero().squeeze(1)
     context.lesson = Lesson(positions, states[where[rows]], logits if last else lambda states: states)
 
@@ -79,13 +83,35 @@ def _may_teach(model: Partitioned, kwargs: Mapping[str, Any]) -> bool:
             "the loss is where the removed model teaches: pass labels, without label smoothing, or use "
             "rehearsal_target='next_token'"
         )
-    engine = gradmask.ranks.engine(model, gradmask.context)
-    if engine and engine.name == "fsdp2":
-        raise GradmaskError(
-            "rehearsal_target='removed_model' runs the model once more on some examples of this rank, but under FSDP2 all ranks "
-            "must run it together: use DDP, or rehearsal_target='next_token'"
-        )
     return has_targets
+
+
+def _rehearsed(model: Partitioned, kwargs: Mapping[str, Any]) -> Tensor | None:
+    """The positions that are rehearsed in a training pass ``[B, S]``; None where nothing is, here or on other ranks."""
+    context = model.gradmask.context
+    rehearsed, together = context.rehearsed, _sharded(model) is not None
+    if not torch.is_grad_enabled() or context.frozen or not (together or rehearsed is not None):
+        return None
+    if together and (not model.training or model.gradmask.policy.rehearsal_target != "removed_model"):
+        return None
+    if not _may_teach(model, kwargs):
+        return None
+    targets = kwargs["labels"]
+    if rehearsed is None:
+        return torch.zeros_like(targets, dtype=torch.bool)
+    return (rehearsed if rehearsed.dim() == 2 else rehearsed[:, None]).to(targets.device).expand(targets.shape)
+
+
+def _sharded(model: Partitioned) -> Engine | None:
+    """FSDP2, under which a rank gathers each block from all others, so that all must run the model together."""
+    engine = model.gradmask.ranks.engine(model, model.gradmask.context)
+    return engine if engine is not None and engine.name == "fsdp2" else None
+
+
+def _others_run(model: Partitioned, where: Tensor) -> bool:
+    """Whether any rank rehearses in this pass, under FSDP2."""
+    engine = _sharded(model)
+    return engine is not None and bool(summed(where.any().long().reshape(1), engine) > 0)
 
 
 def _named(plain: Callable[..., Any], model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Inputs:

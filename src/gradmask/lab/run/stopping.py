@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from gradmask.lab.run.failures import Interrupted
-from gradmask.lab.run.team.team import launched
+from gradmask.lab.run.launcher import launched
 
 logger = logging.getLogger(__name__)
 GRACE = 3.0

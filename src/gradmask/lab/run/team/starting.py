@@ -18,7 +18,8 @@ import torch.distributed as dist
 from gradmask.errors import GradmaskError
 from gradmask.lab.progress import Progress, showing
 from gradmask.lab.run.failures import Interrupted, RunError
-from gradmask.lab.run.team.team import Team, here, join, launched
+from gradmask.lab.run.launcher import launched
+from gradmask.lab.run.team.team import Team, here, join
 from gradmask.lab.run.team.watching import LEFT, SILENCE, Watch, post, where
 
 TIMEOUT = 1800.0

@@ -7,7 +7,6 @@ every process can tell the others that it failed while they are inside of a coll
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,16 +88,6 @@ class Team:
     def _next(self, kind: str) -> str:
         self._count += 1
         return f"gradmask/{kind}/{self._count}"
-
-
-def launched() -> int:
-    """How many processes a launcher started; 1 without one."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def speaks() -> bool:
-    """Whether this process talks to the user, also before and after it belongs to a team."""
-    return launched() == 1 or os.environ.get("RANK", "0") == "0"
 
 
 _here = Team()
