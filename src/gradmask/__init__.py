@@ -20,6 +20,12 @@ if TYPE_CHECKING:
         load_sharded as load_sharded,
         save_sharded as save_sharded,
     )
+    from gradmask.checkpoints.signatures import (
+        check_signature as check_signature,
+        read_statement as read_statement,
+        sign as sign,
+        sign_statement as sign_statement,
+    )
     from gradmask.checkpoints.tokenizers import tokenizer_folder as tokenizer_folder
     from gradmask.checkpoints.verification import Verification as Verification, verify as verify
     from gradmask.conformance import Report as Report, check as check
@@ -109,6 +115,7 @@ _ROOMS = {
     "training.monitor": ("LabelMonitor",),
     "training.reinforcement": ("LabelsFromRewards",),
     "training.sft": ("label_sft_dataset",),
+    "checkpoints.signatures": ("check_signature", "read_statement", "sign", "sign_statement"),
     "checkpoints.tokenizers": ("tokenizer_folder",),
     "checkpoints.verification": ("Verification", "verify"),
 }

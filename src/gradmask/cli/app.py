@@ -17,6 +17,7 @@ import typer
 import gradmask
 from gradmask.cli import (
     attack,
+    certify,
     check,
     compare,
     demo,
@@ -105,6 +106,7 @@ for command in (
     export,
     importing,
     verify,
+    certify,
     purge,
     report,
     doctor,

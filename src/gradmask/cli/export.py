@@ -49,6 +49,15 @@ def run(
             help="Leave out of the tokenizer what occurs in no kept training text; needs the data of the run.",
         ),
     ] = False,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign", metavar="KEY", help="Sign all files with this private key (PEM): OUT.sig, beside the folder."
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", help="The certificate of the key that signs.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -67,6 +76,8 @@ def run(
         options["dropped_tokens"] = revealing_entries(run_of(source), gone).ids
     with quiet():
         target = gm.export_checkpoint(checkpoint, out, gone, compact=compact, overwrite=overwrite, **options)
+    if sign is not None:
+        gm.sign(target, sign, certificate)
     if as_json:
         print_json({"folder": str(target), "from": str(checkpoint), "without": list(gone)})
     else:

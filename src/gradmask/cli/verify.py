@@ -18,6 +18,7 @@ Examples:\n
   gradmask verify plain/without-spanish --against runs/demo\n
   gradmask verify plain/without-spanish --without forget\n
   gradmask verify plain/without-spanish --digest DIGEST\n
+  gradmask verify plain/without-spanish --key public.pem\n
   gradmask verify plain/without-spanish --json | jq .verdict
 """
 
@@ -39,6 +40,17 @@ def run(
     digest: Annotated[
         str | None, typer.Option("--digest", help="What whoever made the checkpoint published as its digest.")
     ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="PUBLIC_KEY", help="Whoever holds the private key must have signed it."),
+    ] = None,
+    certificate: Annotated[
+        list[Path] | None,
+        typer.Option("--certificate", metavar="TRUSTED", help="A trusted certificate, instead of a key. Repeatable."),
+    ] = None,
+    signature: Annotated[
+        Path | None, typer.Option("--signature", help="The signature; by default PATH.sig, beside the folder.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that a checkpoint is what removal gives (--against), or check that it is consistent with its own gradmask.json.
@@ -54,8 +66,16 @@ def run(
         verification = gm.verify(path, tuple(without or ()), None if against is None else checkpoint_of(against))
     if digest is not None and digest != verification.digest:
         verification.problems.append(f"its digest is {verification.digest or 'missing'}, not {digest}")
+    if key is not None or certificate:
+        problems = gm.check_signature(path, key, certificate or (), signature)
+        verification.problems += problems
+        if not problems:
+            by = key if key is not None else ", ".join(map(str, certificate or ()))
+            verification.holds.append(
+                f"signed by the holder of {by}: these files, gradmask.json among them, and no others"
+            )
     if against is not None and verification.ok:
-        verification.notes += _words(against, verification.removed)
+        verification.notes += words(against, verification.removed)
     if as_json:
         print_json(verification.to_dict())
     else:
@@ -66,12 +86,16 @@ def run(
         raise typer.Exit(NOT_PROVED)
 
 
-def _words(source: Path, removed: Sequence[str]) -> list[str]:
+def words(source: Path, removed: Sequence[str]) -> list[str]:
     """What the tokenizer tells of removed text, where the data of the run is at hand."""
     from gradmask.lab.run.export import run_of
     from gradmask.lab.run.vocabulary import revealing_entries
 
     try:
-        return [str(revealing_entries(run_of(source), removed))]
+        run = run_of(source)
     except GradmaskError:
         return []
+    try:
+        return [str(revealing_entries(run, removed))]
+    except GradmaskError as error:
+        return [f"which words of removed text the tokenizer has is not known: {str(error).splitlines()[0]}"]

@@ -1,0 +1,170 @@
+"""Signatures: the right key opens, any changed file, key or name does not; and the certificate of removal."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.checkpoints.test_verification import SPECS, trained
+
+import gradmask as gm
+from gradmask.cli import main
+from gradmask.errors import GradmaskError
+
+
+def make_keys(folder: Path, name: str) -> tuple[Path, Path, Any]:
+    """A private key, its public key, and the key itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub"
+    pem, none = serialization.Encoding.PEM, serialization.NoEncryption()
+    private.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, none))
+    public.write_bytes(key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo))
+    return private, public, key
+
+
+def make_certificate(folder: Path, name: str, key: Any, issuer: Any = None, issuer_key: Any = None) -> tuple[Path, Any]:
+    """A certificate (PEM): of an authority that signs itself, or of a signer."""
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    authority = issuer is None
+    usage = x509.KeyUsage(not authority, False, False, False, False, authority, authority, False, False)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if authority else issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=9))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    signer = key if authority else issuer_key
+    builder = builder.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+    )
+    if not authority:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+    made = builder.sign(signer, hashes.SHA256())
+    (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return folder / f"{name}.crt", made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``full``, its export ``plain`` with ``plain.sig``, and two pairs of keys."""
+    folder = tmp_path_factory.mktemp("signed")
+    for name in ("mine", "theirs"):
+        make_keys(folder, name)
+    trained(SPECS["tables"]).save_pretrained(folder / "full")
+    arguments = ["export", str(folder / "full"), str(folder / "plain"), "--without", "forget", "--sign"]
+    assert main([*arguments, str(folder / "mine.pem")]) == 0
+    return folder
+
+
+@pytest.fixture
+def signed(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "signed"))
+
+
+def test_the_right_key_opens_and_another_does_not(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain, mine, theirs = str(signed / "plain"), str(signed / "mine.pub"), str(signed / "theirs.pub")
+    assert (signed / "plain.sig").is_file()
+    assert not (signed / "plain/plain.sig").exists()
+    assert main(["verify", plain, "--key", mine]) == 3
+    assert "signed by the holder of" in capsys.readouterr().out
+    assert main(["verify", plain, "--key", mine, "--against", str(signed / "full")]) == 0
+    assert main(["verify", plain, "--key", theirs]) == 1
+    assert "its signature plain.sig does not fit" in capsys.readouterr().out
+    assert main(["verify", plain, "--key", str(signed / "none.pub")]) == 2
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda f: (f / "plain/config.json").write_text("{}"),
+        lambda f: (f / "plain/extra.json").write_text("{}"),
+        lambda f: (f / "plain/generation_config.json").unlink(),
+        lambda f: (f / "plain/gradmask.json").write_text((f / "plain/gradmask.json").read_text() + " "),
+        lambda f: (f / "plain/config.json").rename(f / "plain/conf.json"),
+        lambda f: (f / "plain.sig").write_text((f / "plain.sig").read_text().replace("A", "B")),
+        lambda f: (f / "plain.sig").write_text("{}"),
+        lambda f: (f / "plain.sig").write_bytes(b"\xff\x00"),
+        lambda f: (f / "plain.sig").unlink(),
+    ],
+)
+def test_what_was_changed_does_not_fit(signed: Path, harm: Any) -> None:
+    assert gm.check_signature(signed / "plain", signed / "mine.pub") == []
+    harm(signed)
+    assert len(gm.check_signature(signed / "plain", signed / "mine.pub")) == 1
+
+
+def test_a_certificate_of_a_trusted_authority(signed: Path) -> None:
+    root_path, root = make_certificate(signed, "root", root_key := make_keys(signed, "root")[2])
+    other_path, _ = make_certificate(signed, "other", make_keys(signed, "other")[2])
+    private, _, key = make_keys(signed, "leaf")
+    leaf_path, _ = make_certificate(signed, "leaf", key, root, root_key)
+    gm.sign(signed / "plain", private, leaf_path)
+    assert gm.check_signature(signed / "plain", chain=[root_path]) == []
+    assert len(gm.check_signature(signed / "plain", chain=[other_path])) == 1
+
+
+def test_what_is_no_key_is_refused(signed: Path) -> None:
+    (signed / "bad.pem").write_text("no key")
+    with pytest.raises(GradmaskError, match="cannot be signed with"):
+        gm.sign(signed / "plain", signed / "bad.pem")
+    with pytest.raises(GradmaskError, match="cannot be used"):
+        gm.sign_statement({}, signed / "x.json", signed / "bad.pem")
+    with pytest.raises(GradmaskError, match="give a public key"):
+        gm.check_signature(signed / "plain")
+
+
+def test_a_removal_is_certified(signed: Path) -> None:
+    plain, full = str(signed / "plain"), str(signed / "full")
+    assert main(["certify", plain, "--against", full, "--sign", str(signed / "mine.pem")]) == 0
+    statement = gm.read_statement(signed / "plain.intoto.json", signed / "mine.pub")
+    assert statement["_type"] == "https://in-toto.io/Statement/v1"
+    assert {subject["name"] for subject in statement["subject"]} == {p.name for p in (signed / "plain").iterdir()}
+    predicate = statement["predicate"]
+    assert predicate["removed"] == ["forget"]
+    assert predicate["from"]["digest"]["sha256"] == gm.read_manifest(full).digest
+    assert predicate["evidence"]["notTried"] == ["nothing: the run was not evaluated, so no attack was tried"]
+    page = (signed / "plain.certificate.html").read_text()
+    for text in ("Nothing was tried", "does not say", "merged into the weights", gm.read_manifest(plain).digest):
+        assert text in page
+    assert "http" not in page.replace("https://in-toto.io", "")
+    with pytest.raises(GradmaskError, match="is not a statement that the holder of"):
+        gm.read_statement(signed / "plain.intoto.json", signed / "theirs.pub")
+    envelope = json.loads((signed / "plain.intoto.json").read_text())
+    envelope["payload"] = envelope["payload"][::-1]
+    (signed / "plain.intoto.json").write_text(json.dumps(envelope))
+    with pytest.raises(GradmaskError, match="is not a statement that the holder of"):
+        gm.read_statement(signed / "plain.intoto.json", signed / "mine.pub")
+
+
+def test_only_a_proved_removal_is_certified(signed: Path) -> None:
+    (signed / "plain/config.json").write_text("{}")
+    assert main(["certify", str(signed / "plain"), "--against", str(signed / "full")]) == 2
+    assert not list(signed.glob("*.html"))
+    assert not list(signed.glob("*.intoto.json"))
+
+
+def test_names_from_a_manifest_are_text_on_the_page(tmp_path: Path) -> None:
+    from gradmask.lab.report.attestation import write_certificate
+
+    trained(SPECS["slices"]).save_pretrained(tmp_path / "full")
+    gm.export_checkpoint(tmp_path / "full", tmp_path / "plain", without=["forget"])
+    assert main(["certify", str(tmp_path / "plain"), "--against", str(tmp_path / "full")]) == 0
+    statement = json.loads((tmp_path / "plain.intoto.json").read_text())
+    statement["predicate"]["removed"] = ["<script>alert(1)</script>"]
+    page = write_certificate(statement, tmp_path / "x.html", None).read_text()
+    assert "<script>" not in page
+    assert "not signed" in page
