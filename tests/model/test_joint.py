@@ -129,10 +129,12 @@ def test_units_that_are_joint_belong_to_no_group() -> None:
     assert not units["transformer.h.1/neurons"]
 
 
-def test_a_checkpoint_of_joint_units_comes_back(tmp_path: Path) -> None:
+def test_a_checkpoint_of_joint_units_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = partitioned("memorization_sinks", None)
     model.save_pretrained(tmp_path)
+    caplog.clear()
     again = gm.load(tmp_path)
+    assert "which are joint" not in caplog.text
     assert gm.groups(again).keys() == gm.groups(model).keys()
     for group, members in gm.groups(model).items():
         assert {n: p.shape for n, p in gm.groups(again)[group].items()} == {n: p.shape for n, p in members.items()}

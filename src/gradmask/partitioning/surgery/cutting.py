@@ -87,7 +87,8 @@ def cut(
     shared |= _tied_names(model, shared)
     adapted = choose_layers(slices, sites)
     trained = tuple(name for name, p in model.named_parameters() if p.requires_grad) if freeze else ()
-    check_not_joint(slices, sites, shared)
+    if units is None:  # else a checkpoint says which units there are
+        check_not_joint(slices, sites, shared)
     check_attachments(model, _to_cut(sites, slices, units, shared), [p for layers in adapted.values() for p in layers])
     record = Cut(architecture, dict(slices), joint, units or {}, RoutingContext((RETAIN, JOINT, *slices)))
     try:
