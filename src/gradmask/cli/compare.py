@@ -52,6 +52,7 @@ def run(
     folder of its own, for gradmask evaluate, attack, report and export.
     """
     from gradmask.lab.recipe.loading import load_recipe
+    from gradmask.lab.run.team import speaks
 
     loaded = load_recipe(recipe, changes or ())
     if dry_run:
@@ -59,9 +60,10 @@ def run(
         return
     compared = _compare(loaded, only or (), jobs, _command(recipe, changes or ()))
     if compared is None:
-        logger.info(
-            "these runs are finished; the comparison needs at least one with the recipe's own labels (main/seed-...)"
-        )
+        if speaks():
+            logger.info(
+                "these runs are finished; the comparison needs at least one with the recipe's own labels (main/seed-...)"
+            )
         return
     results, page = compared
     if as_json:
@@ -84,11 +86,12 @@ def _compare(recipe: Recipe, only: Sequence[str], jobs: int, command: str) -> tu
     from gradmask.lab.compare.settling import settled_comparison
     from gradmask.lab.compare.table import any_main, comparison
     from gradmask.lab.run.stopping import Stopper
+    from gradmask.lab.run.team import speaks, started
 
-    recipe = settled_comparison(recipe)
-    with Stopper().installed() as stopper:
+    with Stopper().installed() as stopper, started():
+        recipe = settled_comparison(recipe)
         perform_runs(recipe, only, stopper, jobs)
-    if only and not any_main(recipe):
+    if not speaks() or (only and not any_main(recipe)):
         return None
     status("comparing the runs")
     compared = comparison(recipe, command)
