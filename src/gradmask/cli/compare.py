@@ -52,7 +52,7 @@ def run(
     folder of its own, for gradmask evaluate, attack, report and export.
     """
     from gradmask.lab.recipe.loading import load_recipe
-    from gradmask.lab.run.team import speaks
+    from gradmask.lab.run.launcher import speaks
 
     loaded = load_recipe(recipe, changes or ())
     if dry_run:
@@ -85,8 +85,9 @@ def _compare(recipe: Recipe, only: Sequence[str], jobs: int, command: str) -> tu
     from gradmask.lab.compare.runs import folder_of
     from gradmask.lab.compare.settling import settled_comparison
     from gradmask.lab.compare.table import any_main, comparison
+    from gradmask.lab.run.launcher import speaks
     from gradmask.lab.run.stopping import Stopper
-    from gradmask.lab.run.team import speaks, started
+    from gradmask.lab.run.team import started
 
     with Stopper().installed() as stopper, started():
         recipe = settled_comparison(recipe)
