@@ -60,7 +60,7 @@ def test_weights_per_example_equal_separate_passes(case: Case, variant: str) -> 
     model = weighting(case, variant)
     labels = [labels_of(model)[2], "retain", "unlabeled", labels_of(model)[-1]]
     inputs = batch(case, size=len(labels))
-    for mixed in (labels, ["retain"] * 4, labels[:1] * 4):
+    for mixed in (labels, ["retain"] * 4):
         model.zero_grad()
         with everything_in_double():
             total_loss(case, model, inputs, data_labels=mixed).backward()

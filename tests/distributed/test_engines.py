@@ -51,7 +51,7 @@ def trained(engine: str, mix: str, steps: int = 20, policy: str | gm.Policy = "s
 
 
 def all_trained(engine: str) -> dict[str, dict[str, Tensor]]:
-    drawing = {"gram": trained(engine, "mixed", policy="gram"), "weighted": trained(engine, "mixed", 8, WEIGHTED)}
+    drawing = {"gram": trained(engine, "mixed", policy="gram"), "weighted": trained(engine, "mixed", 4, WEIGHTED)}
     return {mix: trained(engine, mix) for mix in MIXES} | drawing
 
 

@@ -18,7 +18,7 @@ from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.modular import order_of
 from gradmask.lab.run.training import Training
 
-HOMOGENEOUS = ("arms=[no_filter, gram]", "data.mix=homogeneous", "train.steps=12")
+HOMOGENEOUS = ("arms=[no_filter, gram]", "data.mix=homogeneous", "train.steps=8")
 
 
 def test_its_groups_are_added_units_a_tenth_of_the_whole_model(tmp_path: Path) -> None:
