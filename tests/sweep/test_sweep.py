@@ -1,0 +1,59 @@
+"""The sweep itself, and a sample of it: one type of every kind of block. ``make sweep`` tries all."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import pytest
+
+from sweep import campaign
+from sweep.promises import Outcome, outcome
+from sweep.table import MARKS, DOC, tables
+from sweep.tiny_models import TASKS, types
+
+SAMPLE = {
+    ("causal", "starcoder2"): ("heads", "neurons"),
+    ("image-text", "mistral3"): ("heads", "neurons"),
+    ("causal", "bitnet"): ("heads", "neurons"),
+    ("causal", "youtu"): ("heads", "neurons"),
+}
+
+
+@pytest.mark.parametrize(("task", "model_type"), SAMPLE)
+def test_a_sample_keeps_the_whole_contract(task: str, model_type: str) -> None:
+    assert outcome(task, model_type) == Outcome(task, model_type, "passes", SAMPLE[task, model_type])
+
+
+def test_a_type_that_hangs_or_dies_does_not_stop_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tried(task: str, model_type: str) -> Outcome:
+        if model_type == "hangs":
+            time.sleep(60)
+        if model_type == "dies":
+            os._exit(1)
+        return Outcome(task, model_type, "passes", ("heads",))
+
+    monkeypatch.setattr(campaign, "outcome", tried)
+    found = list(campaign.sweep([("causal", name) for name in ("first", "hangs", "dies", "last")], timeout=1.0))
+    assert [(each.model_type, each.state) for each in found] == [
+        ("first", "passes"),
+        ("hangs", "fails"),
+        ("dies", "fails"),
+        ("last", "passes"),
+    ]
+    assert [each.why for each in found] == ["", "takes over 1 s", "the process died", ""]
+
+
+def test_the_tables_name_every_type_once() -> None:
+    found = [Outcome("causal", "a", "passes", ("heads",)), Outcome("causal", "b", "refused", why="no | heads")]
+    text = tables(found)
+    assert "| causal | 2 | 1 | 0 | 1 | 0 |" in text
+    assert "| causal | heads | `a` |" in text
+    assert r"| causal | `b` | refused | no \| heads |" in text
+
+
+def test_the_docs_know_every_type_of_the_mappings() -> None:
+    written: Any = MARKS.search(DOC.read_text(encoding="utf-8"))
+    missing = [name for task in TASKS for name in types(task) if f"`{name}`" not in written[0]]
+    assert not missing
