@@ -35,6 +35,7 @@ def sweep(wanted: list[tuple[str, str]], timeout: float) -> Iterator[Outcome]:
             ours, theirs = context.Pipe()
             worker = (context.Process(target=_work, args=(theirs,), daemon=True), ours)
             worker[0].start()
+            theirs.close()  # else a dead worker's pipe would seem open
         process, pipe = worker
         pipe.send((task, model_type))
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import transformers
-from tests.sweep.tiny_models import TASKS, batch, build
+from tests.sweep.tiny_models import batch, build
 from transformers import PreTrainedModel
 
 import gradmask as gm
@@ -49,7 +49,7 @@ def outcome(task: str, model_type: str) -> Outcome:
     try:
         groups = {"forget": slice_for(model)}
         units = tuple(u for u in ("heads", "neurons", "experts") if getattr(groups["forget"], u))
-        broken = broken_promises(task, model_type, model, inputs, groups)
+        broken = broken_promises(model, inputs, groups)
     except gm.GradmaskError as error:
         return Outcome(task, model_type, "refused", units, words(error))
     except Exception as error:
@@ -88,7 +88,7 @@ def logits(model: PreTrainedModel, inputs: dict[str, torch.Tensor], **kwargs: An
         return model.eval()(**inputs, **kwargs).logits
 
 
-def broken_promises(task: str, model_type: str, model: Any, inputs: dict[str, Any], groups: Any) -> list[str]:
+def broken_promises(model: Any, inputs: dict[str, Any], groups: Any) -> list[str]:
     """What does not hold, in words."""
     broken = []
     plain = logits(model, inputs)
@@ -100,13 +100,12 @@ def broken_promises(task: str, model_type: str, model: Any, inputs: dict[str, An
             parameter.add_(torch.randn_like(parameter) * 0.1)
     report = gm.check(model, inputs)
     broken += [f"{f.check}: {f.says} {', '.join(f.names[:2])}" for f in report.failures]
-    broken += list(_checkpoints(task, model, inputs))
+    broken += list(_checkpoints(model, inputs))
     gm.unpartition(model)
     return broken
 
 
-def _checkpoints(task: str, model: Any, inputs: dict[str, Any]) -> Any:
-    auto = getattr(transformers, TASKS[task][1])
+def _checkpoints(model: Any, inputs: dict[str, Any]) -> Any:
     full = logits(model, inputs)
     with gm.without(model), torch.no_grad():
         removed = logits(model, inputs)
@@ -123,6 +122,6 @@ def _checkpoints(task: str, model: Any, inputs: dict[str, Any]) -> Any:
         if not torch.equal(logits(back, inputs, data_labels="retain"), removed):
             yield "a checkpoint comes back with another partition"
         gm.export(model, path / "without", without=["forget"])
-        exported = auto.from_pretrained(path / "without", **EAGER)
+        exported = type(model).gradmask_plain.from_pretrained(path / "without", **EAGER)
         if not torch.equal(logits(exported, inputs), removed):
             yield "the export computes other outputs"

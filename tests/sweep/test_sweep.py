@@ -10,7 +10,7 @@ import pytest
 
 from sweep import campaign
 from sweep.promises import Outcome, outcome
-from sweep.table import MARKS, DOC, tables
+from sweep.table import DOC, MARKS, tables
 from sweep.tiny_models import TASKS, types
 
 SAMPLE = {

@@ -131,10 +131,11 @@ OVERRIDES: dict[str, dict[str, Any]] = {
         "num_hidden_layers": 4,
         "num_kv_shared_layers": 2,
         "laurel_rank": 4,
-        "activation_sparsity_pattern": 0.0,
+        "activation_sparsity_pattern": [0.0] * 4,
     },
     "gemma4_text": {"num_kv_shared_layers": 0},
-    "dots1": {"moe_intermediate_size": 16},
+    "dots1": {"moe_intermediate_size": 16, "n_routed_experts": EXPERTS, "num_experts_per_tok": 2},
+    "deepseek_v2": {"num_experts_per_tok": 2, "n_routed_experts": EXPERTS},
     "zaya": {"num_experts_per_tok": 1},
     "reformer": {
         "axial_pos_embds_dim": [16, 16],

@@ -15,6 +15,7 @@ from gradmask.model.attached import plain_class
 from gradmask.partitioning import Architecture, Attention, Cut
 from gradmask.partitioning.architectures.finding import find_blocks, get_module
 from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.surgery.shells import shell_of
 
 
 def compact(
@@ -62,6 +63,10 @@ def _smaller_config(model: PreTrainedModel, record: Cut, removed: Sequence[str])
         raise GradmaskError(
             "this model has a norm over all heads, which would average over fewer of them: use compact=False"
         )
+    if neurons and any(mlp.mixes_neurons for mlp in architecture.mlp):
+        raise GradmaskError(
+            "this model has a norm or a scan over all neurons, which would read fewer of them: use compact=False"
+        )
     if heads and any(record.slices[group].query_only for group in removed if record.slices[group].heads):
         raise GradmaskError(
             "a compact export cannot drop query heads without their keys and values (query_only=True): the rest would "
@@ -102,8 +107,7 @@ def _check_fits(model: PreTrainedModel, config: Any, state: dict[str, Tensor]) -
     cls = plain_class(model)
     try:
         config.validate()
-        with torch.device("meta"):
-            expected = {key: value.shape for key, value in cls(copy.deepcopy(config)).state_dict().items()}
+        expected = {key: value.shape for key, value in shell_of(cls, config).state_dict().items()}
     except Exception as error:  # the validators of configs raise errors of many types
         raise GradmaskError(
             f"{cls.__name__} cannot be built with the smaller sizes ({error}): use compact=False"

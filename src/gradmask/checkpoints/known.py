@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
+from gradmask.partitioning.surgery.shells import shell_of
 from gradmask.strangers import require_own_files
 
 logger = logging.getLogger(__name__)
@@ -108,8 +108,7 @@ def _listed(names: list[str]) -> str:
 
 def warn_of_unknown(cls: type[PreTrainedModel], config: Any, state: Mapping[str, Tensor]) -> list[str]:
     """Say which tensors of an export ``cls`` itself would drop, and return their names; zeros are not worth a word."""
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        known = dict(cls(deepcopy(config)).named_parameters(remove_duplicate=False))
+    known = dict(shell_of(cls, config).named_parameters(remove_duplicate=False))
     own = [name for name in state if BIAS.search(name) and name not in known]
     dropped = [name for name in own if bool(state[name].any())]
     if dropped:

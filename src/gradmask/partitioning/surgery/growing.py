@@ -32,6 +32,7 @@ from gradmask.partitioning.architectures.sites import (
 )
 from gradmask.partitioning.groups.adapters import GroupSpec
 from gradmask.partitioning.groups.slices import units_wanted
+from gradmask.partitioning.surgery.shells import shell_of
 
 logger = logging.getLogger(__name__)
 Spec = TypeVar("Spec", Attention, Mlp)
@@ -248,8 +249,7 @@ def _shell(model: PreTrainedModel, config: Any, plan: Plan) -> nn.Module:
     """The wider model without weights (on the meta device); raises where its config does not give the planned shapes."""
     cls = type(model)
     try:
-        with torch.device("meta"):
-            shell = cls(copy.deepcopy(config))
+        shell = shell_of(cls, config)
     except Exception as error:  # constructors raise errors of many types
         raise GradmaskError(_unbuildable(model, error)) from None
     expected = {name: tuple(p.shape) for name, p in model.named_parameters()}
