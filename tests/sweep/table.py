@@ -9,14 +9,14 @@ from pathlib import Path
 from tests.sweep.promises import Outcome
 
 DOC = Path(__file__).parents[2] / "docs" / "architectures.md"
-MARKS = re.compile(r"(<!-- sweep -->\n\n).*?(\n<!-- end of sweep -->)", re.DOTALL)
+MARKS = re.compile(r"(<!-- sweep -->\n).*?(<!-- end of sweep -->)", re.DOTALL)
 STATES = ("passes", "fails", "refused", "not built")
 
 
 def write(found: Sequence[Outcome]) -> None:
     """Replace the tables in the docs."""
     text = DOC.read_text(encoding="utf-8")
-    DOC.write_text(MARKS.sub(lambda m: m[1] + tables(found) + m[2], text), encoding="utf-8")
+    DOC.write_text(MARKS.sub(lambda m: f"{m[1]}\n{tables(found)}\n{m[2]}", text), encoding="utf-8")
 
 
 def tables(found: Sequence[Outcome]) -> str:

@@ -14,10 +14,8 @@ from sweep.table import DOC, MARKS, tables
 from sweep.tiny_models import TASKS, types
 
 SAMPLE = {
-    ("causal", "starcoder2"): ("heads", "neurons"),
     ("image-text", "mistral3"): ("heads", "neurons"),
     ("causal", "bitnet"): ("heads", "neurons"),
-    ("causal", "youtu"): ("heads", "neurons"),
 }
 
 

@@ -226,9 +226,11 @@ def _kv_heads(inputs: Sequence[Projection], heads: int, head_dim: int) -> int:
     """Key-value heads, from the shape of a key projection or of a fused one; 0 where there is neither."""
     for projection in inputs:
         rows = projection.size // head_dim
-        if projection.packing != "q":
-            return rows if projection.packing in ("k", "v") else (rows - heads) // 2
-    return 0
+        if projection.packing in ("k", "v"):
+            return rows
+        if projection.packing in ("q|k|v", "(q*kv)"):
+            return (rows - heads) // 2
+    return 0  # every query head has keys and values of its own
 
 
 def _distinct(sites: Sequence[DenseSite]) -> list[DenseSite]:
