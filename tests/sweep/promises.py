@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def quiet() -> None:
 
 
 def words(error: BaseException) -> str:
-    said = " ".join(str(error).split())
+    said = re.sub(r"\S*/tmp\S*/", "", " ".join(str(error).split()))  # of a folder that is gone
     return (said if isinstance(error, gm.GradmaskError) else f"{type(error).__name__}: {said}")[:300]
 
 
