@@ -6,7 +6,7 @@ PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest docs setup clean
+.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants docs setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -61,6 +61,10 @@ honest: $(STAMP)
 ## sweep: every model type of the Auto mappings, tiny; the tables of docs/architectures.md (about 25 minutes)
 sweep: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.campaign
+
+## mutants: 110 mutants of verification, removal and what strangers may not do (docs/security.md)
+mutants: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.security.mutants
 
 ## docs: write the generated parts of the documentation again
 docs: $(STAMP)

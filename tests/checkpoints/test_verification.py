@@ -191,6 +191,25 @@ def test_an_ablated_checkpoint_is_verified(tmp_path: Path) -> None:
     assert gm.verify(tmp_path / "full", without=["forget"], against=tmp_path / "before").proved
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "x: export, groups a, b, digest 12\n  holds: h\n  note: n\n  not shown: u\n  verdict: consistent with its own manifest; that a was removed is claimed, not proved"),
+        ({"digest": "", "removed": []}, "x: export, groups a, b, digest none\n  holds: h\n  note: n\n  not shown: u\n  verdict: consistent with its own manifest"),
+        ({"rebuilt": True}, "x: export, groups a, b, digest 12\n  holds: h\n  note: n\n  not shown: u\n  verdict: proved: every file and every byte is what removing a from the full checkpoint gives"),
+        ({"rebuilt": True, "removed": []}, "x: export, groups a, b, digest 12\n  holds: h\n  note: n\n  not shown: u\n  verdict: proved: every file and every byte is what removing nothing from the full checkpoint gives"),
+        ({"problems": ["p"], "rebuilt": True}, "x: export, groups a, b, digest 12\n  holds: h\n  WRONG: p\n  note: n\n  verdict: wrong, do not rely on it"),
+    ],
+    ids=range(5),
+)  # fmt: skip
+def test_an_outcome_in_words(changes: dict[str, Any], text: str) -> None:
+    given: dict[str, Any] = {"holds": ["h"], "unknown": ["u"], "notes": ["n"], **changes}
+    found = gm.Verification(**{"folder": "x", "kind": "export", "groups": ["a", "b"], "removed": ["a"], "digest": "12",
+                               "gradmask_version": "1", "data": None, **given})  # fmt: skip
+    assert str(found) == text
+    assert found.to_dict()["verdict"] == text.rpartition("verdict: ")[2].split(",")[0].split(":")[0].split(" ")[0]
+
+
 def test_without_the_full_checkpoint_nothing_is_proved(saved: tuple[Path, Path]) -> None:
     """Neither that what had no place in the plain model is gone, nor that what learned elsewhere is."""
     found = gm.verify(saved[1], without=["forget"])

@@ -89,6 +89,29 @@ def test_large_values_that_a_run_may_have_are_not_refused(path: str, value: Any)
     assert list(limit_problems(put({}, path, value))) == []
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (10**10, "given 10,000,000,000, needed: at most 1,000,000,000"),
+        (-(10**10), "given -10,000,000,000, needed: at most 1,000,000,000"),
+        (10**15, "given 1,000,000,000,000,000, needed: at most 1,000,000,000"),
+        (10**400, "given a number of about 400 digits, needed: at most 1,000,000,000"),
+        (1e300, "given 1e+300, needed: at most 1,000,000,000"),
+        ("a\0b", "given 'a\\x00b', needed: a text without the character NUL"),
+        ("a\ud83d", "given 'a\\ud83d', needed: a text that can be written as UTF-8"),
+        ("\0" * 99, "given '" + "\\x00" * 14 + "\\x0, needed: a text without the character NUL"),
+        ("\ud83d" * 99, "given '" + "\\ud83d" * 9 + "\\ud83, needed: a text that can be written as UTF-8"),
+        (float("inf"), None),
+        (True, None),
+        (10**9, None),
+    ],
+    ids=range(12),
+)
+def test_the_words_of_a_limit(value: Any, said: str | None) -> None:
+    assert [problem.text for problem in limit_problems({"x": [value]})] == ([said] if said else [])
+    assert [problem.path for problem in limit_problems({"x": [value]})] == (["x.0"] if said else [])
+
+
 def test_the_command_line_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(put(tiny_data(tmp_path), "train.batch_size", 10**12)))
     assert main(["train", str(tmp_path / "recipe.yaml")]) == 2
