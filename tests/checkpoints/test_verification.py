@@ -138,6 +138,17 @@ def test_one_weight_that_is_left_is_found(tmp_path: Path) -> None:
     ] or ("1 weights of the removed group 'forget' are not zero" in found.problems[0])
 
 
+def test_zeros_in_other_places_than_the_manifests_are_found(tmp_path: Path) -> None:
+    """The export is cut at the units that the manifest lists, not at those that a partition would choose."""
+    model = gm.partition(tiny(), {"forget": gm.Slice(neurons=[0, 5, 9])})
+    folder = gm.export(model, tmp_path / "plain", without=["forget"])
+    assert gm.verify(folder).ok
+    units = json.loads((folder / MANIFEST).read_text())["units"]
+    _edit(folder, units={site: {"forget": [1, 5, 9]} for site in units})
+    seal(folder)
+    assert any("weights of the removed group 'forget' are not zero" in p for p in gm.verify(folder).problems)
+
+
 def test_a_claim_that_is_not_made_is_reported(tmp_path: Path) -> None:
     folder = gm.export(trained(SPECS["slices"]), tmp_path / "full")
     found = gm.verify(folder, without=["forget"])
