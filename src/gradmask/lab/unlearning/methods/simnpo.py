@@ -30,7 +30,8 @@ class SimNPO(Method):
 
     @classmethod
     def grid(cls) -> list[SimNPO]:
-        return [cls(r, 48, 2.5, g) for r in (3e-4, 1e-3) for g in (0.0, 1.0)]
+        published = [cls(r, 48, 4.5, 0.0, 8.0) for r in (3e-4, 1e-3)]  # open-unlearning's: forget text weighs an eighth
+        return [*(cls(r, 48, 2.5, g) for r in (3e-4, 1e-3) for g in (0.0, 1.0)), *published]
 
     def loss(self, model: PreTrainedModel, forget: Tensor, retain: Tensor, prepared: Any) -> Tensor:
         # Over the number of labels, as in the published code: the first token is one, although nothing predicts it.
