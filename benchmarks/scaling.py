@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import gradmask as gm
-from benchmarks.scaling_model import Labels, Layout, Machine, Model, communication, flops, memory, padding, seconds
+from gradmask.lab.run.scaling import Labels, Layout, Machine, Model, communication, flops, memory, padding, seconds
 
 MOE = Model("400B MoE", 48, 5120, 40, 8, 128, 16384, 202_048, 128, 1, 2, 8192)
 PLANS = {
