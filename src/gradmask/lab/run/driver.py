@@ -129,8 +129,8 @@ class _Here(Executor):
 def _in_processes(schedule: _Schedule, jobs: int) -> None:
     """Perform the tasks in worker processes; see `perform` for what is raised."""
     context = get_context("loky")  # new interpreters: a forked process cannot use CUDA
-    stop, threads, number = context.Event(), max(1, (os.cpu_count() or 1) // jobs), context.Value("i", 0)
-    pool = ProcessPoolExecutor(jobs, context=context, initializer=begin, initargs=(stop, threads, number))
+    stop, threads = context.Event(), max(1, (os.cpu_count() or 1) // jobs)
+    pool = ProcessPoolExecutor(jobs, context=context, initializer=begin, initargs=(stop, threads))
     try:
         schedule.perform(pool)
         pool.shutdown()

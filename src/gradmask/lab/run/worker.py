@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from dataclasses import dataclass
+from multiprocessing import current_process
 from typing import Any
 
 import torch
@@ -41,15 +42,14 @@ class Outcome:
     memory: bool = False
 
 
-def begin(stop: Any, threads: int, number: Any) -> None:
-    """In a new worker: signals are the first process's business. ``number``: counts the workers, shared by all."""
+def begin(stop: Any, threads: int) -> None:
+    """In a new worker: signals are the first process's business."""
     global _stop, _parent
     _stop, _parent = stop, os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
-    with number.get_lock():
-        take_device(number.value)
-        number.value += 1
+    number = current_process().name.rpartition("-")[2]  # LokyProcess-1, LokyProcess-2, ...
+    take_device(int(number) if number.isdecimal() else 0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
