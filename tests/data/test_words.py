@@ -64,16 +64,16 @@ def test_a_labeled_example_is_told_apart_by_its_words() -> None:
     cars = TOKENIZER.encode("Ġthe", "Ġcar", "s", ".", "Ġthe", "Ġcar", "s", "Ġthe")
     sequences = np.stack([flu, cars, flu, cars, flu])
     labels = np.asarray([1, 0, 1, 0, -1])
-    per_token = token_labels(sequences, labels, TOKENIZER, ratio=2.0)
+    per_token = token_labels(sequences, labels, TOKENIZER, ratio=2.0, common="unlabeled")
     # the position before a distinctive word predicts it, and the last position of one shows it
     assert per_token[0].tolist() == [-1, 1, 1, 1, 1, -1, -1, -1]
     assert per_token[2].tolist() == per_token[0].tolist()
-    kept = token_labels(sequences, labels, TOKENIZER, ratio=2.0, common="retain")
+    kept = token_labels(sequences, labels, TOKENIZER, ratio=2.0)
     assert kept[0].tolist() == [0, 1, 1, 1, 1, 0, 0, 0]
     assert (kept[4] == -1).all()
     assert (per_token[1] == 0).all()
     assert (per_token[4] == -1).all(), "what is unlabeled stays so"
-    assert (token_labels(sequences, labels, TOKENIZER, ratio=1e9)[0] == -1).all(), "nothing is so distinctive"
+    assert (token_labels(sequences, labels, TOKENIZER, ratio=1e9)[0] == 0).all(), "nothing is so distinctive"
 
 
 def test_every_group_has_words_of_its_own() -> None:

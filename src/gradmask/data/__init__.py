@@ -16,7 +16,7 @@ What a corpus is and what is wrong with it, before a model is built:
 
 Training:
     `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples; `token_labels`, labels per token;
-    `distinctive_shares`, how far vocabularies differ;
+    `distinctive_shares`, how far vocabularies differ; `tokens_per_word`;
     `marked`, `tokens_of` and `targets_of`: ids that carry along which tokens the loss counts.
 
 Data larger than memory:
@@ -69,4 +69,8 @@ from gradmask.data.spec import (
 from gradmask.data.streaming import Shards as Shards, Stream as Stream
 from gradmask.data.tokenizer import build_tokenizer as build_tokenizer
 from gradmask.data.training_sets import TRAINING_SETS as TRAINING_SETS
-from gradmask.data.words import distinctive_shares as distinctive_shares, token_labels as token_labels
+from gradmask.data.words import (
+    distinctive_shares as distinctive_shares,
+    token_labels as token_labels,
+    tokens_per_word as tokens_per_word,
+)

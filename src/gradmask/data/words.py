@@ -2,9 +2,9 @@
 
 Most words of a document on a topic occur in any document. Routed as a whole, such a document trains only the group, and the
 retained parameters learn none of its ordinary words. *Distinctiveness* is how much more often a word occurs in the group's
-labeled text than in text labeled retain. Only distinctive words keep the label. The rest of the document becomes unlabeled and
-updates every parameter; or it is labeled retain, so that the retained parameters learn ordinary words wherever they stand, without
-the help of a group that will be removed.
+labeled text than in text labeled retain. Only distinctive words keep the label. The rest of the document is labeled retain, so that
+the retained parameters learn ordinary words wherever they stand, without the help of a group that will be removed; or it becomes
+unlabeled and updates every parameter.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def token_labels(
     labels: np.ndarray,
     tokenizer: Any,
     ratio: float,
-    common: Literal["retain", "unlabeled"] = "unlabeled",
+    common: Literal["retain", "unlabeled"] = "retain",
 ) -> np.ndarray:
     """Data labels per token from data labels per sequence.
 
@@ -68,27 +68,33 @@ def token_labels(
 
 
 def distinctive_shares(
-    sequences: np.ndarray, labels: np.ndarray, tokenizer: Any, ratio: float = 2.0, most: int = 1000
+    sequences: np.ndarray, labels: np.ndarray, ratio: float = 5.0, most: int = 1000
 ) -> dict[int, float]:
-    """Group -> share of its tokens that are part of its distinctive words: high for a language, low for a topic.
+    """Group -> share of its tokens that are this many times as frequent there as in retain text: high for a language, low for a topic.
 
     Args:
         sequences: token ids ``[n, length]``.
         labels: data labels ``[n]``.
-        tokenizer: for its vocabulary.
-        ratio: from which a word is distinctive; see `distinctiveness`.
-        most: sequences of each label that are counted, evenly spaced. Fewer make shares larger: a word that is rare everywhere
-            then seems to be the group's.
+        ratio: from which a token is distinctive, counted as `distinctiveness` counts words.
+        most: sequences of each label that are counted, evenly spaced.
     """
-    tokens = vocabulary(tokenizer)
-    retain = count_words(sequences[_spaced(labels == RETAIN, most)], tokens)
-    shares = {}
-    for group in np.unique(labels[labels > RETAIN]):
-        rows = sequences[_spaced(labels == group, most)]
-        ratios = distinctiveness(count_words(rows, tokens), retain)
-        own = sum(end - start for row in rows for start, end, word in words(row, tokens) if ratios[word] >= ratio)
-        shares[int(group)] = own / rows.size
+    size = int(sequences.max()) + 1
+    counts = {int(i): _frequencies(sequences[_spaced(labels == i, most)], size) for i in np.unique(labels[labels >= RETAIN])}
+    retain, shares = counts.pop(RETAIN, np.zeros(size)), {}
+    for group, own in counts.items():
+        ratios = (own + 1) / (retain * own.sum() / max(1, retain.sum()) + 1)
+        shares[group] = float(own[ratios >= ratio].sum() / own.sum())
     return shares
+
+
+def _frequencies(rows: np.ndarray, size: int) -> np.ndarray:
+    return np.bincount(rows.ravel(), minlength=size).astype(float)
+
+
+def tokens_per_word(sequences: np.ndarray, tokenizer: Any) -> float:
+    """How many tokens a word has: one or two with spaces between words, many where there are none (Chinese, Japanese, Thai)."""
+    tokens = vocabulary(tokenizer)
+    return sequences.size / max(1, sum(1 for row in sequences for _ in words(row, tokens)))
 
 
 def _spaced(chosen: np.ndarray, most: int) -> np.ndarray:

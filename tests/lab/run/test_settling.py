@@ -72,11 +72,11 @@ def test_a_run_records_its_choices(finished: Path) -> None:
     recorded = folder.recipe()
     assert recorded.auto == ()
     assert recorded.train.consolidation is not None
-    assert recorded.partition.rehearsal == 0.1
+    assert recorded.partition.rehearsal == 0.03
     kept = json.loads(folder.settings.read_text(encoding="utf-8"))
     assert kept["seen"]["steps"] == 6
     results = read_results(folder.results)
-    assert results.recipe["partition"]["rehearsal"] == 0.1
+    assert results.recipe["partition"]["rehearsal"] == 0.03
     assert {setting.path: setting.value for setting in results.settings} == {
         choice["path"]: choice["value"] for choice in kept["choices"]
     }
@@ -87,7 +87,7 @@ def test_resuming_keeps_what_the_run_began_with(begun: tuple[Path, RunFolder], m
     monkeypatch.setattr(rules, "REHEARSAL", 0.9)
     again = open_recipe(path, of(folder))
     settled = settle(again, folder)
-    assert settled.recipe.partition.rehearsal == 0.1
+    assert settled.recipe.partition.rehearsal == 0.03
     folder.check(settled.recipe)
     assert next(c.because for c in settled.choices if c.path == "partition.rehearsal").startswith("10 %")
     folder.clear()
@@ -98,7 +98,7 @@ def test_resuming_keeps_what_the_run_began_with(begun: tuple[Path, RunFolder], m
 def test_a_choice_that_is_overridden_later_is_another_recipe(begun: tuple[Path, RunFolder]) -> None:
     path, folder = begun
     for change, message in (
-        ("partition.rehearsal=0.3", "partition.rehearsal: was 0.1, now 0.3"),
+        ("partition.rehearsal=0.3", "partition.rehearsal: was 0.03, now 0.3"),
         ("train.steps=30", "train.steps: was 6, now 30"),
     ):
         with pytest.raises(GradmaskError, match=message):
@@ -118,7 +118,7 @@ def test_a_run_of_an_earlier_version_goes_on(begun: tuple[Path, RunFolder]) -> N
     path, folder = begun
     folder.settings.unlink()
     text = folder.recipe_file.read_text(encoding="utf-8")
-    folder.recipe_file.write_text(text.replace("rehearsal: 0.1", "rehearsal: null"), encoding="utf-8")
+    folder.recipe_file.write_text(text.replace("rehearsal: 0.03", "rehearsal: null"), encoding="utf-8")
     now = open_recipe(path, of(folder))
     assert "partition.rehearsal" in now.auto
     settled = settle(now, folder)

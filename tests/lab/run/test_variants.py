@@ -108,7 +108,10 @@ def test_only_distinctive_words_of_labeled_examples_are_the_groups(tmp_path: Pat
     assert told.shape == (len(whole), recipe.data.sequence_length)
     assert (told.max(1) == whole).all()
     assert (told[whole <= 0] == whole[whole <= 0][:, None]).all()
-    assert {-1, 1} == set(np.unique(told[whole == 1]))
+    assert {0, 1} == set(np.unique(told[whole == 1]))
+    shared = tiny_recipe(tmp_path, *changes, "train.steps=3", "partition.common_words=unlabeled")
+    free = np.asarray(training_examples(shared, prepared, "gradmask", 3)["data_labels"])
+    assert ((free == -1) == ((told == 0) & (whole == 1)[:, None] | (whole == -1)[:, None])).all()
     assert np.asarray(training_examples(recipe, prepared, "strict", 3)["data_labels"]).ndim == 1, (
         "a rival has none of it"
     )

@@ -147,7 +147,10 @@ class PartitionSpec(_Part):
         gt=1,
         allow_inf_nan=False,
         description="in labeled examples, only tokens of words that are this many times as frequent there as in retain text "
-        "get the group's label, other tokens are unlabeled; null: all tokens get it",
+        "get the group's label; null: all tokens get it",
+    )
+    common_words: Literal["retain", "unlabeled"] = Field(
+        "retain", description="the label of other words, where distinctive words get the group's"
     )
     exact: bool | Literal["split"] = Field(
         True,

@@ -71,8 +71,9 @@ def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int)
     if modular is not None:
         return examples.select(modular.examples)
     order = training_order(labels, steps, train.batch_size, train.seed, recipe.data.mix, labeled_first(recipe, name))
-    if is_routed(name) and (ratio := partition_of(recipe, name).distinctive_words) is not None:
-        labels_of_tokens = token_labels(examples["input_ids"][:], labels, prepared.tokenizer, ratio)
+    if is_routed(name) and (ratio := (own := partition_of(recipe, name)).distinctive_words) is not None:
+        ids = examples["input_ids"][:]
+        labels_of_tokens = token_labels(ids, labels, prepared.tokenizer, ratio, own.common_words)
         examples = with_column(examples, "data_labels", list(labels_of_tokens)).with_format("numpy")
     return examples.select(order)
 

@@ -30,14 +30,14 @@ def test_choices_take_the_place_of_what_was_open(tmp_path: Path) -> None:
     settled = applied(open_recipe, tried(open_recipe, choose(open_recipe.auto, seen(open_recipe))))
     assert settled.auto == ()
     assert settled.partition.groups["forget"].model_dump(exclude_defaults=True) == {
-        "heads": 1,
-        "neurons": 5,
+        "heads": 2,
+        "neurons": 10,
         "embeddings": True,
     }
     assert settled.partition.self_labeling is not None
-    assert (settled.partition.self_labeling.after, settled.partition.rehearsal) == (2, 0.1)
+    assert (settled.partition.self_labeling.after, settled.partition.rehearsal) == (2, 0.03)
     assert settled.train.consolidation is not None
-    assert settled.train.consolidation.learning_rate == 1.5
+    assert settled.train.consolidation.learning_rate == 1.0
     assert open_recipe.auto
     assert settled.data is open_recipe.data
 
@@ -47,7 +47,7 @@ def test_what_is_written_stays(tmp_path: Path) -> None:
     data["partition"] = {"groups": {"forget": {"heads": "auto", "neurons": 3}}, "rehearsal": 0.25}
     given = make_recipe(data)
     settled = applied(given, choose(given.auto, seen(given)))
-    assert settled.partition.groups["forget"].model_dump(exclude_defaults=True) == {"heads": 1, "neurons": 3}
+    assert settled.partition.groups["forget"].model_dump(exclude_defaults=True) == {"heads": 2, "neurons": 3}
     assert settled.partition.rehearsal == 0.25
     assert settled.train == given.train
 
@@ -96,4 +96,4 @@ def test_experts_are_told_from_neurons(tmp_path: Path) -> None:
     sizes = sizes_of(mixture, 280)
     assert (sizes.experts, sizes.neurons) == (4, None)
     choices = tried(mixture, choose(["partition.groups.forget"], seen(mixture)))
-    assert {choice.path.rpartition(".")[2]: choice.value for choice in choices}["experts"] == 1
+    assert {choice.path.rpartition(".")[2]: choice.value for choice in choices}["experts"] == 2

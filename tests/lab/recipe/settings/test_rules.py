@@ -10,7 +10,7 @@ from gradmask.lab.recipe.settings.seen import GroupSeen, Seen, Sizes
 
 SIZES = Sizes(heads=8, kv_heads=8, neurons=512, hidden=128, layers=4, parameters=1_500_000)
 LANGUAGE = Seen({"forget": GroupSeen(0.5, 0.88)}, labeled_share=0.85, steps=800, sizes=SIZES)
-TOPIC = replace(LANGUAGE, groups={"forget": GroupSeen(0.05, 0.4)})
+TOPIC = replace(LANGUAGE, groups={"forget": GroupSeen(0.05, 0.04)})
 
 
 def chosen(seen: Seen, *paths: str) -> dict[str, Choice]:
@@ -27,13 +27,24 @@ def group(seen: Seen, name: str = "forget") -> dict[str, object]:
 
 
 def test_a_language_that_is_half_of_the_text() -> None:
-    assert group(LANGUAGE) == {"heads": 2, "neurons": 128, "embeddings": True}
+    assert group(LANGUAGE) == {"heads": 4, "neurons": 256, "embeddings": True}
     sentence = chosen(LANGUAGE)["partition.groups.forget.heads"].because
-    assert sentence == "2 of 8 heads, because 50 % of the labeled tokens are forget"
+    assert sentence == "4 of 8 heads, because 50 % of the labeled tokens are forget"
 
 
 def test_a_topic_that_is_a_twentieth_of_the_text() -> None:
-    assert group(TOPIC) == {"heads": 1, "neurons": 64, "embeddings": False}
+    assert group(TOPIC) == {"heads": 2, "neurons": 128, "embeddings": True}
+
+
+def test_words_carry_the_label_where_vocabularies_overlap() -> None:
+    path = "partition.distinctive_words"
+    assert value(LANGUAGE, path) is None
+    assert value(TOPIC, path) == 2.0
+    one = TOPIC.groups["forget"]
+    assert value(replace(TOPIC, groups={"forget": replace(one, tokens_per_word=12.0)}), path) is None
+    assert value(replace(TOPIC, groups={"forget": one, "other": GroupSeen(0.1, 0.5)}), path) is None
+    for changed in (replace(TOPIC, per_token=True), replace(TOPIC, pretrained=True), replace(TOPIC, policy="gram")):
+        assert value(changed, path) is None
 
 
 def test_groups_grow_with_what_they_hold() -> None:
@@ -53,14 +64,14 @@ def test_several_groups_leave_enough_to_retain() -> None:
 
 def test_query_heads_go_with_their_keys_and_values() -> None:
     grouped = replace(LANGUAGE, sizes=replace(SIZES, heads=8, kv_heads=4))
-    assert group(grouped)["heads"] == 2
+    assert group(grouped)["heads"] == 4
     assert "heads" not in group(replace(LANGUAGE, sizes=replace(SIZES, kv_heads=1)))
     assert "heads" not in group(replace(LANGUAGE, sizes=replace(SIZES, heads=1, kv_heads=1)))
 
 
 def test_experts_take_the_place_of_neurons() -> None:
     mixture = replace(LANGUAGE, sizes=replace(SIZES, neurons=None, experts=8))
-    assert group(mixture) == {"heads": 2, "experts": 2, "embeddings": True}
+    assert group(mixture) == {"heads": 4, "experts": 4, "embeddings": True}
 
 
 def test_a_pretrained_model_gets_an_adapter() -> None:
@@ -76,7 +87,7 @@ def test_self_labeling_starts_at_a_share_of_the_run() -> None:
 
 
 def test_published_policies_are_not_added_to() -> None:
-    assert value(LANGUAGE, "partition.rehearsal") == 0.1
+    assert value(LANGUAGE, "partition.rehearsal") == 0.03
     assert value(replace(LANGUAGE, policy="gram"), "partition.rehearsal") is None
     assert value(replace(LANGUAGE, policy="sgtm"), "train.consolidation") is None
     assert group(replace(LANGUAGE, policy="sgtm"))["embeddings"] is False

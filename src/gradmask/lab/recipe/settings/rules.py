@@ -16,20 +16,22 @@ from gradmask.lab.recipe.settings.seen import Seen
 
 OURS = "strict"
 """The policy that the rules are for; what a published one does not have is not added to it."""
-SIZE = ((0.05, 1 / 8), (0.15, 0.15), (0.50, 1 / 4))
+SIZE = ((0.15, 1 / 4), (0.50, 1 / 2))
 """Share of the labeled tokens that are the group's -> its share of heads and neurons; in between, straight lines."""
 LARGEST = 1 / 2
 """Share of the heads, and of the neurons, that all groups together get at most."""
 NEURONS = 8
 """Neurons are given in multiples of this."""
-OWN_TABLES = 0.65
-"""Share of a group's tokens in words of its own from which it gets tables of its own."""
+OWN_VOCABULARY = 0.1
+"""Share of a group's tokens that are five times as frequent there, from which its words are told to be its own."""
+WORDS, LONG_WORDS = 2.0, 4.0
+"""Ratio from which words carry a group's label; tokens per word from which text is told to have no words."""
 RANK = 16
 """Of the adapter that a group of a pretrained model gets."""
-REHEARSAL = 0.1
+REHEARSAL = 0.03
 SELF_LABELING_AFTER = 0.1
 """Share of the training passes."""
-CONSOLIDATION, CONSOLIDATION_RATE = 0.15, 1.5
+CONSOLIDATION, CONSOLIDATION_RATE = 0.15, 1.0
 """Share of the steps before it, and factor on the learning rate."""
 
 Chosen = tuple[Any, str]
@@ -89,12 +91,8 @@ def new(seen: Seen, group: str) -> Chosen:
 def embeddings(seen: Seen, group: str) -> Chosen:
     """Whether a group gets tables of its own."""
     if seen.policy != OURS:
-        return False, f"as the policy {seen.policy} was published: no tables of its own"
-    own = seen.groups[group].distinctive
-    words = f"{percent(own)} of its tokens are in words of its own"
-    if own >= OWN_TABLES:
-        return True, f"tables of its own, because {words}: vocabularies differ"
-    return False, f"no tables of its own, because only {words}: they would disturb other text"
+        return False, f"as the policy {seen.policy} was published"
+    return True, "tables of its own: without them the full model learns little of the group's text"
 
 
 def adapter(seen: Seen, group: str) -> Chosen:
@@ -116,7 +114,15 @@ def rehearsal_target(seen: Seen) -> Chosen:
 
 def distinctive_words(seen: Seen) -> Chosen:
     """Whether only some words of a labeled document carry its label."""
-    return None, "whole documents carry their label: word-level labels kept full models from learning"
+    if seen.policy != OURS or seen.pretrained or seen.per_token:
+        return None, "all tokens keep their label"
+    if max((group.tokens_per_word for group in seen.groups.values()), default=0.0) >= LONG_WORDS:
+        return None, "all tokens keep their label, because there are no spaces between words"
+    own = max((group.distinctive for group in seen.groups.values()), default=1.0)
+    if own >= OWN_VOCABULARY:
+        return None, f"all tokens keep their label, because {percent(own)} of what must go are tokens of its own"
+    text = "words twice as frequent in what must go carry its label, other words are retain"
+    return WORDS, f"{text}, because only {100 * own:.1f} % of it are tokens of its own"
 
 
 def self_labeling(seen: Seen) -> Chosen:

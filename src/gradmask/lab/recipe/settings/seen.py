@@ -10,12 +10,15 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
-from gradmask.data import RETAIN, UNLABELED, Prepared, distinctive_shares
+from gradmask.data import RETAIN, UNLABELED, Prepared, distinctive_shares, tokens_per_word
 from gradmask.lab.recipe.build import config_of, pretrained_config
 from gradmask.lab.recipe.spec import Recipe
 
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 """What configurations call the number of their experts."""
+
+SAMPLE = 100
+"""Sequences in which words are counted."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,13 @@ class GroupSeen:
 
     Args:
         share: of the labeled tokens.
-        distinctive: share of its tokens that are part of words at least twice as frequent there as in retain text.
+        distinctive: share of its tokens that are at least five times as frequent there as in retain text.
+        tokens_per_word: many where a language has no spaces between words.
     """
 
     share: float
     distinctive: float = 0.0
+    tokens_per_word: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -105,11 +110,16 @@ def see(recipe: Recipe, prepared: Prepared, steps: int) -> Seen:
 
 
 def groups_seen(prepared: Prepared, labels: np.ndarray) -> dict[str, GroupSeen]:
-    """Group -> its share of the labeled tokens, and of distinctive words; ``labels``: of the training sequences."""
+    """What is labeled with each group; ``labels``: of the training sequences."""
     labeled, text = max(1, int(np.sum(labels >= RETAIN))), prepared.by_label.with_format("numpy")
-    own = distinctive_shares(np.asarray(text["input_ids"][:]), np.asarray(text["data_labels"][:]), prepared.tokenizer)
+    ids, of = np.asarray(text["input_ids"][:]), np.asarray(text["data_labels"][:])
+    own = distinctive_shares(ids, of)
     return {
-        name: GroupSeen(float(np.sum(labels == i)) / labeled, own.get(i, 0.0))
+        name: GroupSeen(
+            float(np.sum(labels == i)) / labeled,
+            own.get(i, 0.0),
+            tokens_per_word(ids[of == i][:SAMPLE], prepared.tokenizer) if i in own else 1.5,
+        )
         for i, name in enumerate(prepared.groups, 1)
     }
 
