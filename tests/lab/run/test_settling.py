@@ -89,7 +89,7 @@ def test_resuming_keeps_what_the_run_began_with(begun: tuple[Path, RunFolder], m
     settled = settle(again, folder)
     assert settled.recipe.partition.rehearsal == 0.03
     folder.check(settled.recipe)
-    assert next(c.because for c in settled.choices if c.path == "partition.rehearsal").startswith("10 %")
+    assert next(c.because for c in settled.choices if c.path == "partition.rehearsal").startswith("3 %")
     folder.clear()
     assert not folder.settings.exists()
     assert settle(again, folder).recipe.partition.rehearsal == 0.9
@@ -141,5 +141,5 @@ def test_choices_are_told_when_training_starts(begun: tuple[Path, RunFolder], ca
     folder.clear()
     with caplog.at_level("INFO"):
         settle(open_recipe(path, of(folder)), folder).tell()
-    assert "chosen: partition.groups.forget.heads: 1 (1 of 4 heads, because" in caplog.text
+    assert "chosen: partition.groups.forget.heads: 2 (2 of 4 heads, because" in caplog.text
     assert "settings: 6 steps, and the rules were tested" in caplog.text
