@@ -55,7 +55,7 @@ def laws(rows: list[dict[str, Any]]) -> dict[tuple, tuple[PowerLaw, PowerLaw]]:
 
 def described(task: dict[str, Any]) -> str:
     """What differs from the study's middle."""
-    values = {**task["settings"], **task}
+    values = {"common": "unlabeled", **task["settings"], **task}
     middle = {**DEFAULTS, "labeled": 0.9, "undiscovered": 0.2, "mistaken": 0.01}
     return " ".join(f"{key}={values[key]}" for key, value in middle.items() if values[key] != value) or "middle"
 

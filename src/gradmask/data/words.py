@@ -70,7 +70,9 @@ def token_labels(
 def distinctive_shares(
     sequences: np.ndarray, labels: np.ndarray, ratio: float = 5.0, most: int = 1000
 ) -> dict[int, float]:
-    """Group -> share of its tokens that are this many times as frequent there as in retain text: high for a language, low for a topic.
+    """Group -> share of its tokens that are this many times as frequent there as in retain text.
+
+    It is high for a language and low for a topic.
 
     Args:
         sequences: token ids ``[n, length]``.
@@ -79,7 +81,9 @@ def distinctive_shares(
         most: sequences of each label that are counted, evenly spaced.
     """
     size = int(sequences.max()) + 1
-    counts = {int(i): _frequencies(sequences[_spaced(labels == i, most)], size) for i in np.unique(labels[labels >= RETAIN])}
+    counts = {
+        int(i): _frequencies(sequences[_spaced(labels == i, most)], size) for i in np.unique(labels[labels >= RETAIN])
+    }
     retain, shares = counts.pop(RETAIN, np.zeros(size)), {}
     for group, own in counts.items():
         ratios = (own + 1) / (retain * own.sum() / max(1, retain.sum()) + 1)
