@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from transformers import AutoModelForCausalLM
 
 import gradmask as gm
 from checkpoints.trained import SPECS, logits, trained
+from gradmask.checkpoints import exporting
 from tiny import CONFIGS
 
 
@@ -82,3 +84,31 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         gm.export(model, tmp_path / "out")
     assert not list(tmp_path.iterdir())
     assert model.config.data_labels == {"unlabeled": -1, "retain": 0, "forget": 1}
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_what_is_merged_on_disk_has_every_byte_of_what_is_merged_in_memory(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = trained("llama", spec)
+    made = {}
+    for where in ("disk", "memory"):
+        if where == "memory":
+            monkeypatch.setattr(exporting, "scratch", lambda _: nullcontext(lambda tensor: tensor))
+            monkeypatch.setattr(type(model), "_merging_on_disk", lambda *_: nullcontext(), raising=False)
+        gm.export(model, tmp_path / where / "export", without=["forget"], dtype="bfloat16", max_shard_size=20_000)
+        model.save_pretrained(tmp_path / where / "saved", max_shard_size=20_000)
+        files = sorted(path for path in (tmp_path / where).rglob("*") if path.is_file())
+        made[where] = {path.relative_to(tmp_path / where): path.read_bytes() for path in files}
+    assert made["disk"] == made["memory"]
+    assert len(made["disk"]) > 8
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        gm.export(trained("llama", "slice" if "slice" in SPECS else next(iter(SPECS))), tmp_path / "export")
+    assert not list(tmp_path.iterdir())

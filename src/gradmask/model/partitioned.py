@@ -28,6 +28,7 @@ from gradmask.model.forward import RoutedForward, batch_size
 from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.mixing import settle_mixing
+from gradmask.model.opened import refuse_dispatched, refuse_quantized
 from gradmask.model.padding import shifts
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
 from gradmask.model.resume_hooks import install
@@ -260,6 +261,8 @@ def partition(
     refuse_deepspeed(model)
     if not isinstance(model, PreTrainedModel):
         raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
+    refuse_dispatched(model)
+    refuse_quantized(model)
     if "forward" in vars(model):
         raise GradmaskError(
             f"this {type(model).__name__} has a patched forward (set on the instance), which would never see data labels: "

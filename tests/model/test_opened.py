@@ -1,0 +1,111 @@
+"""Models that are quantized, dispatched or of half precision: they work, or are refused by name before anything is changed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import dispatch_model
+from torch import nn
+from transformers import AutoModelForCausalLM
+
+import gradmask as gm
+from tiny import tiny, tokens
+
+SPECS: list[Any] = [gm.Slice(neurons=8), gm.Adapter(rank=2)]
+
+
+def parts_of(model: nn.Module) -> dict[str, str]:
+    names = {"model.embed_tokens", "model.rotary_emb", "model.norm", "lm_head"}
+    return dict.fromkeys([*names, *(f"model.layers.{i}" for i in range(2))], "cpu")
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=["slice", "adapter"])
+@pytest.mark.parametrize("where", ["cpu", "disk"])
+def test_a_dispatched_model_is_refused_by_name(spec: Any, where: str, tmp_path: Path) -> None:
+    model = tiny()
+    places = {**parts_of(model), "model.layers.1": where}
+    dispatch_model(model, places, main_device="cpu", offload_dir=str(tmp_path), force_hooks=True)  # type: ignore
+    with pytest.raises(gm.GradmaskError, match="accelerate dispatches this LlamaForCausalLM over cpu.*on one device"):
+        gm.partition(model, {"forget": spec})
+    assert not gm.is_partitioned(model)
+
+
+def test_a_map_with_one_device_is_welcome(tmp_path: Path) -> None:
+    tiny().save_pretrained(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, device_map={"": "cpu"})
+    before = model(tokens()).logits
+    assert torch.equal(
+        gm.partition(model, {"forget": gm.Slice(heads=2)})(tokens(), data_labels="forget").logits, before
+    )
+
+
+class Linear8bitLt(nn.Linear):
+    """As that of bitsandbytes: its weight holds whole numbers."""
+
+    def __init__(self, plain: nn.Linear) -> None:
+        super().__init__(plain.in_features, plain.out_features, bias=False)
+        self.weight = nn.Parameter((plain.weight.detach() * 100).to(torch.int8), requires_grad=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, self.weight.to(x.dtype) / 100)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=["slice", "adapter"])
+def test_a_quantized_model_is_refused_by_name(spec: Any) -> None:
+    model = tiny()
+    model.model.layers[1].mlp.up_proj = Linear8bitLt(model.model.layers[1].mlp.up_proj)
+    with pytest.raises(
+        gm.GradmaskError, match="up_proj.weight is quantized \\(Linear8bitLt with a .* of torch.int8\\)"
+    ):
+        gm.partition(model, {"forget": spec}, base="frozen")
+    assert not gm.is_partitioned(model)
+
+
+def test_what_torchao_quantizes_is_refused_by_name() -> None:
+    quantization = pytest.importorskip("torchao.quantization", exc_type=ImportError)
+    model = tiny()
+    quantization.quantize_(model, quantization.Int8WeightOnlyConfig())
+    with pytest.raises(gm.GradmaskError, match="is quantized \\(Linear with a"):
+        gm.partition(model, {"forget": gm.Adapter(rank=2)}, base="frozen")
+    assert "torchao" in sys.modules
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "spec", [gm.Slice(heads=2, neurons=8, embeddings=True), gm.Adapter(rank=2)], ids=["slice", "adapter"]
+)
+def test_half_precision_keeps_every_promise(dtype: torch.dtype, spec: Any, tmp_path: Path) -> None:
+    tiny().save_pretrained(tmp_path / "base")  # opened as users do, which leaves rotary frequencies in float32
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=dtype)
+    before = model.eval()(tokens()).logits
+    gm.partition(model, {"forget": spec})
+    assert torch.equal(model(tokens()).logits, before)
+    for label in ("forget", "retain", ["forget", "retain", "unlabeled"]):
+        model.zero_grad()
+        model.train()(tokens(), labels=tokens(), data_labels=label).loss.backward()
+        learned = {g for g, owned in gm.groups(model).items() if any(p.grad is not None for p in owned.values())}
+        assert learned == ({"forget", "retain"} if isinstance(label, list) else {label})
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    with gm.without(model.eval(), "forget"), torch.no_grad():
+        expected = model(tokens()).logits
+    gm.export(model, tmp_path / "plain", without=["forget"])
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "plain", dtype=dtype)
+    with torch.no_grad():
+        assert torch.equal(plain(tokens()).logits, expected)
+
+
+def test_gradient_scaling_of_float16_moves_only_what_learns() -> None:
+    model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=8)}).train()
+    optimizer, scaler = torch.optim.AdamW(model.parameters(), lr=1e-2), torch.amp.GradScaler("cpu")
+    before = {n: p.clone() for n, p in model.named_parameters()}
+    with torch.autocast("cpu", dtype=torch.float16):
+        loss = model(tokens(), labels=tokens(), data_labels="forget").loss
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    for group, owned in gm.groups(model).items():
+        assert all(torch.equal(p, before[n]) == (group != "forget") for n, p in owned.items())
