@@ -27,6 +27,7 @@ from gradmask.model.engines import refuse_deepspeed, refuse_sharded
 from gradmask.model.forward import RoutedForward, batch_size
 from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
+from gradmask.model.mixing_proof import disturbed
 from gradmask.model.mixing import settle_mixing
 from gradmask.model.opened import refuse_dispatched, refuse_quantized
 from gradmask.model.padding import shifts
@@ -317,6 +318,8 @@ def _check_outputs(model: PreTrainedModel, comparison: Comparison, slices: Mappi
     undo_growth, record.undo_growth = record.undo_growth, []
     if difference is None:
         gradmask_of(model).limits = settle_mixing(model, record.context, trial)
+        if comparison.batch is not None and not is_built_in(record.architecture):
+            _note_disturbed(model, comparison.batch)
         return
     unpartition(model)
     for undo in undo_growth:
@@ -326,6 +329,16 @@ def _check_outputs(model: PreTrainedModel, comparison: Comparison, slices: Mappi
         "into, or reads past, a layer that is cut: partition a freshly loaded model, and change it afterwards; if that fails "
         "too, its gm.Architecture does not describe it"
     )
+
+
+def _note_disturbed(model: PreTrainedModel, batch: Mapping[str, Any]) -> None:
+    """Refuse mixed labels where rows of a batch do not keep them apart."""
+    gradmask = gradmask_of(model)
+    if "example" in gradmask.limits or (group := disturbed(model, batch)) is None:
+        return
+    reason = f"with mixed labels, {group!r} on one example changes the outputs of the others"
+    gradmask.limits = {**gradmask.limits, "example": reason, "token": reason}
+    logger.warning("this %s takes no labels per example: %s", type(model).__name__, reason)
 
 
 def unpartition(model: PreTrainedModel) -> PreTrainedModel:

@@ -1,0 +1,38 @@
+"""Do the rows of a batch keep their labels apart? Tried on a model whose cut was found, not declared by us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from gradmask.model.attached import gradmask_of, plain_class
+from gradmask.model.tiny_batch import as_it_was, main_output
+from gradmask.partitioning import Flag, TokenMask
+
+ROUNDING = 1e-3
+"""Relative difference that summing in another order may make, in the precision of weights of half length."""
+
+
+@torch.no_grad()
+def disturbed(model: PreTrainedModel, batch: Mapping[str, Any]) -> str | None:
+    """The first removable group that, run on the first row alone, changes what the other rows give; None: none does."""
+    rows = len(next(value for value in batch.values() if isinstance(value, Tensor)))
+    first = torch.arange(rows, device=model.device) == 0
+    if rows < 2:
+        return None
+    for group in gradmask_of(model).removable:
+        mixed, without = (_outputs(model, batch, group, flag) for flag in (TokenMask(first), False))
+        if not torch.allclose(mixed[1:], without[1:], rtol=ROUNDING, atol=ROUNDING * float(without.abs().max())):
+            return group
+    return None
+
+
+def _outputs(model: PreTrainedModel, batch: Mapping[str, Any], group: str, runs: Flag) -> Tensor:
+    context = gradmask_of(model).context
+    with as_it_was(model), context.using(context.compose({group: runs}, {}, {})):
+        torch.manual_seed(0)
+        return main_output(plain_class(model).forward(model.eval(), **batch)).float()
