@@ -91,22 +91,6 @@ def test_inference_refuses_what_it_cannot_see_through() -> None:
         gm.partition(broken, architecture="infer")
 
 
-def test_labels_that_differ_are_refused_where_a_table_is_not_declared() -> None:
-    """T5's relative positions without their declaration: one label is exact, several are an error, not a guess."""
-    case = BY_NAME["t5"]
-    declared = dataclasses.replace(registry._registry["t5"], position_bias=())
-    model = gm.partition(build(case), {"forget": gm.Slice(neurons=4)}, architecture=declared).train()
-    inputs = batch(case, size=5)  # as many examples as source tokens: shapes alone could be mistaken
-    model(**inputs, data_labels="retain").loss.backward()
-    with pytest.raises(gm.GradmaskError, match="cannot route token by token: give one data label for the whole batch"):
-        model(**inputs, data_labels=["retain", "forget", "retain", "forget", "retain"])
-    tables = [p for name, p in model.named_parameters() if "relative_attention_bias" in name]
-    assert tables
-    for table in tables:  # what does not learn need not be routed
-        table.requires_grad_(False)
-    model(**inputs, data_labels=["retain", "forget", "retain", "forget", "retain"]).loss.backward()
-
-
 def test_labels_per_token_are_refused_where_there_are_two_sequences() -> None:
     case = BY_NAME["t5"]
     model, inputs = gm.partition(build(case), {"forget": gm.Slice(neurons=4)}), batch(case)
