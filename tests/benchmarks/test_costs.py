@@ -42,6 +42,15 @@ def test_the_large_shapes_have_their_sizes(name: str, least: float, most: float)
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_one_command_names_modules_that_exist(quick: bool) -> None:
     chosen = commands(quick, Path("somewhere"))
-    assert {words[0] for words in chosen} == {"step", "training", "memory", "export_memory", "growth", "pipeline", "gpu", "costs"}
+    assert {words[0] for words in chosen} == {
+        "step",
+        "training",
+        "memory",
+        "export_memory",
+        "growth",
+        "pipeline",
+        "gpu",
+        "costs",
+    }
     for words in chosen:
         assert callable(importlib.import_module(f"benchmarks.{words[0]}").main)

@@ -15,7 +15,8 @@ What a corpus is and what is wrong with it, before a model is built:
     `inspect`, `Inspection` with each `Part` and `Finding`; `Use`, what training will do with the documents.
 
 Training:
-    `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples; `modular_order` and `ModularOrder`, that of GRAM; `token_labels`, labels per token;
+    `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples;
+    `modular_order` and `ModularOrder`, that of GRAM; `token_labels`, labels per token;
     `distinctive_shares`, how far vocabularies differ; `tokens_per_word`;
     `marked`, `tokens_of` and `targets_of`: ids that carry along which tokens the loss counts.
 

@@ -27,8 +27,8 @@ from gradmask.model.engines import refuse_deepspeed, refuse_sharded
 from gradmask.model.forward import RoutedForward, batch_size
 from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
-from gradmask.model.mixing_proof import disturbed
 from gradmask.model.mixing import settle_mixing
+from gradmask.model.mixing_proof import disturbed
 from gradmask.model.opened import refuse_dispatched, refuse_quantized
 from gradmask.model.padding import shifts
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing

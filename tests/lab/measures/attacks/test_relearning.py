@@ -20,6 +20,7 @@ from tiny import tiny
 ONE = RelearningSettings(methods=("full",), mixes=("even",), learning_rates=(1e-2,), steps=16, batch_size=8, points=4)
 
 
+@pytest.mark.slow
 def test_what_was_not_there_takes_longer_than_what_was() -> None:
     text = material()
     target = forget_loss(knower("en", "es"), text, ONE)
@@ -50,6 +51,7 @@ def test_the_attacked_model_is_the_removed_one_and_stays_as_it_is() -> None:
     assert relearn(model, text, ONE) == first
 
 
+@pytest.mark.slow
 def test_every_way_is_tried_and_the_strongest_comes_first() -> None:
     settings = RelearningSettings(learning_rates=(1e-4, 1e-2), steps=6, batch_size=4, points=3, rank=2)
     text = material(adjacent=True)
