@@ -120,7 +120,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a patched forward": (patch, r"up_proj has a patched forward .*del layer.forward"),
     "accelerate": (
         lambda m: accelerate.hooks.add_hook_to_module(m, accelerate.hooks.AlignDevicesHook(execution_device="cpu")),
-        "up_proj has accelerate's AlignDevicesHook around its forward: partition before",
+        "accelerate dispatches this LlamaForCausalLM over devices",
     ),
     "pruning": (lambda m: prune.l1_unstructured(m, "weight", 0.5), "up_proj is pruned .*prune.remove"),
     "a parametrization": (parametrizations.orthogonal, "has a parametrization of weight: make it permanent"),
@@ -145,7 +145,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "an old backward hook": (lambda m: m.register_backward_hook(lambda *_: None), "deprecated backward hook"),
     "a kind of tensor": (
         lambda m: m.register_parameter("weight", nn.Parameter(m.weight.detach().to(torch.int8), requires_grad=False)),
-        "has a weight of type Parameter and torch.int8, and only ordinary floating-point parameters can be cut",
+        "up_proj.weight is quantized",
     ),
 }
 
