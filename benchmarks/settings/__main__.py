@@ -10,6 +10,7 @@ import json
 import os
 import time
 from pathlib import Path
+from queue import Empty
 
 import torch.multiprocessing as mp
 
@@ -44,7 +45,7 @@ def main() -> None:
         while done < len(planned) and time.time() < until and any(w.is_alive() for w in workers):
             try:
                 result = results.get(timeout=1)
-            except Exception:
+            except Empty:
                 continue
             done += 1
             out.write(json.dumps(result) + "\n")

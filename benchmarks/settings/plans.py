@@ -29,21 +29,18 @@ VARIANTS: dict[str, Settings] = {
 }
 
 
-def references(
-    corpora: tuple[str, ...], shares: tuple[float, ...], steps: int = 600, seed: int = 0, **more: float
-) -> Iterator[Task]:
+def references(corpora: tuple[str, ...], shares: tuple[float, ...]) -> Iterator[Task]:
     """No filter, a perfect filter, and the filter with the same labels and text."""
     for share in shares:
         for corpus in corpora:
             for arm in ("no_filter", "perfect", "filter_text"):
-                yield Task(corpus, share, arm, steps=steps, seed=seed, **more)  # pyrefly: ignore
+                yield Task(corpus, share, arm)
 
 
 def explore() -> Iterator[Task]:
     """One change at a time, on five corpora and two shares."""
     cells = [(corpus, share) for share in (0.05, 0.5) for corpus in EXPLORED]
-    first = ("two", "added")
-    for name in first:
+    for name in list(VARIANTS)[:2]:
         yield from (Task(corpus, share, "gradmask", VARIANTS[name]) for corpus, share in cells)
     yield from references(EXPLORED, (0.05, 0.5))
     for name in list(VARIANTS)[2:7]:
@@ -56,7 +53,6 @@ def explore() -> Iterator[Task]:
 
 TABLES = replace(TWO, tables=True, ends=((0.15, 0.7), (0.15, 1.0)))
 WORDS = replace(TABLES, words=2.0, common="retain")
-LEFT_OUT = ("headers", "medicine", "catalogs")
 
 
 def second() -> Iterator[Task]:
@@ -89,7 +85,7 @@ def little_labeled() -> Iterator[Task]:
     for labeled in (0.25, 0.1):
         for corpus in ("docs", "topic", "novels", "author", "code"):
             own = replace(TABLES, rehearsal=0.03, ends=((0.15, 1.0),))
-            settings = own if corpus in ("novels", "code") else replace(own, words=2.0, common="retain")
+            settings = own if corpus in ("novels", "code") else replace(WORDS, rehearsal=0.03, ends=own.ends)
             yield Task(corpus, 0.05, "gradmask", settings, labeled=labeled)
 
 
