@@ -89,4 +89,18 @@ def little_labeled() -> Iterator[Task]:
             yield Task(corpus, 0.05, "gradmask", settings, labeled=labeled)
 
 
-PLANS = {"explore": explore, "second": second, "little_labeled": little_labeled}
+OWN_WORDS = ("novels", "code", "headers", "catalogs")  # whole documents carry the label there
+
+
+def rules() -> Iterator[Task]:
+    """What the rules choose, exactly: a group as large as its share, 3 % rehearsal, words where vocabularies overlap."""
+    sizes = {0.5: (4, 256), 0.15: (2, 128), 0.02: (2, 128)}
+    corpora = ("topic", "author", "headers", "novels", "docs", "code")
+    for share, (heads, neurons) in sizes.items():
+        chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),))
+        worded = replace(chosen, words=2.0, common="retain")
+        for corpus in corpora if share == 0.5 else EXPLORED:
+            yield Task(corpus, share, "gradmask", chosen if corpus in OWN_WORDS else worded)
+
+
+PLANS = {"explore": explore, "second": second, "little_labeled": little_labeled, "rules": rules}
