@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gradmask.lab.measures.material import Material
+    from gradmask.lab.measures.questions import Question
     from gradmask.lab.measures.results import ArmResult, DomainResult
     from gradmask.lab.measures.settings import SuiteSettings
 
@@ -48,12 +49,16 @@ class Facts:
         view: ``full`` or ``removed``.
         groups: its network is cut into groups.
         capable: it has the capability: no filter, and every model before removal.
+        experts: it is a mixture of experts.
+        questions: there are questions about what must go.
     """
 
     arm: str
     view: str
     groups: bool
     capable: bool
+    experts: bool = False
+    questions: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Inputs:
         target: forget loss of no filter, where it is known and the measure asks for it (``needs_target``).
         end: id of the end token.
         tokenizer: of the model, for measures that need the text itself.
+        questions: about what must go and what is kept, where there are any.
     """
 
     view: str
@@ -75,6 +81,7 @@ class Inputs:
     target: float | None = None
     end: int | None = None
     tokenizer: Any = None
+    questions: Sequence[Question] = ()
 
     def bias(self, model: Any) -> Tensor | None:
         """The calibrating bias of ``model`` as it runs now; None where the settings turn calibration off."""
@@ -208,7 +215,14 @@ class Measure(_Registered[R]):
 
 
 class Attack(Measure[R]):
-    """A measure that tries to bring back what was removed. Where it was not run, the verdict names it."""
+    """A measure that tries to bring back what was removed. Where it was not run, the verdict names it.
+
+    ``look``: it changes no weight by training, so that it takes one forward pass or a few; under a budget such attacks come first.
+    ``needs``: what not every run has and it cannot do without, such as experts; where it was not run, nothing is missing.
+    """
+
+    look: ClassVar[bool] = True
+    needs: ClassVar[str] = ""
 
     @abstractmethod
     def regained(self, result: R) -> float:
@@ -222,8 +236,16 @@ class Attack(Measure[R]):
             never_trained: of the perfect filter, where it was attacked.
             gap: forget loss of the removed model minus that of no filter, in nats; 0 where it is not known.
         """
+        share = self.share(result, never_trained, gap)
+        return share is not None and share > REGAINED
+
+    def share(self, result: R, never_trained: R | None, gap: float) -> float | None:
+        """The share of ``gap`` that the attack regains beyond what it regains from the perfect filter; None where there is no gap.
+
+        Arguments are those of `recovered`.
+        """
         level = 0.0 if never_trained is None else self.regained(never_trained)
-        return gap > 0 and self.regained(result) - level > REGAINED * gap
+        return (self.regained(result) - level) / gap if gap > 0 else None
 
     def title(self) -> str:
         """What it is called among what was not tried."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from gradmask.errors import GradmaskError
 from gradmask.files import write_whole
+from gradmask.lab.measures.campaign.records import Campaign
 from gradmask.lab.measures.findings import Findings, ModelFindings
 from gradmask.lab.measures.measure import STRICT
 
@@ -131,6 +132,8 @@ class Results(_Strict):
     arms: dict[str, ArmResult]
     headline: Headline
     findings: Findings = Field(default_factory=Findings)
+    campaign: Campaign | None = None
+    """The attacks of ``gradmask attack --budget``, where it was run."""
     verdict: Verdict | None = None
     """None in results that an earlier version wrote."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from gradmask.lab.measures.calibration import CalibrationSettings
 
 Method = Literal["full", "lora"]
-Mix = Literal["even", "forget", "adjacent"]
+Mix = Literal["even", "forget", "adjacent", "retain", "off_topic", "control"]
 Preset = Literal["smallest", "standard", "thorough"]
 
 

@@ -12,6 +12,7 @@ import gradmask as gm
 from gradmask.lab.measures.findings import ModelFindings
 from gradmask.lab.measures.material import Material
 from gradmask.lab.measures.measure import Inputs, Strict
+from gradmask.lab.measures.questions import Question
 from gradmask.lab.measures.registry import find, of_a_model
 from gradmask.lab.measures.settings import SuiteSettings
 from gradmask.lab.measures.views import viewed
@@ -27,6 +28,7 @@ def examine(
     target: float | None = None,
     end: int | None = None,
     tokenizer: Any = None,
+    questions: Sequence[Question] = (),
 ) -> ModelFindings:
     """Measure one view of a model. ``model`` is not changed; the same input gives the same findings.
 
@@ -39,12 +41,13 @@ def examine(
         target: forget loss of no filter on ``material.test``, for relearning.
         end: the end token's id, for generations.
         tokenizer: for measures that need the text itself.
+        questions: for measures that ask.
 
     Raises:
         GradmaskError: an unknown measure, or text that it lacks.
     """
     measures = [find(name, of_a_model()) for name in names]
-    inputs = Inputs(view, material, settings or SuiteSettings(), target, end, tokenizer)
+    inputs = Inputs(view, material, settings or SuiteSettings(), target, end, tokenizer, questions)
     partitioned = gm.is_partitioned(model)
     results: dict[str, Strict] = {}
     for measure in measures:

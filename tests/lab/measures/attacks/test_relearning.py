@@ -8,7 +8,7 @@ import torch
 import gradmask as gm
 from gradmask.lab.measures.attacks.relearning import (
     RelearningSettings,
-    _halves,
+    halves,
     forget_loss,
     relearn,
     with_areas,
@@ -85,9 +85,9 @@ def test_nothing_to_attack_with_is_said() -> None:
 
 def test_the_rest_of_the_forget_text_is_not_used() -> None:
     ids = torch.arange(10).view(5, 2)
-    used, other = _halves(ids)
+    used, other = halves(ids)
     assert sorted([*used.tolist(), *other.tolist()]) == ids.tolist()
-    assert all(len(part) == 1 for part in _halves(ids[:1]))
+    assert all(len(part) == 1 for part in halves(ids[:1]))
 
 
 def test_areas_are_of_the_same_attack_on_the_never_trained() -> None:

@@ -98,8 +98,8 @@ class QuantizationAttack(Attack[Quantization]):
     def regained(self, result: Quantization) -> float:
         return result.before["forget"] - min(losses["forget"] for losses in result.after.values())
 
-    def recovered(self, result: Quantization, never_trained: Quantization | None, gap: float) -> bool:
-        return super().recovered(result, None, gap)  # rounding teaches nothing, whatever it does to the perfect filter
+    def share(self, result: Quantization, never_trained: Quantization | None, gap: float) -> float | None:
+        return super().share(result, None, gap)  # rounding teaches nothing, whatever it does to the perfect filter
 
     def numbers(self) -> dict[str, Callable[[Quantization], float | None]]:
         return {f"regained by {bits}": lambda r, bits=bits: r.regained(bits) for bits in ("int8", "int4")}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.finetune import draws, finetune, seeded, with_lora
+from gradmask.lab.measures.look_alikes import look_alikes
 from gradmask.lab.measures.losses import domain_loss
 from gradmask.lab.measures.material import Material, role_losses
 from gradmask.lab.measures.measure import REGAINED, Attack, Cell, Inputs, Line, Strict
@@ -124,6 +125,24 @@ def relearn(
     )
 
 
+def attempt(
+    model: nn.Module,
+    material: Material,
+    settings: RelearningSettings,
+    arm: tuple[Method, Mix, float],
+    target: float | None = None,
+    view: str = "removed",
+) -> Attempt:
+    """One attack of ``arm`` (method, data, learning rate), for all steps of the settings whatever it reaches. See `relearn`."""
+    material = material.shortened(settings.sequences)
+    curve = _attack(model, view, material, settings, *arm, None, None)
+    steps = steps_to(curve, target)
+    tokens = None if steps is None else steps * settings.batch_size * _length(material)
+    return Attempt(
+        method=arm[0], data=arm[1], learning_rate=arm[2], curve=curve, steps_to_target=steps, tokens_to_target=tokens
+    )
+
+
 def forget_loss(model: nn.Module, material: Material, settings: RelearningSettings) -> float:
     """The forget loss of a model as `relearn` measures it: of no filter, it is the target."""
     return role_losses(model, material.shortened(settings.sequences).test, material.roles)["forget"]
@@ -161,9 +180,8 @@ def _attack(
     target: float | None,
 ) -> list[RecoveryPoint]:
     own = plain_copy(model, view)
-    used, other = _halves(material.marked_pool("train", "forget"))
-    roles = {"even": ("forget", "retain"), "forget": ("forget",), "adjacent": ("adjacent",)}[mix]
-    pools = [used if role == "forget" else material.marked_pool("train", role) for role in roles]
+    used, other = halves(material.marked_pool("train", "forget"))
+    pools = pools_of(mix, material)
     kept = other[: max(map(len, material.test.values()))]
     curve: list[RecoveryPoint] = []
 
@@ -185,7 +203,21 @@ def _attack(
     return curve
 
 
-def _halves(ids: Tensor) -> tuple[Tensor, Tensor]:
+def pools_of(mix: Mix, material: Material) -> list[Tensor]:
+    """What an attack of this mix is trained on, as much of each: sequences ``[n, length]``. Of the forget text, one half."""
+    forget = halves(material.marked_pool("train", "forget"))[0]
+    match mix:
+        case "even":
+            return [forget, material.marked_pool("train", "retain")]
+        case "forget":
+            return [forget]
+        case "off_topic":
+            return [look_alikes(material.marked_pool("train", "retain"), forget)]
+        case _:
+            return [material.marked_pool("train", mix)]
+
+
+def halves(ids: Tensor) -> tuple[Tensor, Tensor]:
     """The forget text that an attack uses, and the rest; a single sequence serves as both."""
     return (ids[::2], ids[1::2]) if len(ids) > 1 else (ids, ids)
 
@@ -195,6 +227,7 @@ class RelearningAttack(Attack[Relearning]):
     question = "how fast is it relearned?"
     source = "Shilov et al., arXiv 2512.05648, §5.3; Deeb and Roger, arXiv 2410.08827"
     order = 1
+    look = False
     uses = frozenset({"relearning"})
     needs_target = True
     in_view = False

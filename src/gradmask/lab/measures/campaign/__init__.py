@@ -1,0 +1,1 @@
+"""Attacks under one budget: cheap looks first, then the fine-tuning attacks that recover most, deeper and deeper."""
