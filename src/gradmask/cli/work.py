@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gradmask.lab.progress import status
 
 if TYPE_CHECKING:
+    from gradmask.lab.measures.campaign.budget import Budget
     from gradmask.lab.measures.results import Results
     from gradmask.lab.recipe.spec import Recipe
     from gradmask.lab.run.folder import RunFolder
@@ -44,11 +45,13 @@ def evaluate_folder(path: Path, changes: Sequence[str] = ()) -> tuple[Results, P
     raise SystemExit(0)  # the first process shows what all have measured
 
 
-def attack_folder(path: Path, changes: Sequence[str] = ()) -> tuple[Results, Path]:
-    """As `evaluate_folder`, with the attacks alone."""
-    from gradmask.lab.run.measuring.evaluating import attack_run
+def attack_folder(path: Path, changes: Sequence[str] = (), budget: Budget | None = None) -> tuple[Results, Path]:
+    """As `evaluate_folder`, with the attacks alone: all of them, or as many as a budget allows."""
+    from gradmask.lab.run.measuring.evaluating import attack_run, campaign_run
 
-    return reported(path, lambda folder: attack_run(folder, changes))
+    if budget is None:
+        return reported(path, lambda folder: attack_run(folder, changes))
+    return reported(path, lambda folder: campaign_run(folder, budget, changes))
 
 
 def reported(path: Path, results_of: Callable[[RunFolder], Results]) -> tuple[Results, Path]:

@@ -82,14 +82,10 @@ def behind(curve: Sequence[RecoveryPoint], best: Sequence[RecoveryPoint]) -> boo
     return now.losses["forget"] - level > BEHIND * (best[0].losses["forget"] - level)
 
 
-def area_between(
-    curve: Sequence[RecoveryPoint], never_trained: Sequence[RecoveryPoint], role: str = "forget"
-) -> float:
+def area_between(curve: Sequence[RecoveryPoint], never_trained: Sequence[RecoveryPoint], role: str = "forget") -> float:
     """Mean over the steps of (the perfect filter's ``role`` loss − this one's), in nats: above zero, this one recovers faster."""
     last = min(curve[-1].step, never_trained[-1].step)
     steps = np.union1d([p.step for p in curve], [p.step for p in never_trained])
     steps = steps[steps <= last]
-    here, there = (
-        np.interp(steps, [p.step for p in c], [p.losses[role] for p in c]) for c in (curve, never_trained)
-    )
+    here, there = (np.interp(steps, [p.step for p in c], [p.losses[role] for p in c]) for c in (curve, never_trained))
     return float(np.trapezoid(there - here, steps) / last) if last else float(there[0] - here[0])

@@ -44,10 +44,15 @@ class Arm:
         return f"{method}, {WORDS[self.data]}, learning rate {self.learning_rate:.3g}"
 
 
+NEEDS: dict[Mix, str] = {"even": "retain", "off_topic": "retain", "retain": "retain", "adjacent": "adjacent"}
+"""Mix -> role whose text it takes, beside forget text."""
+
+
 def first_arms(settings: RelearningSettings, material: Material) -> list[Arm]:
     """The grid: middle learning rates first, so that an early end has seen every kind."""
-    rates = sorted(settings.learning_rates, key=lambda r: abs(settings.learning_rates.index(r) - len(settings.learning_rates) // 2))
-    mixes = [mix for mix in MIXES if mix != "adjacent" or material.has("adjacent")]
+    middle = len(settings.learning_rates) // 2
+    rates = sorted(settings.learning_rates, key=lambda rate: abs(settings.learning_rates.index(rate) - middle))
+    mixes = [mix for mix in MIXES if mix not in NEEDS or material.has(NEEDS[mix])]
     return [Arm(method, mix, rate) for rate, mix, method in product(rates, mixes, settings.methods)]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.campaign.arms import Arm, first_arms
@@ -13,11 +12,13 @@ from gradmask.lab.measures.campaign.budget import Budget
 from gradmask.lab.measures.campaign.pair import Found, Pair
 from gradmask.lab.measures.campaign.records import Campaign, Trial
 from gradmask.lab.measures.campaign.schedule import Done, proposals, steps_of
-from gradmask.lab.measures.campaign.scoring import SMALLEST, held_out_gain, is_recovered, savings
+from gradmask.lab.measures.campaign.scoring import held_out_gain
+from gradmask.lab.measures.campaign.summing import CONTROL, summed_up
 from gradmask.lab.measures.registry import attacks, find
 from gradmask.lab.progress import heading
 
-CONTROL = "control"
+Key = tuple[str, str, int, int]
+Known = dict[Key, tuple[Trial, Found]]
 SPENT = "the budget was spent before"
 
 
@@ -49,28 +50,11 @@ class Attacking:
                 self.left.append(f"{find(name).title()} ({SPENT})")
         grid = first_arms(self.pair.settings.relearning, self.pair.material)
         while (choice := self._next(grid, known)) is not None:
-            arm, rung = choice
-            self._do(known, self._key(arm, steps_of(rung)), lambda: self._tune(arm, steps_of(rung)))
+            self._train(known, *choice)
             self._control(known)
         if not any(trial.steps for trial, _ in self.trials):
             self.left.append(f"fine-tuning ({SPENT})")
-        return self.campaign()
-
-    def campaign(self) -> Campaign:
-        """What was found so far, every trial scored by the same gap."""
-        gap, scale = self._gap()
-        trials = [self._scored(trial, found, gap) for trial, found in self.trials]
-        return Campaign(
-            budget=self.budget.text,
-            seconds=sum(trial.seconds for trial in trials),
-            steps=sum(trial.steps for trial in trials),
-            against=self.pair.against,
-            gap=gap,
-            scale=scale,
-            before=self._before(gap),
-            trials=trials,
-            left=self.left,
-        )
+        return summed_up(self.pair, self.budget.text, self.trials, self.left)
 
     def _looks(self) -> Iterator[str]:
         """The cheapest first; those that do not apply to this model are left out with a word."""
@@ -83,7 +67,7 @@ class Attacking:
             elif measure.needs:
                 self.left.append(f"{measure.title()} (needs {measure.needs})")
 
-    def _do(self, known: dict[Any, tuple[Trial, Found]], key: Any, run: Callable[[], tuple[Trial, Found]]) -> bool:
+    def _do(self, known: Known, key: Key, run: Callable[[], tuple[Trial, Found]]) -> bool:
         """Run a trial, or take it from an earlier call; whether the budget allowed it."""
         if key in known:
             self.trials.append(known[key])
@@ -107,12 +91,15 @@ class Attacking:
         attack, setting, _, seed = self._key(arm, steps)
         with heading(f"attack {len(self.trials) + 1}: {attack}, {setting}, {steps} steps"):
             here, there = self.pair.tune(arm, steps)
-        return Trial(attack=attack, setting=setting, steps=steps, seed=seed, model=here, never_trained=there), (None, None)
+        return Trial(attack=attack, setting=setting, steps=steps, seed=seed, model=here, never_trained=there), (
+            None,
+            None,
+        )
 
-    def _key(self, arm: Arm, steps: int) -> tuple[str, str, int, int]:
+    def _key(self, arm: Arm, steps: int) -> Key:
         return arm.attack, arm.setting, steps, arm.seed
 
-    def _next(self, grid: list[Arm], known: dict[Any, Any]) -> tuple[Arm, int] | None:
+    def _next(self, grid: list[Arm], known: Known) -> tuple[Arm, int] | None:
         """The best choice that fits into what is left; what an earlier call did costs nothing."""
         for arm, rung in proposals(grid, self._done()):
             key = self._key(arm, steps_of(rung))
@@ -148,64 +135,16 @@ class Attacking:
             return self.budget.steps - sum(trial.steps for trial in trials)
         return (self.budget.seconds or 0.0) - sum(trial.seconds for trial in trials)
 
-    def _control(self, known: dict[Any, Any]) -> None:
-        """The best attack so far with control text, once it is past the first rung: how plastic the two models are by themselves."""
-        tuned = [t for t, _ in self.trials if t.model is not None and t.attack != CONTROL]
-        best = max(tuned, key=lambda t: (t.steps > steps_of(0), held_out_gain(t.model, t.never_trained)), default=None)  # type: ignore[arg-type]
-        if best is None or best.steps == steps_of(0) or not self.pair.material.has(CONTROL):
+    def _train(self, known: Known, arm: Arm, rung: int) -> None:
+        self._do(known, self._key(arm, steps_of(rung)), lambda: self._tune(arm, steps_of(rung)))
+
+    def _control(self, known: Known) -> None:
+        """The best attack past the first rung again, with control text: how fast the two models learn anything at all."""
+        done = [d for d in self._done() if d.rung > 0]
+        if not done or not self.pair.material.has(CONTROL):
             return
-        arm = Arm(self._arm(best).method, "control", self._arm(best).learning_rate, best.seed)
-        key = self._key(arm, best.steps)
-        if key not in {t.key for t, _ in self.trials} and self._expected(arm, best.steps) <= self._remaining():
-            self._do(known, key, lambda: self._tune(arm, best.steps))
-
-    def _gap(self) -> tuple[float | None, str]:
-        """From what knows the domain to what never saw it; without a model that knows it, from the lowest loss of any attack."""
-        here, there = self.pair.losses
-        top = here if there is None else there
-        if self.pair.target is not None:
-            return top - self.pair.target, "reference"
-        attempts = [a for t, _ in self.trials for a in (t.model, t.never_trained) if a is not None]
-        return (top - min(a.lowest for a in attempts) if attempts else None), "attacks"
-
-    def _before(self, gap: float | None) -> float | None:
-        here, there = self.pair.losses
-        return None if there is None or not gap or gap < SMALLEST else (there - here) / gap
-
-    def _scored(self, trial: Trial, found: Found, gap: float | None) -> Trial:
-        if trial.failed is not None or trial.attack == CONTROL:
-            return trial
-        if trial.model is None:
-            return self._scored_look(trial, found, gap)
-        gain = held_out_gain(trial.model, trial.never_trained)
-        known = gap is not None and gap >= SMALLEST
-        return trial.model_copy(
-            update={
-                "gain": gain,
-                "share": gain / gap if known and gap else None,
-                "savings": self._savings(trial),
-                "recovered": trial.never_trained is not None and is_recovered(gain, gap, self.pair.error),
-            }
-        )
-
-    def _scored_look(self, trial: Trial, found: Found, gap: float | None) -> Trial:
-        measure = find(trial.attack)
-        share = measure.share(*found, gap or 0.0)
-        return trial.model_copy(
-            update={
-                "share": share,
-                "gain": None if share is None or gap is None else share * gap,
-                "recovered": measure.recovered(*found, gap or 0.0),
-            }
-        )
-
-    def _savings(self, trial: Trial) -> float | None:
-        if trial.model is None or trial.never_trained is None:
-            return None
-        own = savings(trial.model, trial.never_trained)
-        alike = (CONTROL, trial.model.method, trial.model.learning_rate, trial.steps)
-        for other, _ in self.trials:
-            if other.model and other.never_trained:
-                if (other.attack, other.model.method, other.model.learning_rate, other.steps) == alike:
-                    return own - savings(other.model, other.never_trained, CONTROL)
-        return own
+        best = max(done, key=lambda d: d.gain)
+        arm, steps = replace(best.arm, data=CONTROL), steps_of(best.rung)
+        new = self._key(arm, steps) not in {trial.key for trial, _ in self.trials}
+        if new and (self._key(arm, steps) in known or self._expected(arm, steps) <= self._remaining()):
+            self._train(known, arm, best.rung)

@@ -17,9 +17,13 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z-]+)\s*")
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds on this machine, or optimizer steps on each of the two models; the other one is None. ``text``: for people."""
+    """Seconds on this machine, or optimizer steps on each of the two models; the other one is None.
+
+    ``text``: for people; ``given``: as it was asked for.
+    """
 
     text: str
+    given: str
     seconds: float | None = None
     steps: int | None = None
 
@@ -43,13 +47,13 @@ def parse_budget(text: str) -> Budget:
     known = [SECONDS.get(unit.removeprefix("gpu-")) for unit in units]
     if None in known or not 0 < (seconds := sum(a * s for a, s in zip(amounts, known, strict=True) if s)) < 1e9:
         raise _unknown(text)
-    return Budget(_shown(seconds) + (" of one GPU" if "gpu-" in words else ""), seconds=seconds)
+    return Budget(_shown(seconds) + (" of one GPU" if "gpu-" in words else ""), text, seconds=seconds)
 
 
 def _steps(amount: float, text: str) -> Budget:
     if amount != int(amount) or not 0 < amount < 1e9:
         raise _unknown(text)
-    return Budget(f"{int(amount):,} steps", steps=int(amount))
+    return Budget(f"{int(amount):,} steps", text, steps=int(amount))
 
 
 def _require_gpu(text: str) -> None:

@@ -14,10 +14,10 @@ from gradmask.lab.measures.campaign.arms import Arm
 from gradmask.lab.measures.campaign.scoring import paired_error
 from gradmask.lab.measures.material import Material, role_losses
 from gradmask.lab.measures.measure import Facts
+from gradmask.lab.measures.questions import Question
 from gradmask.lab.measures.settings import SuiteSettings
 from gradmask.lab.measures.suite import examine
 from gradmask.lab.measures.views import plain_copy
-from gradmask.lab.measures.questions import Question
 
 Found = tuple[Any, Any]
 """What a look found of the model, and of the never-trained model (None without one)."""
@@ -63,7 +63,9 @@ class Pair:
             return self.looks(name)
         models = [(self.model, "removed"), *([(self.never_trained, "full")] if self.never_trained is not None else [])]
         found = [
-            examine(m, view, self.material, [name], self.settings, self.target, self.end, self.tokenizer, self.questions).get(name)
+            examine(
+                m, view, self.material, [name], self.settings, self.target, self.end, self.tokenizer, self.questions
+            ).get(name)
             for m, view in models
         ]
         return found[0], found[1] if len(found) > 1 else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from gradmask.lab.measures.attacks.relearning import Attempt
 from gradmask.lab.measures.measure import Strict
 
@@ -60,14 +62,19 @@ class Campaign(Strict):
     gap: float | None = None
     scale: Literal["reference", "attacks"] = "reference"
     before: float | None = None
-    trials: list[Trial] = []
-    left: list[str] = []
+    trials: list[Trial] = Field(default_factory=list)
+    left: list[str] = Field(default_factory=list)
 
     @property
     def strongest(self) -> Trial | None:
         """The trial with the largest share; None where none has one."""
         known = [trial for trial in self.trials if trial.share is not None]
         return max(known, key=lambda trial: trial.share or 0.0, default=None)
+
+    @property
+    def strongest_name(self) -> str | None:
+        """Of the strongest trial."""
+        return None if self.strongest is None else self.strongest.name
 
     @property
     def recovered(self) -> list[Trial]:

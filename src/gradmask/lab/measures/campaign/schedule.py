@@ -2,7 +2,8 @@
 
 First every attack of the grid for a few steps. Then, again and again: an attack that is among the best third of its rung is
 repeated with three times the steps, the longest first. Where none is due, learning rates near the best one begin at the bottom,
-then the best of the highest rung goes on alone, then another seed begins. The order follows from what the trials found alone, so that a budget in steps always gives the same trials.
+then the best of the highest rung goes on alone, then another seed begins. The order follows from what the trials found alone, so
+that a budget in steps always gives the same trials.
 """
 
 from __future__ import annotations

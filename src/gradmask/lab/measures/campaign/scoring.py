@@ -23,7 +23,9 @@ def held_out_gain(attempt: Attempt, never_trained: Attempt | None, role: str = "
 
     What the model had before the first step is not counted. Without a never-trained model, all that was regained.
     """
-    return _gain([p.losses[role] for p in attempt.curve], never_trained and [p.losses[role] for p in never_trained.curve])
+    return _gain(
+        [p.losses[role] for p in attempt.curve], never_trained and [p.losses[role] for p in never_trained.curve]
+    )
 
 
 def elsewhere_gain(attempt: Attempt, never_trained: Attempt | None) -> float:

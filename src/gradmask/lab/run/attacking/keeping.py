@@ -57,7 +57,5 @@ def _plain(found: Any) -> Any:
 
 def _pair(row: dict[str, Any]) -> tuple[Trial, Found]:
     trial = Trial.model_validate(row["trial"])
-    here, there = (
-        None if found is None else find(trial.attack).Result.model_validate(found) for found in row["found"]
-    )
+    here, there = (None if found is None else find(trial.attack).Result.model_validate(found) for found in row["found"])
     return trial, (here, there)

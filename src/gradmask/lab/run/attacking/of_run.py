@@ -28,7 +28,9 @@ def attack_within(examination: Examination, budget: Budget) -> Campaign:
         GradmaskError: the run has no removed model.
     """
     if not examination.folder.arm(GRADMASK).finished:
-        raise GradmaskError(f"{examination.folder.path} has no trained gradmask arm to attack: run gradmask train first")
+        raise GradmaskError(
+            f"{examination.folder.path} has no trained gradmask arm to attack: run gradmask train first"
+        )
     key, folder = campaign_key(examination), examination.folder.path / "evidence"
     folder.mkdir(exist_ok=True)
     trials = folder / FILE

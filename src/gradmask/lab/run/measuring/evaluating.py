@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from gradmask.data import Prepared
 from gradmask.errors import GradmaskError
 from gradmask.lab.judge.judging import verdict_of
+from gradmask.lab.measures.campaign.budget import Budget
 from gradmask.lab.measures.environment import machine, versions
 from gradmask.lab.measures.frequencies import frequency_losses
 from gradmask.lab.measures.headline import headline
@@ -21,10 +21,10 @@ from gradmask.lab.measures.views import views
 from gradmask.lab.progress import Countdown, heading, status
 from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.spec import EvaluateSpec, Recipe
+from gradmask.lab.run.attacking.of_run import attack_within, campaign_of
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.knowledge import about_labels
 from gradmask.lab.run.measuring.across_arms import compare, series_name
-from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.examination import Examination, jobs, weight
 from gradmask.lab.run.measuring.losses import LOSSES as LOSSES
 from gradmask.lab.run.settling import kept_settings
@@ -61,15 +61,36 @@ def attack_run(folder: RunFolder, changes: Sequence[str] = ()) -> Results:
     are those of `evaluate_run`.
     """
     recipe = changed_recipe(folder, changes)
-    known: Mapping[str, ArmResult] = {}
-    if folder.results.is_file():
-        before = read_results(folder.results)
-        same = all(before.recipe.get("evaluate", {}).get(key) == getattr(recipe.evaluate, key) for key in LOSSES)
-        known = before.arms if same else {}
     again = f"gradmask attack {shlex.quote(str(folder.path))}"
     again += "".join(f" --set {shlex.quote(change)}" for change in changes)
-    asked = [*attacks(), *(name for name in comparisons() if name in recipe.evaluate.measures)]
-    return _measure(recipe, folder, asked, known, f"{_training(folder)} && {again}")
+    asked = [*attacks(), *_comparisons(recipe)]
+    return _measure(recipe, folder, asked, _known(recipe, folder), f"{_training(folder)} && {again}")
+
+
+@quiet()
+def campaign_run(folder: RunFolder, budget: Budget, changes: Sequence[str] = ()) -> Results:
+    """Attack the removed model within a budget, and write what was found into ``results.json``, as `attack_run`.
+
+    Losses that were not measured before are measured as well, outside of the budget.
+    """
+    recipe = changed_recipe(folder, changes)
+    attack_within(Examination(recipe, folder, Training(recipe, folder).prepared), budget)
+    again = f"gradmask attack {shlex.quote(str(folder.path))} --budget {shlex.quote(budget.given)}"
+    again += "".join(f" --set {shlex.quote(change)}" for change in changes)
+    return _measure(recipe, folder, _comparisons(recipe), _known(recipe, folder), f"{_training(folder)} && {again}")
+
+
+def _comparisons(recipe: Recipe) -> list[str]:
+    return [name for name in comparisons() if name in recipe.evaluate.measures]
+
+
+def _known(recipe: Recipe, folder: RunFolder) -> Mapping[str, ArmResult]:
+    """The arms of the last evaluation, where it measured losses and samples in the same way."""
+    if not folder.results.is_file():
+        return {}
+    before = read_results(folder.results)
+    same = all(before.recipe.get("evaluate", {}).get(key) == getattr(recipe.evaluate, key) for key in LOSSES)
+    return before.arms if same else {}
 
 
 def changed_recipe(folder: RunFolder, changes: Sequence[str]) -> Recipe:
@@ -105,7 +126,8 @@ def _measure(
     if recipe.evaluate.tasks:
         require_harness()
     prepared = Training(recipe, folder).prepared
-    arms, tasks = _arms(recipe, folder, prepared, done, measures, known)
+    examination = Examination(recipe, folder, prepared)
+    arms, tasks = _arms(examination, done, measures, known)
     status("comparing the arms")
     findings = compare(recipe, folder, prepared, arms, measures)
     results = Results(
@@ -123,6 +145,7 @@ def _measure(
         arms=arms,
         headline=headline(arms),
         findings=findings.model_copy(update={"tasks": tasks}),
+        campaign=campaign_of(examination),
     )
     results = results.model_copy(update={"verdict": verdict_of(results, recipe.accept)})
     write_results(folder.results, results)
@@ -135,19 +158,16 @@ def _chosen(folder: RunFolder) -> list[ChosenSetting]:
 
 
 def _arms(
-    recipe: Recipe,
-    folder: RunFolder,
-    prepared: Prepared,
+    examination: Examination,
     done: Sequence[str],
     measures: Sequence[str],
     known: Mapping[str, ArmResult],
 ) -> tuple[dict[str, ArmResult], dict[str, dict[str, dict[str, float]]]]:
     """Losses and samples of every arm, then its measures and tasks."""
+    recipe, settings = examination.recipe, examination.settings
     todo = jobs(done, measures)
-    settings = suite_of(recipe.evaluate, recipe.train.seed)
     new = [name for name in done if name not in known]
     countdown = Countdown([6.0 * recipe.evaluate.sequences] * len(new) + [weight(job, settings) for job in todo])
-    examination = Examination(recipe, folder, prepared)
     arms = {name: known[name] for name in done if name in known}
     for name in new:
         with countdown.next():
