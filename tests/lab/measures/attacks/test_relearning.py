@@ -8,8 +8,8 @@ import torch
 import gradmask as gm
 from gradmask.lab.measures.attacks.relearning import (
     RelearningSettings,
-    halves,
     forget_loss,
+    halves,
     relearn,
     with_areas,
 )
