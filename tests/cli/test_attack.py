@@ -12,6 +12,8 @@ from tests.lab.run.tiny_run import tiny_data
 
 from gradmask.cli import main
 from gradmask.cli.evaluate import options
+from gradmask.lab.measures.attacks import relearning
+from gradmask.lab.measures.campaign import arms
 from gradmask.lab.measures.registry import names, quick
 
 SMALL = [
@@ -53,6 +55,42 @@ def test_attack_then_evaluate_and_the_page_holds_both(run: Path, capsys: pytest.
         "2 steps of 2",
     ):
         assert words in page
+
+
+def test_a_budget_in_steps_then_the_same_again_costs_nothing(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arms, "MIXES", ("forget", "even"))
+    few = [*SMALL, "--set", "evaluate.relearning.methods=[full]"]
+    assert main(["attack", str(run), "--budget", "30 steps", *few, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    campaign, verdict = data["campaign"], data["verdict"]["sentence"]
+    assert campaign["steps"] == 24
+    assert campaign["budget"] == "30 steps"
+    assert campaign["against"] is None  # the run has no filter
+    assert {t["attack"] for t in campaign["trials"]} >= {"relearning", "quantization", "context"}
+    assert verdict.startswith("There is no verdict")
+    assert data["arms"]["gradmask"]["findings"]["removed"]["quantization"] is not None
+    monkeypatch.setattr(relearning, "finetune", lambda *a, **k: pytest.fail("attacked again"))
+    assert main(["attack", str(run), "--budget", "30 steps", *few, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["campaign"] == campaign
+    assert main(["evaluate", str(run), *few, "--json"]) == 0  # what was attacked stays in the results
+    assert json.loads(capsys.readouterr().out)["campaign"] == campaign
+    assert main(["attack", str(run), "--budget", "30 steps", *few, "--accept", "-1"]) == 2
+    capsys.readouterr()
+    assert main(["attack", str(run), "--budget", "1 fortnight"]) == 2
+    assert "no amount of time or steps" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_run_or_a_checkpoint(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, said in (
+        ([], "give a run's folder, or --model with --data"),
+        ([str(run), "--twin", str(run)], "--twin: only with --model"),
+        (["--model", str(run)], "--model needs --data"),
+        (["--model", str(tmp_path / "none"), "--data", str(run)], "there is no folder"),
+    ):
+        assert main(["attack", *words]) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_bad_options_are_told_in_words(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

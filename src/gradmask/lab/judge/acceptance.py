@@ -29,6 +29,9 @@ class AcceptSpec(BaseModel):
     )
     full_forget_nats: Number = Field(None, description="largest price of the full model on what is removed, in nats")
     extra_compute: Number = Field(None, description="largest compute of the run, relative to no filter")
+    attack_share: Number = Field(
+        None, description="largest share of the gap that an attack of `gradmask attack --budget` may bring back"
+    )
 
     @property
     def asked(self) -> dict[str, float]:
@@ -57,6 +60,7 @@ MOST: dict[str, Callable[[Facts], Number]] = {
     "full_retain_nats": _of("full", "retain", "nats"),
     "full_forget_nats": _of("full", "forget", "nats"),
     "extra_compute": lambda facts: facts.extra_compute,
+    "attack_share": lambda facts: facts.attack_share,
 }
 
 
@@ -75,4 +79,6 @@ def missed(accept: AcceptSpec, facts: Facts) -> list[str]:
 
 
 def _why(name: str) -> str:
+    if name == "attack_share":
+        return " (run gradmask attack --budget)"
     return " (add compute to evaluate.measures)" if name.endswith("_compute") and name != "extra_compute" else ""

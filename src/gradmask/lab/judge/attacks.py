@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from gradmask.lab.measures.campaign.words import strongest_words, trained_words
 from gradmask.lab.measures.findings import ModelFindings
 from gradmask.lab.measures.headline import role_loss
 from gradmask.lab.measures.measure import Attack
-from gradmask.lab.measures.registry import loaded
+from gradmask.lab.measures.registry import find, loaded, names
 from gradmask.lab.measures.results import Results
 from gradmask.lab.measures.series import series_name
 
@@ -15,36 +16,50 @@ REMOVED, PERFECT_FILTER, NO_FILTER = "gradmask/removed", "perfect_filter", "no_f
 def tried(results: Results) -> list[str]:
     """What was tried on the removed model beside its losses, with the budget."""
     findings = _of(results, REMOVED)
-    return [
+    checks = [
         check
         for measure in [*_attacks(), *loaded("catalog")]
         if (result := findings.get(measure.name)) is not None and (check := measure.tried(result)) is not None
     ]
+    return [*checks, *([trained_words(results.campaign)] if results.campaign and results.campaign.steps else [])]
 
 
 def untried(results: Results) -> list[str]:
     """The attacks that were not run, and what no run of one seed can show."""
-    findings = _of(results, REMOVED)
-    left = [attack.title() for attack in _attacks() if findings.get(attack.name) is None]
-    return [*left, "larger budgets", "other training seeds"]
+    left = [attack.title() + (f" (needs {attack.needs})" if attack.needs else "") for attack in _missing(results)]
+    larger = f"budgets beyond {results.campaign.budget}" if results.campaign else "larger budgets"
+    return [*left, larger, "other training seeds"]
 
 
 def attacked(results: Results) -> bool:
-    """Whether every attack was run on the removed model."""
-    findings = _of(results, REMOVED)
-    return all(findings.get(attack.name) is not None for attack in _attacks())
+    """Whether every attack that fits was run on the removed model."""
+    return all(attack.needs for attack in _missing(results))
 
 
 def recovered(results: Results) -> list[str]:
     """The attacks by which the removed model gave more than a perfect filter's does; empty where none did."""
     findings, never_trained = _of(results, REMOVED), _of(results, PERFECT_FILTER)
     gap = _gap(results) or 0.0
-    return [
+    ways = [
         attack.way()
         for attack in loaded("attacks")
         if (result := findings.get(attack.name)) is not None
         and attack.recovered(result, never_trained.get(attack.name), gap)
     ]
+    trials = results.campaign.recovered if results.campaign else []
+    return list(dict.fromkeys([*ways, *(find(t.attack).way() for t in trials if t.attack in names("attacks"))]))
+
+
+def budget_words(results: Results) -> str | None:
+    """What the attacks spent, and what the strongest brought back; None where there was no budget."""
+    return None if results.campaign is None else strongest_words(results.campaign)
+
+
+def _missing(results: Results) -> list[Attack]:
+    """The attacks that were run neither by themselves nor within a budget."""
+    findings, campaign = _of(results, REMOVED), results.campaign
+    run = {trial.attack for trial in campaign.trials if not trial.failed} if campaign else set()
+    return [attack for attack in _attacks() if findings.get(attack.name) is None and attack.name not in run]
 
 
 def _attacks() -> list[Attack]:

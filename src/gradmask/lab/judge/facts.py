@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gradmask.lab.judge.attacks import attacked, recovered
+from gradmask.lab.judge.attacks import attacked, budget_words, recovered
 from gradmask.lab.measures.headline import SMALLEST_GAP, is_too_far, removal_error, role_at, role_loss
 from gradmask.lab.measures.numbers import listed
 from gradmask.lab.measures.results import ArmResult, Results
@@ -52,7 +52,9 @@ class Facts:
         guessed: loss on forget text of a guesser that knows only how often each token occurs.
         beaten_by: share of that loss by which no filter's is lower.
         recovered: attacks that brought the knowledge back.
-        attacked: every attack was run.
+        attacked: every attack that fits was run.
+        budget: what the attacks spent and brought back, in a sentence, where they had a budget.
+        attack_share: share of the gap that the strongest attack within a budget brought back beyond the never-trained model.
         damage: signs of over-unlearning, a sentence each.
     """
 
@@ -73,6 +75,8 @@ class Facts:
     beaten_by: float | None = None
     recovered: tuple[str, ...] = ()
     attacked: bool = False
+    budget: str | None = None
+    attack_share: float | None = None
     damage: tuple[str, ...] = ()
 
     @property
@@ -113,6 +117,8 @@ def facts_of(results: Results) -> Facts:
         beaten_by=beaten_by,
         recovered=tuple(recovered(results)),
         attacked=attacked(results),
+        budget=budget_words(results),
+        attack_share=results.campaign.strongest.share if results.campaign and results.campaign.strongest else None,
         damage=tuple(flag for flag in results.findings.flags if flag.startswith(f"{_title(arms)}: ")),
     )
 

@@ -39,7 +39,10 @@ def judge(facts: Facts) -> Judgement:
         if of_outcome:
             return _judgement(outcome, of_outcome, holding, facts)
     return Judgement(
-        "works", f"It works: {_gone(facts)}, at no price that was measured{_compute(facts)}.{_scale(facts)}", (), ()
+        "works",
+        f"It works: {_gone(facts)}, at no price that was measured{_compute(facts)}.{_scale(facts)}{_budget(facts)}",
+        (),
+        (),
     )
 
 
@@ -64,10 +67,10 @@ def _judgement(outcome: Outcome, decisive: list[Reason], holding: list[Reason], 
     if outcome == "unknown":
         sentence, result = f"There is no verdict: {clauses[0]}.{hint}", "not known"
     elif outcome == "failed":
-        sentence, result = f"It failed: {'; '.join(clauses)}.{_scale(facts)}{hint}", "failed"
+        sentence, result = f"It failed: {'; '.join(clauses)}.{_scale(facts)}{_budget(facts)}{hint}", "failed"
     else:
         sentence, result = (
-            f"It works at a price: {_gone(facts)}, but {'; '.join(clauses)}.{_scale(facts)}{hint}",
+            f"It works at a price: {_gone(facts)}, but {'; '.join(clauses)}.{_scale(facts)}{_budget(facts)}{hint}",
             "works at a price",
         )
     names = tuple(reason.name for reason in shown)
@@ -92,6 +95,11 @@ def _scale(facts: Facts) -> str:
     if facts.against == PERFECT_FILTER:
         return ""
     return " Removal is measured against the filter with the same labels: the truth is not known."
+
+
+def _budget(facts: Facts) -> str:
+    """How much was spent on attacks: a verdict on removal is worth no more than that."""
+    return f" {facts.budget}" if facts.budget else ""
 
 
 def _lowered(text: str) -> str:

@@ -13,6 +13,8 @@ import gradmask as gm
 from gradmask.errors import GradmaskError
 from gradmask.files import sha256, write_whole
 from gradmask.lab.judge.attacks import recovered, tried, untried
+from gradmask.lab.measures.campaign.records import Campaign
+from gradmask.lab.measures.campaign.words import described, strongest_words
 from gradmask.lab.measures.results import Results, read_results
 from gradmask.lab.report.parts import templates
 
@@ -62,15 +64,39 @@ def statement_of(folder: Path, found: gm.Verification, source: Path, results: Pa
 
 def _evidence(path: Path | None) -> dict[str, Any]:
     if path is None or not path.is_file():
-        return {"results": None, "verdict": None, "tried": [], "recovered": [], "notTried": [NO_RESULTS]}
+        return {
+            "results": None,
+            "verdict": None,
+            "attacks": None,
+            "tried": [],
+            "recovered": [],
+            "notTried": [NO_RESULTS],
+        }
     results: Results = read_results(path)
     return {
         "results": {"digest": {"sha256": sha256(path)}},
         "measured": results.created,
         "verdict": results.verdict.sentence if results.verdict else None,
+        "attacks": _attacks(results.campaign),
         "tried": tried(results),
         "recovered": recovered(results),
         "notTried": untried(results),
+    }
+
+
+def _attacks(campaign: Campaign | None) -> dict[str, Any] | None:
+    """What the attacks were allowed to spend, and what the strongest of them brought back."""
+    if campaign is None:
+        return None
+    strongest = campaign.strongest
+    return {
+        "budget": campaign.budget,
+        "seconds": round(campaign.seconds, 1),
+        "steps": campaign.steps,
+        "trials": len(campaign.trials),
+        "against": campaign.against,
+        "strongest": None if strongest is None else {"attack": described(strongest), "share": strongest.share},
+        "summary": strongest_words(campaign),
     }
 
 

@@ -23,14 +23,12 @@ def held_out_gain(attempt: Attempt, never_trained: Attempt | None, role: str = "
 
     What the model had before the first step is not counted. Without a never-trained model, all that was regained.
     """
-    return _gain(
-        [p.losses[role] for p in attempt.curve], never_trained and [p.losses[role] for p in never_trained.curve]
-    )
+    return _gain(_losses(attempt, role), None if never_trained is None else _losses(never_trained, role))
 
 
 def elsewhere_gain(attempt: Attempt, never_trained: Attempt | None) -> float:
     """`held_out_gain` on training documents that the attack did not use."""
-    return _gain(_elsewhere(attempt), never_trained and _elsewhere(never_trained))
+    return _gain(_elsewhere(attempt), None if never_trained is None else _elsewhere(never_trained))
 
 
 def savings(attempt: Attempt, never_trained: Attempt, role: str = "forget") -> float:
@@ -47,6 +45,10 @@ def paired_error(model: nn.Module, never_trained: nn.Module, sequences: Tensor, 
 def is_recovered(gain: float, gap: float | None, error: float) -> bool:
     """Whether a gain is a tenth of the gap, and more than chance."""
     return gap is not None and gap >= SMALLEST and gain > max(REGAINED * gap, ERRORS * error)
+
+
+def _losses(attempt: Attempt, role: str) -> list[float]:
+    return [point.losses[role] for point in attempt.curve]
 
 
 def _elsewhere(attempt: Attempt) -> list[float]:

@@ -27,6 +27,16 @@ def strongest_words(campaign: Campaign) -> str:
     return f"{spent}, the strongest ({described(strongest)}) brought back {100 * share:.0f} % of the gap{beyond}{came}."
 
 
+def trained_words(campaign: Campaign) -> str:
+    """What the fine-tuning attacks of a campaign were, among what was tried."""
+    tuned = [trial for trial in campaign.trials if trial.model is not None]
+    longest = max(trial.steps for trial in tuned)
+    return (
+        f"{len(tuned)} fine-tuning attacks within {campaign.budget} ({campaign.steps:,} steps, the longest of {longest:,}, the "
+        "strongest deepest, learning rates searched)"
+    )
+
+
 def described(trial: Trial) -> str:
     """What a trial did, for people."""
     if trial.attack not in names("attacks"):
