@@ -60,7 +60,7 @@ def alone() -> dict[str, dict[str, Tensor]]:
     return on_ranks(1, all_trained, "ddp")[0]
 
 
-@pytest.mark.parametrize("world", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("world", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_as_many_processes_as_one_likes_train_the_same_model(engine: str, world: int) -> None:
     ranks = on_ranks(world, all_trained, engine)

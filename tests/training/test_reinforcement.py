@@ -144,6 +144,13 @@ def test_what_off_policy_means(policy: str, on_policy: bool, tmp_path: Path) -> 
     assert (max(clipped) == 0.0) == on_policy
 
 
+def test_the_example_of_a_reward_hack_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = runpy.run_path(str(EXAMPLE))["main"](steps=2)
+    assert set(found) == {"at first", "trained", "removed"}
+
+
+@pytest.mark.slow
 def test_removal_takes_a_reward_hack_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
