@@ -5,7 +5,7 @@
 50 training documents of each domain are given with their label; ``gradmask label`` labels the rest. Then three runs: with those
 labels (whose mistakes come in topics), with the true labels, and with labels drawn at the same rates (``data.simulate``). Baselines
 that do not depend on labels are trained in the first run alone; the order of examples is the same in all. Prints a table of
-calibrated losses and the gap closed. Model, group and training are those of recipes/newsgroups.yaml.
+calibrated losses and the gap closed. Model, group and training are those of benchmarks/recipes/newsgroups.yaml.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.spec import Recipe
 
 GROUP, GIVEN = "forget", 50
-RECIPE = Path(__file__).parents[1] / "recipes" / "newsgroups.yaml"
+RECIPE = Path(__file__).parent / "recipes" / "newsgroups.yaml"
 
 
 def hide(corpus: Path, forget: set[str], path: Path, given: int = GIVEN, seed: int = 0) -> None:
