@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     from gradmask.conformance import Report as Report, check as check
     from gradmask.distributed import across_ranks as across_ranks
     from gradmask.errors import GradmaskError as GradmaskError
-    from gradmask.model.attached import coverage as coverage, groups as groups, is_partitioned as is_partitioned
+    from gradmask.model.attached import (
+        coverage as coverage,
+        groups as groups,
+        is_partitioned as is_partitioned,
+        label_limits as label_limits,
+    )
     from gradmask.model.consolidation import consolidation as consolidation
     from gradmask.model.in_advance import draw_in_advance as draw_in_advance
     from gradmask.model.labels import labels as labels
@@ -82,7 +87,7 @@ _ROOMS = {
     "conformance": ("Report", "check"),
     "distributed": ("across_ranks",),
     "errors": ("GradmaskError",),
-    "model.attached": ("coverage", "groups", "is_partitioned"),
+    "model.attached": ("coverage", "groups", "is_partitioned", "label_limits"),
     "model.consolidation": ("consolidation",),
     "model.in_advance": ("draw_in_advance",),
     "model.labels": ("labels",),

@@ -96,6 +96,11 @@ class Gradmask:
         self.context.refresh()
 
 
+def label_limits(model: PreTrainedModel) -> dict[str, str]:
+    """What labels within a batch a partitioned model does not take: ``example`` or ``token`` -> the reason. Mostly empty."""
+    return dict(gradmask_of(model).limits)
+
+
 def is_partitioned(model: nn.Module) -> bool:
     """Whether `partition` was applied to this model."""
     return isinstance(getattr(model, "gradmask", None), Gradmask)

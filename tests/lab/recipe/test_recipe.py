@@ -114,7 +114,7 @@ def test_a_token_budget_below_one_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ("model.config.model_type=lama", "needed: a supported causal language model. Did you mean 'llama'?"),
+        ("model.config.model_type=lama", "that Transformers knows. Did you mean 'llama'?"),
         ("model.config.hiden_size=8", "no such field. Did you mean 'hidden_size'?"),
         ("model.config.attention_dropout=1.5", "given 1.5, needed: a probability from 0 to 1"),
         ("model.config.num_attention_heads=5", "not a multiple of the number of attention heads"),

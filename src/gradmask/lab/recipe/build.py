@@ -80,10 +80,18 @@ def parameter_counts(recipe: Recipe, partition: PartitionSpec, tokenizer: Any) -
     """Group -> how many parameters it owns, of a model without weights."""
     settings, pretrained = recipe.model.config, recipe.model.pretrained
     config = config_of(settings, _token_ids(tokenizer)) if settings is not None else pretrained_config(str(pretrained))
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    owned = gm.groups(cut_model(model, partition))
+    owned = gm.groups(cut_model(untrained_model(config), partition))
     return {group: sum(p.numel() for p in members.values()) for group, members in owned.items()}
+
+
+def untrained_model(config: PreTrainedConfig) -> PreTrainedModel:
+    """A model that can be partitioned, not trained: without weights (on the device ``meta``) where its type is declared.
+
+    Where its units are recognised by running it, on the CPU with random weights, which leave the random state as it was.
+    """
+    declared = config.model_type in gm.supported()
+    with torch.device("meta" if declared else "cpu"), torch.random.fork_rng(devices=[]):
+        return AutoModelForCausalLM.from_config(config)
 
 
 def _target(partition: PartitionSpec) -> dict[str, Any]:

@@ -16,10 +16,17 @@ from transformers.models.auto.modeling_auto import (
 import gradmask as gm
 from gradmask.data import DataSpec
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.lab.recipe.build import config_of, cut_model, last_line, pretrained_config
+from gradmask.lab.recipe.build import config_of, cut_model, last_line, pretrained_config, untrained_model
 from gradmask.lab.recipe.problems import Problem
 from gradmask.lab.recipe.spec import ModelSpec, PartitionSpec, SelfLabelingSpec, TrainSpec
 from gradmask.quiet import quiet
+
+
+EXAMPLES = (
+    "For example: llama, qwen3, gemma3_text, gpt_oss, mixtral, mamba2; docs/architectures.md lists all that can be cut"
+)
+TRIED = 500_000_000
+"""Parameters up to which a model whose units must be recognised is built for a trial."""
 
 
 @quiet()
@@ -41,11 +48,27 @@ def trial_problems(model: ModelSpec, partition: PartitionSpec | None, data: Data
         return [Problem(key, f"no causal language model can be built from this: {last_line(error)}")]
     problems = _length_problems(config, data)
     try:
-        if partition is not None:
-            cut_model(built, partition.model_copy(update={"self_labeling": _anytime(partition.self_labeling)}))
+        if partition is not None and _can_be_tried(built):
+            anytime = partition.model_copy(update={"self_labeling": _anytime(partition.self_labeling)})
+            problems += _label_problems(cut_model(untrained_model(config), anytime), partition)
     except GradmaskError as error:
         problems.append(Problem("partition", str(error)))
     return problems
+
+
+def _label_problems(model: PreTrainedModel, partition: PartitionSpec) -> list[Problem]:
+    """A run mixes labels in its batches; where only some words carry a label, within sequences, too."""
+    limits = gm.label_limits(model)
+    key, needed = ("partition", "example") if "example" in limits else ("partition.distinctive_words", "token")
+    if needed not in limits or (needed == "token" and partition.distinctive_words is None):
+        return []
+    do = "use another model, or a loop of your own with one label per batch" if needed == "example" else "write null"
+    return [Problem(key, f"this {type(model).__name__} takes no labels per {needed}: {limits[needed]}; {do}")]
+
+
+def _can_be_tried(built: PreTrainedModel) -> bool:
+    """A large model of a type that is recognised by running it is cut when it is trained, not twice."""
+    return built.config.model_type in gm.supported() or built.num_parameters() <= TRIED
 
 
 def _anytime(own: SelfLabelingSpec | None) -> SelfLabelingSpec | None:
@@ -71,10 +94,10 @@ def machine_problems(train: TrainSpec) -> list[Problem]:
 
 def _config_problems(config: dict[str, Any]) -> list[Problem]:
     kind = config["model_type"]
-    supported = [name for name in gm.supported() if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES]
-    if kind not in supported:
-        needed = f"needed: a supported causal language model.{did_you_mean(kind, supported)}"
-        return [Problem("model.config.model_type", f"given {kind!r}, {needed} Supported: {', '.join(supported)}")]
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        hint = did_you_mean(kind, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+        needed = f"needed: a type of causal language model that Transformers knows.{hint} {EXAMPLES}"
+        return [Problem("model.config.model_type", f"given {kind!r}, {needed}")]
     if kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder"):
         needed = f"needed: true; otherwise a {kind} model sees the tokens that it should predict"
         return [Problem("model.config.is_decoder", f"given {config.get('is_decoder')}, {needed}")]
@@ -95,7 +118,7 @@ def _config_problems(config: dict[str, Any]) -> list[Problem]:
 
 def _length_problems(config: PreTrainedConfig, data: DataSpec | None) -> list[Problem]:
     longest = getattr(config, "max_position_embeddings", None)
-    if data is None or longest is None or data.sequence_length <= longest:
+    if data is None or longest is None or longest < 1 or data.sequence_length <= longest:
         return []
     return [
         Problem(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tests.lab.run.tiny_run import tiny_data
 
 from gradmask.lab.recipe.loading import make_recipe
@@ -97,3 +98,49 @@ def test_experts_are_told_from_neurons(tmp_path: Path) -> None:
     assert (sizes.experts, sizes.neurons) == (4, None)
     choices = tried(mixture, choose(["partition.groups.forget"], seen(mixture)))
     assert {choice.path.rpartition(".")[2]: choice.value for choice in choices}["experts"] == 2
+
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "intermediate_size": 16}
+KINDS = {
+    "gpt_oss": (
+        {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 4, "num_local_experts": 4, **SMALL},
+        {"heads": 2, "experts": 2, "embeddings": True},
+    ),
+    "bloom": (
+        {"hidden_size": 16, "n_layer": 1, "n_head": 4},
+        {"heads": 2, "neurons": 27, "embeddings": True},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_types_that_nobody_declared_are_recognised(kind: str, tmp_path: Path) -> None:
+    """What the model cannot give away is left out; the random state stays as it was."""
+    data = tiny_data(tmp_path)
+    config, expected = KINDS[kind]
+    data["model"]["config"] = {"model_type": kind, **config}
+    data["partition"] = {}
+    before = torch.get_rng_state()
+    given = make_recipe(data)
+    chosen = tried(given, choose(["partition.groups.forget"], seen(given)))
+    assert {choice.path.rpartition(".")[2]: choice.value for choice in chosen} == expected
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_words_are_not_labeled_in_a_model_that_takes_no_labels_per_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradmask.label_limits", lambda model: {"token": "a layer sums over tokens"})
+    words = [Choice("partition.distinctive_words", 2.0, "?"), Choice("partition.groups.forget.neurons", 4, "?")]
+    (chosen, _) = tried(recipe(tmp_path), words)
+    assert chosen.value is None
+    assert "takes no labels per token: a layer sums over tokens" in chosen.because
+
+
+def test_a_model_that_takes_no_labels_per_example_is_refused_before_anything_is_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradmask.label_limits", lambda model: {"example": "a layer sums over examples"})
+    data = tiny_data(tmp_path)
+    with pytest.raises(RecipeError, match="takes no labels per example: a layer sums over examples"):
+        make_recipe(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
 from gradmask.lab.recipe.problems import Problem, RecipeError
@@ -11,6 +12,9 @@ from gradmask.lab.recipe.settings.seen import Seen
 from gradmask.lab.recipe.spec import PartitionSpec, Recipe, TrainSpec
 
 GROUPS = "partition.groups."
+FIELDS = ("distinctive_words", "heads", "neurons", "experts", "embeddings")
+LEFT_OUT = [fields for count in (1, 2, 3) for fields in combinations(FIELDS, count)]
+"""What the settings go without where the model cannot be cut as chosen, in the order in which it is tried."""
 SECTIONS: dict[str, type[PartitionSpec] | type[TrainSpec]] = {"partition": PartitionSpec, "train": TrainSpec}
 
 
@@ -60,7 +64,7 @@ def put(parts: dict[str, Any], path: str, value: Any) -> None:
 
 
 def tried(recipe: Recipe, choices: Sequence[Choice]) -> list[Choice]:
-    """The choices, without heads where the model cannot be cut that way (all of them share keys and values, for example).
+    """The choices, without what the model cannot give away: heads, where all of them share keys and values, for example.
 
     Raises:
         RecipeError: the model cannot be cut as the recipe and the choices say.
@@ -68,10 +72,11 @@ def tried(recipe: Recipe, choices: Sequence[Choice]) -> list[Choice]:
     problems = _problems(recipe, choices)
     if not problems:
         return list(choices)
-    headless = [_without_heads(choice, problems[0].text) for choice in choices]
-    if headless == list(choices) or _problems(recipe, headless):
-        raise RecipeError(f"the settings chosen for {recipe.name}", problems)
-    return headless
+    for left_out in LEFT_OUT:
+        fewer = [_without(left_out, choice, problems[0].text) for choice in choices]
+        if fewer != list(choices) and not _problems(recipe, fewer):
+            return fewer
+    raise RecipeError(f"the settings chosen for {recipe.name}", problems)
 
 
 def _problems(recipe: Recipe, choices: Sequence[Choice]) -> list[Problem]:
@@ -81,7 +86,12 @@ def _problems(recipe: Recipe, choices: Sequence[Choice]) -> list[Problem]:
     return trial_problems(made.model, made.partition, made.data)
 
 
-def _without_heads(choice: Choice, problem: str) -> Choice:
-    if not (choice.path.startswith(GROUPS) and choice.path.endswith(".heads")):
+def _without(fields: Sequence[str], choice: Choice, problem: str) -> Choice:
+    field = choice.path.rpartition(".")[2]
+    if field not in fields or not choice.value:
         return choice
-    return Choice(choice.path, 0, f"no heads, because this model's cannot be given away: {problem}")
+    if field == "distinctive_words":
+        return Choice(choice.path, None, f"all tokens keep their label: {problem}")
+    return Choice(
+        choice.path, type(choice.value)(0), f"no {field}, because this model's cannot be given away: {problem}"
+    )

@@ -139,7 +139,8 @@ def sizes_of(recipe: Recipe, vocabulary: int) -> Sizes:
 
 def sizes_in(config: PreTrainedConfig, parameters: int) -> Sizes:
     """What a configuration says, under the names that Transformers gives these sizes in every family."""
-    heads, hidden = _number(config, "num_attention_heads"), _number(config, "hidden_size") or 0
+    heads = _number(config, "num_attention_heads") or _number(config, "num_heads")
+    hidden = _number(config, "hidden_size") or 0
     experts = next((n for name in EXPERTS if (n := _number(config, name)) is not None and n > 1), None)
     neurons = next((n for name in ("intermediate_size", "n_inner", "ffn_dim") if (n := _number(config, name))), None)
     return Sizes(
