@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import torch
-from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK, get_available_reporting_integrations
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -21,10 +21,7 @@ from gradmask.lab.recipe.problems import Problem
 from gradmask.lab.recipe.spec import ModelSpec, PartitionSpec, SelfLabelingSpec, TrainSpec
 from gradmask.quiet import quiet
 
-
-EXAMPLES = (
-    "For example: llama, qwen3, gemma3_text, gpt_oss, mixtral, mamba2; docs/architectures.md lists all that can be cut"
-)
+EXAMPLES = "For example: llama, qwen3, gemma3_text, gpt_oss, mixtral, falcon_h1; docs/architectures.md lists all that can be cut"
 TRIED = 500_000_000
 """Parameters up to which a model whose units must be recognised is built for a trial."""
 
