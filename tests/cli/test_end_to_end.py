@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from tests.lab.run.tiny_run import tiny_data
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import gradmask as gm
-from gradmask.cli import main
+from gradmask.cli import certify, check, export, main, purge, report, runs, verify
 
 ARMS = {"gradmask", "no_filter", "filter", "perfect_filter"}
 
@@ -61,8 +63,8 @@ def test_evaluate_for_people_and_for_programs(run: Path, capsys: pytest.CaptureF
     assert data["report"] == str(run / "report/index.html")
     assert data["headline"]["calibrated"] is True
     assert main(["evaluate", str(run)]) == 0
-    said = capsys.readouterr().out.replace("\n", "")
-    for words in ("en (retain)", "es (forget)", "perfect filter", "removed", "report: "):
+    said = " ".join(capsys.readouterr().out.split())
+    for words in ("en es time", "(retain) (forget)", "perfect filter", "removed", "report: "):
         assert words in said
 
 
@@ -107,6 +109,26 @@ def test_an_export_is_a_plain_model(run: Path, tmp_path: Path, capsys: pytest.Ca
     full = AutoModelForCausalLM.from_pretrained(out)
     with torch.no_grad():
         assert torch.equal(full(ids).logits, partitioned(ids).logits)
+
+
+EXAMPLES = [
+    line.removeprefix("gradmask ").partition("|")[0]
+    for module in (check, export, verify, certify, purge, report, runs)
+    for line in module.EXAMPLES.strip().splitlines()
+    if not any(word in line for word in ("--sign", "--key", "--digest", "checkpoint-", "--yes", "demo-compared"))
+]
+
+
+def test_the_examples_of_the_help_run_one_after_the_other(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a run that has the place of the demo's."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run, tmp_path / "runs/demo")
+    codes = {line: main(shlex.split(line)) for line in EXAMPLES}
+    claimed = [line for line in EXAMPLES if line.startswith("verify") and "--against" not in line]
+    assert codes == {line: 3 if line in claimed else 0 for line in EXAMPLES}
+    assert len(EXAMPLES) >= 10
 
 
 def test_a_group_that_is_not_there(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

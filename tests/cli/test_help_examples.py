@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,15 @@ import typer
 
 from gradmask.cli import main
 from gradmask.cli.app import app
+from gradmask.cli.evaluate import options
 from gradmask.data import package_docs
 from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.shipped import shipped_recipes
 
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
-EXAMPLES = [
-    line.split("|")[0]
-    for command in COMMANDS.values()
-    for line in re.findall(r"^  gradmask (.*?)(?:\\n)?$", command.epilog or "", re.MULTILINE)
-]
-MADE = ("data/", "more-data/", "labels", "runs/demo", "plain/", "recipe.yaml", "published/")
+WRITTEN = [line for command in COMMANDS.values() for line in command.examples]
+EXAMPLES = [line.removeprefix("gradmask ").split("|")[0] for line in WRITTEN if line.startswith("gradmask ")]
+MADE = ("data/", "more-data/", "labels", "runs/", "plain/", "recipe.yaml", "published/")
 """What the commands of the help write: example-data, label, train, export, init; and what published code wrote, for import."""
 
 
@@ -35,6 +32,13 @@ def parsed(line: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_examples(name: str) -> None:
     assert [line for line in EXAMPLES if line.split()[0] == name]
+
+
+def test_an_example_calls_the_program_itself_or_by_a_launcher() -> None:
+    others = [line for line in WRITTEN if not line.startswith("gradmask ")]
+    assert others == ["torchrun --nproc-per-node 8 -m gradmask train recipe.yaml --set train.engine=fsdp2"]
+    for line in others:
+        parsed(line.partition("-m gradmask ")[2])
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
@@ -54,6 +58,13 @@ def test_every_example_reads_what_a_new_user_has(line: str) -> None:
     assert all(file in shipped_recipes() or f"{file}/".startswith(MADE) for file in files)
 
 
+@pytest.mark.parametrize("line", [line for line in EXAMPLES if line.startswith(("evaluate", "attack"))])
+def test_what_is_to_be_measured_is_known(line: str) -> None:
+    given = parsed(line)
+    changes = options(*(given.get(key) for key in ("measures", "preset", "tasks", "changes")))
+    load_recipe("demo", changes, trial=False)
+
+
 @pytest.mark.parametrize("line", [line for line in EXAMPLES if line.startswith(("train", "compare", "demo"))])
 def test_changes_of_the_recipe_are_good(line: str) -> None:
     given = parsed(line)
@@ -61,9 +72,10 @@ def test_changes_of_the_recipe_are_good(line: str) -> None:
     load_recipe(recipe if recipe in shipped_recipes() else "demo", given["changes"] or ())
 
 
-@pytest.mark.parametrize("line", [line for line in EXAMPLES if line.startswith("recipes")])
+@pytest.mark.parametrize("line", [line for line in EXAMPLES if line.startswith(("recipes", "runs"))])
 def test_quick_examples_run(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/demo-compared").mkdir(parents=True)
     assert main(shlex.split(line)) == 0
 
 

@@ -75,7 +75,8 @@ def test_an_existing_recipe_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     given = ["init", "data.jsonl", "--forget", "es", "--steps", "3", "--yes"]
     assert main(given) == 2
     assert (
-        "recipe.yaml exists: choose another file with --output, or replace it with --force" in capsys.readouterr().err
+        "recipe.yaml exists: choose another file with --output, or replace it with --overwrite"
+        in capsys.readouterr().err
     )
     assert Path("recipe.yaml").read_text() == "name: mine\n"
     assert main([*given, "--force", "--json"]) == 0

@@ -201,7 +201,7 @@ def test_what_is_shown_is_escaped() -> None:
 
 
 def test_no_console_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
-    from gradmask.cli.output import table_of
+    from gradmask.cli.tables import table_of
 
     console = SafeConsole(width=200)
     table = table_of(EVIL, EVIL)

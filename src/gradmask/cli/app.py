@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import json
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -31,9 +30,11 @@ from gradmask.cli import (
     purge,
     recipes,
     report,
+    runs,
     train,
     verify,
 )
+from gradmask.cli.help import Command
 from gradmask.cli.output import logger, work_shown
 from gradmask.errors import GradmaskError
 from gradmask.lab.progress import status
@@ -62,7 +63,6 @@ app = typer.Typer(
     help="Train a language model so that what it learns from labeled data can be removed afterwards.",
     epilog="Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 130, 143 stopped by Ctrl-C, SIGTERM.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -86,12 +86,6 @@ def options(
     """Options of every command."""
 
 
-def _flowing(command: Callable[..., None]) -> str:
-    """A command's docstring with one line per paragraph, which the terminal's width then breaks."""
-    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-
-
 for command in (
     demo,
     example_data,
@@ -109,9 +103,10 @@ for command in (
     certify,
     purge,
     report,
+    runs,
     doctor,
 ):
-    app.command(command.NAME, help=_flowing(command.run), epilog=command.EXAMPLES)(command.run)
+    app.command(command.NAME, cls=Command, epilog=command.EXAMPLES)(command.run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

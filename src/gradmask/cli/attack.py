@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradmask.cli.evaluate import Preset, options
-from gradmask.cli.output import AsJson, Changes, logger, print_json, result_console
+from gradmask.cli.output import RUN, AsJson, Changes, logger, print_json, result_console
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.registry import attacks
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 NAME = "attack"
 EXAMPLES = """
-Examples:\n
-  gradmask attack runs/demo\n
-  gradmask attack runs/demo --budget 1h\n
-  gradmask attack runs/demo --budget "2000 steps" --set evaluate.preset=standard\n
-  gradmask attack --model removed/ --twin filtered/ --data secret.jsonl --retain other.jsonl --budget 30m --accept 0.1
+gradmask attack runs/demo
+gradmask attack runs/demo --budget 1h
+gradmask attack runs/demo --budget "2000 steps" --set evaluate.preset=standard
+gradmask attack --model removed/ --twin filtered/ --data secret.jsonl --retain other.jsonl --budget 30m --accept 0.1
 """
 
 Checkpoint = Annotated[
@@ -56,7 +55,7 @@ Accept = Annotated[
 
 
 def run(
-    folder: Annotated[Path | None, typer.Argument(help="A run's folder, as gradmask train made it.")] = None,
+    folder: Annotated[Path | None, RUN] = None,
     budget: BudgetText = None,
     model: Checkpoint = None,
     twin: Twin = None,

@@ -7,19 +7,21 @@ from typing import Annotated
 
 import typer
 
+from gradmask.cli.completion import checkpoints
 from gradmask.cli.output import AsJson, logger, print_json
 from gradmask.errors import GradmaskError
 
 NAME = "certify"
 EXAMPLES = """
-Examples:\n
-  gradmask certify plain/without-spanish --against runs/demo\n
-  gradmask certify plain/without-spanish --against runs/demo --sign key.pem
+gradmask certify plain/without-spanish --against runs/demo
+gradmask certify plain/without-spanish --against runs/demo --sign key.pem
 """
 
 
 def run(
-    path: Annotated[Path, typer.Argument(help="The folder of an export.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="The folder of an export.", autocompletion=checkpoints)
+    ],
     against: Annotated[
         Path,
         typer.Option("--against", metavar="SOURCE", help="The run, or partitioned checkpoint, that it was made from."),
@@ -31,8 +33,8 @@ def run(
 ) -> None:
     """Make the export again and, if every byte is the same, write a statement of the removal and a certificate.
 
-    Beside the export: PATH.intoto.json, an in-toto statement (signed, a DSSE envelope), and PATH.certificate.html, a page for
-    people that also says what was not tried. The evidence is that of the run's results.json.
+    Beside the export: CHECKPOINT.intoto.json, an in-toto statement (signed, a DSSE envelope), and
+    CHECKPOINT.certificate.html, a page for people that also says what was not tried. The evidence is that of results.json.
     """
     import gradmask as gm
     from gradmask.cli.verify import words

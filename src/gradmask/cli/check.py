@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gradmask.cli.output import AsJson, print_json, result_console
+from gradmask.cli.output import AsJson, SourcePath, print_json, result_console
 from gradmask.errors import GradmaskError
 
 if TYPE_CHECKING:
@@ -15,16 +15,15 @@ if TYPE_CHECKING:
 
 NAME = "check"
 EXAMPLES = """
-Examples:\n
-  gradmask check runs/demo\n
-  gradmask check runs/demo/arms/gradmask/checkpoint-324 --text data/README.md\n
-  gradmask check runs/demo/arms/gradmask/model --json
+gradmask check runs/demo
+gradmask check runs/demo/arms/gradmask/checkpoint-324 --text data/README.md
+gradmask check runs/demo/arms/gradmask/model --json
 """
 TOKENS = 64
 
 
 def run(
-    source: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint with gradmask.json.")],
+    source: SourcePath,
     text: Annotated[
         Path | None,
         typer.Option("--text", metavar="FILE", help="Check on this text instead of random tokens.", dir_okay=False),

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from gradmask.cli.output import AsJson, Changes, Jobs, logger, print_json, result_console
+from gradmask.cli.output import AsJson, Changes, Jobs, RecipePath, logger, print_json, result_console
+from gradmask.cli.tables import table_of
 from gradmask.lab.progress import status
 
 if TYPE_CHECKING:
@@ -19,17 +19,16 @@ if TYPE_CHECKING:
 
 NAME = "compare"
 EXAMPLES = """
-Examples:\n
-  gradmask compare demo --dry-run\n
-  gradmask compare demo\n
-  gradmask compare demo --only 'main/seed-0'\n
-  gradmask compare demo --jobs 2\n
-  gradmask compare demo --set compare.arms=[gradmask,no_filter,perfect_filter,npo] --set output=runs/fewer
+gradmask compare demo --dry-run
+gradmask compare demo
+gradmask compare demo --only 'main/seed-0'
+gradmask compare demo --jobs 2
+gradmask compare demo --set compare.arms=[gradmask,no_filter,perfect_filter,npo] --set output=runs/fewer
 """
 
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A recipe; its key compare says which arms, seeds and label noise.")],
+    recipe: RecipePath,
     changes: Changes = None,
     only: Annotated[
         list[str] | None,
@@ -48,6 +47,7 @@ def run(
 ) -> None:
     """Train, unlearn and measure every arm with every seed, on the same data, budget and tokenizer.
 
+    The recipe's key compare says which arms, seeds and label noise.
     The same command resumes what was stopped; what is finished is not repeated. Each run is an ordinary run in a
     folder of its own, for gradmask evaluate, attack, report and export.
     """
@@ -106,7 +106,7 @@ def _plan(recipe: Recipe, only: Sequence[str], as_json: bool) -> None:
     if as_json:
         print_json({"runs": rows, "seconds": seconds})
         return
-    table = Table("run", "arms", "done", "left", title=f"{recipe.name}: comparison")
+    table = table_of(f"{recipe.name}: comparison", "run", "arms", numbers=("done", "left"))
     for row in rows:
         table.add_row(row["run"], ", ".join(row["arms"]), str(len(row["done"])), _time(row["seconds"]))
     result_console().print(table)
@@ -120,14 +120,13 @@ def _time(seconds: float) -> str:
 
 
 def _print(comparison: Comparison) -> None:
-    from gradmask.lab.compare.words import BRIEF, table_of, verdict
+    from gradmask.lab.compare.words import BRIEF, table_of as compared_table, verdict
 
     console = result_console()
     for name, setting in comparison.settings.items():
-        table = Table("model", title=f"{comparison.name}, {name}: seeds {', '.join(map(str, setting.seeds))}")
-        columns, rows = table_of(setting, BRIEF)
-        for column in columns:
-            table.add_column(column, justify="right")
+        columns, rows = compared_table(setting, BRIEF)
+        seeds = ", ".join(map(str, setting.seeds))
+        table = table_of(f"{comparison.name}, {name}: seeds {seeds}", "model", numbers=columns)
         for title, row in rows:
             table.add_row(title, *row)
         console.print(table)

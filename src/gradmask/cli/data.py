@@ -7,11 +7,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from gradmask.cli.output import table_of
+from gradmask.cli.tables import table_of
 
 if TYPE_CHECKING:
     from gradmask.data import Finding, Inspection, Part
@@ -41,7 +40,7 @@ def _labels(inspection: Inspection) -> Table:
     table = table_of("Data by label: training text, and held-out text", "label", numbers=numbers)
     for label in inspection.labels:
         parts = [part for part in inspection.parts if part.label == label]
-        table.add_row(escape(label), *_training(inspection, parts), _documents(parts, TEST), _megabytes(parts, TEST))
+        table.add_row(label, *_training(inspection, parts), _documents(parts, TEST), _megabytes(parts, TEST))
     return table
 
 
@@ -106,7 +105,7 @@ def _rank(name: str, parts: list[Part]) -> tuple:
 
 def _visible(name: str) -> str:
     """In quotes where blanks at its ends would not be seen."""
-    return escape(repr(name) if name != name.strip() else name)
+    return repr(name) if name != name.strip() else name
 
 
 def _compared(inspection: Inspection) -> str:

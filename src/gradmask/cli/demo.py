@@ -11,14 +11,13 @@ from gradmask.cli.output import AsJson, Changes, Restart
 
 NAME = "demo"
 EXAMPLES = """
-Examples:\n
-  gradmask demo\n
-  gradmask demo --out runs/mine --set train.seed=1
+gradmask demo
+gradmask demo --output runs/mine --set train.seed=1
 """
 
 
 def run(
-    out: Annotated[Path, typer.Option("--out", help="The run's folder.")] = Path("runs/demo"),
+    output: Annotated[Path, typer.Option("--output", "--out", help="The run's folder.")] = Path("runs/demo"),
     changes: Changes = None,
     restart: Restart = False,
     as_json: AsJson = False,
@@ -33,6 +32,6 @@ def run(
     from gradmask.lab.measures.results import read_results
     from gradmask.lab.recipe.loading import load_recipe
 
-    folder = train_recipe(load_recipe("demo", [f"output={out}", *(changes or ())]), restart, measured=True)
+    folder = train_recipe(load_recipe("demo", [f"output={output}", *(changes or ())]), restart, measured=True)
     results, page = reported(folder.path, lambda run: read_results(run.results))
     print_results(results, page, as_json)

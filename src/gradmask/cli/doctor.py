@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from gradmask.cli.completion import recipes
 from gradmask.cli.output import AsJson, print_json, result_console
 from gradmask.lab.progress import status
 
@@ -19,16 +20,22 @@ if TYPE_CHECKING:
 
 NAME = "doctor"
 EXAMPLES = """
-Examples:\n
-  gradmask doctor\n
-  gradmask doctor demo\n
-  gradmask doctor recipe.yaml --json
+gradmask doctor
+gradmask doctor demo
+gradmask doctor recipe.yaml --json
 """
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 def run(
-    recipe: Annotated[str | None, typer.Argument(help="A recipe, or the name of one that comes with gradmask.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A recipe: a YAML file, or the name of one that comes with gradmask.",
+            autocompletion=recipes,
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", help="Where runs go: files are written there for a moment.")
     ] = Path("runs"),

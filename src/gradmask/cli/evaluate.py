@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gradmask.cli.output import AsJson, Changes, logger
+from gradmask.cli.output import AsJson, Changes, RunPath, logger
 from gradmask.lab.measures.registry import names, quick
 
 NAME = "evaluate"
 EXAMPLES = """
-Examples:\n
-  gradmask evaluate runs/demo\n
-  gradmask evaluate runs/demo --json | jq .headline\n
-  gradmask evaluate runs/demo --measures all --preset standard\n
-  gradmask evaluate runs/demo --measures compute,leakage --set evaluate.ladder=[0.01,0.05]\n
-  gradmask evaluate runs/demo --tasks wmdp_bio,mmlu
+gradmask evaluate runs/demo
+gradmask evaluate runs/demo --json | jq .headline
+gradmask evaluate runs/demo --measures all --preset standard
+gradmask evaluate runs/demo --measures compute,leakage --set evaluate.ladder=[0.01,0.05]
+gradmask evaluate runs/demo --tasks wmdp_bio,mmlu
 """
 
 Preset = Annotated[
@@ -26,7 +24,7 @@ Preset = Annotated[
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="A run's folder, as gradmask train made it.")],
+    run_folder: RunPath,
     measures: Annotated[
         str | None,
         typer.Option(
@@ -55,7 +53,7 @@ def run(
     from gradmask.cli.summary import print_results
     from gradmask.cli.work import evaluate_folder
 
-    results, page = evaluate_folder(folder, options(measures, preset, tasks, changes))
+    results, page = evaluate_folder(run_folder, options(measures, preset, tasks, changes))
     print_results(results, page, as_json)
     if results.verdict is not None and results.verdict.missed:
         for line in results.verdict.missed:

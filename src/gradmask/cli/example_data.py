@@ -7,25 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from gradmask.cli.output import AsJson, logger, print_json, result_console
+from gradmask.cli.tables import table_of
 from gradmask.lab.progress import status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from rich.table import Table
+
 NAME = "example-data"
 EXAMPLES = """
-Examples:\n
-  gradmask example-data data\n
-  gradmask example-data more-data --megabytes 3
+gradmask example-data data
+gradmask example-data more-data --megabytes 3
 """
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="The new folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The new folder.")],
     megabytes: Annotated[float, typer.Option("--megabytes", min=0.2, help="Of text per package, at most.")] = 1.0,
     labeled: Annotated[int, typer.Option("--labeled", min=1, help="Labeled examples per label.")] = 50,
     as_json: AsJson = False,
@@ -56,9 +57,8 @@ def _label_command(files: Mapping[str, Path]) -> str:
 
 
 def _table(packages: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table("package", "version", "licence", title="Documentation of installed packages")
-    table.add_column("documents", justify="right")
-    table.add_column("megabytes", justify="right")
+    numbers = ("documents", "megabytes")
+    table = table_of("Documentation of installed packages", "package", "version", "licence", numbers=numbers)
     for name, about in packages.items():
         counts = f"{about['documents']:,}", f"{about['bytes'] / 1e6:.2f}"
         table.add_row(name, about["version"], about["licence"], *counts)

@@ -7,21 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from gradmask.cli.output import AsJson, logger, print_json
+from gradmask.cli.output import AsJson, SourcePath, logger, print_json
 from gradmask.errors import GradmaskError
 
 NAME = "export"
 EXAMPLES = """
-Examples:\n
-  gradmask export runs/demo plain/without-spanish --without forget\n
-  gradmask export runs/demo/arms/gradmask/checkpoint-324 plain/full\n
-  gradmask export runs/demo plain/small --without forget --compact
+gradmask export runs/demo plain/without-spanish --without forget
+gradmask export runs/demo/arms/gradmask/checkpoint-324 plain/full
+gradmask export runs/demo plain/small --without forget --compact
 """
 
 
 def run(
-    source: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint with gradmask.json.")],
-    out: Annotated[Path, typer.Argument(help="The new folder.")],
+    source: SourcePath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder.")],
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="GROUP", help="Leave this group out. Repeatable.")
     ] = None,

@@ -12,18 +12,20 @@ from gradmask.errors import GradmaskError
 
 NAME = "import"
 EXAMPLES = """
-Examples:\n
-  gradmask import published/sgtm plain/imported\n
-  gradmask import published/gram/routed plain/modules --modules lisp,biology,nuclear --biases-as-neurons
+gradmask import published/sgtm plain/imported
+gradmask import published/gram/routed plain/modules --modules lisp,biology,nuclear --biases-as-neurons
 """
 OPTIMIZERS: dict[str, Literal[True, False, "split"]] = {"exact": True, "legacy": False, "split": "split"}
 
 
 def run(
     source: Annotated[
-        Path, typer.Argument(help="A run or final-checkpoint of SGTM's published code, or a stage of a GRAM run.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="A run or final-checkpoint of SGTM's published code, or a stage of a GRAM run."
+        ),
     ],
-    out: Annotated[Path, typer.Argument(help="The new folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder.")],
     modules: Annotated[
         str,
         typer.Option("--modules", metavar="NAMES", help="GRAM: names of the modules, in order, separated by commas."),

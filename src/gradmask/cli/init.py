@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from gradmask.cli.asking import Questions, in_terminal
 from gradmask.cli.output import AsJson, logger, print_json, result_console
+from gradmask.cli.tables import table_of
 from gradmask.errors import GradmaskError
 from gradmask.lab.progress import status
 
@@ -25,11 +25,10 @@ if TYPE_CHECKING:
 
 NAME = "init"
 EXAMPLES = """
-Examples:\n
-  gradmask init labels\n
-  gradmask init labels --minutes 5 --yes --output short.yaml\n
-  gradmask init data/docs.jsonl --forget scikit-learn --adjacent scipy --output topics.yaml --yes\n
-  gradmask init data/docs.jsonl --forget ml=scikit-learn --forget plots=matplotlib --output two-groups.yaml --yes
+gradmask init labels
+gradmask init labels --minutes 5 --yes --output short.yaml
+gradmask init data/docs.jsonl --forget scikit-learn --adjacent scipy --output topics.yaml --yes
+gradmask init data/docs.jsonl --forget ml=scikit-learn --forget plots=matplotlib --output two-groups.yaml --yes
 """
 SHOWN = 30
 """Domains or labels in the table."""
@@ -46,7 +45,9 @@ def _about(help: str, *names: str, **more: Any) -> Any:
 
 
 def run(
-    path: Annotated[Path, typer.Argument(help="A file or a folder with text, or the output of gradmask label.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A file or a folder with text, or the output of gradmask label.")
+    ],
     output: Annotated[Path, typer.Option("--output", help="The recipe to write.")] = Path("recipe.yaml"),
     forget: Annotated[
         list[str] | None,
@@ -81,15 +82,15 @@ def run(
         typer.Option("--encoding", help="Of text files.", rich_help_panel="The data, where a guess is wrong"),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the default of every question.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing recipe.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", "--force", help="Replace an existing recipe.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at your data, ask what must go, and write a recipe that says why each of its values was chosen.
 
     Every question is also an option. The recipe is checked with the data before it is written.
     """
-    if output.exists() and not force:
-        raise GradmaskError(f"{output} exists: choose another file with --output, or replace it with --force")
+    if output.exists() and not overwrite:
+        raise GradmaskError(f"{output} exists: choose another file with --output, or replace it with --overwrite")
     chosen = {
         "text_field": text_field, "domain_field": domain_field, "label_field": label_field, "truth_field": truth_field,
         "split_field": split_field, "messages_field": messages_field, "question_field": question_field,
@@ -132,9 +133,7 @@ def _show(found: Found, counts: Counts, machine: Machine) -> None:
     console = result_console()
     what = "label" if counts.by_label else "domain"
     console.print(f"{found.path}: {counts.megabytes:.1f} MB of text", highlight=False, markup=False, soft_wrap=True)
-    table = Table(what)
-    for column in ("documents", "megabytes", "share"):
-        table.add_column(column, justify="right")
+    table = table_of("", what, numbers=("documents", "megabytes", "share"))
     total = sum(amount.size for amount in counts.named.values())
     for name, amount in list(counts.named.items())[:SHOWN]:
         table.add_row(name, f"{amount.documents:,}", f"{amount.size / 1e6:.2f}", f"{amount.size / max(1, total):.1%}")

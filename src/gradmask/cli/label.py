@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 NAME = "label"
 EXAMPLES = """
-Examples:\n
-  gradmask label data/docs.jsonl --examples data/examples.jsonl --output labels\n
-  gradmask label --review labels\n
-  gradmask label data/docs.jsonl --forget package=matplotlib --retain package=numpy --output plots\n
-  gradmask label data/docs.jsonl --forget a:package=scikit-learn --forget b:package=matplotlib --retain package=numpy --output two\n
-  gradmask label data/docs.jsonl --keywords estimator,classifier,regressor --output from-words --recall 0.95\n
-  gradmask label more-data/docs.jsonl --labeler labels/labeler --output more-labels --jobs 2
+gradmask label data/docs.jsonl --examples data/examples.jsonl --output labels
+gradmask label --review labels
+gradmask label data/docs.jsonl --forget package=matplotlib --retain package=numpy --output plots
+gradmask label data/docs.jsonl --forget a:package=scikit-learn --forget b:package=matplotlib --retain package=numpy --output two
+gradmask label data/docs.jsonl --keywords estimator,classifier,regressor --output from-words --recall 0.95
+gradmask label more-data/docs.jsonl --labeler labels/labeler --output more-labels --jobs 2
 """
 MB = 1_000_000
 MUST_GO, HOW, DATA = "What must go", "How it is decided", "The data"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from gradmask.cli import completion
 from gradmask.cli.terminal import Terminal
 from gradmask.lab.progress import Lines, messages_to, showing, status
 from gradmask.strangers import visible, visible_json
@@ -21,6 +21,26 @@ from gradmask.strangers import visible, visible_json
 logger = logging.getLogger("gradmask.cli")
 STYLES = {logging.WARNING: "yellow", logging.ERROR: "bold red"}
 
+RecipePath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe: a YAML file, or the name of one that comes with gradmask.",
+        autocompletion=completion.recipes,
+    ),
+]
+RunPath = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A run's folder, as gradmask train made it.", autocompletion=completion.runs),
+]
+SourcePath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A run's folder, or a checkpoint with gradmask.json.",
+        autocompletion=completion.checkpoints,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Changes = Annotated[
     list[str] | None,
@@ -52,7 +72,10 @@ class Messages(logging.Handler):
 
 
 class SafeConsole(Console):
-    """A console that no text reaches as commands: names that come from data or files may hold anything."""
+    """A console that no text reaches as commands or markup: names that come from data or files may hold anything."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(markup=False, emoji=False, **how)
 
     def render_str(self, text: str, **how: Any) -> Text:
         return super().render_str(visible(text), **how)
@@ -74,17 +97,6 @@ def result_console() -> Console:
     """The console for results (standard output)."""
     status("")  # in a terminal, the line of what is being done would be drawn over the result
     return SafeConsole()
-
-
-def table_of(title: str, *names: str, numbers: Sequence[str] = ()) -> Table:
-    """A table whose first columns are names, and whose last ones are numbers."""
-    look: Any = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD, "collapse_padding": True}
-    table = Table(title=title, pad_edge=False, **look)
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
 
 
 def print_json(data: Any) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gradmask.cli.data import print_data, print_findings
-from gradmask.cli.output import table_of
+from gradmask.cli.tables import table_of
 
 if TYPE_CHECKING:
     from gradmask.lab.run.plan import Plan

@@ -7,18 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from gradmask.cli.output import AsJson, logger, print_json, result_console
+from gradmask.cli.output import AsJson, RunPath, logger, print_json, result_console
 
 NAME = "purge"
 EXAMPLES = """
-Examples:\n
-  gradmask purge runs/demo\n
-  gradmask purge runs/demo --yes
+gradmask purge runs/demo
+gradmask purge runs/demo --yes
 """
 
 
 def run(
-    path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run_folder: RunPath,
     yes: Annotated[bool, typer.Option("--yes", help="Delete what is listed.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -29,22 +28,24 @@ def run(
     from gradmask.lab.run.folder import RunFolder
     from gradmask.lab.run.purging import UNKNOWN, purge, remnants
 
-    folder = RunFolder(path)
+    folder = RunFolder(run_folder)
     found = remnants(folder)
     listed: list[dict[str, Any]] = [{"path": str(r.path), "bytes": r.size, "why": r.why} for r in found]
     if yes:
         purge(folder, found)
     if as_json:
-        print_json({"run": str(path), "deleted": yes, "holds_text": listed, "unknown": list(UNKNOWN)})
+        print_json({"run": str(run_folder), "deleted": yes, "holds_text": listed, "unknown": list(UNKNOWN)})
         return
     console = result_console()
-    console.print("deleted:" if yes else f"holds text or removable groups in {path}:", markup=False, highlight=False)
+    console.print(
+        "deleted:" if yes else f"holds text or removable groups in {run_folder}:", markup=False, highlight=False
+    )
     for row in listed:
-        name = Path(row["path"]).relative_to(path)
+        name = Path(row["path"]).relative_to(run_folder)
         console.print(
             f"  {row['bytes']:>15,} bytes  {name}: {row['why']}", markup=False, highlight=False, soft_wrap=True
         )
     for line in UNKNOWN:
         logger.info("not known, or not done: %s", line)
     if not yes and found:
-        logger.info("nothing was deleted. To delete these: gradmask purge %s --yes", path)
+        logger.info("nothing was deleted. To delete these: gradmask purge %s --yes", run_folder)

@@ -6,22 +6,25 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from gradmask.cli.completion import shipped
 from gradmask.cli.output import AsJson, logger, print_json, result_console
+from gradmask.cli.tables import table_of
 from gradmask.errors import GradmaskError
 
 NAME = "recipes"
 EXAMPLES = """
-Examples:\n
-  gradmask recipes\n
-  gradmask recipes demo\n
-  gradmask recipes package_docs --copy mine.yaml
+gradmask recipes
+gradmask recipes demo
+gradmask recipes package_docs --copy mine.yaml
 """
 
 
 def run(
-    name: Annotated[str | None, typer.Argument(help="Print this one; without a name, all are listed.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Print this one; without a name, all are listed.", autocompletion=shipped),
+    ] = None,
     copy: Annotated[Path | None, typer.Option("--copy", metavar="FILE", help="Write it to a new file instead.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +54,7 @@ def _list(recipes: dict[str, str], as_json: bool) -> None:
     if as_json:
         print_json(recipes)
         return
-    table = Table("name", "what it does")
+    table = table_of("", "name", "what it does")
     for name, about in recipes.items():
         table.add_row(name, about)
     result_console().print(table)

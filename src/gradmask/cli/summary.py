@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from gradmask.cli.output import print_json, result_console
+from gradmask.cli.tables import table_of
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from gradmask.lab.measures.results import Results
 
 
@@ -21,25 +22,24 @@ def print_results(results: Results, page: Path, as_json: bool) -> None:
     from gradmask.lab.report.words import verdict
 
     console = result_console()
-    console.print(table_of(results))
+    console.print(losses_of(results))
     for line in [*verdict(results), *results.headline.remarks, *results.about_labels]:
         console.print(line, highlight=False)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
 
 
-def table_of(results: Results) -> Table:
+def losses_of(results: Results) -> Table:
     """A line per model, a column per domain (or per role, where there are many); calibrated losses where there are."""
     from gradmask.lab.report.series import roles_of, shown_loss
     from gradmask.lab.run.brief import MANY, brief
 
     roles = roles_of(results)
-    columns = [f"{domain} ({role})" for domain, role in roles.items()]
+    columns = [f"{domain}\n({role})" for domain, role in roles.items()]
     if len(roles) > MANY:
         columns = [f"{role}, mean" for role in sorted(set(roles.values()))]
     kind = "calibrated loss" if results.headline.calibrated else "loss"
-    table = Table("arm", "model", title=f"{results.name}: held-out {kind}, nats per token")
-    for column in [*columns, "time"]:
-        table.add_column(column, justify="right")
+    title = f"{results.name}: held-out {kind}, nats per token"
+    table = table_of(title, "arm", "model", numbers=[*columns, "time"])
     for arm in results.arms.values():
         for i, (view, domains) in enumerate(arm.models.items()):
             losses = brief({domain: shown_loss(domains[domain]) for domain in roles}, roles)

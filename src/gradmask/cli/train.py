@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from gradmask.cli.output import AsJson, Changes, Jobs, Restart, Timeout, logger, print_json, result_console
+from gradmask.cli.output import AsJson, Changes, Jobs, RecipePath, Restart, Timeout, logger, print_json, result_console
 from gradmask.errors import GradmaskError
 
 if TYPE_CHECKING:
@@ -15,17 +14,16 @@ if TYPE_CHECKING:
 
 NAME = "train"
 EXAMPLES = """
-Examples:\n
-  gradmask train demo --dry-run\n
-  gradmask train package_docs\n
-  gradmask train recipe.yaml --set train.steps=2000 --set output=runs/longer\n
-  gradmask train recipe.yaml --restart\n
-  torchrun --nproc-per-node 8 -m gradmask train recipe.yaml --set train.engine=fsdp2
+gradmask train demo --dry-run
+gradmask train package_docs
+gradmask train recipe.yaml --set train.steps=2000 --set output=runs/longer
+gradmask train recipe.yaml --restart
+torchrun --nproc-per-node 8 -m gradmask train recipe.yaml --set train.engine=fsdp2
 """
 
 
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A recipe: a YAML file that describes the whole run.")],
+    recipe: RecipePath,
     changes: Changes = None,
     dry_run: Annotated[
         bool,

@@ -8,23 +8,25 @@ from typing import Annotated
 
 import typer
 
+from gradmask.cli.completion import checkpoints
 from gradmask.cli.output import AsJson, print_json, result_console
 from gradmask.errors import GradmaskError
 
 NAME = "verify"
 NOT_PROVED = 3
 EXAMPLES = """
-Examples:\n
-  gradmask verify plain/without-spanish --against runs/demo\n
-  gradmask verify plain/without-spanish --without forget\n
-  gradmask verify plain/without-spanish --digest DIGEST\n
-  gradmask verify plain/without-spanish --key public.pem\n
-  gradmask verify plain/without-spanish --json | jq .verdict
+gradmask verify plain/without-spanish --against runs/demo
+gradmask verify plain/without-spanish --without forget
+gradmask verify plain/without-spanish --digest DIGEST
+gradmask verify plain/without-spanish --key public.pem
+gradmask verify plain/without-spanish --json | jq .verdict
 """
 
 
 def run(
-    path: Annotated[Path, typer.Argument(help="A checkpoint's folder, with its gradmask.json.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="Its folder, with gradmask.json.", autocompletion=checkpoints)
+    ],
     without: Annotated[
         list[str] | None, typer.Option("--without", metavar="GROUP", help="This group must be gone. Repeatable.")
     ] = None,
@@ -49,7 +51,7 @@ def run(
         typer.Option("--certificate", metavar="TRUSTED", help="A trusted certificate, instead of a key. Repeatable."),
     ] = None,
     signature: Annotated[
-        Path | None, typer.Option("--signature", help="The signature; by default PATH.sig, beside the folder.")
+        Path | None, typer.Option("--signature", help="The signature; by default CHECKPOINT.sig, beside the folder.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gradmask.cli.labeling.teaching import Taught
+from gradmask.cli.tables import table_of
 from gradmask.data import label
 
 KEY = "found: labeled with the group, of what is the group's; lost: labeled retain of it; precision: as frequent as in the corpus"
@@ -36,12 +37,12 @@ def tell_labeled(labeled: Any, console: Console) -> None:
     """The three-way split, and what was skipped."""
     totals = labeled.totals
     documents, size = totals.documents.total(), totals.bytes.total()
-    table = Table("label", *["documents", "share", "MB of text", "share"], title="Labels")
+    table = table_of("Labels", "label", numbers=("documents", "share", "MB of text", "share"))
     for name in sorted(totals.documents, key=lambda name: (name == "unlabeled", name == "retain", name)):
         n, own = totals.documents[name], totals.bytes[name]
         table.add_row(name, f"{n:,}", f"{n / documents:.1%}", f"{own / 1e6:,.2f}", f"{own / size:.1%}")
     table.add_row("total", f"{documents:,}", "", f"{size / 1e6:,.2f}", "")
-    console.print(_right(table))
+    console.print(table)
     if totals.spans:
         spans = ", ".join(f"{n:,} {name}" for name, n in sorted(totals.spans.items()))
         console.print(f"Passages in unlabeled documents that are sure: {spans}", highlight=False, markup=False)
@@ -90,10 +91,10 @@ def described(taught: Taught) -> dict[str, Any]:
 
 def _examples(taught: Taught) -> Table:
     wrong = Counter(one.group if one.given else "retain" for one in taught.labeler.suspicious)
-    table = Table("label", "examples", "probably wrong", title="Learned from")
+    table = table_of("Learned from", "label", numbers=("examples", "probably wrong"))
     for name, n in _counts(taught.examples).items():
         table.add_row(name, f"{n:,}", f"{wrong[name]:,}")
-    return _right(table)
+    return table
 
 
 def _counts(examples: Sequence[Any]) -> dict[str, int]:
@@ -102,8 +103,8 @@ def _counts(examples: Sequence[Any]) -> dict[str, int]:
 
 
 def _held_out(labeler: Any) -> Table:
-    columns = ["precision", "found", "lost", "sure from", "retain below"]
-    table = Table("group", *columns, title="On held-out examples (95 % intervals)")
+    columns = ("precision", "found", "lost", "sure from", "retain below")
+    table = table_of("On held-out examples (95 % intervals)", "group", numbers=columns)
     for group, cuts in labeler.thresholds.items():
         table.add_row(
             group,
@@ -113,7 +114,7 @@ def _held_out(labeler: Any) -> Table:
             f"{cuts.forget_above:.3g}",
             f"{cuts.retain_below:.3g}",
         )
-    return _right(table)
+    return table
 
 
 def _share(value: float, interval: Interval) -> str:
@@ -138,9 +139,3 @@ def _tell_suspicious(suspicious: Sequence[Any], console: Console) -> None:
         console.print(
             f"  {one.id}: given as {given}, score {one.score:.2g}", markup=False, highlight=False, soft_wrap=True
         )
-
-
-def _right(table: Table) -> Table:
-    for column in table.columns[1:]:
-        column.justify = "right"
-    return table

@@ -18,6 +18,7 @@ from joblib.externals.loky.backend import get_context
 from gradmask.errors import GradmaskError
 from gradmask.lab.progress import time_left
 from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.run.ending import recorded
 from gradmask.lab.run.failures import Interrupted, RunError
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.inspecting import tell
@@ -78,6 +79,7 @@ def perform(
         if team.first:
             for recipe in recipes:
                 locks.enter_context(RunFolder.of(recipe).locked())
+                locks.enter_context(recorded(RunFolder.of(recipe).path))
             # The runs of a comparison differ in their labels' noise alone, and would all say the same.
             recipes = [_begun(recipe, restart, telling=len(recipes) == 1) for recipe in recipes]
         team.wait()

@@ -33,6 +33,10 @@ MAY_CHANGE = (
 """What may differ when a run is resumed: nothing here changes a finished arm's weights."""
 
 
+AT_MOST = 0.3
+"""Seconds to wait for the lock: who lists runs holds it for a moment."""
+
+
 @dataclass(frozen=True)
 class ArmFolder:
     """One arm of a run."""
@@ -123,7 +127,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=0)
+            lock = FileLock(self.path / ".lock", timeout=AT_MOST)
             lock.acquire()
         except Timeout:
             raise GradmaskError(

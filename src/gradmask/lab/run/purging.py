@@ -35,7 +35,18 @@ UNKNOWN = (
 """What a purge cannot know, or does not do."""
 
 
-KNOWN = ("data", "arms", "evidence", "results.json", "report", "inspection.json", "recipe.yaml", ".lock")
+KNOWN = (
+    "data",
+    "arms",
+    "evidence",
+    "results.json",
+    "report",
+    "inspection.json",
+    "recipe.yaml",
+    "settings.json",
+    "state.json",
+    ".lock",
+)
 
 
 def remnants(run: RunFolder) -> list[Remnant]:
@@ -61,6 +72,7 @@ def _candidates(run: RunFolder) -> Iterator[Remnant]:
             yield Remnant(path, "left by a run that was killed")
     yield Remnant(run.path / "evidence", "what measures kept: samples, prompts from held-out text")
     yield Remnant(run.results, "results, with samples that the models wrote and prompts from held-out text")
+    yield Remnant(run.path / "state.json", "how the run ended; the message of a failure may quote a document")
     yield Remnant(run.report, "the report, with samples and prompts")
     for path in sorted(run.path.iterdir()):
         if path.name not in KNOWN:

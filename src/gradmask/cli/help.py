@@ -1,0 +1,37 @@
+"""Help as it is written: square brackets stay, and an example is one line, however narrow the terminal is."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperCommand
+
+
+class Command(TyperCommand):
+    """A command whose texts are plain, where Typer reads Rich's markup; its ``epilog`` holds examples, one a line."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.examples = [line.strip() for line in (self.epilog or "").splitlines() if line.strip()]
+        self.epilog, self.help = None, escape(_flowing(self.help or ""))
+        for parameter in self.params:
+            told: Any = parameter  # an option or an argument
+            told.help = escape(told.help or "")
+
+    def format_help(self, *arguments: Any) -> None:
+        """Typer's help, and then the examples, which can be pasted: no line is broken."""
+        super().format_help(*arguments)
+        console = Console(markup=False, highlight=False, emoji=False)
+        console.print(" Examples:\n", style="bold")
+        for line in self.examples:
+            console.print(f"   {line}", soft_wrap=True)
+        console.print()
+
+
+def _flowing(text: str) -> str:
+    """One line per paragraph, which the terminal's width then breaks."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
