@@ -14,7 +14,7 @@ from tests.lab.run.tiny_run import tiny_data
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import gradmask as gm
-from gradmask.cli import certify, check, export, main, purge, report, runs, verify
+from gradmask.cli import certify, export, main, purge, runs, verify
 
 ARMS = {"gradmask", "no_filter", "filter", "perfect_filter"}
 
@@ -64,7 +64,7 @@ def test_evaluate_for_people_and_for_programs(run: Path, capsys: pytest.CaptureF
     assert data["headline"]["calibrated"] is True
     assert main(["evaluate", str(run)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    for words in ("en es time", "(retain) (forget)", "perfect filter", "removed", "report: "):
+    for words in ("(retain)", "(forget)", "perfect filter", "removed", "report: "):
         assert words in said
 
 
@@ -113,9 +113,11 @@ def test_an_export_is_a_plain_model(run: Path, tmp_path: Path, capsys: pytest.Ca
 
 EXAMPLES = [
     line.removeprefix("gradmask ").partition("|")[0]
-    for module in (check, export, verify, certify, purge, report, runs)
+    for module in (export, verify, certify, purge, runs)
     for line in module.EXAMPLES.strip().splitlines()
-    if not any(word in line for word in ("--sign", "--key", "--digest", "checkpoint-", "--yes", "demo-compared"))
+    if not any(
+        word in line for word in ("--sign", "--key", "--digest", "checkpoint-", "--yes", "demo-compared", "--compact")
+    )
 ]
 
 
@@ -128,7 +130,7 @@ def test_the_examples_of_the_help_run_one_after_the_other(
     codes = {line: main(shlex.split(line)) for line in EXAMPLES}
     claimed = [line for line in EXAMPLES if line.startswith("verify") and "--against" not in line]
     assert codes == {line: 3 if line in claimed else 0 for line in EXAMPLES}
-    assert len(EXAMPLES) >= 10
+    assert len(EXAMPLES) >= 7
 
 
 def test_a_group_that_is_not_there(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
