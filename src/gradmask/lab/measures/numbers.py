@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+PLAIN = r"(?!(true|false|null|yes|no|on|off)$)[A-Za-z_./][\w ./-]*"
+"""A text that needs no quotes in YAML."""
 
 
 def percent(share: float | None) -> str:
@@ -24,4 +28,8 @@ def as_written(value: Any) -> str:
     """A value as it stands in a recipe, in a line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {as_written(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(as_written, value))}]"
+    if isinstance(value, str) and not re.fullmatch(PLAIN, value):
+        return repr(value)
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

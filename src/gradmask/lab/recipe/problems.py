@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gradmask.errors import GradmaskError, did_you_mean
+from gradmask.lab.recipe.needs import models_in, need_of, such_as
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,24 @@ def from_validation(error: ValidationError, given: Any, model: type[BaseModel], 
         prefix: a dotted path to put before every path.
     """
     needs: dict[tuple[str, str], list[str]] = {}
+    places: dict[str, list[str | int]] = {}
     for detail in error.errors():
         keys = _data_path(detail, given)
         path = ".".join([*([prefix] if prefix else []), *map(str, keys)])
+        places[path] = keys
         given_text, need = _describe(detail, keys, model)
         needs.setdefault((path, given_text), []).append(need)
     return [
-        Problem(path or "recipe", given_text + " or ".join(dict.fromkeys(texts)).replace(" or needed: ", " or "))
+        Problem(path or "recipe", _sentence(given_text, texts, such_as(texts, model, places[path])))
         for (path, given_text), texts in needs.items()
     ]
+
+
+def _sentence(given: str, needs: Sequence[str], example: str) -> str:
+    """What was given, and everything that it may be instead, each once."""
+    *others, last = dict.fromkeys(need.removeprefix("needed: ") for need in needs)
+    alternatives = f"{', '.join(others)} or {last}" if others else last
+    return f"{given}needed: {alternatives}{example}" if given else f"{alternatives}{example}"
 
 
 def shown(value: Any) -> str:
@@ -86,7 +97,7 @@ def _data_path(detail: ErrorDetails, given: Any) -> list[str | int]:
 
 
 def _describe(detail: ErrorDetails, keys: Sequence[str | int], model: type[BaseModel]) -> tuple[str, str]:
-    kind, message = detail["type"], detail["msg"]
+    kind = detail["type"]
     if kind == "missing":
         return "", "missing, but needed"
     if kind == "extra_forbidden":
@@ -94,14 +105,14 @@ def _describe(detail: ErrorDetails, keys: Sequence[str | int], model: type[BaseM
         return "", f"unknown key.{did_you_mean(str(keys[-1]), known)} Known: {', '.join(sorted(known))}"
     if kind in ("value_error", "assertion_error"):
         return f"given {shown(detail['input'])}, ", str(detail["ctx"]["error"]).removeprefix("needed: ")
-    message = {"model_type": "a mapping of fields"}.get(kind, message)
-    need = message.removeprefix("Input should be ").removeprefix("Input should ")
-    hint = ""
-    if kind == "literal_error" and isinstance(detail["input"], str):
-        hint = did_you_mean(
-            detail["input"], detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        )
-    return f"given {shown(detail['input'])}, ", f"needed: {need}.{hint}" if hint else f"needed: {need}"
+    need = need_of(detail)
+    hint = did_you_mean(detail["input"], _words(need)) if isinstance(detail["input"], str) else ""
+    return f"given {shown(detail['input'])}, ", f"{need}.{hint}" if hint else need
+
+
+def _words(need: str) -> list[str]:
+    """The names in a need such as ``'a', 'b' or 'c'``."""
+    return re.findall(r"'([^']*)'", need)
 
 
 def _fields_at(model: type[BaseModel], keys: Sequence[str | int]) -> set[str]:
@@ -110,11 +121,5 @@ def _fields_at(model: type[BaseModel], keys: Sequence[str | int]) -> set[str]:
     for key in keys:
         annotations = [m.model_fields[str(key)].annotation for m in models if key in m.model_fields]
         if annotations:
-            models = [m for annotation in annotations for m in _models_in(annotation)]
+            models = [m for annotation in annotations for m in models_in(annotation)]
     return {name for m in models for name in m.model_fields}
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]
