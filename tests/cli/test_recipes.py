@@ -47,3 +47,47 @@ def test_a_file_comes_before_a_shipped_recipe_of_its_name(tmp_path: Path, monkey
     (tmp_path / "demo").write_text("name: mine\n")
     with pytest.raises(ValueError, match=r"demo has \d+ problems"):
         load_recipe("demo")
+
+
+def test_a_misspelled_path_is_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("runs/demo", "runs/topics"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "recipe.yaml").touch()
+    (tmp_path / "mine.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    meant = {
+        "train mien.yaml": "mine.yaml",
+        "train runs/topisc/recipe.yaml": "runs/topics/recipe.yaml",
+        "evaluate runs/dmeo": "runs/demo",
+        "report topics": "runs/topics",
+        "purge runs/tpics": "runs/topics",
+        "check runs/dem": "runs/demo",
+        "runs run": "runs",
+    }
+    for line, path in meant.items():
+        assert main(line.split()) == 2
+        assert f"Did you mean '{path}'?" in capsys.readouterr().err
+    assert main(["train", "runs/demo"]) == 2
+    assert "runs/demo is the folder of a run: give its recipe, runs/demo/recipe.yaml" in capsys.readouterr().err
+
+
+def test_a_shorter_run_has_a_shorter_warmup() -> None:
+    recipe = load_recipe("demo", ["train.steps=8"], trial=False)
+    assert (recipe.train.steps, recipe.train.warmup) == (8, 1)
+    assert recipe.partition.self_labeling is not None
+    assert recipe.partition.self_labeling.after == 1
+    same = load_recipe("demo", ["train.steps=20"], trial=False)
+    assert (same.train.warmup, same.partition.self_labeling and same.partition.self_labeling.after) == (20, 40)
+    with pytest.raises(ValueError, match=r"train\.warmup  given 9 steps, needed: at most train\.steps \(8\)"):
+        load_recipe("demo", ["train.steps=8", "train.warmup=9"], trial=False)
+
+
+def test_one_of_several_keys_takes_the_place_of_the_other() -> None:
+    train = load_recipe("demo", ["train.epochs=2"], trial=False).train
+    assert (train.steps, train.epochs) == (None, 2.0)
+    model = load_recipe("demo", ["model.pretrained=gpt2"], trial=False).model
+    assert (model.config, model.pretrained) == (None, "gpt2")
+    with pytest.raises(ValueError, match="given steps and epochs"):
+        load_recipe("demo", ["train.epochs=2", "train.steps=8"], trial=False)

@@ -20,5 +20,7 @@ def run(
     from gradmask.lab.run.folder import RunFolder
 
     place = RunFolder(run_folder)
+    if not run_folder.is_dir():
+        place.recipe()  # raises, with a hint at what was meant
     page = write_report(read_results(place.results), place.report)
     print_json({"report": str(page)}) if as_json else logger.info("report: %s", page)

@@ -35,7 +35,7 @@ def test_three_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     lines = str(error).splitlines()
     assert lines[0] == "bad.yaml has 3 problems:"
     assert lines[1].split(maxsplit=1) == ["model", "missing, but needed"]
-    assert lines[2].endswith("given 0, needed: greater than or equal to 1")
+    assert lines[2].endswith("given 0, needed: at least 1")
     assert "unknown key. Did you mean 'learning_rate'? Known: batch_size, betas, checkpoint_every" in lines[3]
 
 
@@ -68,7 +68,7 @@ def test_mistakes_of_every_kind_come_together(tmp_path: Path) -> None:
             "train.precision",
             "given 'bf61', needed: 'fp32', 'bf16' or 'fp16'. Did you mean 'bf16'?",
         ),
-        ("train.steps=true", "train.steps", "given True, needed: a valid integer"),
+        ("train.steps=true", "train.steps", "given True, needed: a whole number, such as steps: 8"),
         ("train.tokens=10000", "train", "given steps and tokens, needed: exactly one of steps, epochs, tokens"),
         ("train.steps=null", "train", "given none, needed: exactly one of steps, epochs, tokens"),
         ("train.warmup=7", "train.warmup", "given 7 steps, needed: at most train.steps (6)"),
@@ -189,7 +189,7 @@ def test_problems_name_their_position_in_the_file(tmp_path: Path) -> None:
     assert line.split(maxsplit=2) == [
         at("batch_size:"),
         "train.batch_size",
-        "given 0, needed: greater than or equal to 1",
+        "given 0, needed: at least 1",
     ]
 
 

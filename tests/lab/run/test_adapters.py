@@ -28,7 +28,7 @@ def test_a_recipe_asks_for_an_adapter_and_a_frozen_base(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ("partition.groups.forget={adapter: {rank: 0}}", "given 0, needed: greater than or equal to 1"),
+        ("partition.groups.forget={adapter: {rank: 0}}", "given 0, needed: at least 1"),
         ("partition.groups.forget={adapter: {rang: 4}}", "unknown key. Did you mean 'rank'?"),
         ("partition.groups.forget={adapter: {rank: 4}, heads: 1}", "given adapter and heads, needed: an adapter alone"),
         ("partition.groups.forget={adapter: {rank: 999}}", "rank 999 is above that of model.layers.0.self_attn.q_proj"),

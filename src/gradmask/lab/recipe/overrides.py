@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +10,59 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.problems import Problem, shown
 from gradmask.lab.recipe.yamls import parse_yaml
 
+EITHER = (("train.steps", "train.epochs", "train.tokens"), ("model.config", "model.pretrained"))
+"""Keys of which a recipe has exactly one: the one that is set takes the place of another."""
+COUNTS = ("train.warmup", "partition.self_labeling.after")
+"""Counts of steps within the steps of a run."""
+
+logger = logging.getLogger(__name__)
+
 
 def override(data: dict[str, Any], changes: Sequence[str]) -> list[Problem]:
-    """Apply ``a.b.c=value`` changes in place; values are read as YAML. Returns a problem for each that cannot be applied."""
-    return [problem for change in changes if (problem := _apply(data, change)) is not None]
+    """Apply ``a.b.c=value`` changes in place; values are read as YAML. Returns a problem for each that cannot be applied.
+
+    What the recipe says instead of a changed key goes (`EITHER`), and counts of steps that a shorter run has no room for become
+    shorter with it (`COUNTS`).
+    """
+    steps = _value(data, "train.steps")
+    problems = [problem for change in changes if (problem := _apply(data, change)) is not None]
+    names = [change.partition("=")[0].strip() for change in changes]
+    for keys in EITHER:
+        if len(given := [key for key in keys if key in names]) == 1:
+            for other in (key for key in keys if key not in given and not overridden(key, changes)):
+                _drop(data, other)
+    if "train.steps" in names:
+        _fit(data, steps, changes)
+    return problems
+
+
+def _fit(data: dict[str, Any], before: Any, changes: Sequence[str]) -> None:
+    """Counts of a recipe of ``before`` steps, in proportion where the warmup alone would be longer than the run."""
+    after, warmup = _value(data, "train.steps"), _value(data, "train.warmup")
+    if not (_is_count(before) and _is_count(after) and _is_count(warmup) and after < warmup):
+        return
+    for key in COUNTS:
+        count = _value(data, key)
+        if _is_count(count) and not overridden(key, changes):
+            fitted = max(1, round(count * after / before))
+            _apply(data, f"{key}={fitted}")
+            logger.info("%s: %d of %d steps become %d of %d", key, count, before, fitted, after)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) in (int, float) and value >= 1
+
+
+def _value(data: Any, path: str) -> Any:
+    for key in path.split("."):
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def _drop(data: dict[str, Any], path: str) -> None:
+    section, _, key = path.partition(".")
+    if isinstance(data.get(section), dict):
+        data[section].pop(key, None)
 
 
 def overridden(path: str, changes: Sequence[str]) -> bool:

@@ -117,11 +117,7 @@ def read_recipe_file(path: Path) -> Document:
         GradmaskError: no such file, not text, not YAML, not a mapping.
     """
     if not path.is_file():
-        names = shipped_recipes()
-        raise GradmaskError(
-            f"there is no recipe {path}: give the path of a YAML file, or the name of a recipe that comes with gradmask, "
-            f"{' or '.join(names)}.{did_you_mean(str(path), names)} gradmask init writes one for your data"
-        )
+        raise GradmaskError(_no_recipe(path))
     try:
         document = read_document(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:
@@ -131,6 +127,18 @@ def read_recipe_file(path: Path) -> Document:
             f"{path} holds {shown(document.data)}, but a recipe is a mapping of keys such as name, data, model, train"
         )
     return document
+
+
+def _no_recipe(path: Path) -> str:
+    if (path / "recipe.yaml").is_file():
+        return f"{path} is the folder of a run: give its recipe, {path / 'recipe.yaml'}"
+    names = shipped_recipes()
+    near = [str(file) for pattern in ("*.yaml", "*.yml", "recipes/*.yaml") for file in path.parent.glob(pattern)]
+    near += map(str, path.parent.parent.glob(f"*/{path.name}"))
+    return (
+        f"there is no recipe {path}: give the path of a YAML file, or the name of a recipe that comes with gradmask, "
+        f"{' or '.join(names)}.{did_you_mean(str(path), [*names, *near])} gradmask init writes one for your data"
+    )
 
 
 def dump_yaml(data: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradmask as gm
 from gradmask.errors import GradmaskError
-from gradmask.lab.run.folder import RunFolder
+from gradmask.lab.run.folder import RunFolder, near
 
 
 def checkpoint_of(source: Path) -> Path:
@@ -24,8 +24,11 @@ def checkpoint_of(source: Path) -> Path:
             return arm.model
         raise GradmaskError(f"the gradmask arm of {source} is not trained yet: run gradmask train again")
     if not source.is_dir():
-        raise GradmaskError(f"there is no folder {source}: give a run, or a checkpoint with gradmask.json")
-    raise GradmaskError(f"{source} is neither a run (no recipe.yaml) nor a partitioned checkpoint (no gradmask.json)")
+        hint = near(source) or near(source, gm.MANIFEST)
+        raise GradmaskError(f"there is no folder {source}: give a run, or a checkpoint with gradmask.json.{hint}")
+    raise GradmaskError(
+        f"{source} is neither a run (no recipe.yaml) nor a partitioned checkpoint (no gradmask.json): give one of the two"
+    )
 
 
 def run_of(source: Path) -> RunFolder:

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from gradmask.errors import GradmaskError
+from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.files import write_whole
 from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.problems import shown
@@ -108,9 +108,7 @@ class RunFolder:
             GradmaskError: the folder holds no run.
         """
         if not self.recipe_file.is_file():
-            raise GradmaskError(
-                f"{self.path} holds no run (no recipe.yaml): give a folder that gradmask train made, such as runs/NAME"
-            )
+            raise GradmaskError(_no_run(self.path))
         return load_recipe(self.recipe_file, trial=False, settled=True)
 
     @property
@@ -194,6 +192,17 @@ class RunFolder:
             shutil.rmtree(path, ignore_errors=True)
         for path in (self.recipe_file, self.results, self.settings):
             path.unlink(missing_ok=True)
+
+
+def near(path: Path, file: str = "recipe.yaml") -> str:
+    """A hint at a folder that holds ``file`` and has a similar name, beside ``path`` or in ``runs``."""
+    beside = [*path.parent.glob(f"*/{file}"), *Path().glob(f"runs/*/{file}")]
+    return did_you_mean(str(path), [str(found.parent) for found in beside])
+
+
+def _no_run(path: Path) -> str:
+    what = f"{path} holds no run (no recipe.yaml)" if path.is_dir() else f"there is no folder {path}"
+    return f"{what}: give a folder that gradmask train made, such as runs/NAME.{near(path)} gradmask runs lists them"
 
 
 def as_yaml(recipe: Recipe) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from gradmask.errors import GradmaskError
+from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.lab.recipe.yamls import parse_yaml
 from gradmask.lab.run.ending import FAILED, RUNNING, STOPPED, recorded_state
 
@@ -62,7 +62,10 @@ def list_runs(folder: Path) -> list[ListedRun]:
         GradmaskError: there is no such folder.
     """
     if not folder.is_dir():
-        raise GradmaskError(f"there is no folder {folder}: give one with runs in it; gradmask train makes runs/NAME")
+        hint = did_you_mean(str(folder), map(str, _folders(folder.parent)))
+        raise GradmaskError(
+            f"there is no folder {folder}: give one with runs in it.{hint} gradmask train makes runs/NAME"
+        )
     return sorted(map(_listed, _runs(folder, DEEPEST)), key=lambda run: (run.when, run.folder), reverse=True)
 
 
