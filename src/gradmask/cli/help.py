@@ -13,6 +13,9 @@ from typer.core import TyperCommand
 class Command(TyperCommand):
     """A command whose texts are plain, where Typer reads Rich's markup; its ``epilog`` holds examples, one a line."""
 
+    help: str | None
+    epilog: str | None
+
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self.examples = [line.strip() for line in (self.epilog or "").splitlines() if line.strip()]
@@ -21,9 +24,9 @@ class Command(TyperCommand):
             told: Any = parameter  # an option or an argument
             told.help = escape(told.help or "")
 
-    def format_help(self, *arguments: Any) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """Typer's help, and then the examples, which can be pasted: no line is broken."""
-        super().format_help(*arguments)
+        super().format_help(ctx, formatter)
         console = Console(markup=False, highlight=False, emoji=False)
         console.print(" Examples:\n", style="bold")
         for line in self.examples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -109,7 +109,7 @@ def _inside(kind: Any, key: str | int) -> list[tuple[Any, Any]]:
 
 def _annotation(field: FieldInfo) -> Any:
     """With its bounds, which Pydantic keeps apart."""
-    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    return cast(Any, Annotated)[(field.annotation, *field.metadata)] if field.metadata else field.annotation
 
 
 def _kinds(annotation: Any) -> list[Any]:
