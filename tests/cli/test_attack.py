@@ -102,7 +102,7 @@ def test_bad_options_are_told_in_words(run: Path, capsys: pytest.CaptureFixture[
     assert main(["attack", str(run), "--set", "train.steps=3"]) == 2
     assert "only keys of evaluate can still be changed" in " ".join(capsys.readouterr().err.split())
     assert main(["attack", str(run / "nothing")]) == 2
-    assert "holds no run" in capsys.readouterr().err
+    assert "there is no folder" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(find_spec("lm_eval") is not None, reason="lm-evaluation-harness is installed")

@@ -40,7 +40,6 @@ def test_every_example_is_a_line_of_its_own_at_any_width(
         ("evaluate", "pip install 'gradmask[lm-eval]'"),
         ("evaluate", "--set evaluate.ladder=[0.01,0.05]"),
         ("compare", "--set compare.arms=[gradmask,no_filter,perfect_filter,npo]"),
-        ("attack", "--set evaluate.relearning.methods=[lora]"),
     ],
 )
 def test_square_brackets_stay(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from gradmask.cli.tables import table_of
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from gradmask.lab.measures.campaign.records import Campaign, Trial
 
 SHOWN = 12
@@ -15,9 +17,8 @@ SHOWN = 12
 
 def campaign_table(campaign: Campaign) -> Table:
     """The strongest trials of each attack, the strongest first; attacks that found nothing are shown, too."""
-    table = Table("attack", "setting", title=f"Attacks within {campaign.budget}")
-    for column in ("steps", "gain, nats", "share of the gap", "savings, nats", "came back"):
-        table.add_column(column, justify="right")
+    numbers = ("steps", "gain, nats", "share of the gap", "savings, nats", "came back")
+    table = table_of(f"Attacks within {campaign.budget}", "attack", "setting", numbers=numbers)
     for trial in _shown(campaign.trials):
         cells = str(trial.steps or ""), _number(trial.gain), _share(trial.share), _number(trial.savings)
         back = (trial.failed and "not run") or ("yes" if trial.recovered else "no")

@@ -29,10 +29,8 @@ RecipePath = Annotated[
         autocompletion=completion.recipes,
     ),
 ]
-RunPath = Annotated[
-    Path,
-    typer.Argument(metavar="RUN", help="A run's folder, as gradmask train made it.", autocompletion=completion.runs),
-]
+RUN = typer.Argument(metavar="RUN", help="A run's folder, as gradmask train made it.", autocompletion=completion.runs)
+RunPath = Annotated[Path, RUN]
 SourcePath = Annotated[
     Path,
     typer.Argument(
