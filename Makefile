@@ -2,11 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+DOCS_STAMP := $(VENV)/.ready-docs
 PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants docs setup clean
+.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants tables docs test-docs setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -66,9 +67,20 @@ sweep: $(STAMP)
 mutants: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.security.mutants
 
-## docs: write the generated parts of the documentation again
-docs: $(STAMP)
-	GRADMASK_UPDATE_DOCS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/contract/test_docs.py tests/lab/recipe/test_docs.py
+## tables: write the generated parts of the documentation again
+tables: $(STAMP)
+	GRADMASK_UPDATE_DOCS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k up_to_date \
+	  tests/contract/test_docs.py tests/lab/recipe/test_docs.py tests/stacks/test_docs.py tests/docs/test_site.py
+	$(BIN)/mdformat docs
+
+## docs: the generated parts, the pictures, and the site in build/site; a broken link or anchor is an error
+docs: tables $(DOCS_STAMP)
+	$(BIN)/python -m website.pictures
+	$(BIN)/python -m website
+
+## test-docs: every command of the documentation as pasted, on small runs (what is quick is part of make test)
+test-docs: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests/docs
 
 setup: $(STAMP)
 
@@ -78,6 +90,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt numpy torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $(STAMP)
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $(DOCS_STAMP)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,72 @@
+"""The site: what it is gathered from, its reference, its pictures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.generated import check_table
+from website.lists import indent_lists
+from website.pages import ROOT, Links
+from website.pictures import DEMO, IMAGES, PICTURES
+from website.reference import SECTIONS, tables
+
+import gradmask as gm
+
+
+def test_the_reference_lists_every_public_name_once() -> None:
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(set(gm.__all__) - {"__version__"})
+
+
+def test_the_reference_is_up_to_date() -> None:
+    check_table("reference.md", tables())
+
+
+@pytest.mark.parametrize("draw", PICTURES)
+def test_pictures_are_what_the_script_draws(draw) -> None:
+    picture = draw()
+    assert (IMAGES / f"{picture.name}.svg").read_text(encoding="utf-8") == picture.svg(), (
+        "run python -m website.pictures"
+    )
+
+
+def test_the_picture_of_the_demo_has_the_numbers_of_the_results() -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").partition("## Built-in stories")[2]
+    losses = re.findall(r"^\| [^|]+ \| (\d\.\d{3}) \| (\d\.\d{3}) \|$", page, re.MULTILINE)[:5]
+    assert sorted((float(english), float(spanish)) for english, spanish in losses) == sorted(DEMO.values())
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "concepts.md"], ids=lambda page: page.name)
+def test_alternative_text_of_the_demo_has_its_numbers(page: Path) -> None:
+    (words,) = re.findall(r"!\[([^\]]*)\]\([^)]*removal\.svg\)", page.read_text(encoding="utf-8"))
+    for losses in DEMO.values():
+        for loss in losses:
+            assert f"{loss:.2f}" in words
+
+
+def test_every_picture_has_alternative_text() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for words in re.findall(r"!\[([^\]]*)\]\(", page.read_text(encoding="utf-8")):
+            assert len(words) > 10, page
+
+
+def test_links_lead_to_the_places_of_the_site() -> None:
+    links = Links()
+    page = ROOT / "docs" / "how_to.md"
+    assert links.rewrite("[a](../examples/toy.py) [b](../README.md#start) [c](slices.md)", page) == (
+        "[a](files/examples/toy.py.md) [b](index.md#start) [c](slices.md)"
+    )
+    assert links.shown == {ROOT / "examples" / "toy.py"}
+    assert links.rewrite("[d](docs/cli.md)", ROOT / "README.md") == "[d](cli.md)"
+
+
+def test_code_keeps_its_links() -> None:
+    code = "```sh\n[a](../examples/toy.py)\n```\n"
+    assert Links().rewrite(code, ROOT / "docs" / "how_to.md") == code
+
+
+def test_content_of_list_items_is_indented_by_four() -> None:
+    assert indent_lists("- a\n\n  ```sh\n  b\n  ```\n") == "- a\n\n    ```sh\n    b\n    ```\n"
+    assert indent_lists("1. a\n\n   b\n\nc\n") == "1. a\n\n    b\n\nc\n"

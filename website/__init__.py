@@ -1,0 +1,1 @@
+"""The documentation site: gathers pages, draws pictures, builds (`make docs`)."""
