@@ -18,7 +18,7 @@ def commands(code: str, folder: Path) -> list[list[str]]:
     log.write_text("")
     record = f'{{ printf "%s\\0" "$0" "$@" >> "{log}"; printf "\\n" >> "{log}"; }}'
     stubs = "".join(f"{name}() {record.replace('$0', name)}\n" for name in PROGRAMS)
-    script = f"set -euo pipefail\n{stubs}\n{code}"
+    script = f"set -euo pipefail\n{stubs}\n{code.replace('.venv/bin/', '')}"
     environment = {"PATH": "", "HOME": str(folder), "PWD": str(folder)}
     done = subprocess.run(
         ["/bin/bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False

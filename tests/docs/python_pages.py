@@ -13,6 +13,7 @@ SLOW = {
     "docs/evidence.md": "attacks two models",
     "docs/results_schema.md": "reads a finished run",
     "docs/review.md": "labels a corpus",
+    "docs/tutorial.md": "opens the export of a run",
     "docs/stacks.md": "imports TRL and trains with three of its trainers",
 }
 """Pages whose Python takes longer, and why; tests/docs/test_whole_pages.py runs them."""

@@ -70,3 +70,17 @@ def test_code_keeps_its_links() -> None:
 def test_content_of_list_items_is_indented_by_four() -> None:
     assert indent_lists("- a\n\n  ```sh\n  b\n  ```\n") == "- a\n\n    ```sh\n    b\n    ```\n"
     assert indent_lists("1. a\n\n   b\n\nc\n") == "1. a\n\n    b\n\nc\n"
+
+
+OUR_WORDS = (
+    "adapter group", "arm", "calibrated loss", "cell", "compute ratio", "consolidation", "credit", "data label",
+    "distinctive words", "exact", "filter", "full model", "gap closed", "group", "joint", "labeler", "ladder", "leakage", "module",
+    "no filter", "own tables", "perfect filter", "plan", "policy", "recipe", "rehearsal", "removed model", "retain", "rights", "rival",
+    "role", "route", "run", "self-labeling", "silent", "slice", "strength", "truth", "undiscovered", "unit", "verdict", "weight",
+)  # fmt: skip
+
+
+def test_the_glossary_has_every_word_of_ours() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    headings = {word for line in re.findall(r"^### (.+)$", page, re.MULTILINE) for word in line.lower().split(", ")}
+    assert set(OUR_WORDS) - headings == set()

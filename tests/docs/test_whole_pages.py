@@ -42,10 +42,12 @@ def finished(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def bash(code: str, folder: Path, programs: Path) -> str:
-    """Run shell code in a folder, where the repository's own folders are at hand."""
-    for name in ("recipes", "examples", "benchmarks"):
+    """Run shell code in a folder that looks like a checkout."""
+    there = {name: ROOT / name for name in ("recipes", "examples", "benchmarks")} | {".venv/bin": programs}
+    for name, target in there.items():
         if not (folder / name).exists():
-            (folder / name).symlink_to(ROOT / name)
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).symlink_to(target)
     paths = f"{ROOT}:{ROOT / 'src'}"
     done = subprocess.run(
         ["/bin/bash", "-euo", "pipefail", "-c", code],
