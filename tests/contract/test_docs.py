@@ -107,10 +107,10 @@ def test_a_new_architecture_takes_the_lines_in_the_docs(monkeypatch: pytest.Monk
 
 
 def test_inference_as_the_docs_show_it(capsys: pytest.CaptureFixture[str]) -> None:
-    model: Any = build(Case("bloom", "bloom", config={"n_head": 6, "n_layer": 2}))
-    exec(blocks()[1], {"gm": gm, "model": model})
+    names: dict[str, Any] = {"gm": gm}
+    exec(blocks()[1], names)
     assert "'self_attention.query_key_value': '(q*kv)'" in capsys.readouterr().out
-    assert gm.is_partitioned(model)
+    assert gm.is_partitioned(names["model"])
 
 
 @pytest.mark.parametrize("named", sorted(set(re.findall(r"`(test_\w+\.py)`", DOC.read_text(encoding="utf-8")))))

@@ -17,7 +17,12 @@ SLOW = {
     "docs/stacks.md": "imports TRL and trains with three of its trainers",
 }
 """Pages whose Python takes longer, and why; tests/docs/test_whole_pages.py runs them."""
-QUICK = [page for page in PAGES if page not in SLOW]
+ELSEWHERE = {
+    "docs/architectures.md": "tests/contract/test_docs.py",
+    "docs/labeling.md": "tests/data/label/test_docs.py",
+}
+"""Pages that other tests run, which look at what comes out."""
+QUICK = [page for page in PAGES if page not in {**SLOW, **ELSEWHERE}]
 
 
 def namespace() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.docs.python_pages import run_page
 
 from gradmask.data.label import scorer_names
 
@@ -13,13 +14,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "labeling.md"
 
 
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    own_text = PAGE.read_text(encoding="utf-8").partition("\n## For files")[
-        0
-    ]  # what follows needs files and other machines
-    for block in re.findall(r"```python\n(.*?)```", own_text, re.DOTALL):
-        exec(compile(block, PAGE.name, "exec"), names)
+    names = run_page("docs/labeling.md", tmp_path, monkeypatch)
     assert names["labeler"].names(names["labels"]) == ["spanish", "retain", None]
     assert names["story"][names["start"] : names["end"]].strip() == names["spanish"][0].strip()
     assert names["first"].scores([names["spanish"][0]])[0, 0] > 0.5
