@@ -22,6 +22,7 @@ from gradmask.lab.recipe.yamls import parse_yaml
 LANGUAGES = {"python", "sh", "yaml", "json", "text"}
 NOT_RUN = {
     "README.md": 1,
+    "docs/attacks.md": 2,
     "docs/compare.md": 2,
     "docs/distributed.md": 2,
     "docs/evidence.md": 5,

@@ -49,7 +49,7 @@ def _source(index: int, source: SourceSpec, seed: int) -> Finding:
 
 def _data_advice(source: SourceSpec) -> str:
     if Path(*source.paths[:1]).parent.name == "shards":
-        return "gradmask label writes it; docs/start.md and gradmask recipes package_docs show the commands"
+        return "gradmask label writes it; docs/tutorial.md and gradmask recipes package_docs show the commands"
     return "correct data.sources; gradmask init FOLDER looks at a folder and writes them"
 
 
