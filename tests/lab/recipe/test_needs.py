@@ -12,13 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from gradmask.lab.recipe.needs import models_in
 from gradmask.lab.recipe.problems import Problem, from_validation
+from gradmask.lab.recipe.settings.written import without_auto
 from gradmask.lab.recipe.shipped import shipped_text
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.recipe.yamls import parse_yaml
 
 WRONG: tuple[Any, ...] = ([], {}, 3, -1, 0.5, "x", True, ["x"], [[]], {"x": {}}, float("nan"), 10**30)
-HERE = {"groups": "forget", "config": "model_type", "forget": "forget"}
-"""Keys of mappings with names of the user's own."""
 
 
 def paths(model: type[BaseModel] = Recipe, before: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -40,6 +39,7 @@ def problems(path: tuple[str | int, ...], value: Any) -> list[Problem]:
             place[key] = {}
         place = place[key]
     place[path[-1]] = value
+    data = without_auto(data, ["forget"])[0] if isinstance(data.get("partition"), dict) else data
     try:
         Recipe.model_validate(data)
     except ValidationError as error:
@@ -47,7 +47,7 @@ def problems(path: tuple[str | int, ...], value: Any) -> list[Problem]:
     return []
 
 
-DEMO = parse_yaml(shipped_text("demo"), "demo")
+DEMO = without_auto(parse_yaml(shipped_text("demo"), "demo"), ["forget"])[0]
 PATHS = list(dict.fromkeys(paths()))
 FOREIGN = re.compile(r"\bvalid\b|\bInput\b|\bdictionary\b|\bboolean\b|\binteger\b|\bstring\b|\btuple\b")
 """Words of Python and Pydantic, where a reader of YAML expects others."""
@@ -86,5 +86,5 @@ def test_there_are_many() -> None:
     ],
 )  # fmt: skip
 def test_how_it_reads(path: str, value: Any, text: str) -> None:
-    (problem,) = problems(tuple(path.split(".")), value)
+    (problem,) = [one for one in problems(tuple(path.split(".")), value) if one.path.startswith(path)]
     assert text in problem.text
