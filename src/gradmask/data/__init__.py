@@ -16,12 +16,12 @@ What a corpus is and what is wrong with it, before a model is built:
 
 Training:
     `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples;
-    `modular_order` and `ModularOrder`, that of GRAM; `token_labels`, labels per token;
+    `modular_order` and `ModularOrder`, that of GRAM; `token_labels` and `WordLabels`, labels per token;
     `distinctive_shares`, how far vocabularies differ; `tokens_per_word`;
     `marked`, `tokens_of` and `targets_of`: ids that carry along which tokens the loss counts.
 
 Data larger than memory:
-    `write_shards`, `Shards`, `Stream`.
+    `TextStream` (``data.stream``): text as it is read; `write_shards`, `Shards`, `Stream`: tokens in sharded Parquet.
 
 Columns of a ``datasets.Dataset``:
     `column`, `with_column`, `select_rows`.
@@ -64,14 +64,17 @@ from gradmask.data.spec import (
     LabelSpec as LabelSpec,
     SimulateSpec as SimulateSpec,
     SourceSpec as SourceSpec,
+    StreamSpec as StreamSpec,
     Thresholds as Thresholds,
     TokenizerSpec as TokenizerSpec,
 )
 from gradmask.data.streaming import Shards as Shards, Stream as Stream
+from gradmask.data.text_stream.stream import TextStream as TextStream
 from gradmask.data.tokenizer import build_tokenizer as build_tokenizer
 from gradmask.data.training_sets import TRAINING_SETS as TRAINING_SETS
 from gradmask.data.words import (
     distinctive_shares as distinctive_shares,
+    WordLabels as WordLabels,
     token_labels as token_labels,
     tokens_per_word as tokens_per_word,
 )

@@ -10,10 +10,14 @@ from pathlib import Path
 from gradmask.data import stories
 from gradmask.data.reading import files_of
 from gradmask.data.spec import DataSpec
+from gradmask.data.text_stream.shards import shards_of
+from gradmask.data.text_stream.spec import is_address
 from gradmask.errors import GradmaskError
 
 FORMAT = 4
 """Increased whenever the same spec and files give other sequences."""
+EDGE = 1 << 16
+"""Bytes at the beginning and at the end of a stream's file that count; all of them would take as long as to train on them."""
 STORIES = (".py", ".toml")
 """Files that the built-in stories are made of: grammar, and vocabulary with sentence templates."""
 
@@ -21,16 +25,21 @@ STORIES = (".py", ".toml")
 def fingerprint_of(spec: DataSpec) -> str:
     """A hash of the spec and of the contents of its files, local datasets and tokenizers, and of the story generator.
 
-    A dataset or tokenizer on a hub is hashed by its name only; where files are documents, their names count too.
+    A dataset or tokenizer on a hub is hashed by its name only; where files are documents, their names count too. Files of a stream
+    are hashed by their names and sizes, and what they begin and end with.
 
     Raises:
         GradmaskError: a file cannot be read.
     """
     content = spec.model_dump(mode="json")
+    if spec.stream is None:
+        content.pop("stream")
     if not spec.tokenizer_without_forget:
         content["tokenizer"].pop("without_forget")  # as before there was that option
     digest = hashlib.sha256(json.dumps([FORMAT, content], sort_keys=True).encode())
     digest.update("\n".join(str(path) for s in spec.sources if s.kind == "folder" for path in files_of(s)).encode())
+    if spec.stream is not None:
+        digest.update(_of_stream(spec))
     for path in _inputs(spec):
         try:
             with path.open("rb") as file:
@@ -40,8 +49,21 @@ def fingerprint_of(spec: DataSpec) -> str:
     return digest.hexdigest()
 
 
+def _of_stream(spec: DataSpec) -> bytes:
+    """A hash of the names and sizes of a stream's files, and of the beginnings and ends of those on this machine."""
+    digest = hashlib.sha256()
+    for shard in shards_of(spec.sources):
+        digest.update(json.dumps([Path(shard.path).name, shard.size]).encode())
+        if not is_address(shard.path):
+            with Path(shard.path).open("rb") as file:
+                digest.update(file.read(EDGE))
+                file.seek(max(0, shard.size - EDGE))
+                digest.update(file.read(EDGE))
+    return digest.digest()
+
+
 def _inputs(spec: DataSpec) -> Iterator[Path]:
-    named = [path for source in spec.sources for path in files_of(source)]
+    named = [] if spec.stream else [path for source in spec.sources for path in files_of(source)]
     named += [Path(spec.audit.path).expanduser()] if spec.audit else []
     named += [Path(spec.tokenizer.path).expanduser()] if spec.tokenizer.path else []
     for path in named:

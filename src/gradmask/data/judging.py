@@ -39,14 +39,18 @@ def by_domain(documents: Dataset, spec: LabelSpec) -> Judged:
     for domain in [*spec.group_ids, *spec.adjacent]:
         require_domain(domain, known, "data.labels")
     require_distinct(known, spec)
-    _require_domains(known, spec)
+    require_domains(known, spec)
     ids = spec.group_ids
     labels = [ids.get(domain, RETAIN) for (domain,) in columns_of(documents, ["domain"])]
     return Judged(labels, [None] * len(labels))
 
 
-def _require_domains(known: list[str], spec: LabelSpec) -> None:
-    """Refuse a domain with the name of a label: it would be taken for text to keep."""
+def require_domains(known: list[str], spec: LabelSpec) -> None:
+    """Refuse a domain with the name of a label: it would be taken for text to keep.
+
+    Raises:
+        GradmaskError: there is one.
+    """
     for name in ("unlabeled", *spec.groups):
         if name in known and name not in (*spec.group_ids, *spec.adjacent, *spec.retain):
             raise GradmaskError(

@@ -24,6 +24,7 @@ from gradmask.data.packing import Key, Packed, pack
 from gradmask.data.reading import SourceCounts
 from gradmask.data.sources import load_documents
 from gradmask.data.spec import DataSpec
+from gradmask.data.text_stream.sampling import sample_notice, text_keys
 from gradmask.data.tokenizer import build_tokenizer, chat_tokenizer, load_tokenizer
 from gradmask.data.training_sets import PERFECT, training_set
 from gradmask.errors import GradmaskError
@@ -48,6 +49,7 @@ class Prepared:
         notices: what is to be said of the labels and of the truth, in sentences.
         sets: training sets that are not part of ``train``.
         unknown: training documents whose truth is not known.
+        held_out: where text is streamed, hashes of the texts in ``test``; the other fields are then of the stream's sample.
     """
 
     tokenizer: Any
@@ -62,6 +64,7 @@ class Prepared:
     notices: list[str] = field(default_factory=list)
     sets: dict[str, Dataset] = field(default_factory=dict)
     unknown: int = 0
+    held_out: list[str] = field(default_factory=list)
 
     def training_set(self, name: str) -> Dataset:
         """One of `gradmask.data.TRAINING_SETS`.
@@ -133,7 +136,8 @@ def _write(spec: DataSpec, folder: Path, work: Path) -> None:
     """Write what is kept to ``folder``, and intermediate documents and sequences to ``work``."""
     counts: list[SourceCounts] = []
     path, chat = work / "documents.arrow", chat_tokenizer(spec)
-    documents = load_documents(spec.sources, spec.test_share, spec.seed, path, chat, counts)
+    sample = spec.stream.sample if spec.stream else None
+    documents = load_documents(spec.sources, spec.test_share, spec.seed, path, chat, counts, sample)
     labeled = label_documents(documents, spec)
     splits = {"train": labeled.train, "test": labeled.test, **labeled.sets}
     texts = tokenizer_texts(labeled.train, spec.tokenizer_without_forget)
@@ -150,10 +154,20 @@ def _write(spec: DataSpec, folder: Path, work: Path) -> None:
     about = {
         "counts": packed["train"].counts,
         "rates": labeled.rates,
-        "notices": [*(f"{count}." for count in counts if count.skipped), *labeled.notices, *short],
+        "notices": [*_of_stream(spec), *(f"{count}." for count in counts if count.skipped), *labeled.notices, *short],
         "unknown": labeled.unknown,
+        "held_out": _held_out_texts(documents) if spec.stream else [],
     }
     (folder / "counts.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _of_stream(spec: DataSpec) -> list[str]:
+    return [sample_notice(len(spec.sources), spec.stream.sample)] if spec.stream else []
+
+
+def _held_out_texts(documents: Dataset) -> list[str]:
+    """Hashes of the held-out texts, which a stream must not train on, however copies of them are split."""
+    return text_keys(text for text, split in columns_of(documents, ["text", "split"]) if split == "test")
 
 
 def _require_every_role(labeled: Labeled, test: Packed, length: int) -> list[str]:
@@ -236,4 +250,5 @@ def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared | None:
         notices=notices,
         sets={name: packed[name] for name in packed if name not in ("train", "test")},
         unknown=unknown,
+        held_out=about.get("held_out", []),
     )

@@ -15,6 +15,7 @@ from gradmask.data.arrow import ROWS, to_dataset
 from gradmask.data.draws import uniform
 from gradmask.data.reading import SPLITS, Document, SourceCounts, read
 from gradmask.data.spec import SourceSpec
+from gradmask.data.text_stream.sampling import sampled
 from gradmask.errors import GradmaskError
 
 _PLAIN = ("text", "domain", "split", "topic", "id")
@@ -34,6 +35,7 @@ def load_documents(
     path: Path | None = None,
     tokenizer: Any = None,
     counts: list[SourceCounts] | None = None,
+    sample: int | None = None,
 ) -> Dataset:
     """All documents of all sources, in order: ``text``, ``domain``, ``split`` (``train`` or ``test``), ``topic``, ``id``.
 
@@ -49,14 +51,15 @@ def load_documents(
         path: an Arrow file to write; by default the documents are kept in memory.
         tokenizer: the run's, where it is one by name: its chat template makes texts of messages; see `chat_tokenizer`.
         counts: a list to be filled with what was read and skipped of each source.
+        sample: documents of each source, at most, where text is streamed; see `gradmask.data.text_stream.sampling`.
 
     Raises:
         GradmaskError: a file that is missing, empty, damaged or of another kind; a field that is missing; a split without
             documents. The message names the file and the line.
     """
     counts = [] if counts is None else counts
-    limited = (document for source in sources for document in _of_source(source, test_share, seed, tokenizer, counts))
-    documents = to_dataset(_batches(limited), _SCHEMA, path)
+    own = (_of_source(source, test_share, seed, tokenizer, counts, sample) for source in sources)
+    documents = to_dataset(_batches(chain.from_iterable(own)), _SCHEMA, path)
     for split in SPLITS:
         if split not in documents.unique("split"):
             raise GradmaskError(
@@ -67,10 +70,16 @@ def load_documents(
 
 
 def _of_source(
-    source: SourceSpec, test_share: float, seed: int, tokenizer: Any, all_counts: list[SourceCounts]
+    source: SourceSpec,
+    test_share: float,
+    seed: int,
+    tokenizer: Any,
+    all_counts: list[SourceCounts],
+    sample: int | None,
 ) -> Iterator[Document]:
     all_counts.append(counts := SourceCounts(source.name))
-    documents = _with_split(source, read(source, seed, counts, tokenizer), test_share, seed)
+    given = read(source, seed, counts, tokenizer) if sample is None else sampled(source, sample, counts, tokenizer)
+    documents = _with_split(source, given, test_share, seed)
     limited = source.limited and source.kind != "stories"
     for document in _limited(source, documents, seed) if limited else documents:
         counts.kept += 1

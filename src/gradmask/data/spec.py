@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from gradmask.data.kinds import kind_of
 from gradmask.data.label_spec import (
@@ -16,6 +16,7 @@ from gradmask.data.label_spec import (
     Thresholds as Thresholds,
 )
 from gradmask.data.section import Count, Fraction as Fraction, Section
+from gradmask.data.text_stream.spec import StreamSpec as StreamSpec, problems, remote_without_stream, switch
 from gradmask.errors import did_you_mean
 
 Kind = Literal["stories", "jsonl", "json", "csv", "tsv", "parquet", "text", "folder", "datasets"]
@@ -291,6 +292,10 @@ class DataSpec(Section):
         "mixed", description="labels mixed within a batch, or one label per batch"
     )
     seed: int = Field(0, ge=0)
+    stream: Annotated[StreamSpec | None, BeforeValidator(switch)] = Field(
+        None,
+        description="true, or settings: training text is read while it is trained on, never stored; for text larger than the disk",
+    )
 
     @property
     def by_domain(self) -> bool:
@@ -307,6 +312,14 @@ class DataSpec(Section):
     def knows_truth(self) -> bool:
         """Whether the truth of whole sources is known, so that there can be a perfect filter."""
         return self.simulate is not None or all(source.truth_field is not None for source in self.sources)
+
+    @model_validator(mode="after")
+    def _can_be_streamed(self) -> DataSpec:
+        if self.stream is None and (address := remote_without_stream(self.sources)) is not None:
+            raise ValueError(f"{address} is on another machine, which only streams read: write stream: true, or give local files")
+        for problem in problems(self) if self.stream is not None else ():
+            raise ValueError(f"with stream: {problem}")
+        return self
 
     @model_validator(mode="after")
     def _answers_and_spans_are_apart(self) -> DataSpec:

@@ -51,20 +51,40 @@ def token_labels(
     Raises:
         GradmaskError: labels are per token already.
     """
-    if labels.ndim > 1:
-        raise GradmaskError(
-            "distinctive_words labels the words of documents with one label, but there are labels per token already (spans_field): "
-            "leave out one of the two"
-        )
-    tokens = vocabulary(tokenizer)
-    per_token = np.repeat(labels[:, None], sequences.shape[1], axis=1)
-    retain, other = count_words(sequences[labels == RETAIN], tokens), {"retain": RETAIN, "unlabeled": UNLABELED}[common]
-    for group in np.unique(labels[labels > RETAIN]):
-        rows = np.flatnonzero(labels == group)
-        ratios = distinctiveness(count_words(sequences[rows], tokens), retain)
-        for row in rows:
-            per_token[row] = np.where(positions(sequences[row], tokens, ratios, ratio), group, other)
-    return per_token
+    made = WordLabels(sequences, labels, tokenizer, ratio, common)
+    return np.stack([made.of(row, int(label)) for row, label in zip(sequences, labels, strict=True)])
+
+
+class WordLabels:
+    """What is counted once for `token_labels`, and labels any sequence then; its arguments and errors are the same."""
+
+    def __init__(
+        self,
+        sequences: np.ndarray,
+        labels: np.ndarray,
+        tokenizer: Any,
+        ratio: float,
+        common: Literal["retain", "unlabeled"] = "retain",
+    ) -> None:
+        if labels.ndim > 1:
+            raise GradmaskError(
+                "distinctive_words labels the words of documents with one label, but there are labels per token already "
+                "(spans_field): leave out one of the two"
+            )
+        self.tokens, self.ratio = vocabulary(tokenizer), ratio
+        self.other = {"retain": RETAIN, "unlabeled": UNLABELED}[common]
+        retain = count_words(sequences[labels == RETAIN], self.tokens)
+        self.ratios = {
+            int(group): distinctiveness(count_words(sequences[labels == group], self.tokens), retain)
+            for group in np.unique(labels[labels > RETAIN])
+        }
+
+    def of(self, row: np.ndarray, label: int) -> np.ndarray:
+        """Data labels ``[length]`` of a sequence with this label."""
+        if label <= RETAIN:
+            return np.full(len(row), label, np.int64)
+        found = positions(row, self.tokens, self.ratios.get(label, {}), self.ratio)
+        return np.where(found, label, self.other).astype(np.int64)
 
 
 def distinctive_shares(

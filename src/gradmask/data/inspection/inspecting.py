@@ -73,7 +73,8 @@ def _facts(source: DataSpec | Labeled | Dataset, folder: Path, groups: Sequence[
     counts: list[SourceCounts] = []
     path, chat = folder / "documents.arrow", chat_tokenizer(source)
     with _unheard(logging.getLogger(reading.__name__)):
-        loaded = load_documents(source.sources, source.test_share, source.seed, path, chat, counts)
+        sample = source.stream.sample if source.stream else None
+        loaded = load_documents(source.sources, source.test_share, source.seed, path, chat, counts, sample)
     survey = _survey(_labeled(loaded, source), list(source.labels.groups))
     return Facts(survey, replace(use, sequence_length=source.sequence_length), sources=counts)
 

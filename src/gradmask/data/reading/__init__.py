@@ -16,15 +16,15 @@ from gradmask.data.given import require_used
 from gradmask.data.reading.built_in import STORIES_MEGABYTES as STORIES_MEGABYTES, stories
 from gradmask.data.reading.counts import ALWAYS, BLANK, BLANK_ROW, EMPTY, Row, Skipped, SourceCounts as SourceCounts
 from gradmask.data.reading.document import SPLITS as SPLITS, Document as Document
-from gradmask.data.reading.documents import Maker
-from gradmask.data.reading.files import files_of as files_of, require_readable
+from gradmask.data.reading.documents import Maker as Maker
+from gradmask.data.reading.files import files_of as files_of, require_readable as require_readable
 from gradmask.data.reading.hub import hub_rows
 from gradmask.data.reading.json_array import json_values
 from gradmask.data.reading.json_lines import json_lines
 from gradmask.data.reading.parquet import parquet_rows
 from gradmask.data.reading.plain import paragraphs, whole_file
 from gradmask.data.reading.tables import table_rows
-from gradmask.data.reading.turns import renderer
+from gradmask.data.reading.turns import renderer as renderer
 from gradmask.data.spec import SourceSpec
 from gradmask.errors import GradmaskError
 
@@ -75,6 +75,20 @@ def read(
         raise GradmaskError(_no_text(source.name, counts))
     require_used(source, maker.used, list(maker.known))
     _tell(counts)
+
+
+def read_file(path: Path, maker: Maker, counts: SourceCounts) -> Iterator[Document]:
+    """The documents of one file of a source.
+
+    Args:
+        path: the file, which is there.
+        maker: of the source.
+        counts: to be filled while documents are read.
+
+    Raises:
+        GradmaskError: see `read`.
+    """
+    yield from _documents(FORMATS[maker.source.kind](path, maker.source), maker, counts)
 
 
 def _parts(source: SourceSpec, counts: SourceCounts) -> Iterator[tuple[str, Iterable[Row | Skipped]]]:
