@@ -81,7 +81,7 @@ class _Taking:
         for i, group in enumerate(self.names.groups, 1):
             if not counts[i]:
                 raise GradmaskError(
-                    f"no training document is labeled {group}{self._why(group)}. {self._occurring(counts)}"
+                    f"no training document is labeled {group}{self._why(group)}. {self._occurring(counts)}{self._more().strip(', ')}"
                 )
         if not counts[RETAIN]:
             raise GradmaskError(
@@ -101,6 +101,10 @@ class _Taking:
     def _occurring(self, counts: Counter[int]) -> str:
         occurring = ", ".join(f"{self.names.kind(label)} {n:,}" for label, n in sorted(counts.items(), reverse=True))
         return f"Labels of the training documents: {occurring}. "
+
+    def _more(self) -> str:
+        """What may help a stream, of which a sample is looked at."""
+        return ", or look at more of the stream (data.stream.sample)" if self.spec.stream else ""
 
     def _why(self, group: str) -> str:
         if group not in self.judged.ranges:
@@ -179,7 +183,7 @@ class _Taking:
                     if truly
                     else "label some held-out text (split test), or give the truth"
                 )
-                + " (truth_field or data.audit), or hold out more (data.test_share)"
+                + f" (truth_field or data.audit), or hold out more (data.test_share){self._more()}"
             )
 
     def _sets(self) -> dict[str, Dataset]:

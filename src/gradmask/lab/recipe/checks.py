@@ -42,6 +42,8 @@ def cross_checks(parts: Mapping[str, Any]) -> list[Problem]:
         problems += _oversampling(parts["data"], parts["partition"])
     if "data" in parts and "train" in parts:
         problems += _budget(parts["data"], parts["train"])
+    if "data" in parts and parts["data"].stream is not None:
+        problems += _stream(parts)
     return problems
 
 
@@ -168,6 +170,27 @@ def _oversampling(data: DataSpec, partition: PartitionSpec) -> Iterator[Problem]
     if partition.oversampling and data.mix != "homogeneous":
         text = "published for batches of one label, needed: data.mix: homogeneous, or no oversampling"
         yield Problem("partition.oversampling", text)
+
+
+def _stream(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    """What needs all of the text at once, which a stream never has."""
+    train, evaluate = parts.get("train"), parts.get("evaluate")
+    if train is not None and train.epochs is not None:
+        yield Problem("train.epochs", "the length of a stream (data.stream) is not known, needed: train.steps or train.tokens")
+    if train is not None and train.workers:
+        yield Problem("train.workers", "a stream (data.stream) is read by the training process itself, needed: 0")
+    compare = parts.get("compare")
+    for path, arms in (("arms", parts.get("arms", ())), ("compare.arms", _given_arms(compare))):
+        if wrong := [name for name in arms if ARMS[name].budget == "text"]:
+            text = f"given {shown(wrong)}, which is trained as often over each text as no filter: a stream (data.stream) does not know"
+            yield Problem(path, f"{text} how much text it leaves out, needed: other arms")
+    if evaluate is not None and evaluate.ladder:
+        text = "its models are trained on parts of all of the text, which a stream (data.stream) does not keep, needed: an empty list"
+        yield Problem("evaluate.ladder", text)
+
+
+def _given_arms(compare: CompareSpec | None) -> Sequence[str]:
+    return compare.arms if compare is not None and "arms" in compare.model_fields_set else ()
 
 
 def _budget(data: DataSpec, train: TrainSpec) -> Iterator[Problem]:

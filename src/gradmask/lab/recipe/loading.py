@@ -110,15 +110,20 @@ def _data_of(given: Mapping[str, Any]) -> DataSpec | None:
 
 
 def _default_arms(given: Mapping[str, Any], data: DataSpec | None) -> dict[str, Any]:
-    """The default arms, where the recipe names none and the truth is not known: without the perfect filter."""
-    if data is None or data.knows_truth:
+    """The default arms, where the recipe names none and not all are possible.
+
+    Without the truth there is no perfect filter; on a stream, no arm that sees each text as often as another one does.
+    """
+    if data is None:
+        return {}
+    without = [] if data.knows_truth else [PERFECT_FILTER]
+    without += [name for name in ARMS if ARMS[name].budget == "text"] if data.stream else []
+    if not without:
         return {}
     compare = given.get("compare") or {}
-    filled: dict[str, Any] = (
-        {} if "arms" in given else {"arms": [name for name in DEFAULT_ARMS if name != PERFECT_FILTER]}
-    )
+    filled: dict[str, Any] = {} if "arms" in given else {"arms": [name for name in DEFAULT_ARMS if name not in without]}
     if isinstance(compare, Mapping) and "arms" not in compare:
-        filled["compare"] = {**compare, "arms": [name for name in ARMS if name != PERFECT_FILTER]}
+        filled["compare"] = {**compare, "arms": [name for name in ARMS if name not in without]}
     return filled
 
 

@@ -6,12 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
-
 from gradmask.data import Prepared, token_labels, training_order, with_column
 from gradmask.lab.recipe.arms import ARMS, GRADMASK, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.modular import order_of, steps_at_dense_compute
+from gradmask.lab.run.streamed import streamed_examples
 
 ANOTHER = 1_000_003
 """Added to a seed for an order that no usual seed gives."""
@@ -46,8 +45,10 @@ def consolidation_steps(recipe: Recipe, name: str, steps: int) -> int:
     return max(1, math.floor(phase.steps * steps + 1e-6)) if phase.steps < 1 else int(phase.steps)
 
 
-def consolidation_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
+def consolidation_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Any:
     """What an arm sees in so many steps of consolidation: all training text as it is mixed, in an order of its own."""
+    if recipe.data.stream is not None:
+        return streamed_examples(recipe, prepared, name, steps, recipe.train.seed + ANOTHER)
     examples = _examples(prepared, name)
     train = recipe.train
     return examples.select(training_order(examples["data_labels"][:], steps, train.batch_size, train.seed + ANOTHER))
@@ -59,12 +60,17 @@ def _examples(prepared: Prepared, name: str) -> Any:
     return train.select_columns(columns).with_format("numpy")
 
 
-def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Dataset:
+def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Any:
     """What an arm sees, in order: ``steps * batch_size`` sequences with ``input_ids`` and ``data_labels``.
 
     Labels are per example, or per token where documents have spans or the arm tells a group's words apart; see
     `gradmask.data.words`. Where answers alone are learned, there is a ``loss_mask`` of the tokens that count.
+
+    Returns:
+        A dataset; a `TextStream` where the recipe's text is streamed.
     """
+    if recipe.data.stream is not None:
+        return streamed_examples(recipe, prepared, name, steps, recipe.train.seed, labeled_first(recipe, name))
     examples = _examples(prepared, name)
     train, labels = recipe.train, examples["data_labels"][:]
     modular = order_of(recipe, name, np.asarray(labels), steps)

@@ -18,7 +18,7 @@ import numpy as np
 from datasets import Dataset
 from transformers import PreTrainedModel, TrainerCallback
 
-from gradmask.data import Inspection, Prepared, select_rows
+from gradmask.data import Inspection, Prepared, TextStream, select_rows
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.run import quick_losses
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, is_routed, partition_of
@@ -38,6 +38,7 @@ from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.inspecting import inspected
 from gradmask.lab.run.knowledge import about_labels
 from gradmask.lab.run.settling import settle
+from gradmask.lab.run.streamed import sample_shares
 from gradmask.lab.run.trained import parameters_of
 from gradmask.lab.run.trainer import make_trainer
 from gradmask.lab.run.training import Training
@@ -127,7 +128,7 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
         phases = {name: more for name in trained if (more := consolidation_steps(recipe, name, own[name]))}
         whole = {name: own[name] + phases.get(name, 0) for name in trained}
         done: dict[str, int] = {name: _steps_done(folder.arm(name), own[name], whole[name]) for name in trained}
-        examples: dict[str, Dataset] = {name: training_examples(recipe, prepared, name, own[name]) for name in trained}
+        examples: dict[str, Any] = {name: training_examples(recipe, prepared, name, own[name]) for name in trained}
         parameters, trials = _try_arms(recipe, prepared, examples, steps)
         return Plan(
             name=recipe.name,
@@ -137,7 +138,7 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
             tokens_per_step=recipe.train.batch_size * recipe.data.sequence_length,
             parameters=parameters,
             tokens={
-                name: tokens_by_label(dataset, recipe) | _more(recipe, phases, name)
+                name: _tokens(dataset, recipe, prepared, name) | _more(recipe, phases, name)
                 for name, dataset in examples.items()
             },
             seconds={name: trials[name].seconds(recipe.train, own[name], whole[name] - done[name]) for name in trained}
@@ -175,7 +176,7 @@ def _more(recipe: Recipe, phases: dict[str, int], name: str) -> dict[str, int]:
 
 
 def _try_arms(
-    recipe: Recipe, prepared: Prepared, examples: dict[str, Dataset], steps: int
+    recipe: Recipe, prepared: Prepared, examples: dict[str, Any], steps: int
 ) -> tuple[dict[str, int], dict[str, Trial]]:
     """Parameters per group of the partitioned (or else the plain) model, and a trial per arm."""
     parameters: dict[str, int] = {}
@@ -190,8 +191,10 @@ def _try_arms(
     return parameters, {name: tried[name if is_routed(name) else PLAIN] for name in examples}
 
 
-def _usual(recipe: Recipe, name: str, dataset: Dataset) -> Dataset:
+def _usual(recipe: Recipe, name: str, dataset: Any) -> Any:
     """Examples of the trial steps: from after those that labeled examples alone make, where the run is so long."""
+    if isinstance(dataset, TextStream):
+        return dataset
     size = recipe.train.batch_size
     first = min(labeled_first(recipe, name) * size, max(0, len(dataset) - TRIAL_STEPS * size))
     return select_rows(dataset, np.arange(first, len(dataset)))
@@ -204,7 +207,7 @@ def _from_the_start(partition: PartitionSpec) -> PartitionSpec:
     return partition.model_copy(update={"self_labeling": partition.self_labeling.model_copy(update={"after": 0})})
 
 
-def _try(model: PreTrainedModel, recipe: Recipe, prepared: Prepared, dataset: Dataset, steps: int) -> Trial:
+def _try(model: PreTrainedModel, recipe: Recipe, prepared: Prepared, dataset: Any, steps: int) -> Trial:
     clock = _Clock()
     settings = recipe.train.model_copy(update={"report_to": []})
     with TemporaryDirectory(prefix="gradmask-plan-") as folder, _trying():
@@ -243,9 +246,22 @@ class _Clock(TrainerCallback):
         return median(after - before for before, after in pairwise(counted))
 
 
+def _tokens(dataset: Any, recipe: Recipe, prepared: Prepared, name: str) -> dict[str, int]:
+    """Data label -> training tokens; of a stream, by the shares that the labels have in its sample."""
+    if not isinstance(dataset, TextStream):
+        return tokens_by_label(dataset, recipe)
+    every = len(dataset) * recipe.data.sequence_length
+    return {label_names(recipe)[i]: round(share * every) for i, share in sample_shares(prepared, name).items()}
+
+
+def label_names(recipe: Recipe) -> dict[int, str]:
+    """What plans call the data labels."""
+    return {-1: "unlabeled", 0: "retain", **{i + 1: group for i, group in enumerate(recipe.partition.groups)}}
+
+
 def tokens_by_label(dataset: Dataset, recipe: Recipe) -> dict[str, int]:
     """Data label -> tokens of the training examples that carry it."""
-    names = {-1: "unlabeled", 0: "retain", **{i + 1: group for i, group in enumerate(recipe.partition.groups)}}
+    names = label_names(recipe)
     labels = np.asarray(dataset["data_labels"][:])
     each = recipe.data.sequence_length if labels.ndim == 1 else 1
     ids, counts = np.unique(labels, return_counts=True)

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 import gradmask as gm
-from gradmask.data import Prepared, fingerprint_of, prepare
+from gradmask.data import Prepared, TextStream, fingerprint_of, prepare
 from gradmask.lab import progress
 from gradmask.lab.measures.run import quick_losses
 from gradmask.lab.recipe.arms import is_routed
@@ -35,6 +35,7 @@ from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.guards import DataGuard, GroupGuard
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.stopping import Stopper
+from gradmask.lab.run.streamed import StreamCallback
 from gradmask.lab.run.team import here
 from gradmask.lab.run.team.sharding import let_go, sharded, whole_state
 from gradmask.lab.run.trainer import make_trainer
@@ -126,6 +127,10 @@ def run_stage(
     """
     require_room(arm.path, bytes_needed(sum(p.numel() for p in model.parameters())))
     callbacks = _callbacks(training, prepared, arm, stage, last.step)
+    if isinstance(dataset, TextStream):
+        callbacks.insert(0, StreamCallback(dataset, stage.place))  # before the checkpoint is sealed
+        if last.path:
+            dataset.load(last.path)
     trainer = make_trainer(model, stage.train, stage.steps, dataset, stage.place, callbacks, learning, last.path)
     if last.path:
         logger.info("%s resumes at step %d of %d", stage.title, last.step, stage.steps)

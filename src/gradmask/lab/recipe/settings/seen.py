@@ -100,13 +100,20 @@ def see(recipe: Recipe, prepared: Prepared, steps: int) -> Seen:
         labeled_share=float(np.mean(labels != UNLABELED)),
         steps=steps,
         accumulation=recipe.train.gradient_accumulation,
-        passes=trained / max(1, len(prepared.train) * recipe.data.sequence_length),
+        passes=_passes(recipe, prepared, trained),
         tokens=trained,
         sizes=sizes_of(recipe, len(prepared.tokenizer)),
         pretrained=recipe.model.pretrained is not None,
         policy=recipe.partition.policy,
         per_token=labels.ndim > 1,
     )
+
+
+def _passes(recipe: Recipe, prepared: Prepared, trained: int) -> float:
+    """Over the training text; one over a stream, whose length is not known."""
+    if recipe.data.stream is not None:
+        return 1.0
+    return trained / max(1, len(prepared.train) * recipe.data.sequence_length)
 
 
 def groups_seen(prepared: Prepared, labels: np.ndarray) -> dict[str, GroupSeen]:
