@@ -1,8 +1,8 @@
 """Data: sources, the built-in stories, labels and their noise, packing, order.
 
 From a spec to sequences, as a recipe's ``data`` section does it:
-    `prepare`, `Prepared`, `fingerprint_of`; `DataSpec`, `SourceSpec`, `LabelSpec`, `Thresholds`, `SimulateSpec`, `AuditSpec`,
-    `TokenizerSpec`, `Fraction`.
+    `prepare`, `Prepared`, `fingerprint_of`; `DataSpec`, `SourceSpec`, `StreamSpec`, `LabelSpec`, `Thresholds`, `SimulateSpec`,
+    `AuditSpec`, `TokenizerSpec`, `Fraction`.
 
 The steps of `prepare`, one by one:
     `load_documents` and `SourceCounts`, `label_documents`, `Labeled` (with `RETAIN`, `UNLABELED` and group ids from 1),
@@ -73,8 +73,8 @@ from gradmask.data.text_stream.stream import TextStream as TextStream
 from gradmask.data.tokenizer import build_tokenizer as build_tokenizer
 from gradmask.data.training_sets import TRAINING_SETS as TRAINING_SETS
 from gradmask.data.words import (
-    distinctive_shares as distinctive_shares,
     WordLabels as WordLabels,
+    distinctive_shares as distinctive_shares,
     token_labels as token_labels,
     tokens_per_word as tokens_per_word,
 )

@@ -316,7 +316,9 @@ class DataSpec(Section):
     @model_validator(mode="after")
     def _can_be_streamed(self) -> DataSpec:
         if self.stream is None and (address := remote_without_stream(self.sources)) is not None:
-            raise ValueError(f"{address} is on another machine, which only streams read: write stream: true, or give local files")
+            raise ValueError(
+                f"{address} is on another machine, which only streams read: write stream: true, or give local files"
+            )
         for problem in problems(self) if self.stream is not None else ():
             raise ValueError(f"with stream: {problem}")
         return self

@@ -81,7 +81,7 @@ class _Taking:
         for i, group in enumerate(self.names.groups, 1):
             if not counts[i]:
                 raise GradmaskError(
-                    f"no training document is labeled {group}{self._why(group)}. {self._occurring(counts)}{self._more().strip(', ')}"
+                    f"no training document is labeled {group}{self._why(group)}. {self._occurring(counts)}{self._sampled()}"
                 )
         if not counts[RETAIN]:
             raise GradmaskError(
@@ -102,9 +102,9 @@ class _Taking:
         occurring = ", ".join(f"{self.names.kind(label)} {n:,}" for label, n in sorted(counts.items(), reverse=True))
         return f"Labels of the training documents: {occurring}. "
 
-    def _more(self) -> str:
+    def _sampled(self) -> str:
         """What may help a stream, of which a sample is looked at."""
-        return ", or look at more of the stream (data.stream.sample)" if self.spec.stream else ""
+        return "This is a sample: raise data.stream.sample, or shuffle the files" if self.spec.stream else ""
 
     def _why(self, group: str) -> str:
         if group not in self.judged.ranges:
@@ -176,6 +176,7 @@ class _Taking:
         missing += ["retain"] if not roles & {"retain", "adjacent"} else []
         if missing:
             what = "truly" if truly else "labeled"
+            sampled = f". {self._sampled()}" if self.spec.stream else ""
             raise GradmaskError(
                 f"no held-out document is {what} {' or '.join(missing)}, so removal could not be measured: "
                 + (
@@ -183,7 +184,7 @@ class _Taking:
                     if truly
                     else "label some held-out text (split test), or give the truth"
                 )
-                + f" (truth_field or data.audit), or hold out more (data.test_share){self._more()}"
+                + f" (truth_field or data.audit), or hold out more (data.test_share){sampled}"
             )
 
     def _sets(self) -> dict[str, Dataset]:

@@ -60,15 +60,22 @@ def tokenized(
     needed = ["text", *Key._fields, *(PER_TOKEN[name] for name in per_token)]
     needed += ["chat"] if "chat" in documents.column_names else []
     for batch in batches_of(cast(Dataset, documents.select_columns(needed)), _BATCH):
-        texts = _encoded(batch, tokenizer, bool(per_token))
-        for i, encoded in enumerate(texts):
-            ended = encoded.ids[-1:] == [tokenizer.eos_token_id] and _is_chat(batch, i)
-            texts[i] = encoded if ended else encoded._replace(ids=[*encoded.ids, tokenizer.eos_token_id])
-        documents_of_batch = ({name: batch[name][i] for name in batch} for i in range(len(texts)))
-        yield [
-            (key := Key(*(document[name] for name in Key._fields)), _rows(key, document, encoded, per_token))
-            for document, encoded in zip(documents_of_batch, texts, strict=True)
-        ]
+        yield tokenized_batch(batch, tokenizer, per_token)
+
+
+def tokenized_batch(
+    batch: Mapping[str, list[Any]], tokenizer: Any, per_token: Sequence[str] = ()
+) -> list[tuple[Key, np.ndarray]]:
+    """One batch of `tokenized`, given as the columns of its documents."""
+    texts = _encoded(batch, tokenizer, bool(per_token))
+    for i, encoded in enumerate(texts):
+        ended = encoded.ids[-1:] == [tokenizer.eos_token_id] and _is_chat(batch, i)
+        texts[i] = encoded if ended else encoded._replace(ids=[*encoded.ids, tokenizer.eos_token_id])
+    documents_of_batch = ({name: batch[name][i] for name in batch} for i in range(len(texts)))
+    return [
+        (key := Key(*(document[name] for name in Key._fields)), _rows(key, document, encoded, per_token))
+        for document, encoded in zip(documents_of_batch, texts, strict=True)
+    ]
 
 
 def _encoded(batch: Mapping[str, list[Any]], tokenizer: Any, offsets: bool) -> list[Encoded]:

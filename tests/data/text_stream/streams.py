@@ -20,7 +20,9 @@ def text_of(number: int) -> str:
     return f"document {number:06d}"
 
 
-def rows(numbers: Iterable[int], label: Callable[[int], str | None] = lambda n: ["retain", "forget", None][n % 3]) -> list[Any]:
+def rows(
+    numbers: Iterable[int], label: Callable[[int], str | None] = lambda n: ["retain", "forget", None][n % 3]
+) -> list[Any]:
     return [{"text": text_of(n), "label": label(n), "domain": ["en", "es"][n % 2]} for n in numbers]
 
 

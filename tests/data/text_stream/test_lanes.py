@@ -17,7 +17,15 @@ def test_every_file_is_in_one_lane_and_lanes_are_even() -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "places", "count"),
-    [([1] * 100, 128, 32), ([1] * 128, 128, 64), ([1] * 8, 128, 8), ([1] * 8, 12, 4), ([1] * 3, 4, 1), ([100, 1, 1, 1], 8, 1), ([1], 8, 1)],
+    [
+        ([1] * 100, 128, 32),
+        ([1] * 128, 128, 64),
+        ([1] * 8, 128, 8),
+        ([1] * 8, 12, 4),
+        ([1] * 3, 4, 1),
+        ([100, 1, 1, 1], 8, 1),
+        ([1], 8, 1),
+    ],
 )
 def test_as_many_lanes_as_can_be_even(sizes: list[int], places: int, count: int) -> None:
     assert lane_count(sizes, places) == count

@@ -182,7 +182,11 @@ def test_a_perfect_filter_takes_the_truth_and_refuses_what_is_not_known(tmp_path
 
 def test_simulated_labels_are_those_of_prepared_data(tmp_path: Path) -> None:
     path = corpus(tmp_path)
-    changes = {"labels": {"forget": ["es"]}, "simulate": {"undiscovered": 0.3, "retain_labeled": 0.5}, "test_share": 0.1}
+    changes = {
+        "labels": {"forget": ["es"]},
+        "simulate": {"undiscovered": 0.3, "retain_labeled": 0.5},
+        "test_share": 0.1,
+    }
     own = spec(path, source={"label_field": None}, **changes)
     labeled = label_documents(load_documents(own.sources, own.test_share, own.seed), own).train
     assert set(read(stream(own, steps=20))) == set(zip(labeled["text"], labeled["data_labels"], strict=True))
@@ -216,7 +220,9 @@ def test_spans_label_tokens(tmp_path: Path) -> None:
 
 def test_answers_alone_are_learned(tmp_path: Path) -> None:
     lines = [{"q": "who?", "a": f"me {n}", "label": "retain"} for n in range(40)]
-    own = spec(write(tmp_path / "text", [lines]), source={"question_field": "q", "answer_field": "a"}, sequence_length=64)
+    own = spec(
+        write(tmp_path / "text", [lines]), source={"question_field": "q", "answer_field": "a"}, sequence_length=64
+    )
     example = stream(own, steps=1)[0]
     counted = TOKENIZER.decode(example["input_ids"][example["loss_mask"]])
     assert "me" in counted
@@ -276,7 +282,9 @@ def test_files_of_another_machine_are_read_and_not_kept(tmp_path: Path, monkeypa
     given = stream(spec("memory://far/*.jsonl"), steps=5)
     assert {text for text, _ in read(given)} == {text_of(n) for n in range(40)}
     del given
-    assert stream(spec("memory://far"), steps=5).about()["files"] == stream(spec("memory://far/*.jsonl")).about()["files"]
+    assert (
+        stream(spec("memory://far"), steps=5).about()["files"] == stream(spec("memory://far/*.jsonl")).about()["files"]
+    )
     with pytest.raises(GradmaskError, match=r"no file matches memory://nowhere/\*\.jsonl"):
         stream(spec("memory://nowhere/*.jsonl"))
 

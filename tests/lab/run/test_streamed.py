@@ -84,9 +84,9 @@ EVERYTHING = (
 
 def stopped_at(step: int, own: Recipe) -> None:
     """Train up to a signal after so many steps."""
-    with Stopper().installed() as stopper, Doing(step, lambda: os.kill(os.getpid(), signal.SIGTERM)).watching():
-        with pytest.raises(Interrupted):
-            train(own, stopper=stopper)
+    doing = Doing(step, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with Stopper().installed() as stopper, doing.watching(), pytest.raises(Interrupted):
+        train(own, stopper=stopper)
 
 
 def test_a_stopped_run_goes_on_bit_for_bit_with_everything_on(text: Path, tmp_path: Path) -> None:

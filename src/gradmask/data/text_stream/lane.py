@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-from datasets import Dataset
 
 from gradmask.data.names import UNLABELED
 from gradmask.data.text_stream.labels import Kept, columns
 from gradmask.data.text_stream.reader import Place, Readable, Reader
-from gradmask.data.tokenizing import tokenized
+from gradmask.data.tokenizing import tokenized_batch
 from gradmask.errors import GradmaskError
 
 CHUNK, CHUNK_BYTES = 64, 1 << 20
@@ -101,6 +100,10 @@ class Lane:
         self.next += 1
         return [block[i] for i in order]
 
+    def close(self) -> None:
+        """Close its files."""
+        self.reader.close()
+
     def _pack(self, place: Place, document: Sequenced) -> None:
         self.place = place
         if document.label == UNLABELED and self.next < self.labeled and not place.epoch:
@@ -129,11 +132,10 @@ class Lane:
                 size += own.document.size
             elif not kept and self.reader.place.epoch > began + 1:
                 raise GradmaskError(
-                    f"a lane of the stream has no text for the training set {self.making.training_set!r}: check data.labels, take fewer "
-                    "lanes (data.stream.lanes), or leave out the arms that train on it"
+                    f"a lane of the stream has no text for the training set {self.making.training_set!r}: check data.labels, "
+                    "take fewer lanes (data.stream.lanes), or leave out the arms that train on it"
                 )
         asked = self.making.per_token
-        documents = Dataset.from_dict(columns(kept, "data_labels" in asked, "loss_mask" in asked))
-        rows = (row for chunk in tokenized(documents, self.making.tokenizer, list(asked)) for row in chunk)
-        for place, (key, tokens) in zip(places, rows, strict=True):
-            self.tokenized.append((place, Sequenced(key.data_labels, cast(np.ndarray, tokens))))
+        batch = columns(kept, "data_labels" in asked, "loss_mask" in asked)
+        for place, (key, tokens) in zip(places, tokenized_batch(batch, self.making.tokenizer, asked), strict=True):
+            self.tokenized.append((place, Sequenced(key.data_labels, tokens)))

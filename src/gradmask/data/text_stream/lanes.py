@@ -41,11 +41,13 @@ def lane_count(sizes: Sequence[int], places: int, asked: int | None = None) -> i
     """
     if asked is not None:
         if asked > len(sizes):
-            raise GradmaskError(f"data.stream.lanes is {asked}, but there are {len(sizes)} files: split the text, or take fewer lanes")
+            raise GradmaskError(
+                f"data.stream.lanes is {asked}, but there are {len(sizes)} files: split the text or take fewer"
+            )
         if places % asked:
             raise GradmaskError(
-                f"data.stream.lanes is {asked}, which {places} sequences (train.batch_size / gradient_accumulation) cannot be divided "
-                f"among evenly: take a divisor of {places}"
+                f"data.stream.lanes is {asked}, which {places} sequences (train.batch_size / gradient_accumulation) cannot be "
+                f"divided among evenly: take a divisor of {places}"
             )
         return asked
     fitting = (n for n in range(min(MOST, len(sizes), places), 0, -1) if places % n == 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -42,14 +42,14 @@ class Readable(NamedTuple):
 
     name: str
     size: int
-    read: Callable[[], Iterator[Document]]
+    read: Callable[[], Generator[Document]]
     keep: Callable[[Document], Kept | None]
 
 
 @dataclass
 class _Open:
     hand: Hand
-    documents: Iterator[Document]
+    documents: Generator[Document]
 
 
 class Reader:
@@ -98,6 +98,12 @@ class Reader:
             if not taken:
                 raise GradmaskError(f"{self.shards[shard].name} has no text: remove it from data.sources")
             self.open.remove(one)
+
+    def close(self) -> None:
+        """Close the files that are open."""
+        for one in self.open:
+            one.documents.close()
+        self.open = []
 
     def _open_next(self) -> None:
         if self.opened == len(self.shards):

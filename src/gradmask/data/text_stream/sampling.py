@@ -46,8 +46,8 @@ def sample_notice(sources: int, sample: int) -> str:
     """What is to be said of a stream's sample, in a sentence."""
     each = "each source" if sources > 1 else "the source"
     return (
-        f"Training text is streamed. The tokenizer, held-out text, distinctive words and what is counted come from a sample: the first "
-        f"documents of {each}, {sample:,} at most, evenly from up to {FILES} of its files."
+        f"Training text is streamed. The tokenizer, held-out text, distinctive words and what is counted come from a sample: "
+        f"the first documents of {each}, {sample:,} at most, evenly from up to {FILES} of its files."
     )
 
 

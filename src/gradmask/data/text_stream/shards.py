@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -72,7 +72,7 @@ def _below(files: Any, path: str, source: SourceSpec) -> list[str]:
     return [name for name in files.find(path) if kind_of_file(Path(PurePosixPath(name).name)) == source.kind]
 
 
-def documents_of(shard: TextShard, maker: Maker, counts: SourceCounts) -> Iterator[Document]:
+def documents_of(shard: TextShard, maker: Maker, counts: SourceCounts) -> Generator[Document]:
     """The documents of one file in order. One from elsewhere lies on the disk while it is read.
 
     Raises:

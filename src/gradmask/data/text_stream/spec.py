@@ -31,8 +31,8 @@ class StreamSpec(Section):
     lanes: int | None = Field(
         None,
         ge=1,
-        description="parts of the text, each of which fills its places of every batch; as many processes at most can share it. Null: as "
-        "many as the files allow, up to 64",
+        description="parts of the text, each of which fills its places of every batch; as many processes at most can share it. "
+        "Null: as many as the files allow, up to 64",
     )
 
 
@@ -64,8 +64,8 @@ def _of_source(source: SourceSpec) -> Iterator[str]:
         yield f"a source of kind {source.kind!r} is not streamed: give files of one of the kinds {kinds}, or remove data.stream"
     if source.limited:
         yield (
-            f"{source.name} has a limit (documents, megabytes), which takes a random part of all of the text: remove it, and limit the "
-            "run by train.tokens"
+            f"{source.name} has a limit (documents, megabytes), which takes a random part of all of the text: remove it, and limit "
+            "the run by train.tokens"
         )
 
 

@@ -58,7 +58,9 @@ def load_states(folder: Path, stream: Mapping[str, Any]) -> dict[int, LaneState]
             names = list(file.keys())
             for lane, about in json.loads(metadata["lanes"]).items():
                 waiting = {_last(name): file.get_tensor(name) for name in names if name.startswith(f"{lane}.waiting.")}
-                left = [Sequenced(int(label), file.get_tensor(f"{lane}.left.{i}")) for i, label in enumerate(about["left"])]
+                left = [
+                    Sequenced(int(label), file.get_tensor(f"{lane}.left.{i}")) for i, label in enumerate(about["left"])
+                ]
                 states[int(lane)] = LaneState(about["block"], Place.from_json(about["place"]), waiting, left)
     return states
 

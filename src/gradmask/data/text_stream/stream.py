@@ -90,13 +90,13 @@ class TextStream(Dataset):
     def __len__(self) -> int:
         return self.steps * self.batch_size
 
-    def __getitem__(self, position: int) -> dict[str, Any]:
-        if not 0 <= position < len(self):
-            raise IndexError(position)
-        part, place = divmod(position, self.places)
-        lane, index = place // self.width, part * self.width + place % self.width
-        block = self._block(lane, index // self.block)
-        return self._example(block[index % self.block])
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        part, place = divmod(index, self.places)
+        lane, of_lane = place // self.width, part * self.width + place % self.width
+        block = self._block(lane, of_lane // self.block)
+        return self._example(block[of_lane % self.block])
 
     def require_shares(self, processes: int) -> None:
         """Refuse processes among which the lanes cannot be divided: two would read the same files.
@@ -106,9 +106,9 @@ class TextStream(Dataset):
         """
         if self.lanes % processes:
             raise GradmaskError(
-                f"the stream has {self.lanes} lanes (of {len(self.shards)} files), which {processes} processes cannot divide among them: "
-                f"split the text into at least {processes} files of about the same size and take a train.batch_size that is a multiple of "
-                "the processes, or set data.stream.lanes to a multiple of them"
+                f"the stream has {self.lanes} lanes (of {len(self.shards)} files), which {processes} processes cannot divide among "
+                f"them: split the text into at least {processes} files of about the same size and take a train.batch_size that is "
+                "a multiple of the processes, or set data.stream.lanes to a multiple of them"
             )
 
     def about(self) -> dict[str, Any]:
@@ -139,6 +139,12 @@ class TextStream(Dataset):
         self._loaded = load_states(folder, self.about())
         self._lanes, self._blocks, self._states = {}, {}, {}
 
+    def close(self) -> None:
+        """Close all files. A position that is asked for later opens them again."""
+        for lane in self._lanes.values():
+            lane.close()
+        self._lanes, self._blocks = {}, {}
+
     def _block(self, lane: int, number: int) -> list[Sequenced]:
         held = self._blocks.get(lane)
         if held is None or held[0] != number:
@@ -148,6 +154,8 @@ class TextStream(Dataset):
     def _read(self, lane: int, number: int) -> list[Sequenced]:
         own = self._lanes.get(lane)
         if own is None or own.next > number:
+            if own is not None:
+                own.close()
             own = self._lanes[lane] = self._lane(lane, number)
             self._states[lane] = {own.next: own.state}
         while True:

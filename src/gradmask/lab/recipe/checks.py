@@ -176,16 +176,18 @@ def _stream(parts: Mapping[str, Any]) -> Iterator[Problem]:
     """What needs all of the text at once, which a stream never has."""
     train, evaluate = parts.get("train"), parts.get("evaluate")
     if train is not None and train.epochs is not None:
-        yield Problem("train.epochs", "the length of a stream (data.stream) is not known, needed: train.steps or train.tokens")
+        yield Problem(
+            "train.epochs", "the length of a stream (data.stream) is not known, needed: train.steps or train.tokens"
+        )
     if train is not None and train.workers:
         yield Problem("train.workers", "a stream (data.stream) is read by the training process itself, needed: 0")
     compare = parts.get("compare")
     for path, arms in (("arms", parts.get("arms", ())), ("compare.arms", _given_arms(compare))):
         if wrong := [name for name in arms if ARMS[name].budget == "text"]:
-            text = f"given {shown(wrong)}, which is trained as often over each text as no filter: a stream (data.stream) does not know"
+            text = f"given {shown(wrong)}, trained as often over each text as no filter: a stream (data.stream) does not know"
             yield Problem(path, f"{text} how much text it leaves out, needed: other arms")
     if evaluate is not None and evaluate.ladder:
-        text = "its models are trained on parts of all of the text, which a stream (data.stream) does not keep, needed: an empty list"
+        text = "its models are trained on parts of all of the text, which a stream does not keep, needed: an empty list"
         yield Problem("evaluate.ladder", text)
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from gradmask.data import Prepared, token_labels, training_order, with_column
 from gradmask.lab.recipe.arms import ARMS, GRADMASK, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe

@@ -38,7 +38,7 @@ from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.inspecting import inspected
 from gradmask.lab.run.knowledge import about_labels
 from gradmask.lab.run.settling import settle
-from gradmask.lab.run.streamed import sample_shares
+from gradmask.lab.run.streamed import closing_stream, sample_shares
 from gradmask.lab.run.trained import parameters_of
 from gradmask.lab.run.trainer import make_trainer
 from gradmask.lab.run.training import Training
@@ -210,7 +210,7 @@ def _from_the_start(partition: PartitionSpec) -> PartitionSpec:
 def _try(model: PreTrainedModel, recipe: Recipe, prepared: Prepared, dataset: Any, steps: int) -> Trial:
     clock = _Clock()
     settings = recipe.train.model_copy(update={"report_to": []})
-    with TemporaryDirectory(prefix="gradmask-plan-") as folder, _trying():
+    with TemporaryDirectory(prefix="gradmask-plan-") as folder, _trying(), closing_stream(dataset):
         make_trainer(model, settings, min(steps, TRIAL_STEPS), dataset, Path(folder), [clock]).train()
     started = time.perf_counter()
     quick_losses(model, prepared.test, recipe.evaluate.during, recipe.evaluate.batch_size)

@@ -35,7 +35,7 @@ from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.guards import DataGuard, GroupGuard
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.stopping import Stopper
-from gradmask.lab.run.streamed import StreamCallback
+from gradmask.lab.run.streamed import StreamCallback, closing_stream
 from gradmask.lab.run.team import here
 from gradmask.lab.run.team.sharding import let_go, sharded, whole_state
 from gradmask.lab.run.trainer import make_trainer
@@ -138,6 +138,7 @@ def run_stage(
         progress.track(stage.title, stage.steps, last.step),
         clean_failure(stage.place),
         training.stopper.after_step(),
+        closing_stream(dataset),
     ):
         trainer.train(resume_from_checkpoint=str(last.path) if last.path else None)
     if (done := trainer.state.global_step) < stage.steps:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,16 @@ def sample_shares(prepared: Prepared, name: str) -> dict[int, float]:
     labels = np.asarray(prepared.training_set(ARMS[name].data)["data_labels"][:])
     ids, counts = np.unique(labels, return_counts=True)
     return {int(i): float(n) / labels.size for i, n in zip(ids, counts, strict=True)} or {UNLABELED: 1.0}
+
+
+@contextmanager
+def closing_stream(dataset: Any) -> Iterator[None]:
+    """Within: the dataset is read. The files of a stream are closed then."""
+    try:
+        yield
+    finally:
+        if isinstance(dataset, TextStream):
+            dataset.close()
 
 
 class StreamCallback(TrainerCallback):
