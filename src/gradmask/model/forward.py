@@ -25,6 +25,7 @@ from gradmask.model.padding import gate, spare
 from gradmask.model.prefixes import check_plain_pass, mark_prefix
 from gradmask.model.rights import serve
 from gradmask.model.stepping import begin_pass, note_taught
+from gradmask.model.tiny_batch import no_cache
 from gradmask.partitioning.kernel.zero_gradients import RequireGradient, as_published
 from gradmask.routing.router import UNLABELED, DataLabels
 
@@ -239,12 +240,10 @@ def _prepare_for_mixed_labels(model: Partitioned, labels: Tensor, kwargs: dict[s
             + ("per example" if kind == "token" and "example" not in model.gradmask.limits else "for the whole batch")
         )
     # a module that runs once for each label would fill a cache as often
-    if kwargs.get("past_key_values") is not None:
-        raise GradmaskError(
-            "past_key_values was given in a pass with gradients and labels that differ within the batch"
-        )
-    if "use_cache" in inspect.signature(model.gradmask_plain.forward).parameters:
-        kwargs["use_cache"] = False
+    for name in ("past_key_values", "cache_params"):
+        if kwargs.get(name) is not None:
+            raise GradmaskError(f"{name} was given in a pass with gradients and labels that differ within the batch")
+    kwargs.update(no_cache(model, model.gradmask_plain))
 
 
 def _check_cache(model: Partitioned, cache: Any) -> frozenset[str]:

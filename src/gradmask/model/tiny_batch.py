@@ -44,9 +44,7 @@ def tiny_batch(model: PreTrainedModel) -> dict[str, Any] | None:
     if any(parameter.is_meta for parameter in model.parameters()):
         return None
     if model.main_input_name == "input_ids" and hasattr(model.config.get_text_config(), "vocab_size"):
-        batch = random_batch(model, ROWS)
-        if "use_cache" in inspect.signature(type(model).forward).parameters:
-            batch["use_cache"] = False
+        batch = {**random_batch(model, ROWS), **no_cache(model, type(model))}
         return batch if model.config.is_encoder_decoder else {k: v for k, v in batch.items() if k != "labels"}
     image = [getattr(model.config, name, None) for name in ("num_channels", "image_size")]
     if model.main_input_name == "pixel_values" and all(type(size) is int for size in image):
@@ -55,6 +53,14 @@ def tiny_batch(model: PreTrainedModel) -> dict[str, Any] | None:
         pixels = torch.randn(1, channels, side, side, generator=generator, device="cpu")  # type: ignore[bad-argument-type]
         return {"pixel_values": pixels.to(model.device, model.dtype)}
     return None
+
+
+def no_cache(model: PreTrainedModel, cls: type[PreTrainedModel]) -> dict[str, bool]:
+    """The keyword by which ``model`` keeps no cache in the forward pass of ``cls``; none where it has no such keyword."""
+    taken = inspect.signature(cls.forward).parameters
+    passed_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
+    keeps = getattr(model.config.get_text_config(), "use_cache", False)
+    return {"use_cache": False} if "use_cache" in taken or (passed_on and keeps) else {}
 
 
 @torch.no_grad()

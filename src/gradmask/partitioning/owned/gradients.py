@@ -99,7 +99,7 @@ class ScaleGradient(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x if weight is not None else None, weight_rows, bias_rows)
         ctx.eps, ctx.rms = eps, rms
-        return out.view_as(out)  # a Function must not return an input itself
+        return out.detach()  # no input itself, and no view: code may change it in place (XLM masks what a norm gave)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
