@@ -87,7 +87,7 @@ class Probe:
         how many tokens chose it, of other examples, too. A sum of n products, in any order, is off by n times the dtype's
         epsilon of the size of what is summed.
         """
-        if not self.gradmask.cut.architecture.experts:
+        if not self.gradmask.cut.architecture.experts and not any(map(_is_mixture, self.model.modules())):
             return 0.0
         dtype = next(iter(self.parameters.values())).dtype
         return torch.finfo(dtype).eps * self.model.config.get_text_config().hidden_size
@@ -176,6 +176,11 @@ class Probe:
     def cuts(self) -> list[SplitLinear]:
         """The layers that are cut into groups."""
         return [module for module in self.model.modules() if isinstance(module, SplitLinear)]
+
+
+def _is_mixture(module: nn.Module) -> bool:
+    """Whether a module that no group has a part of holds experts: a list of them, or one tensor of all."""
+    return hasattr(module, "experts")
 
 
 def _runs_with(module: SplitLinear, name: str, group: str) -> bool:

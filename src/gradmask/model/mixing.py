@@ -81,7 +81,11 @@ def _host(
     limits: Limits,
 ) -> None:
     """Let the nearest module that lines up with the tokens resolve it; with the examples, where none does."""
-    around = [path, *_above(path)] if id(module) not in trial.read_outside else _above(path)
+    if id(module) not in trial.around:
+        change_kind(module, ByClass)  # it did not run (what reads images, say): it will say itself what it does not do
+        return
+    above = [p for p in _above(path) if id(paths[p]) in trial.around[id(module)]]
+    around = above if id(module) in trial.read_outside else [path, *above]
     facts = [(p, trial.outputs[id(paths[p])]) for p in around if id(paths[p]) in trial.outputs]
     wanted = 0 if model.config.is_encoder_decoder else 1
     host = next((p for p, fact in facts if fact[wanted]), None) or next((p for p, fact in facts if fact[0]), None)

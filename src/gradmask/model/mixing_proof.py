@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,9 +13,12 @@ from transformers import PreTrainedModel
 from gradmask.model.attached import gradmask_of, plain_class
 from gradmask.model.tiny_batch import as_it_was, main_output
 from gradmask.partitioning import Flag, TokenMask
+from gradmask.partitioning.surgery.owners import find_owners
 
 ROUNDING = 1e-3
 """Relative difference that summing in another order may make, in the precision of weights of half length."""
+
+LOUD = 16.0
 
 
 @torch.no_grad()
@@ -24,11 +28,27 @@ def disturbed(model: PreTrainedModel, batch: Mapping[str, Any]) -> str | None:
     first = torch.arange(rows, device=model.device) == 0
     if rows < 2:
         return None
+    owner = find_owners(model)
     for group in gradmask_of(model).removable:
-        mixed, without = (_outputs(model, batch, group, flag) for flag in (TokenMask(first), False))
+        own = [p for name, p in model.named_parameters() if owner.get(name) == group]
+        with _loud(own):
+            mixed, without = (_outputs(model, batch, group, flag) for flag in (TokenMask(first), False))
         if not torch.allclose(mixed[1:], without[1:], rtol=ROUNDING, atol=ROUNDING * float(without.abs().max())):
             return group
     return None
+
+
+@contextmanager
+def _loud(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Within, parameters are many times as large: what they add to other rows must not be mistaken for rounding."""
+    before = [parameter.clone() for parameter in parameters]
+    for parameter in parameters:
+        parameter.mul_(LOUD)
+    try:
+        yield
+    finally:
+        for parameter, value in zip(parameters, before, strict=True):
+            parameter.copy_(value)
 
 
 def _outputs(model: PreTrainedModel, batch: Mapping[str, Any], group: str, runs: Flag) -> Tensor:

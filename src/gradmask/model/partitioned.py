@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
@@ -118,6 +118,13 @@ class Partitioned(Mixin):
         with plain_tables(self):
             super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
         return self.get_input_embeddings()
+
+    def get_parameter(self, target: str) -> nn.Parameter:
+        """As of the plain model: of a layer that is cut, a merged copy (Transformers asks for the shape when it saves experts)."""
+        path, _, name = target.rpartition(".")
+        value = getattr(self.get_submodule(path), name, None)
+        plain = isinstance(value, nn.Parameter) or not isinstance(value, Tensor)
+        return super().get_parameter(target) if plain else nn.Parameter(value.detach(), requires_grad=False)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         refuse_sharded(self)

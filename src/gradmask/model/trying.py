@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.kernel.spied import Spied
 from gradmask.partitioning.kernel.token_mask import TokenMask
 from gradmask.partitioning.owned.base import Owned, watching
 from gradmask.partitioning.owned.by_class import spread_rows
@@ -34,7 +36,8 @@ class Trial:
         outputs: id of a module that ran -> whether what it returns lines up with labels.
         inputs: of a module whose kind routes token by token: whether it sees its tokens in their order.
         spreads: of a scale: whether its parameters can be repeated for every token.
-        read_outside: modules whose parameters other modules read.
+        read_outside: modules with whose parameters other modules compute.
+        around: id of a module -> the modules that run whenever it does, or something is read of it.
     """
 
     def __init__(self, batch: Mapping[str, Any]) -> None:
@@ -47,6 +50,7 @@ class Trial:
         self.inputs: dict[int, LineUp] = {}
         self.spreads: dict[int, bool] = {}
         self.read_outside: set[int] = set()
+        self.around: dict[int, set[int]] = {}
         self._active: list[int] = []
         self._proving = False
 
@@ -59,18 +63,27 @@ class Trial:
         handles = [m.register_forward_pre_hook(self._enter) for m in model.modules()]
         handles += [m.register_forward_hook(self._leave, prepend=True, with_kwargs=True) for m in model.modules()]
         try:
-            with watching(self._note_read):
+            with watching(self._read):
                 yield
         finally:
             for handle in handles:
                 handle.remove()
 
+    def _read(self, module: nn.Module, parameter: Tensor) -> Tensor:
+        if id(module) in self._active or self._proving:
+            return parameter
+        return Spied.over(parameter, partial(self._note_read, id(module)))
+
     def _note_read(self, module: int) -> None:
-        if module not in self._active and not self._proving:
-            self.read_outside.add(module)
+        self.read_outside.add(module)
+        self._note_around(module)
+
+    def _note_around(self, module: int) -> None:
+        self.around[module] = self.around.get(module, {*self._active}) & {*self._active}
 
     def _enter(self, module: nn.Module, args: Any) -> None:
         if not self._proving:
+            self._note_around(id(module))
             self._active.append(id(module))
 
     def _leave(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:

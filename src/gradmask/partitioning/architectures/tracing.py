@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
+from gradmask.partitioning.kernel.spied import Spied
 
 LENGTH = 7
 
@@ -159,36 +160,6 @@ def _watching(blocks: Mapping[str, nn.Module]) -> Iterator[dict[str, set[str]]]:
             module.__dict__.pop("_gradmask_inside", None)
 
 
-class _Spied(Tensor):
-    """A weight that notes when it is computed with; code may ask for its dtype, say, without being noticed."""
-
-    @classmethod
-    def over(cls, parameter: Tensor, note: Callable[[], None]) -> Tensor:
-        spied = parameter.detach().as_subclass(cls)
-        spied.__dict__["note"] = note
-        return spied
-
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        spied = [a for a in args if isinstance(a, cls)]
-        if getattr(func, "__self__", None) not in _HARMLESS:
-            for each in spied:
-                each.__dict__.get("note", lambda: None)()
-        plain = [a.as_subclass(Tensor) if isinstance(a, cls) else a for a in args]
-        with torch._C.DisableTorchFunctionSubclass():
-            return func(*plain, **(kwargs or {}))
-
-
-_HARMLESS = [
-    Tensor.dtype,
-    Tensor.device,
-    Tensor.shape,
-    Tensor.ndim,
-    Tensor.is_meta,
-    Tensor.is_cuda,
-]
-
-
 @cache
 def _watched(cls: type[nn.Module]) -> type[nn.Module]:
     def forward(self: nn.Module, x: Tensor) -> Any:
@@ -202,7 +173,7 @@ def _watched(cls: type[nn.Module]) -> type[nn.Module]:
         parameter = self._parameters[name]
         if parameter is None or self.__dict__.get("_gradmask_inside"):
             return parameter
-        return _Spied.over(parameter, self.__dict__["_gradmask_reads"])
+        return Spied.over(parameter, self.__dict__["_gradmask_reads"])
 
     readers = {name: property(partial(read, name)) for name in ("weight", "bias")}
     return type(cls.__name__, (cls,), {"forward": forward, **readers})

@@ -59,7 +59,9 @@ class RoutedMatmul(torch.autograd.Function):
         # they are merged again there. Under autocast the low-precision weight is kept, as plain autocast keeps it.
         ctx.merged = weight.dtype != weights[0].dtype
         ctx.save_for_backward(x if needs_x else None, *((weight,) if ctx.merged else weights))
-        return y.detach()  # a product of three dimensions is a view, which code could not change in place (RoCBert adds to it)
+        return (
+            y.detach()
+        )  # a product of three dimensions is a view, which code could not change in place (RoCBert adds to it)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

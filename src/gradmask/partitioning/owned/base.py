@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.kernel.route import RoutingContext
+from gradmask.partitioning.kernel.spied import Spied
 from gradmask.partitioning.kernel.token_mask import TokenMask
 from gradmask.partitioning.owned.gradients import as_taught, taught
 
@@ -44,7 +46,7 @@ class _Choosing(threading.local):
 
     def __init__(self) -> None:
         self.of: Mapping[int, float] = {}
-        self.watched: Callable[[int], None] | None = None
+        self.watched: Callable[[nn.Module, Tensor], Tensor] | None = None
 
 
 _choosing = _Choosing()
@@ -66,8 +68,8 @@ def choosing(answers: Mapping[int, float]) -> Iterator[None]:
 
 
 @contextmanager
-def watching(read: Callable[[int], None]) -> Iterator[None]:
-    """Within, in this thread: ``read`` is told the id of every module whose parameter is read."""
+def watching(read: Callable[[nn.Module, Tensor], Tensor]) -> Iterator[None]:
+    """Within, in this thread: ``read`` gives what is read of a module in the place of its parameter."""
     before, _choosing.watched = _choosing.watched, read
     try:
         yield
@@ -92,22 +94,24 @@ class Owned(Mixin):
         override = self.overrides()
         if name in override:
             return override[name]
-        if _choosing.watched is not None:
-            _choosing.watched(id(self))
         parameter = self._parameters[name]
+        if _choosing.watched is not None and parameter is not None:
+            return _choosing.watched(self, parameter)
         if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled() or is_part(parameter):
             return parameter
         # without gradients, or for a frozen parameter, there is nothing to detach: generation takes the short way out above
         flag = self.gradmask_context.route_to_read.learn(self.gradmask_owners[name])
         answer = _choosing.of.get(id(flag))
         read = as_taught(parameter, flag) if answer is None else taught(parameter, answer)
-        if read is None:
-            raise GradmaskError(
-                f"{type(self).__name__} reads its parameter {name!r} of shape {list(parameter.shape)} in a way that "
-                "gradmask cannot route token by token: give one data label for the whole batch (or, where this is a learned "
-                "bias of attention scores, declare gm.Architecture(position_bias=...))"
-            )
-        return read
+        # code may ask what dtype it has (Mamba's head), but must not compute with it
+        return Spied.over(parameter, partial(self._refuse_read, name)) if read is None else read
+
+    def _refuse_read(self, name: str) -> None:
+        raise GradmaskError(
+            f"the parameter {name!r} of a {type(self).__name__} is read in a way that gradmask cannot route token by token: give "
+            "one data label for the whole batch (or, where this is a learned bias of attention scores, declare "
+            "gm.Architecture(position_bias=...))"
+        )
 
     def refuse_tensor(self, name: str) -> None:
         """Called where code deleted a parameter and now sets an ordinary tensor under its name."""

@@ -4,12 +4,16 @@ Such a module (the fused experts, or their router) is run once for each *class* 
 run and learn. Together the classes cost what one run costs, since every token is in exactly one. A group's experts and
 router rows are parameters of their own, ``<name>_<group>``; in a state dict they are merged under the plain name.
 
-A group that does not run is zeros here, too: its experts can still be chosen by a router, and then add nothing.
+A group that does not run is zeros here, too. What a router makes of it: `gradmask.partitioning.owned.routers`.
 """
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -19,14 +23,14 @@ from torch import Tensor, nn
 from gradmask.partitioning.kernel.carrying import carry_to_parts, carry_to_whole
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
 from gradmask.partitioning.kernel.merged import merged, plain
-from gradmask.partitioning.kernel.route import RoutingContext
-from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
+from gradmask.partitioning.kernel.route import Route, RoutingContext
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask, TokenWeights
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.gradients import taught
 from gradmask.partitioning.owned.owning import assign_owner, owned_class, release
 
 
-class _Class(NamedTuple):
+class TokenClass(NamedTuple):
     """A set of tokens: their rows of the flattened activation (None: all), which groups run there, and how much each learns."""
 
     rows: Tensor | None
@@ -39,6 +43,8 @@ class RowWise(Owned):
 
     gradmask_layouts: dict[str, Layout]
     gradmask_writes: str | None
+    gradmask_copies = 1
+    """How often it gets all tokens, one copy after another: experts that take no choice get them once for each (Llama 4)."""
 
     def read_parameter(self, name: str) -> Tensor | None:
         """Outside a forward pass, or without a class of tokens: the merged parameter."""
@@ -48,7 +54,7 @@ class RowWise(Owned):
         if name not in self.gradmask_layouts:
             return self._parameters[name]
         everything = dict.fromkeys(self._groups(), True)
-        whole, layout = self._value(name, _Class(None, everything, everything)), self.gradmask_layouts[name]
+        whole, layout = self._value(name, TokenClass(None, everything, everything)), self.gradmask_layouts[name]
         if whole is None or len(layout.groups) == 1:
             return whole
         return merged(whole, name, layout, 0, partial(_parts, self, name, layout))
@@ -56,11 +62,11 @@ class RowWise(Owned):
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         if self.gradmask_context.route.sets and self.gradmask_writes not in self.gradmask_layouts:
             return self._run_sets(x, args, kwargs)
-        flat = x.reshape(-1, x.shape[-1])
-        classes = self._classes(tuple(x.shape[:-1]), len(flat), x.device)
+        lead = tuple(x.shape[:-1]) if self.gradmask_copies == 1 else (len(x) // self.gradmask_copies,)
+        classes = self._classes(lead, x.device)
         if len(classes) == 1:
             return self._run(classes[0], (x, *args), kwargs)
-        outs = [self._run(c, tuple(_rows(a, c.rows, len(flat)) for a in (flat, *args)), kwargs) for c in classes]
+        outs = [self._run(c, tuple(self._rows_of(a, c.rows, lead) for a in (x, *args)), kwargs) for c in classes]
         # the classes' rows one after another, and then back in the order of the batch
         order = torch.cat([c.rows for c in classes if c.rows is not None]).argsort()
         if isinstance(outs[0], tuple):
@@ -74,26 +80,35 @@ class RowWise(Owned):
         """
         groups, result = self._groups(), None
         for names, rows in self.gradmask_context.route.rows_of_sets(groups, tuple(x.shape[:-1])):
-            chosen = _Class(None, {g: g in names for g in groups}, dict.fromkeys(groups, False))
+            chosen = TokenClass(None, {g: g in names for g in groups}, dict.fromkeys(groups, False))
             out = self._run(chosen, (x, *args), kwargs)
             result = out if result is None else _where(rows, out, result)
         return result
 
-    def _run(self, chosen: _Class, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(self, chosen: TokenClass, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         names = [*self.gradmask_layouts, *(n for n in self.gradmask_owners if n in self._parameters)]
-        with self.reading({name: self._value(name, chosen) for name in names}):
+        return self.run_reading({name: self._value(name, chosen) for name in names}, chosen, args, kwargs)
+
+    def run_reading(
+        self, values: Mapping[str, Tensor | None], chosen: TokenClass, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """The plain forward pass of one class of tokens, with these values in the place of parameters."""
+        inner = nullcontext() if chosen.rows is None else self.gradmask_context.using(_one_class(self, chosen))
+        with self.reading(values), inner:
             return self.gradmask_plain.forward(self, *args, **kwargs)
 
     def _groups(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.gradmask_owners.values()))
+        """The groups that own something in it, modules inside it included."""
+        owners = (getattr(module, "gradmask_owners", {}) for module in self.modules())
+        return tuple(dict.fromkeys(group for each in owners for group in each.values()))
 
-    def _classes(self, lead: tuple[int, ...], count: int, device: torch.device) -> list[_Class]:
-        route, groups = self.gradmask_context.route, self._groups()
+    def _classes(self, lead: tuple[int, ...], device: torch.device) -> list[TokenClass]:
+        route, groups, count = self.gradmask_context.route, self._groups(), math.prod(lead)
         runs: dict[str, Flag] = {g: route.run(g) for g in groups}
         learns: dict[str, Flag] = {g: route.learn(g) for g in groups}
         masks = [f for f in (*runs.values(), *learns.values()) if isinstance(f, TokenMask)]
         if not masks:
-            return [_Class(None, {g: bool(f) for g, f in runs.items()}, {g: bool(f) for g, f in learns.items()})]
+            return [TokenClass(None, {g: bool(f) for g, f in runs.items()}, {g: bool(f) for g, f in learns.items()})]
         flags = [*runs.values(), *learns.values()]
         rows = [
             self.rows(f, lead) if isinstance(f, TokenMask) else torch.full((count,), f, device=device) for f in flags
@@ -103,23 +118,32 @@ class RowWise(Owned):
         # tokens with the same row of this table, one column a question, are one class
         table = torch.stack(rows, 1)
         kinds, which = torch.unique(table, dim=0, return_inverse=True)
+        copies = torch.arange(self.gradmask_copies, device=device).unsqueeze(1) * count
         return [
-            _Class(
-                (which == i).nonzero().squeeze(1),
+            TokenClass(
+                ((which == i).nonzero().squeeze(1) + copies).flatten(),
                 dict(zip(groups, kind[: len(groups)], strict=True)),
                 dict(zip(groups, kind[len(groups) :], strict=True)),
             )
             for i, kind in enumerate(kinds.tolist())
         ]
 
-    def _value(self, name: str, chosen: _Class) -> Tensor | None:
+    def _rows_of(self, value: Any, rows: Tensor | None, lead: tuple[int, ...]) -> Any:
+        """These rows of what has all tokens first, flattened or not."""
+        if not isinstance(value, Tensor) or rows is None:
+            return value
+        if len(lead) > 1 and tuple(value.shape[: len(lead)]) == lead:
+            return value.flatten(0, len(lead) - 1)[rows]
+        return value[rows] if value.dim() and len(value) == math.prod(lead) * self.gradmask_copies else value
+
+    def _value(self, name: str, chosen: TokenClass) -> Tensor | None:
         layout = self.gradmask_layouts.get(name)
         if layout is None:
             parameter, owner = self._parameters[name], self.gradmask_owners[name]
             return None if parameter is None else taught(parameter, chosen.learns[owner])
         return layout.assemble({group: self._part(name, group, chosen) for group in layout.groups}, 0)
 
-    def _part(self, name: str, group: str, chosen: _Class) -> Tensor:
+    def _part(self, name: str, group: str, chosen: TokenClass) -> Tensor:
         part = self._parameters[f"{name}_{group}"]
         assert part is not None
         if not chosen.runs[group]:
@@ -132,7 +156,7 @@ class RowWise(Owned):
         """The merged parameter as the current route uses it: silenced groups zero, strengths applied."""
         route = self.gradmask_context.route_to_read
         runs = {g: route.run(g) is not False for g in self._groups()}
-        value = self._value(name, _Class(None, runs, dict.fromkeys(self._groups(), False)))
+        value = self._value(name, TokenClass(None, runs, dict.fromkeys(self._groups(), False)))
         assert value is not None
         return value
 
@@ -169,9 +193,15 @@ def _where(rows: Tensor, chosen: Any, others: Any) -> Any:
     return torch.where(lead, chosen, others)
 
 
-def _rows(value: Any, rows: Tensor | None, count: int) -> Any:
-    tokens = isinstance(value, Tensor) and value.dim() and value.shape[0] == count
-    return value[rows] if tokens and rows is not None else value
+def _one_class(module: RowWise, chosen: TokenClass) -> Route:
+    """The route as this class alone sees it, for modules inside that get its rows and no others."""
+    runs = {group: bool(flag) for group, flag in chosen.runs.items()}
+    learns = {group: _flag(weight) for group, weight in chosen.learns.items()}
+    return replace(module.gradmask_context.route, runs=runs, learns=learns)
+
+
+def _flag(weight: float) -> Flag:
+    return bool(weight) if weight in (0.0, 1.0) else TokenWeights(torch.tensor([weight]), single=weight)
 
 
 def assign_rows(
@@ -191,6 +221,9 @@ def assign_rows(
         writes: the parameter through which experts write to the residual stream; a group's strength scales it.
     """
     names, all_owners = tuple(module._parameters), {n: o for n, o in owners.items() if n not in layouts}
+    written = module._parameters.get(writes or "")
+    copied = written is not None and len(inspect.signature(type(module).forward).parameters) == 2
+    copies = len(written) if copied and written is not None else 1
     owned_class(type(module), RowWise, names)  # raises where a class cannot be, before anything is changed
     # the module's code reads the plain names only, so only these get readers (`names`); `_part` reads the parts
     for name, layout in layouts.items():
@@ -203,7 +236,7 @@ def assign_rows(
         carry_to_parts(whole, _parts(module, name, layout), layout, 0)
         del module._parameters[name]
     target = cast(RowWise, module)
-    target.gradmask_layouts, target.gradmask_writes = dict(layouts), writes
+    target.gradmask_layouts, target.gradmask_writes, target.gradmask_copies = dict(layouts), writes, copies
     assign_owner(module, all_owners, context, RowWise, names=names)
 
 
@@ -218,5 +251,5 @@ def release_rows(module: RowWise) -> None:
     # the order of parameters is that of the optimizer's state, so it must be the plain module's
     for name in module.gradmask_names:
         module._parameters[name] = module._parameters.pop(name)
-    del module.gradmask_layouts, module.gradmask_writes
+    del module.gradmask_layouts, module.gradmask_writes, module.gradmask_copies
     release(module)

@@ -18,15 +18,19 @@ from gradmask.partitioning.owned.norms import OwnedContainer, OwnedLayerNorm, Ow
 
 
 def kind_of(module: nn.Module) -> type[Owned]:
-    """The token-wise behaviour that fits a module's class."""
+    """The token-wise behaviour that fits a module's class; a subclass may compute something else than what it is named after."""
     if isinstance(module, (nn.Linear, Conv1D)):
-        return OwnedLinear
+        return OwnedLinear if _computes_as(module, nn.Linear, Conv1D) else ByClass
     if isinstance(module, nn.Embedding):
-        return OwnedEmbedding
-    if isinstance(module, (nn.LayerNorm, nn.RMSNorm)):
+        return OwnedEmbedding if [*module._parameters] == ["weight"] else ByClass
+    if isinstance(module, (nn.LayerNorm, nn.RMSNorm)) and _computes_as(module, nn.LayerNorm, nn.RMSNorm):
         return OwnedLayerNorm
     is_leaf = next(module.children(), None) is None
     return OwnedScale if is_leaf else OwnedContainer
+
+
+def _computes_as(module: nn.Module, *classes: type[nn.Module]) -> bool:
+    return type(module).forward in [cls.forward for cls in classes]
 
 
 @cache
