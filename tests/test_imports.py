@@ -28,7 +28,7 @@ TIERS = [
     {"lab.judge"},
     {"lab.recipe"},
     {"lab.run", "lab.report"},
-    {"lab.compare", "lab.labeling", "lab.setup"},
+    {"lab.compare", "lab.labeling", "lab.play", "lab.setup"},
     {"cli"},
     {"__main__"},
 ]

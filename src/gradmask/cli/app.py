@@ -27,6 +27,7 @@ from gradmask.cli import (
     importing,
     init,
     label,
+    play,
     purge,
     recipes,
     report,
@@ -104,6 +105,7 @@ for command in (
     purge,
     report,
     runs,
+    play,
     doctor,
 ):
     app.command(command.NAME, cls=Command, epilog=command.EXAMPLES)(command.run)

@@ -64,7 +64,7 @@ def ablate(model: nn.Module, *names: str) -> nn.Module:
     return model
 
 
-def strength(model: nn.Module, **strengths: float) -> nn.Module:
+def strength(model: nn.Module, /, **strengths: float) -> nn.Module:
     """Scale what groups contribute, from 0 (as removed) to 1 (as trained): ``gm.strength(model, forget=0.3)``.
 
     Raises:

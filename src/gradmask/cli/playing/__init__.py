@@ -1,0 +1,1 @@
+"""The page of `gradmask play` in the browser: its layout, and the server on this machine."""

@@ -1,0 +1,1 @@
+"""What `gradmask play` shows: models side by side, without a word of how it is shown."""
