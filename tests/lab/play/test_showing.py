@@ -76,7 +76,7 @@ def test_a_text_is_read(showing: Showing) -> None:
 
 def test_continuations_are_compared(showing: Showing) -> None:
     ((page, _),) = showing.compare(PROMPT, "ran home\n\nsaw a tree\n", SHOWN, Mix())
-    assert page.count("<td") == 4
+    assert page.count("<td") == 8
     assert " ran home" in Parsed(page).text
 
 

@@ -102,11 +102,15 @@ def losses_table(readings: Mapping[str, Reading]) -> str:
 
 def continuations_table(prompt: str, rows: Mapping[str, Mapping[str, Continued]]) -> str:
     """The probability of each continuation under each model. ``rows``: continuation -> model -> how likely."""
-    names = list(next(iter(rows.values())))
     shown = [
-        [(one.text, probability(one), f"{one.nats:.2f}", one.tokens) for one in row.values()] for row in rows.values()
+        (_first(row).text, [(name, probability(one), f"{one.nats:.2f}", one.tokens) for name, one in row.items()])
+        for row in rows.values()
     ]
-    return _render("continuations", prompt=prompt, names=names, rows=shown)
+    return _render("continuations", prompt=prompt, rows=shown)
+
+
+def _first(row: Mapping[str, Continued]) -> Continued:
+    return next(iter(row.values()))
 
 
 def probability(continued: Continued) -> str:

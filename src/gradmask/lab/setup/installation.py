@@ -21,6 +21,7 @@ EXTRAS = {
     "lm-eval": "tasks such as WMDP and MMLU",
     "embeddings": "labels from static embeddings (model2vec)",
     "datatrove": "labels for corpora beyond one machine",
+    "play": "gradmask play: models side by side in the browser",
 }
 
 
