@@ -8,22 +8,25 @@ from typing import Annotated
 
 import typer
 
+from gradmask.cli import completion
 from gradmask.cli.output import logger
 from gradmask.errors import GradmaskError
 
 NAME = "play"
 EXAMPLES = """
-Examples:\n
-  gradmask play runs/demo\n
-  gradmask play runs/demo --port 8000 --open\n
-  gradmask play --model runs/demo/arms/gradmask/model --against plain/without-spanish
+gradmask play runs/demo
+gradmask play runs/demo --port 8000 --open
+gradmask play --model runs/demo/arms/gradmask/model --against plain/without-spanish
 """
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def run(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="A run's folder, as gradmask train made it.")
+        Path | None,
+        typer.Argument(
+            metavar="RUN", help="A run's folder, as gradmask train made it.", autocompletion=completion.runs
+        ),
     ] = None,
     model: Annotated[
         Path | None,

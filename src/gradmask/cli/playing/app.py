@@ -134,7 +134,7 @@ class Page:
         write = self.go.click(
             self.write, [self.prompt, self.models, *sampling, *colours, *self.mixing], written, **ONE_AT_A_TIME
         )
-        running = [write]
+        running: list[Any] = [write]
         for control in self.mixing:  # the keyboard, too, moves a slider: it is never "released" there
             given = [self.written, *sampling, *colours, *self.mixing]
             running.append(control.input(self.write_again, given, written, trigger_mode="always_last", **ONE_AT_A_TIME))

@@ -64,6 +64,7 @@ def bound(host: str, port: int | None) -> socket.socket:
     Raises:
         GradmaskError: the port is taken, or the host is not this machine's.
     """
+    reason = ""
     for wanted in (PORT, 0) if port is None else (port,):
         opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -45,7 +45,8 @@ class Sampling:
 class Writer(Protocol):
     """What writes: a model under the name that it is shown by."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def tokenizer(self) -> Any: ...
