@@ -8,6 +8,7 @@ import pytest
 from gradmask.lab.play.showing import DIFFERENCE, LOSS, NOTHING, Colouring, Mix, Showing, Written, described
 from gradmask.lab.play.stage import OWN_MIX, stage_of_pair
 from gradmask.lab.play.writing import Sampling
+from gradmask.strangers import visible
 from lab.play.small import partitioned, plain, saved
 from lab.play.test_cards import Parsed
 
@@ -32,7 +33,7 @@ def test_texts_grow_and_then_are_coloured(showing: Showing) -> None:
     assert list(last[1].texts) == SHOWN
     assert "loss " in last[0]
     for name, text in last[1].texts.items():
-        assert PROMPT + text in Parsed(last[0]).text, name
+        assert visible(PROMPT + text) in Parsed(last[0]).text, name
     assert {message for _, _, message in (*growing, last)} == {""}
 
 
