@@ -213,7 +213,7 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-HEAVY = "[x for x in ('torch', 'transformers', 'datasets', 'matplotlib', 'sklearn') if x in sys.modules]"
+HEAVY = "[x for x in ('torch', 'transformers', 'datasets', 'vl_convert', 'sklearn') if x in sys.modules]"
 
 
 @pytest.mark.parametrize("module", ["gradmask", "gradmask.cli", "gradmask.cli.app"])

@@ -14,12 +14,12 @@ CHECKPOINT_SEAL = "complete.json"
 """The file that `gradmask train` writes last into a checkpoint; it holds the hashes of all others."""
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str | bytes) -> None:
     """Write a file under a temporary name beside it, then rename it; its folder is made where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

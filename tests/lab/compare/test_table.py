@@ -12,7 +12,7 @@ from tests.lab.run.tiny_run import tiny_recipe
 from gradmask.errors import GradmaskError
 from gradmask.lab.compare import table
 from gradmask.lab.compare.figures import FIGURES
-from gradmask.lab.compare.page import write_page
+from gradmask.lab.compare.page import render, write_page
 from gradmask.lab.compare.results import Comparison, read_comparison
 from gradmask.lab.compare.runs import recipe_of, runs_of
 from gradmask.lab.compare.table import comparison, removed_rivals
@@ -166,7 +166,7 @@ def test_signs_of_too_much_name_their_run(recipe: Recipe, monkeypatch: pytest.Mo
     monkeypatch.setattr(table, "results_of", flagged)
     found = comparison(recipe, "")
     assert found.flags == ["main/seed-1: NPO: is empty"]
-    page = write_page(found, Path(recipe.output).parent / "page").read_text()
+    page = render(found, {})
     assert "<li>main/seed-1: NPO: is empty</li>" in page
     assert "What was found of each" in page
 
@@ -226,7 +226,11 @@ def test_the_page_stands_alone_and_its_numbers_beside_it(found: Comparison, tmp_
     folder = tmp_path / "page"
     text = write_page(found, folder).read_text(encoding="utf-8")
     assert "http" not in text.replace("http://www.w3.org", "")
-    assert text.count("<figure>") == len(FIGURES) == len(list((folder / "figures").iterdir()))
+    assert text.count("<figure") == len(FIGURES) == len(list((folder / "figures").iterdir()))
+    assert "Removing es failed, with every one of 2 seeds." in text
+    assert text.index("gradmask, removed</th>") < text.index("perfect filter</th>"), "the product's rows first"
+    assert text.index('id="samples"') < text.index('id="frontier"')
+    assert (folder / "preview.png").read_bytes().startswith(b"\x89PNG")
     assert "gradmask compare recipe.yaml" in text
     tables = (folder / "tables.md").read_text(encoding="utf-8")
     assert "| gradmask, removed | 92 % [92, 92] |" in tables
@@ -238,7 +242,7 @@ def test_the_page_stands_alone_and_its_numbers_beside_it(found: Comparison, tmp_
     assert read_comparison(folder / "compare.json") == found
     fewer = found.model_copy(update={"settings": {"main": found.settings["main"]}})
     write_page(fewer, folder)
-    assert {p.stem for p in (folder / "figures").iterdir()} == {"frontier", "recovery", "relearning"}
+    assert {p.stem for p in (folder / "figures").iterdir()} == {"summary", "frontier", "recovery", "relearning"}
 
 
 def test_a_damaged_comparison_is_told(tmp_path: Path) -> None:

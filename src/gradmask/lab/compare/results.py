@@ -12,6 +12,7 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.compare.runs import Kind
 from gradmask.lab.compare.statistics import Estimate
 from gradmask.lab.measures.measure import STRICT
+from gradmask.lab.measures.results import Sample
 
 SCHEMA_VERSION = 1
 
@@ -82,7 +83,9 @@ class Compared(_Strict):
 class Comparison(_Strict):
     """A whole comparison. ``calibrated``: whether losses are; ``missing``: runs that are not finished.
 
-    ``flags``: signs that a model was pushed away from the domain, with the run that shows them.
+    ``flags``: signs that a model was pushed away from the domain, with the run that shows them. ``forget``: what was to be removed,
+    as it stands in a sentence. ``verdicts``: seed -> the judge's outcome of the run with the recipe's own labels. ``samples``: what
+    the models of the first seed write. All three are empty in files of earlier versions.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -97,6 +100,9 @@ class Comparison(_Strict):
     missing: list[str] = []
     flags: list[str] = []
     notes: list[str] = []
+    forget: str = ""
+    verdicts: dict[int, str] = {}
+    samples: list[Sample] = []
 
 
 def read_comparison(path: Path) -> Comparison:

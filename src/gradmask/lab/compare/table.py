@@ -16,6 +16,8 @@ from gradmask.lab.compare.results import Compared, Comparison, Rival
 from gradmask.lab.compare.running import results_of
 from gradmask.lab.compare.runs import MAIN, ComparedRun, Setting, folder_of, recipe_of, runs_of
 from gradmask.lab.compare.series import BySeed, Series, forget_tokens
+from gradmask.lab.judge.facts import GRADMASK, forget_domains
+from gradmask.lab.judge.judging import verdict_of
 from gradmask.lab.measures.comparisons.leakage import Rung
 from gradmask.lab.measures.environment import machine, versions
 from gradmask.lab.measures.headline import role_loss
@@ -23,6 +25,9 @@ from gradmask.lab.measures.results import ArmResult, Results
 from gradmask.lab.measures.series import series_name
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
+
+SAMPLES = 12
+"""Prompts of the first seed that the page may show."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,19 @@ def comparison(recipe: Recipe, command: str) -> Comparison:
         missing=collected.missing,
         flags=[f"{unit}: {flag}" for unit, run in _runs(collected) for flag in run.findings.flags],
         notes=_notes(collected),
+        **_opening(collected.runs[MAIN]),
     )
+
+
+def _opening(runs: BySeed) -> dict[str, Any]:
+    """What the first screen says beside the numbers: of what, the judge's outcomes, and samples of one seed."""
+    first = runs[min(runs)]
+    ours = first.arms.get(GRADMASK)
+    return {
+        "forget": forget_domains(first),
+        "verdicts": {seed: (run.verdict or verdict_of(run)).outcome for seed, run in sorted(runs.items())},
+        "samples": ours.samples[:SAMPLES] if ours else [],
+    }
 
 
 def _runs(collected: Collected) -> list[tuple[str, Results]]:

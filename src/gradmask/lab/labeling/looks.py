@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gradmask.lab.report.style import PALETTE, Color
+from gradmask.lab.report.style import PALETTE, Color, Style, short
 
 GROUPS = ("rust", "violet", "rose", "olive", "sky")
+MARKERS = "os^vP"
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -16,6 +17,13 @@ def color_of(label: str, groups: Sequence[str]) -> Color:
     if label in groups:
         return PALETTE[GROUPS[list(groups).index(label) % len(GROUPS)]]
     return PALETTE["green" if label == "retain" else "grey"]
+
+
+def style_of(label: str, groups: Sequence[str]) -> Style:
+    """How a label is drawn; ``not`` a group is drawn as ``retain``."""
+    color = color_of("retain" if label.startswith("not ") else label, groups)
+    marker = MARKERS[list(groups).index(label) % len(MARKERS)] if label in groups else "o"
+    return Style(short(label), **vars(color), marker=marker)
 
 
 def excerpt(text: str, longest: int = 320) -> str:

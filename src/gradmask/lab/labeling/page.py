@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from gradmask.data import label
 from gradmask.files import write_whole
 from gradmask.lab.labeling.curves import Cost, costs
 from gradmask.lab.labeling.evidence import Evidence, read_evidence
-from gradmask.lab.labeling.figures import ALTERNATIVES, FIGURES
+from gradmask.lab.labeling.figures import FIGURES
 from gradmask.lab.labeling.looks import color_of, count, excerpt, interval
 from gradmask.lab.labeling.sentences import lead, remarks, shares, skipped, tiles, verdict
-from gradmask.lab.report.parts import Rows, as_csv, data_uri, figure_part, templates
-from gradmask.lab.report.style import inline, theme, to_svg
+from gradmask.lab.report.charts.canvas import Drawing
+from gradmask.lab.report.drawn import FigureKind, drawn, figure_part
+from gradmask.lab.report.parts import Rows, as_csv, data_uri, templates
 
 NAME = "labels.html"
 WORDS = 20
@@ -49,7 +49,7 @@ def render(of: Evidence) -> str:
         skipped=skipped(of),
         tiles=tiles(of),
         shares=shares(of),
-        figures=[_figure(of, name) for name in FIGURES],
+        figures=[figure_part(kind, of, name, drawn(_drawing(kind, of))) for name, kind in FIGURES.items()],
         costs={group: _costs(of, group) for group in of.groups},
         costs_data=Markup(data_uri("text/csv", as_csv(cost_rows(of)))),
         words={group: _words(of, group) for group in of.groups},
@@ -60,18 +60,14 @@ def render(of: Evidence) -> str:
         labeler=of.labeler,
         examples=of.examples,
         color=lambda name: color_of(name, of.groups).variable,
-        themes=[theme(dark=False), theme(dark=True)],
     )
 
 
-def _figure(of: Evidence, name: str) -> dict[str, Any]:
-    """A figure with its numbers as alternative text."""
-    kind = FIGURES[name]
-    drawn = kind.draw(of)
-    assert drawn is not None
-    svg = to_svg(drawn)
-    words = f"{kind.title.rstrip('?')}. {ALTERNATIVES[name](of)}"
-    return {**figure_part(kind, of, name, svg), "svg": Markup(inline(svg, name, str(escape(words)))), "words": words}
+def _drawing(kind: FigureKind[Evidence], of: Evidence) -> Drawing:
+    """There always is one."""
+    drawing = kind.draw(of)
+    assert drawing is not None
+    return drawing
 
 
 def _costs(of: Evidence, group: str) -> list[Cost]:

@@ -1,77 +1,35 @@
-"""What every page is put together from: templates, figures with their numbers, files that appear whole."""
+"""What every page is put together from: templates, numbers as CSV, links that hold their data."""
 
 from __future__ import annotations
 
 import base64
 import csv
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
-from matplotlib.figure import Figure
 
-from gradmask.files import write_whole
-from gradmask.lab.report.style import inline, to_svg
+from gradmask.lab.report.style import theme
 
-SVG_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
 Rows = list[dict[str, Any]]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class FigureKind(Generic[T]):
-    """A figure of a page: ``rows`` are the numbers behind it, ``draw`` makes a Matplotlib figure of them, or None."""
-
-    title: str
-    caption: str
-    rows: Callable[[T], Rows]
-    draw: Callable[[T], Figure | None]
+GLYPHS = {"o": "●", "s": "■", "^": "▲", "v": "▼", "D": "◆", "P": "✚"}
+"""Marker -> its sign in a legend."""
 
 
 def templates(*packages: str) -> Environment:
     """The templates of these packages, the first that has one, and then those that all pages share."""
     loaders = [PackageLoader(package) for package in dict.fromkeys((*packages, "gradmask.lab.report"))]
-    return Environment(
+    environment = Environment(
         loader=ChoiceLoader(loaders),
         autoescape=select_autoescape(["html", "j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def write_figures(kinds: Mapping[str, FigureKind[T]], of: T, folder: Path) -> dict[str, str]:
-    """Write ``figures/*.svg`` and ``data/*.csv``, and delete those of figures that now lack their data.
-
-    Returns:
-        Name of a figure -> its ``<svg>`` element.
-    """
-    drawn = {name: to_svg(f) for name, kind in kinds.items() if (f := kind.draw(of)) is not None}
-    for name, kind in kinds.items():
-        svg, data = folder / "figures" / f"{name}.svg", folder / "data" / f"{name}.csv"
-        if name in drawn:
-            write_whole(svg, SVG_HEAD + drawn[name])
-            write_whole(data, as_csv(kind.rows(of)))
-        else:
-            svg.unlink(missing_ok=True)
-            data.unlink(missing_ok=True)
-    return drawn
-
-
-def figure_part(kind: FigureKind[T], of: T, name: str, svg: str) -> dict[str, Any]:
-    """A figure as a page shows it, with its image and its numbers to download."""
-    return {
-        "name": name,
-        "title": kind.title,
-        "caption": kind.caption,
-        "svg": Markup(inline(svg, name, str(escape(kind.title)))),
-        "image": Markup(data_uri("image/svg+xml", SVG_HEAD + svg)),
-        "data": Markup(data_uri("text/csv", as_csv(kind.rows(of)))),
-    }
+    shared: dict[str, Any] = {"themes": [theme(dark=False), theme(dark=True)], "glyphs": GLYPHS}
+    environment.globals.update(shared)
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    return environment
 
 
 def as_csv(rows: Rows) -> str:

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-
-import matplotlib
-from matplotlib.figure import Figure
 
 from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.arms import ARMS
@@ -75,44 +67,14 @@ STYLES = {series: _style(series) for series in SHOWN_FIRST}
 """The styles of `SHOWN_FIRST`, in that order."""
 
 INK, SOFT, LINE, PAPER = "#1d2430", "#5c6675", "#e1e5ec", "#fefefe"
-_VARIABLES = {
+VARIABLES = {
     INK: "--ink",
     SOFT: "--soft",
     LINE: "--line",
     PAPER: "--paper",
     **{color.light: color.variable for color in PALETTE.values()},
 }
-
-_STYLE = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": INK,
-    "text.parse_math": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.edgecolor": SOFT,
-    "axes.facecolor": "none",
-    "axes.labelcolor": SOFT,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlecolor": INK,
-    "axes.titlepad": 10,
-    "axes.unicode_minus": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.8,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "ytick.major.size": 0,
-    "figure.facecolor": PAPER,
-    "lines.solid_capstyle": "round",
-    "lines.solid_joinstyle": "round",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "gradmask",
-}
+"""Colour of a figure -> the page's name for it."""
 
 
 def style_of(series: str) -> Style:
@@ -145,34 +107,3 @@ def short(name: str, longest: int = 26) -> str:
     """A name shortened to fit into a figure."""
     name = " ".join(name.split())
     return name if len(name) <= longest else name[: longest - 1] + "…"
-
-
-@contextmanager
-def figure(width: float = 8.6, height: float = 4.2) -> Iterator[Figure]:
-    """A figure in the common style, without any global state of Matplotlib's."""
-    with matplotlib.rc_context(_STYLE):
-        yield Figure(figsize=(width, height), layout="constrained")
-
-
-def to_svg(drawn: Figure) -> str:
-    """The figure as an ``<svg>`` element, the same bytes for the same data."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # Text stays text in the SVG, so the font of whoever reads it may have the glyph.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    return re.sub(r"\s*<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL)
-
-
-def inline(svg: str, name: str, title: str) -> str:
-    """An ``<svg>`` element for the page: with the colours and font of its theme, unique ids, and a label for screen readers."""
-    svg = re.sub(r"#[0-9a-f]{6}\b", lambda c: _themed(c[0]), svg)
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r"'DejaVu Sans',[^;\"]*", "var(--font, sans-serif)", svg)
-    head = f'<svg role="img" aria-label="{title}"'
-    return re.sub(r"<svg\b", head, re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2), count=1)
-
-
-def _themed(color: str) -> str:
-    return f"var({_VARIABLES[color]}, {color})" if color in _VARIABLES else color

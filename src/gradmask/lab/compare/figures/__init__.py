@@ -1,17 +1,21 @@
-"""The figures of a comparison: ``rows`` are the numbers behind each, ``draw`` makes a Matplotlib figure of them or None."""
+"""The figures of a comparison: ``rows`` are the numbers behind each, ``draw`` makes a drawing of them, or None."""
 
 from __future__ import annotations
 
-from gradmask.lab.compare.figures import frontier, noise, relearning
+from gradmask.lab.compare.figures import frontier, noise, relearning, summary
 from gradmask.lab.compare.results import Comparison
-from gradmask.lab.report.parts import FigureKind
+from gradmask.lab.report.drawn import FigureKind
+from gradmask.lab.report.summary import CAPTION, TITLE
 
 FIGURES: dict[str, FigureKind[Comparison]] = {
+    "summary": FigureKind(
+        TITLE, f"{CAPTION} Lines are 95 % intervals over seeds.", summary.summary_rows, summary.draw_summary
+    ),
     "frontier": FigureKind(
         "What is removed, and what it costs",
         "Every model that should lack the capability. Up: closer to a model that was never trained on it. Above 1 is damage; "
-        "values far outside the axis are drawn at its edge, with the number. Right: lower retain loss. Lines are 95 % "
-        "intervals over seeds.",
+        "values far outside the axis are drawn at its edge. Right: lower retain loss. Lines are 95 % "
+        "intervals over seeds. At the names: gap closed / retain loss against no filter.",
         frontier.frontier_rows,
         frontier.frontier,
     ),
@@ -25,7 +29,7 @@ FIGURES: dict[str, FigureKind[Comparison]] = {
     "relearning": FigureKind(
         "How long it stays gone",
         "Fine-tuning steps until 90 % of the gap between the perfect filter's forget loss and that of no filter is regained, "
-        "and (pale) until all of it is, by the strongest attack on each model; a seed that did not relearn counts with the "
+        "and until all of it is, by the strongest attack on each model; a seed that did not relearn counts with the "
         "whole budget. Lines are 95 % intervals over seeds.",
         relearning.relearning_rows,
         relearning.relearning,

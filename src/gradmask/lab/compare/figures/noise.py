@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.figure import Figure
-
-from gradmask.lab.compare.figures.parts import flat, key_of
-from gradmask.lab.compare.results import Compared, Comparison
+from gradmask.lab.compare.figures.parts import flat, key_of, look_of
+from gradmask.lab.compare.results import Compared, Comparison, Rival
 from gradmask.lab.compare.runs import MAIN
 from gradmask.lab.compare.table import removed_rivals
+from gradmask.lab.report.charts.canvas import Drawing
+from gradmask.lab.report.charts.grid import Cell, Grid
+from gradmask.lab.report.charts.lines import Axis, Line, Lines
 from gradmask.lab.report.parts import Rows
-from gradmask.lab.report.style import figure, style_of
+
+PANELS = {
+    "gap_closed": "gap closed: 0 no filter, 1 perfect filter",
+    "retain_difference": "retain loss against no filter, nats",
+}
 
 
 def _sweep(comparison: Comparison) -> list[Compared]:
@@ -31,33 +35,26 @@ def undiscovered_rows(comparison: Comparison) -> Rows:
     ]
 
 
-def undiscovered(comparison: Comparison) -> Figure | None:
+def undiscovered(comparison: Comparison) -> Drawing | None:
     """Gap closed and retain loss against the share of forget text that is not labeled."""
     settings = _sweep(comparison)
     shared = set.intersection(*({r.title for r in removed_rivals(s)} for s in settings)) if settings else set()
-    if len(settings) < 2 or not shared:
+    rivals = [r for r in removed_rivals(settings[0]) if r.title in shared] if len(settings) > 1 else []
+    rows = undiscovered_rows(comparison)
+    lines = [line for name, panel in PANELS.items() for r in rivals if (line := _swept(r, rows, name, panel))]
+    axes = Axis("forget text that is not labeled", ".0%"), Axis("", ".2~f")
+    return Lines(lines, *axes, columns=2, height=230) if lines else None
+
+
+def _swept(rival: Rival, rows: Rows, name: str, panel: str) -> Line | None:
+    mine = [row for row in rows if row["rival"] == rival.title and row[name] is not None]
+    if not mine:
         return None
-    with figure(8.6, 4.2) as drawn:
-        left, right = drawn.subplots(1, 2)
-        for axes, name, label in (
-            (left, "gap_closed", "gap closed: 0 no filter, 1 perfect filter"),
-            (right, "retain_difference", "retain loss against no filter, nats"),
-        ):
-            for rival in [r for r in removed_rivals(settings[0]) if r.title in shared]:
-                points = [
-                    (100 * row["undiscovered"], row[name], row[f"{name}_high"])
-                    for row in undiscovered_rows(comparison)
-                    if row["rival"] == rival.title and row[name] is not None
-                ]
-                if points:
-                    xs, ys, highs = zip(*points, strict=True)
-                    reach = [0.0 if high is None else high - y for y, high in zip(ys, highs, strict=True)]
-                    style = style_of(key_of(rival))
-                    axes.errorbar(xs, ys, reach, fmt=style.marker + "-", color=style.light, ms=5, label=rival.title)
-            axes.set_xlabel("forget text that is not labeled, %")
-            axes.set_title(label, fontsize=9.5)
-        left.legend(frameon=False, fontsize=8.5)
-    return drawn
+    points = [(row["undiscovered"], row[name]) for row in mine]
+    lows, highs = (
+        [row[name] if row[f"{name}_{end}"] is None else row[f"{name}_{end}"] for row in mine] for end in ("low", "high")
+    )
+    return Line(key_of(rival), look_of(rival), points, f"{points[-1][1]:.2f}", panel, lows, highs)
 
 
 def rates_rows(comparison: Comparison) -> Rows:
@@ -72,35 +69,12 @@ def rates_rows(comparison: Comparison) -> Rows:
     ]
 
 
-def rates(comparison: Comparison) -> Figure | None:
+def rates(comparison: Comparison) -> Drawing | None:
     """A heat map of gap closed for gradmask and for filtering with the same labels."""
-    rows = [row for row in rates_rows(comparison) if row["gap_closed"] is not None]
-    titles = [t for t in ("gradmask, removed", "filter, same labels") if any(row["rival"] == t for row in rows)]
-    if not titles:
-        return None
-    true_positives, false_positives = (
-        sorted({round(row[k], 6) for row in rows}) for k in ("true_positives", "false_positives")
-    )
-    with figure(8.6, 1.6 + 0.5 * len(true_positives)) as drawn:
-        panels = drawn.subplots(1, len(titles), squeeze=False)[0]
-        for panel, title in zip(panels, titles, strict=True):
-            grid = np.full((len(true_positives), len(false_positives)), np.nan)
-            for row in rows:
-                if row["rival"] == title:
-                    at = (
-                        true_positives.index(round(row["true_positives"], 6)),
-                        false_positives.index(round(row["false_positives"], 6)),
-                    )
-                    grid[at] = row["gap_closed"]
-            panel.imshow(grid, origin="lower", aspect="auto", cmap="viridis", vmin=0, vmax=1)
-            for (i, j), value in np.ndenumerate(grid):
-                if not np.isnan(value):
-                    color = "black" if value > 0.6 else "white"
-                    panel.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9, color=color)
-            panel.set_xticks(range(len(false_positives)), [f"{100 * x:g} %" for x in false_positives])
-            panel.set_yticks(range(len(true_positives)), [f"{100 * x:g} %" for x in true_positives])
-            panel.set_title(f"gap closed: {title}")
-            panel.set_xlabel("false positives")
-            panel.grid(visible=False)
-        panels[0].set_ylabel("true positives")
-    return drawn
+    cells = [
+        Cell(f"gap closed: {row['rival']}", row["true_positives"], row["false_positives"], row["gap_closed"])
+        for title in ("gradmask, removed", "filter, same labels")
+        for row in rates_rows(comparison)
+        if row["rival"] == title and row["gap_closed"] is not None
+    ]
+    return Grid(cells, "true positives", "false positives") if cells else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from gradmask.lab.labeling.curves import reliability
 from gradmask.lab.labeling.evidence import Evidence
-from gradmask.lab.labeling.looks import color_of
-from gradmask.lab.report.style import PAPER, SOFT, figure, short
+from gradmask.lab.labeling.looks import style_of
+from gradmask.lab.report.charts.canvas import Drawing
+from gradmask.lab.report.charts.lines import Axis, Line, Lines
+from gradmask.lab.report.style import PALETTE, Style
 
 TITLE = "Can the scores be believed?"
 CAPTION = (
@@ -17,6 +17,7 @@ CAPTION = (
     "the share that the group has in the corpus, with 95 % intervals. On the diagonal a score is a probability; above it the "
     "group is more frequent than the scores say."
 )
+IDEAL = Style("ideal", **vars(PALETTE["grey"]), marker="o")
 
 
 def rows(of: Evidence) -> list[dict[str, Any]]:
@@ -34,22 +35,15 @@ def alternative(of: Evidence) -> str:
     return "; ".join(f"{group}: expected calibration error {errors[group]:.3f}" for group in of.groups)
 
 
-def draw(of: Evidence) -> Figure:
+def draw(of: Evidence) -> Drawing:
     """All groups in one panel."""
-    with figure(8.6, 3.8) as drawn:
-        axes = drawn.subplots()
-        axes.plot([0, 1], [0, 1], color=SOFT, lw=1, ls="--")
-        for number, group in enumerate(of.groups):
-            color = color_of(group, of.groups).light
-            mine = [row for row in rows(of) if row["group"] == group]
-            for row in mine:
-                axes.plot([row["score"]] * 2, [row["low"], row["high"]], color=color, lw=1.2)
-            xs, ys = [row["score"] for row in mine], [row["frequency"] for row in mine]
-            marker = "os^vP"[number % 5]
-            axes.plot(xs, ys, marker, color=color, ms=8, mec=PAPER, label=short(group))
-        axes.set_xlabel("score")
-        axes.set_ylabel("share that is the group's")
-        axes.set_xlim(-0.02, 1.02)
-        axes.set_ylim(-0.02, 1.02)
-        axes.legend(frameon=False, loc="upper left")
-    return drawn
+    found = rows(of)
+    lines = [Line("ideal", IDEAL, [(0.0, 0.0), (1.0, 1.0)], "", pale=True)]
+    for group in of.groups:
+        mine = [row for row in found if row["group"] == group]
+        points = [(row["score"], row["frequency"]) for row in mine]
+        lows, highs = ([row[end] for row in mine] for end in ("low", "high"))
+        lines.append(Line(group, style_of(group, of.groups), points, "", lows=lows, highs=highs, joined=False))
+    whole = (-0.02, 1.02)
+    axes = Axis("score", range=whole), Axis("share that is the group's", range=whole)
+    return Lines(lines, *axes, named=False)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from gradmask.lab.labeling.corpus import BINS
 from gradmask.lab.labeling.evidence import Evidence
-from gradmask.lab.labeling.looks import color_of, count
-from gradmask.lab.report.style import INK, PAPER, figure, short
+from gradmask.lab.labeling.looks import count, style_of
+from gradmask.lab.report.charts.canvas import Drawing
+from gradmask.lab.report.charts.lines import Axis, Level, Line, Lines
+from gradmask.lab.report.style import short
 
 TITLE = "Scores by label"
 CAPTION = (
@@ -46,17 +45,25 @@ def alternative(of: Evidence) -> str:
     return "; ".join(said)
 
 
-def draw(of: Evidence) -> Figure:
+def draw(of: Evidence) -> Drawing:
     """A row per group, two panels each."""
-    with figure(8.6, 2.7 * len(of.groups) + 0.3) as drawn:
-        panels = drawn.subplots(len(of.groups), 2, squeeze=False, sharex=True)
-        for line, group in zip(panels, of.groups, strict=True):
-            _panel(line[0], of, group, _held(of, group), "held-out examples")
-            _panel(line[1], of, group, _all(of, group), "all documents")
-            line[0].set_ylabel("documents")
-        for panel in panels[-1]:
-            panel.set_xlabel("score")
-    return drawn
+    lines, levels = [], []
+    for group in of.groups:
+        for what, hills in (("held-out examples", _held(of, group)), ("all documents", _all(of, group))):
+            panel = f"{short(group)}: {what}"
+            lines += [_hill(of, name, hill, panel) for name, hill in hills.items()]
+            cuts = of.labeler.thresholds[group]
+            levels += [Level(x=cut, text=f"{cut:.2f}", panel=panel) for cut in (cuts.retain_below, cuts.forget_above)]
+    most = max((y for line in lines for _, y in line.points), default=1.0)
+    axes = Axis("score", range=(0.0, 1.0)), Axis("documents", "~s", "log", (0.5, max(4.0, 4 * most)))
+    return Lines(lines, *axes, levels, columns=2, named=False, steps=True, area=True, height=190)
+
+
+def _hill(of: Evidence, name: str, hill: np.ndarray, panel: str) -> Line:
+    tops = [max(float(number), 0.5) for number in hill]
+    points = list(zip(np.linspace(0, 1, SHOWN + 1).tolist(), [*tops, tops[-1]], strict=True))
+    style = style_of(name, of.groups)
+    return Line(name, style, points, f"{int(hill.sum()):,}", panel, marked=False)
 
 
 def _held(of: Evidence, group: str) -> dict[str, np.ndarray]:
@@ -69,31 +76,3 @@ def _all(of: Evidence, group: str) -> dict[str, np.ndarray]:
     by_label = of.corpus.scores[group].documents
     names = [name for name in (*of.groups, "retain", "unlabeled") if name in by_label]
     return {name: by_label[name].reshape(SHOWN, BINS // SHOWN).sum(axis=1) for name in names}
-
-
-def _panel(panel: Axes, of: Evidence, group: str, hills: dict[str, np.ndarray], what: str) -> None:
-    edges, cuts = np.linspace(0, 1, SHOWN + 1), of.labeler.thresholds[group]
-    for name, hill in hills.items():
-        color = color_of("retain" if name.startswith("not ") else name, of.groups).light
-        panel.stairs(np.maximum(hill, 0.5), edges, baseline=0.5, fill=True, color=color, alpha=0.28)
-        panel.stairs(np.maximum(hill, 0.5), edges, baseline=0.5, color=color, lw=1.3, label=short(name))
-    panel.set_yscale("log")
-    panel.set_ylim(0.5, max(4.0, 4 * max((float(hill.max()) for hill in hills.values()), default=1.0)))
-    panel.yaxis.set_major_formatter("{x:,.0f}")
-    panel.yaxis.set_minor_formatter(NullFormatter())
-    panel.set_xlim(0, 1)
-    for cut, side in ((cuts.retain_below, "right"), (cuts.forget_above, "left")):
-        panel.axvline(cut, color=INK, lw=1.1)
-        panel.annotate(
-            f"{cut:.2f}",
-            (cut, 1),
-            (-3 if side == "right" and cut > 0.1 else 3, -2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="right" if side == "right" and cut > 0.1 else "left",
-            va="top",
-            fontsize=8.5,
-            bbox={"boxstyle": "round,pad=0.1", "fc": PAPER, "ec": "none", "alpha": 0.8},
-        )
-    panel.legend(fontsize=8.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0.93))
-    panel.set_title(f"{short(group)}: {what}")

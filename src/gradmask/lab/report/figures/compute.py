@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
-
 from gradmask.lab.measures.laws import Ratio
 from gradmask.lab.measures.results import Results
+from gradmask.lab.report.charts.canvas import Drawing
+from gradmask.lab.report.charts.dots import Dot, Dots
 from gradmask.lab.report.series import ordered
-from gradmask.lab.report.style import PAPER, SOFT, figure, name_of, style_of
+from gradmask.lab.report.style import style_of
 
 TITLE = "Losses as compute"
 CAPTION = (
@@ -36,31 +35,24 @@ def rows(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def draw(results: Results) -> Figure | None:
+def draw(results: Results) -> Drawing | None:
     """A panel per role, a row per model."""
     points = rows(results)
-    if not points:
-        return None
-    names = list(dict.fromkeys(row["series"] for row in points))
     roles = [role for role in ROLES if any(row["role"] == role for row in points)]
-    with figure(8.6, 1.2 + 0.42 * len(names)) as drawn:
-        panels = drawn.subplots(1, len(roles), sharey=True, squeeze=False)[0]
-        for panel, role in zip(panels, roles, strict=True):
-            for row in points:
-                if row["role"].rpartition(" ")[2] == role:
-                    style, at = style_of(row["series"]), names.index(row["series"])
-                    hollow = row["role"] != role
-                    panel.plot([row["low"], row["high"]], [at, at], color=style.light, lw=1.6)
-                    face = PAPER if hollow else style.light
-                    panel.plot(row["ratio"], at, style.marker, ms=8, mfc=face, mec=style.light, mew=1.2, zorder=3)
-            panel.axvline(1, color=SOFT, lw=1, ls="--")
-            panel.set_xscale("log")
-            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
-            panel.xaxis.set_major_formatter("{x:g}")
-            panel.xaxis.set_minor_formatter(NullFormatter())
-            panel.set_title(f"{role} domains")
-            panel.set_xlabel("compute ratio")
-            panel.grid(axis="y", visible=False)
-        panels[0].set_yticks(range(len(names)), [name_of(name) for name in names])
-        panels[0].set_ylim(len(names) - 0.5, -0.7)
-    return drawn
+    dots = [
+        Dot(
+            row["series"],
+            style_of(row["series"]),
+            f"{role} domains",
+            style_of(row["series"]).name + (", attacked" if row["role"] != role else ""),
+            row["ratio"],
+            f"{row['ratio']:.2f}",
+            row["low"],
+            row["high"],
+            hollow=row["role"] != role,
+        )
+        for role in roles
+        for row in points
+        if row["role"].rpartition(" ")[2] == role
+    ]
+    return Dots(dots, "compute ratio", log=True, at=1.0) if dots else None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+import numpy as np
 
+from gradmask.lab.measures.comparisons.leakage import Leak, Leakage
 from gradmask.lab.measures.results import Results
+from gradmask.lab.report.charts.canvas import Drawing
+from gradmask.lab.report.charts.lines import Axis, Level, Line, Lines
 from gradmask.lab.report.series import ordered
-from gradmask.lab.report.style import LINE, PAPER, SOFT, figure, name_of, style_of
+from gradmask.lab.report.style import PALETTE, Style, style_of
 
 TITLE = "Leakage"
 CAPTION = (
@@ -17,6 +19,7 @@ CAPTION = (
     "forget loss; the number is its leakage, the equivalent tokens over the forget tokens that the labels missed. The line "
     "between rungs makes leakage look larger than it is."
 )
+LADDER = Style("plain models", **vars(PALETTE["grey"]), marker="o")
 
 
 def rows(results: Results) -> list[dict[str, Any]]:
@@ -40,28 +43,32 @@ def rows(results: Results) -> list[dict[str, Any]]:
     return [*rungs, *models]
 
 
-def draw(results: Results) -> Figure | None:
-    """A row per model on one axis of leakage; above it, the ladder."""
+def draw(results: Results) -> Drawing | None:
+    """The ladder, and every model on it."""
     leakage = results.findings.leakage
     if leakage is None or not leakage.leaks:
         return None
-    names = sorted(leakage.leaks, key=ordered)
-    with figure(8.6, 3.4 + 0.36 * len(names)) as drawn:
-        above, below = drawn.subplots(2, 1, height_ratios=[2.4, 0.36 * len(names) + 0.6])
-        tokens, losses = [r.tokens for r in leakage.ladder], [r.loss for r in leakage.ladder]
-        above.plot(tokens, losses, "o-", color=SOFT, mec=PAPER, ms=7, lw=1.4)
-        above.axvline(leakage.undiscovered_tokens, color=LINE, lw=1.4, zorder=0)
-        above.xaxis.set_major_formatter(EngFormatter(sep=""))
-        above.set_xlabel("forget tokens of a plain model   (upright: what the labels missed)")
-        above.set_ylabel("forget loss, nats")
-        for row, name in enumerate(names):
-            leak, style = leakage.leaks[name], style_of(name)
-            below.plot([leak.low, leak.high], [row, row], color=style.light, lw=1.6)
-            below.plot(leak.value, row, style.marker, color=style.light, ms=8, mec=PAPER, zorder=3)
-            below.annotate(f"{leak.value:.3f}", (leak.high, row), (8, 0), textcoords="offset points", va="center")
-        below.set_yticks(range(len(names)), [name_of(name) for name in names])
-        below.set_ylim(len(names) - 0.5, -0.6)
-        below.set_xlabel("leakage")
-        below.margins(x=0.1)
-        below.grid(axis="y", visible=False)
-    return drawn
+    rungs = sorted((rung.tokens, rung.loss) for rung in leakage.ladder)
+    ladder = Line("ladder", LADDER, rungs, "")
+    models = [
+        Line(
+            name,
+            style_of(name),
+            [(leak.equivalent_tokens, _level(rungs, leak))],
+            f"{leak.value:.3f}",
+            reach=_reach(leakage, leak),
+        )
+        for name, leak in sorted(leakage.leaks.items(), key=lambda item: ordered(item[0]))
+    ]
+    missed = Level(x=leakage.undiscovered_tokens, text="missed by the labels")
+    axes = Axis("forget tokens of a plain model", "~s"), Axis("forget loss, nats per token", ".2~f")
+    return Lines([ladder, *models], *axes, [missed])
+
+
+def _level(rungs: list[tuple[int, float]], leak: Leak) -> float:
+    tokens, losses = zip(*rungs, strict=True)
+    return float(np.interp(leak.equivalent_tokens, tokens, losses))
+
+
+def _reach(leakage: Leakage, leak: Leak) -> float:
+    return (leak.high - leak.low) / 2 * leakage.undiscovered_tokens

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from gradmask.lab.measures.results import Results
-from gradmask.lab.report.endings import name_ends
+from gradmask.lab.report.charts.canvas import Drawing
+from gradmask.lab.report.charts.lines import Axis, Level, Line, Lines
 from gradmask.lab.report.relearning import relearned
-from gradmask.lab.report.style import figure, style_of
+from gradmask.lab.report.style import style_of
 
 TITLE = "Relearning under attack"
 CAPTION = (
@@ -39,31 +38,17 @@ def rows(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def draw(results: Results) -> Figure | None:
-    """One panel: the strongest attack on every model, by steps."""
-    attacked = {
-        name: relearning for name, relearning in relearned(results).items() if len(relearning.strongest.curve) > 1
-    }
+def draw(results: Results) -> Drawing | None:
+    """The strongest attack on every model, by steps; the others pale."""
+    attacked = {name: r for name, r in relearned(results).items() if len(r.strongest.curve) > 1}
     if not attacked:
         return None
-    with figure(8.6, 4.4) as drawn:
-        axes = drawn.subplots()
-        ends = []
-        for name, relearning in attacked.items():
-            color = style_of(name).light
-            for rank, attack in enumerate(relearning.attacks):
-                xs = [point.step for point in attack.curve]
-                ys = [point.losses["forget"] for point in attack.curve]
-                axes.plot(xs, ys, color=color, lw=2.2 if rank == 0 else 0.6, alpha=1 if rank == 0 else 0.35)
-                if rank == 0:
-                    ends.append((name, xs[-1], ys[-1]))
-        if (target := next(iter(attacked.values())).target) is not None:
-            color = style_of("no_filter").light
-            axes.axhline(target, color=color, lw=1, ls="--")
-            axes.annotate("no filter", (0, target), (2, 3), textcoords="offset points", fontsize=8.5, color=color)
-        axes.margins(x=0.01, y=0.08)
-        axes.set_xlabel("steps of fine-tuning")
-        axes.set_ylabel("forget loss, nats per token")
-        axes.set_ylim(axes.get_ylim())
-        name_ends(axes, ends, 3.6)
-    return drawn
+    lines = [
+        Line(name, style_of(name), points, f"{points[-1][1]:.2f}", pale=rank > 0)
+        for name, relearning in attacked.items()
+        for rank, attack in enumerate(relearning.attacks)
+        if len(points := [(point.step, point.losses["forget"]) for point in attack.curve]) > 1
+    ]
+    target = next(iter(attacked.values())).target
+    level = [] if target is None else [Level(y=target, text="no filter")]
+    return Lines(lines, Axis("steps of fine-tuning"), Axis("forget loss, nats per token", ".2~f"), level)

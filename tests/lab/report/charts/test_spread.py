@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from gradmask.lab.report.endings import spread
+from gradmask.lab.report.charts.spread import spread
 
 
 def test_values_with_room_stay() -> None:
