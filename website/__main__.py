@@ -35,9 +35,8 @@ def main() -> int:
 def gather() -> list[str]:
     """Write every page and picture to build/pages; the places of the pages, but for those that show files."""
     shutil.rmtree(PAGES, ignore_errors=True)
-    sources = [*(ROOT / name for name in RENAMED), *sorted((ROOT / "docs").rglob("*.md"))]
     links = Links()
-    for page in sources:
+    for page in sources():
         text = page.read_text(encoding="utf-8")
         if page.name == "reference.md":
             text = in_full(text)
@@ -46,7 +45,12 @@ def gather() -> list[str]:
         write(shown_place(file), show(file))
     shutil.copytree(ROOT / "docs" / "images", PAGES / "images")
     shutil.copy(ROOT / "website" / "site.css", PAGES)
-    return [place_of(page) or "" for page in sources]
+    return [place_of(page) or "" for page in sources()]
+
+
+def sources() -> list[Path]:
+    """Every page of the repository."""
+    return [*(ROOT / name for name in RENAMED), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def write(place: str, text: str) -> None:
@@ -58,10 +62,15 @@ def write(place: str, text: str) -> None:
 
 def with_more(config: str, places: list[str]) -> str:
     """The configuration as it stands in build/; pages that its navigation does not list come under "More"."""
-    listed = set(named(yaml.load(config.split("\nnav:")[1], yaml.SafeLoader)))
+    listed = set(named(navigation(config)))
     more = [place for place in places if place not in listed]
     config = config.replace("build/", "").replace("paths: [src]", "paths: [../src]")
     return config + ("  - More:\n" + "".join(f"      - {place}\n" for place in more) if more else "")
+
+
+def navigation(config: str) -> object:
+    """The part that lists the pages; the rest has tags that only the builder knows."""
+    return yaml.load(config.split("\nnav:")[1], yaml.SafeLoader)
 
 
 def named(nav: object) -> list[str]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.generated import check_table
+from website.__main__ import CONFIG, main as build, named, navigation, sources, with_more
 from website.lists import indent_lists
-from website.pages import ROOT, Links
+from website.pages import ROOT, Links, place_of
 from website.pictures import DEMO, IMAGES, PICTURES
 from website.reference import SECTIONS, tables
 
@@ -84,3 +85,22 @@ def test_the_glossary_has_every_word_of_ours() -> None:
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     headings = {word for line in re.findall(r"^### (.+)$", page, re.MULTILINE) for word in line.lower().split(", ")}
     assert set(OUR_WORDS) - headings == set()
+
+
+def test_the_navigation_lists_pages_that_are_there() -> None:
+    config = CONFIG.read_text(encoding="utf-8")
+    places = {place_of(page) for page in sources()}
+    assert set(named(navigation(config))) <= places
+
+
+def test_a_page_that_the_navigation_does_not_list_appears_under_more() -> None:
+    config = with_more(CONFIG.read_text(encoding="utf-8"), ["index.md", "new.md"])
+    assert config.endswith("  - More:\n      - new.md\n")
+    assert with_more(CONFIG.read_text(encoding="utf-8"), ["index.md"]).endswith("changelog.md\n")
+
+
+@pytest.mark.slow
+def test_the_site_builds() -> None:
+    """Strict: a broken link or anchor is an error."""
+    pytest.importorskip("zensical")
+    assert build() == 0
