@@ -11,6 +11,8 @@ import os
 import torch
 from hypothesis import HealthCheck, settings
 
+from gradmask.lab import progress
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -18,6 +20,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 if device := os.environ.get("GRADMASK_TEST_DEVICE"):
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_default_device(device)
+
+progress.SOON = progress.SECONDS  # what a command prints does not depend on how busy the machine is
 
 settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", settings.get_profile("explore"), derandomize=True)

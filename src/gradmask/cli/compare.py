@@ -54,6 +54,7 @@ def run(
     from gradmask.lab.recipe.loading import load_recipe
     from gradmask.lab.run.launcher import speaks
 
+    status("checking the recipe")
     loaded = load_recipe(recipe, changes or ())
     if dry_run:
         _plan(loaded, only or (), as_json)

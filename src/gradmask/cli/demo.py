@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gradmask.cli.output import AsJson, Changes, Restart
+from gradmask.lab.progress import status
 
 NAME = "demo"
 EXAMPLES = """
@@ -32,6 +33,7 @@ def run(
     from gradmask.lab.measures.results import read_results
     from gradmask.lab.recipe.loading import load_recipe
 
+    status("checking the recipe")
     folder = train_recipe(load_recipe("demo", [f"output={output}", *(changes or ())]), restart, measured=True)
     results, page = reported(folder.path, lambda run: read_results(run.results))
     print_results(results, page, as_json)

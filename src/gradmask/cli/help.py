@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperCommand
 
+from gradmask.lab.progress import status
+
 
 class Command(TyperCommand):
     """A command whose texts are plain, where Typer reads Rich's markup; its ``epilog`` holds examples, one a line."""
@@ -23,6 +25,11 @@ class Command(TyperCommand):
         for parameter in self.params:
             told: Any = parameter  # an option or an argument
             told.help = escape(told.help or "")
+
+    def invoke(self, ctx: Any) -> Any:
+        """Something is shown from the first moment on: what a command imports takes seconds."""
+        status("starting")
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Typer's help, and then the examples, which can be pasted: no line is broken."""

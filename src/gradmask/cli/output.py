@@ -83,7 +83,8 @@ class SafeConsole(Console):
 def work_shown() -> Iterator[None]:
     """Within: messages and progress go to standard error."""
     console = SafeConsole(stderr=True)
-    progress = Terminal(console) if console.is_terminal else Lines(logger.info)
+    moving = console.is_terminal and not console.is_dumb_terminal
+    progress = Terminal(console) if moving else Lines(logger.info)
     with messages_to(Messages(console)), showing(progress):
         try:
             yield

@@ -46,7 +46,7 @@ class Terminal(Progress):
         self.status("")
         columns = (
             TextColumn("{task.description:<14}"),
-            BarColumn(),
+            BarColumn(None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -54,7 +54,7 @@ class Terminal(Progress):
             TextColumn("{task.fields[shown]}"),
         )
         try:
-            with Bars(*columns, console=self.console) as self.bar:
+            with Bars(*columns, console=self.console, expand=True) as self.bar:
                 self.bar.add_task(escape(visible(name)), total=total, completed=done, shown="")
                 yield
         finally:

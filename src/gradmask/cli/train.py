@@ -8,6 +8,7 @@ import typer
 
 from gradmask.cli.output import AsJson, Changes, Jobs, RecipePath, Restart, Timeout, logger, print_json, result_console
 from gradmask.errors import GradmaskError
+from gradmask.lab.progress import status
 
 if TYPE_CHECKING:
     from gradmask.lab.recipe.spec import Recipe
@@ -48,6 +49,7 @@ def run(
     """
     from gradmask.lab.recipe.loading import load_recipe
 
+    status("checking the recipe")
     loaded = load_recipe(recipe, changes or (), **({} if ranks is None else {"trial": False}))
     if ranks is not None:
         if not dry_run:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 
 SECONDS = 60.0
-"""Between two lines about long work where the output goes to a file."""
+"""Between two lines about long work where the output goes to a file, at most."""
+SOON = 2.0
+"""The same at the beginning. A tenth of the time so far lies between: an hour's log has 50 such lines, a minute's 15."""
 
 Clock = Callable[[], float]
 
@@ -44,7 +46,7 @@ class Lines(Progress):
 
     def __init__(self, write: Callable[[str], None], clock: Clock = time.monotonic) -> None:
         self.write, self.clock = write, clock
-        self.last = clock()
+        self.began = self.last = clock()
         self._tracked = ("", 0, 0, self.last)
         self._fields: dict[str, str] = {}
 
@@ -65,8 +67,9 @@ class Lines(Progress):
         self._now_and_then(", ".join(parts))
 
     def _now_and_then(self, text: str) -> None:
-        if text and self.clock() - self.last >= SECONDS:
-            self.last = self.clock()
+        now = self.clock()
+        if text and now - self.last >= max(SOON, min(SECONDS, (now - self.began) / 10)):
+            self.last = now
             self.write(text)
 
 
@@ -121,15 +124,71 @@ def _surrounding(around: Callable[[str], str]) -> Iterator[None]:
 
 
 @contextmanager
-def track(name: str, total: int, done: int = 0) -> Iterator[None]:
-    """Within: show a job of ``total`` steps."""
+def track(name: str, total: int, done: int = 0, before: int = 0) -> Iterator[None]:
+    """Within: show a job of ``total`` steps, of which ``done`` are behind it; ``before``: steps of the job before these."""
+    jobs = _jobs.get()
+    if jobs is not None:
+        name = jobs.title(name)
+        jobs.start(before, done)
     with _current.get().track(name, total, done):
         yield
 
 
 def step(done: int, **fields: str) -> None:
     """Show that so many steps of the tracked job are done."""
+    jobs = _jobs.get()
+    if jobs is not None and (left := jobs.left(done)):
+        fields[f"all {jobs.what}s"] = time_left(left)
     _current.get().step(done, fields)
+
+
+class Jobs:
+    """Jobs of known length, one after the other: what is tracked within one shows its number, and the time left of all.
+
+    Args:
+        what: one of them, such as ``arm``.
+        sizes: name -> steps.
+        finished: names of those that are done already, and take no time.
+        clock: seconds; for tests.
+    """
+
+    def __init__(
+        self, what: str, sizes: Mapping[str, int], finished: Collection[str] = (), clock: Clock = time.monotonic
+    ) -> None:
+        self.what, self.sizes, self.finished, self.clock = what, dict(sizes), {*finished}, clock
+        self.name, self.before, self.first, self.began = "", 0, 0, clock()
+
+    @contextmanager
+    def job(self, name: str) -> Iterator[None]:
+        """Within: this one."""
+        self.name = name
+        token = _jobs.set(self)
+        try:
+            with _surrounding(self.title):
+                yield
+        finally:
+            _jobs.reset(token)
+        self.finished.add(name)
+
+    def title(self, text: str) -> str:
+        """A text after the number of the job that it is about."""
+        number = list(self.sizes).index(self.name) + 1
+        return f"{self.what} {number} of {len(self.sizes)}: {text}" if len(self.sizes) > 1 else text
+
+    def start(self, before: int, done: int) -> None:
+        """Steps of the current job are tracked: those after its first ``before``, of which ``done`` are behind it."""
+        self.before, self.first, self.began = before, done, self.clock()
+
+    def left(self, done: int) -> float | None:
+        """Seconds that the rest of all jobs takes, at the pace of the tracked steps; None where there is no other one left."""
+        others = sum(size for name, size in self.sizes.items() if name not in self.finished and name != self.name)
+        if not others or done <= self.first:
+            return None
+        rest = others + max(0, self.sizes[self.name] - self.before - done)
+        return (self.clock() - self.began) / (done - self.first) * rest
+
+
+_jobs: ContextVar[Jobs | None] = ContextVar("gradmask_jobs", default=None)
 
 
 class Countdown:

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, TrainerCallback, TrainerControl, Train
 from gradmask.lab import progress
 from gradmask.lab.judge.early import HALF, early_signs
 from gradmask.lab.recipe.spec import TrainSpec
-from gradmask.lab.run.brief import brief
+from gradmask.lab.run.brief import curve_lines
 from gradmask.lab.run.checkpoints import bytes_needed, newest, rotate, seal
 from gradmask.lab.run.failures import RunError
 from gradmask.lab.run.log import RunLog
@@ -84,8 +84,8 @@ class CurveCallback(TrainerCallback):
             return
         losses = self.measure(kwargs["model"])
         self.writer.log.append(self.writer.line(state.global_step, domain_loss=losses))
-        parts = [f"{view}: {_line(brief(by, self.roles))}" for view, by in losses.items()]
-        logger.info("%s step %d/%d   %s", self.title, state.global_step, state.max_steps, "   |   ".join(parts))
+        for line in curve_lines(f"{self.title} step {state.global_step}/{state.max_steps}", losses, self.roles):
+            logger.info("%s", line)
         self._warn(losses, state.global_step / state.max_steps)
 
     def _warn(self, losses: dict[str, dict[str, float]], share: float) -> None:
@@ -94,10 +94,6 @@ class CurveCallback(TrainerCallback):
         for sign in signs:
             logger.warning("%s: %s", self.title, sign)
         self.warned = self.warned or share >= HALF
-
-
-def _line(losses: Mapping[str, float]) -> str:
-    return "  ".join(f"{domain} {loss:.3f}" for domain, loss in losses.items())
 
 
 class GuardCallback(TrainerCallback):

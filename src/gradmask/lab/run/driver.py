@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -16,9 +16,10 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.backend import get_context
 
 from gradmask.errors import GradmaskError
-from gradmask.lab.progress import time_left
+from gradmask.lab.progress import Jobs, time_left
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.ending import recorded
+from gradmask.lab.run.examples import steps_of_arms
 from gradmask.lab.run.failures import Interrupted, RunError
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.inspecting import tell
@@ -118,14 +119,26 @@ class _Here(Executor):
         self.stopper = stopper
         self.training: Training | None = None
         """Of the run that was worked on last: its data is opened once."""
+        self.arms: Jobs | None = None
+        """Of the same run."""
 
     def submit(self, fn: Any, task: Task, /) -> Future[Outcome]:  # type: ignore[override]
         if self.training is None or self.training.recipe is not task.recipe:
-            self.training = Training(task.recipe, RunFolder.of(task.recipe), self.stopper)
-        do(task, self.training)
+            self.training, self.arms = Training(task.recipe, RunFolder.of(task.recipe), self.stopper), None
+        with self._numbered(task, self.training):
+            do(task, self.training)
         done: Future[Outcome] = Future()
         done.set_result(Outcome())
         return done
+
+    def _numbered(self, task: Task, training: Training) -> AbstractContextManager[None]:
+        """Within: an arm is shown with its number, and the time left of all arms."""
+        if task.kind not in ("train", "unlearn"):
+            return nullcontext()
+        if self.arms is None:
+            finished = [name for name in task.recipe.arms if training.folder.arm(name).finished]
+            self.arms = Jobs("arm", steps_of_arms(task.recipe, training.prepared), finished)
+        return self.arms.job(task.what)
 
 
 def _in_processes(schedule: _Schedule, jobs: int) -> None:

@@ -12,6 +12,7 @@ from gradmask.lab.recipe.arms import ARMS, GRADMASK, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.modular import order_of, steps_at_dense_compute
 from gradmask.lab.run.streamed import streamed_examples
+from gradmask.lab.unlearning.registry import grid
 
 ANOTHER = 1_000_003
 """Added to a seed for an order that no usual seed gives."""
@@ -44,6 +45,18 @@ def consolidation_steps(recipe: Recipe, name: str, steps: int) -> int:
     if phase is None or not ARMS[name].own:
         return 0
     return max(1, math.floor(phase.steps * steps + 1e-6)) if phase.steps < 1 else int(phase.steps)
+
+
+def steps_of_arms(recipe: Recipe, prepared: Prepared) -> dict[str, int]:
+    """Arm -> optimizer steps in all; those of unlearning are its whole grid's."""
+    steps: dict[str, int] = {}
+    for name in recipe.arms:
+        if ARMS[name].unlearns:
+            steps[name] = sum(setting.steps for setting in grid(name))
+        else:
+            own = arm_steps(recipe, prepared, name)
+            steps[name] = own + consolidation_steps(recipe, name, own)
+    return steps
 
 
 def consolidation_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import gradmask as gm
-from gradmask.data import Inspection, Use, fingerprint_of, inspect
+from gradmask.data import Inspection, Prepared, Use, fingerprint_of, inspect
 from gradmask.lab.progress import status
 from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
@@ -27,6 +27,7 @@ def inspected(training: Training) -> Inspection:
     Raises:
         GradmaskError: bad data, or data with which training is pointless.
     """
+    status("reading the data")
     recipe, file = training.recipe, training.folder.inspection
     fingerprint, use = fingerprint_of(recipe.data), use_of(recipe)
     training.folder.check_data(recipe, fingerprint)
@@ -37,11 +38,16 @@ def inspected(training: Training) -> Inspection:
     except (OSError, ValueError, KeyError, TypeError):
         inspection = None
     if inspection is None:
-        status("inspecting the data")
-        inspection = inspect(recipe.data, lambda: training.prepared, use=use)
+        inspection = inspect(recipe.data, lambda: _prepared(training), use=use)
         write_json(file, {**key, "inspection": inspection.to_dict()})
     inspection.require_sense()
     return inspection
+
+
+def _prepared(training: Training) -> Prepared:
+    prepared = training.prepared
+    status("inspecting the data")
+    return prepared
 
 
 def _kept(kept: Mapping[str, Any], key: Mapping[str, Any]) -> Inspection | None:

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from gradmask.data import Inspection, Prepared, TextStream, select_rows
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.run import quick_losses
+from gradmask.lab.progress import status
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, is_routed, partition_of
 from gradmask.lab.recipe.build import cut_model, new_model
 from gradmask.lab.recipe.settings.rules import Choice
@@ -184,6 +185,7 @@ def _try_arms(
     for name in sorted(examples, key=lambda name: not is_routed(name)):
         kind = name if is_routed(name) else PLAIN
         if kind not in tried:
+            status(f"trying a few steps of {name}")
             model = new_model(recipe, prepared.tokenizer)
             model = cut_model(model, _from_the_start(partition_of(recipe, name))) if is_routed(name) else model
             parameters = parameters or parameters_of(model)

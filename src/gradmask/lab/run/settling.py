@@ -9,6 +9,7 @@ from typing import Any
 
 import gradmask as gm
 from gradmask.lab.measures.numbers import as_written
+from gradmask.lab.progress import status
 from gradmask.lab.recipe.settings.choosing import applied, choose, tried
 from gradmask.lab.recipe.settings.rules import Choice
 from gradmask.lab.recipe.settings.seen import see
@@ -71,6 +72,7 @@ def settle(recipe: Recipe, folder: RunFolder, begun: bool | None = None) -> Sett
     training = Training(recipe, folder)
     if not recipe.auto:
         return Settled(_counted(training, recipe))
+    status("choosing settings from the data")
     seen = see(recipe, training.prepared, total_steps(recipe, training.prepared))
     choices = tried(recipe, choose(recipe.auto, seen))
     settled = _counted(training, applied(recipe, choices))

@@ -58,6 +58,7 @@ class Training:
         Raises:
             GradmaskError: bad data; see `gradmask.data.prepare`. Or it changed since the run began.
         """
+        progress.status("preparing the data")
         self.folder.check_data(self.recipe, fingerprint_of(self.recipe.data))
         return prepare(self.recipe.data, self.folder.data)
 
@@ -135,7 +136,7 @@ def run_stage(
     if last.path:
         logger.info("%s resumes at step %d of %d", stage.title, last.step, stage.steps)
     with (
-        progress.track(stage.title, stage.steps, last.step),
+        progress.track(stage.title, stage.steps, last.step, stage.before),
         clean_failure(stage.place),
         training.stopper.after_step(),
         closing_stream(dataset),

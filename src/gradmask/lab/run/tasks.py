@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from gradmask.lab.measures.registry import find, of_a_model
-from gradmask.lab.progress import Countdown, heading, status
+from gradmask.lab.progress import Countdown, heading
 from gradmask.lab.recipe.arms import ARMS, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.knowledge import about_labels
@@ -100,7 +100,6 @@ def do(task: Task, training: Training) -> None:
     """
     match task.kind:
         case "data":
-            status("preparing the data")
             for line in about_labels(training.recipe, training.prepared):
                 logger.info("%s", line)
         case "train" | "unlearn" if training.folder.arm(task.what).finished:
