@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -18,6 +19,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_flash_attention_utils import FlashAttentionKwargs
 from transformers.utils.generic import TransformersKwargs
 
+from gradmask.distributed import summed
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.model.distilling import prepare_lesson, require_taught
 from gradmask.model.engines import refuse_deepspeed
@@ -28,6 +30,7 @@ from gradmask.model.stepping import begin_pass, note_taught
 from gradmask.model.tiny_batch import no_cache
 from gradmask.partitioning.kernel.zero_gradients import RequireGradient, as_published
 from gradmask.routing.router import UNLABELED, DataLabels
+from gradmask.routing.selflabeling import ALONE, Share
 
 if TYPE_CHECKING:
     from gradmask.model.partitioned import Partitioned
@@ -203,15 +206,17 @@ def _with_gradient(output: Any) -> Any:
 
 
 @torch.compiler.disable
-def _self_label(model: Partitioned, plain: Callable[..., Any], labels: int | Tensor, kwargs: dict[str, Any]) -> Tensor:
-    """Label unlabeled examples by the losses of the model itself (see `gradmask.routing.selflabeling`)."""
+def _self_label(
+    model: Partitioned, plain: Callable[..., Any], labels: int | Tensor, kwargs: dict[str, Any]
+) -> int | Tensor:
+    """Label unlabeled examples by the losses of the model itself (see `gradmask.routing.selflabeling`).
+
+    A collective call where processes share a batch: all decide on all of its examples, as one process would.
+    """
     gradmask = model.gradmask
     engine = gradmask.ranks.engine(model, gradmask.context)
-    if engine and engine.name == "fsdp2":
-        raise GradmaskError(
-            "self-labeling runs the model once more on some examples of this rank, but under FSDP2 all ranks must run it "
-            "together: use DDP, or gm.partition(..., self_labeling=False)"
-        )
+    if engine is not None and not torch.is_grad_enabled():
+        return labels  # not every rank may make such a pass
     inputs = {k: kwargs[k] for k in ("input_ids", "attention_mask", "labels") if isinstance(kwargs.get(k), Tensor)}
     if "labels" not in inputs or "input_ids" not in inputs:
         raise GradmaskError("self-labeling needs input_ids and labels as keyword arguments in every training pass")
@@ -226,6 +231,7 @@ def _self_label(model: Partitioned, plain: Callable[..., Any], labels: int | Ten
             inputs,
             gradmask.router,
             lambda rows: plain(model, **{k: v for k, v in rows.items() if k != "labels"}, use_cache=False).logits,
+            ALONE if engine is None else Share(*engine.share, partial(summed, engine=engine)),
         )
     finally:
         model.train()

@@ -26,6 +26,36 @@ Logits = Callable[[dict[str, Tensor]], Tensor]
 
 
 @dataclass(frozen=True)
+class Share:
+    """This process's part of a batch that several processes share, which all decide on all of its examples alike.
+
+    Args:
+        rank: of this process.
+        ranks: how many there are.
+        summed: sums a tensor over all of them, in place; a collective call.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+    summed: Callable[[Tensor], Tensor] = lambda tensor: tensor
+
+    def gathered(self, own: Tensor) -> tuple[Tensor, int]:
+        """What every process has ``[all examples]``, in the order of ranks, and where this process's part begins."""
+        if self.ranks == 1:
+            return own, 0
+        sizes = own.new_zeros(self.ranks, dtype=torch.int64)
+        sizes[self.rank] = len(own)
+        counts = self.summed(sizes).tolist()
+        every = own.new_zeros(self.ranks, max(counts))
+        every[self.rank, : len(own)] = own
+        rows = self.summed(every)
+        return torch.cat([row[:count] for row, count in zip(rows, counts, strict=True)]), sum(counts[: self.rank])
+
+
+ALONE = Share()
+
+
+@dataclass(frozen=True)
 class SelfLabeling:
     """How unlabeled examples are routed.
 
@@ -79,7 +109,9 @@ class SelfLabeler:
     shares: dict[str, float] = field(default_factory=dict)
     """group -> its share among the examples that are to be labeled; until the first of them, among the labeled ones"""
 
-    def relabel(self, labels: Tensor, inputs: dict[str, Tensor], router: Router, logits: Logits) -> Tensor:
+    def relabel(
+        self, labels: Tensor, inputs: dict[str, Tensor], router: Router, logits: Logits, share: Share = ALONE
+    ) -> Tensor:
         """The labels, with the id of a group or of ``retain`` for some of the unlabeled examples.
 
         An example with labels per token is unlabeled where all of it is, and otherwise has the largest id in it.
@@ -89,24 +121,26 @@ class SelfLabeler:
             inputs: the batch's tensors, ``labels`` (targets ``[batch, sequence]``) among them.
             router: gives the ids of the labels and the routing context.
             logits: runs the plain forward pass on chosen rows of the inputs, ``[n, sequence, vocabulary]``.
+            share: where several processes share the batch; a collective call then.
         """
         if labels.dim() == 2:
             whole = labels.amax(1)
             free = (whole[:, None] == -1) & (labels == -1)
-            return torch.where(free, self.relabel(whole, inputs, router, logits)[:, None], labels)
+            return torch.where(free, self.relabel(whole, inputs, router, logits, share)[:, None], labels)
+        every, start = share.gathered(labels)
         self.passes += 1
-        self._count(labels, router)
+        self._count(every, router)
         ready = self.passes > self.settings.after and len(self.means) == len(router.removable)
-        unlabeled = (labels == -1).nonzero().squeeze(1) if ready else labels.new_empty(0)
+        unlabeled = (every == -1).nonzero().squeeze(1) if ready else every.new_empty(0)
         measured = range(len(router.removable) + 1) if self._measures_now() else ()
-        chosen = torch.cat([unlabeled, *(self._references(labels, i) for i in measured)])
+        chosen = torch.cat([unlabeled, *(self._references(every, i) for i in measured)])
         if not len(chosen):
             return labels
-        rows = {name: value[chosen] for name, value in inputs.items()}
-        gains = advantages(rows, router, logits)
+        gains = _gains(chosen - start, inputs, router, logits, share)
         for group, gain in gains.items():
-            self._observe(group, gain[len(unlabeled) :], labels[chosen[len(unlabeled) :]] == router.ids[group])
-        return self._decide(labels, unlabeled, {g: gain[: len(unlabeled)] for g, gain in gains.items()}, router)
+            self._observe(group, gain[len(unlabeled) :], every[chosen[len(unlabeled) :]] == router.ids[group])
+        decided = self._decide(every, unlabeled, {g: gain[: len(unlabeled)] for g, gain in gains.items()}, router)
+        return decided[start : start + len(labels)]
 
     def _measures_now(self) -> bool:
         return self.passes > self.settings.after // 2 and self.passes % self.settings.every == 0
@@ -166,6 +200,27 @@ class SelfLabeler:
         share = self.shares.get(group, 0.5)
         odds = (own - rest) * (gain.double() - (own + rest) / 2) / max(self.variances.get(group, 0.0), 1e-12)
         return torch.sigmoid(odds + math.log(share / (1 - share)))
+
+
+def _gains(
+    chosen: Tensor, inputs: dict[str, Tensor], router: Router, logits: Logits, share: Share
+) -> dict[str, Tensor]:
+    """Each group's advantage on the chosen examples ``[n]``, each measured by the process that has it.
+
+    ``chosen`` counts from this process's first example on. A process that has none of them runs along with one that is not
+    used, since engines that shard the model need all of them in every pass.
+    """
+    mine = (chosen >= 0) & (chosen < len(inputs["labels"]))
+    rows = chosen[mine]
+    used = rows if len(rows) else rows.new_zeros(1)
+    gains = advantages({name: value[used] for name, value in inputs.items()}, router, logits)
+    if share.ranks == 1:
+        return gains
+    for group, gain in gains.items():
+        every = gain.new_zeros(len(chosen))
+        every[mine] = gain[: len(rows)]
+        gains[group] = share.summed(every)
+    return gains
 
 
 @torch.no_grad()
