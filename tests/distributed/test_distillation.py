@@ -13,19 +13,18 @@ from torch import Tensor
 from gradmask.routing.policy import STRICT
 from tiny import tokens
 
+LABELS = torch.tensor([0, 1, 0, 0, 0, 0, 2, 0])
 POLICY: Any = replace(STRICT, rehearsal=0.5, rehearsal_target="removed_model")
 
 
 def passed(engine: str) -> dict[str, Tensor | None]:
-    """The gradients of two passes over eight examples, of which some ranks may rehearse none."""
+    """The gradients of three passes over eight examples; in the last one, the second of two ranks has none to rehearse."""
     model = partitioned(POLICY)
     ranks: Any = wrap(model, engine) if engine else model
-    for seed in range(2):
+    for seed, data_labels in enumerate([LABELS, LABELS, torch.tensor([0, 0, 0, 0, 1, 1, 2, -1])]):
         ids = tokens(8, 9, seed=seed)
         mine = share(8) if engine else slice(None)
-        ranks(
-            input_ids=ids[mine], labels=ids[mine], data_labels=torch.tensor([0, 1, 0, 0, 0, 0, 2, 0])[mine]
-        ).loss.backward()
+        ranks(input_ids=ids[mine], labels=ids[mine], data_labels=data_labels[mine]).loss.backward()
     return gradients(model)
 
 

@@ -41,7 +41,7 @@ def prepare_lesson(
         return
     targets, rows = kwargs["labels"], where.any(1).nonzero().squeeze(1)
     nothing = not len(rows)
-    if nothing and not _others_run(model, where):
+    if not _any_rehearses(model, where):
         return
     rows = where.new_zeros(1, dtype=torch.long) if nothing else rows  # runs along, with an example that is not used
     inputs = _choose(_named(plain, model, args, kwargs), rows, len(targets))
@@ -108,10 +108,9 @@ def _sharded(model: Partitioned) -> Engine | None:
     return engine if engine is not None and engine.name == "fsdp2" else None
 
 
-def _others_run(model: Partitioned, where: Tensor) -> bool:
-    """Whether any rank rehearses in this pass, under FSDP2."""
-    engine = _sharded(model)
-    return engine is not None and bool(summed(where.any().long().reshape(1), engine) > 0)
+def _any_rehearses(model: Partitioned, where: Tensor) -> bool:
+    """Whether this rank rehearses in this pass; under FSDP2, whether any does: a collective call, also where this rank does."""
+    return bool(summed(where.any().long().reshape(1), _sharded(model)) > 0)
 
 
 def _named(plain: Callable[..., Any], model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Inputs:

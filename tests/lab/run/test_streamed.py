@@ -132,7 +132,7 @@ def test_default_arms_of_a_comparison_are_possible(text: Path, tmp_path: Path) -
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("engine", "ranks"), [("ddp", 2), ("fsdp2", 2), ("ddp", 4)])
 def test_several_processes_make_the_model_that_one_makes(engine: str, ranks: int, text: Path, tmp_path: Path) -> None:
-    changes = ("model.config.attention_dropout=0.0", "partition.self_labeling=false", "partition.rehearsal=0.3")
+    changes = ("model.config.attention_dropout=0.0", *EVERYTHING[:3], "train.gradient_accumulation=2")
     (tmp_path / "one").mkdir()
     (tmp_path / "many").mkdir()
     one = recipe(text, tmp_path / "one", *changes)
