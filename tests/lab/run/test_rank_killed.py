@@ -14,10 +14,9 @@ import pytest
 import torch
 from tests.lab.run.tiny_run import tiny_recipe
 
-from gradmask.lab.run.folder import as_yaml
 from gradmask.lab.run.checkpoints import checkpoints, step_of
 from gradmask.lab.run.driver import train
-from gradmask.lab.run.folder import RunFolder
+from gradmask.lab.run.folder import RunFolder, as_yaml
 from gradmask.lab.run.trained import trained_model
 
 CHANGES = ("arms=[gradmask]", "train.steps=12", "model.config.attention_dropout=0.0", "evaluate.samples=0")
@@ -57,9 +56,7 @@ def kill_after_a_checkpoint(processes: list[subprocess.Popen[str]], which: int, 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("engine", "which"), [("ddp", 1), ("ddp", 0), ("fsdp2", 1)])
 def test_all_end_and_the_run_resumes(engine: str, which: int, tmp_path: Path) -> None:
-    one, many = (
-        tiny_recipe(tmp_path, *CHANGES, LABELING, f"output={tmp_path / name}") for name in ("one", "many")
-    )
+    one, many = (tiny_recipe(tmp_path, *CHANGES, LABELING, f"output={tmp_path / name}") for name in ("one", "many"))
     train(one)
     file = tmp_path / "many.yaml"
     file.write_text(as_yaml(many), encoding="utf-8")
