@@ -30,6 +30,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         program = folder / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
         program.chmod(0o755)
+    (folder / "pip").write_text("#!/bin/sh\necho 'a block that installs packages is marked: not run' >&2; exit 1\n")
+    (folder / "pip").chmod(0o755)
     return folder
 
 
