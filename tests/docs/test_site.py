@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,18 @@ def test_a_page_that_the_navigation_does_not_list_appears_under_more() -> None:
     config = with_more(CONFIG.read_text(encoding="utf-8"), ["index.md", "new.md"])
     assert config.endswith("  - More:\n      - new.md\n")
     assert with_more(CONFIG.read_text(encoding="utf-8"), ["index.md"]).endswith("changelog.md\n")
+
+
+def test_extras_that_pages_install_exist() -> None:
+    """From a checkout: the package is not published, and a name that is free can be anybody's."""
+    extras = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    )
+    for page in sources():
+        text = page.read_text(encoding="utf-8")
+        for names in re.findall(r"pip install '?\.\[([\w,-]+)\]", text):
+            assert set(names.split(",")) <= extras, page
+        assert "pip install 'gradmask[" not in text or page.name == "CHANGELOG.md", page
 
 
 @pytest.mark.slow
