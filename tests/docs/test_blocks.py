@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from tests.docs.blocks import BLOCKS, ROOT, Block, blocks
 from tests.docs.commands import commands, without_launcher
 from tests.docs.python_pages import ELSEWHERE, PAGES, QUICK, SLOW, run_page
@@ -19,6 +20,7 @@ from gradmask.lab.recipe.loading import load_recipe, make_recipe
 from gradmask.lab.recipe.shipped import shipped_recipes, shipped_text
 from gradmask.lab.recipe.yamls import parse_yaml
 
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 LANGUAGES = {"python", "sh", "yaml", "json", "text"}
 NOT_RUN = {
     "README.md": 1,
@@ -107,11 +109,9 @@ def check(words: list[str]) -> None:
 
 
 def check_gradmask(words: list[str]) -> None:
-    import typer
-
     if words[0].startswith("-"):
         return
-    command = vars(typer.main.get_command(app))["commands"][words[0]]
+    command = COMMANDS[words[0]]
     given = command.make_context(words[0], list(words[1:])).params
     if "changes" in given and "recipe" in given:
         recipe = str(given["recipe"])
