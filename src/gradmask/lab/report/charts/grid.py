@@ -53,7 +53,7 @@ class Grid:
         cells = [cell for cell in self.cells if cell.panel == panel]
         rows = [
             {"row": _percent(c.row), "column": _percent(c.column), "value": c.value, "text": f"{c.value:.2f}"}
-            | {"ink": "black" if c.value > 0.6 else "white", "told": described("", f"{panel}: {c.value:.2f}")}
+            | {"ink": "black" if c.value > 0.45 else "white", "told": described("", f"{panel}: {c.value:.2f}")}
             for c in cells
         ]
         downwards = [_percent(v) for v in sorted({c.row for c in cells}, reverse=True)]
