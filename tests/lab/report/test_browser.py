@@ -11,6 +11,8 @@ import pytest
 from tests.lab.compare.test_table import found as found, recipe as recipe
 
 from gradmask.lab.compare.page import write_page
+from gradmask.lab.labeling.page import write_labels_page
+from lab.labeling.fabricated import write_out
 from lab.report.conftest import Written
 
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
@@ -57,6 +59,11 @@ def pages(report: Written, found: Any, tmp_path: Path) -> dict[str, Path]:
     return {"run": report.folder / "index.html", "comparison": write_page(found, tmp_path / "compared")}
 
 
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    return write_labels_page(write_out(tmp_path / "labels", ["medicine", "law"]))
+
+
 def shown(browser: Any, path: Path, width: int = 1280, **more: Any) -> Any:
     page = browser.new_page(viewport={"width": width, "height": WIDTHS[width]}, **more)
     page.goto(path.as_uri())
@@ -81,8 +88,8 @@ def test_a_phone_shows_claim_price_and_picture_first_and_axe_finds_nothing(brows
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_at_any_width(browser: Any, pages: dict[str, Path], scheme: str) -> None:
-    for path in pages.values():
+def test_axe_finds_nothing_at_any_width(browser: Any, pages: dict[str, Path], labels: Path, scheme: str) -> None:
+    for path in (*pages.values(), labels):
         for width in WIDTHS:
             page = shown(browser, path, width, color_scheme=scheme)
             assert violations(page) == []

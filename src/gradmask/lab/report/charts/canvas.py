@@ -24,6 +24,7 @@ CONFIG = {
     "axis": {**_AXIS, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelOverlap": True},
     "title": {"anchor": "start", "frame": "bounds", "fontSize": 13, "color": INK, "offset": 6},
     "text": {"color": INK, "fontSize": 12},
+    "legend": {"labelFontSize": 12, "labelColor": INK},
     "concat": {"spacing": 18},
 }
 

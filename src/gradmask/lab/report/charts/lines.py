@@ -103,7 +103,11 @@ class Lines:
 
     def looks(self) -> dict[str, Style]:
         """Series -> style."""
-        return {line.series: line.style for line in self.lines if not line.pale}
+        found: dict[str, Style] = {}
+        for line in self.lines:
+            if not line.pale:
+                found.setdefault(line.series, line.style)
+        return found
 
     def words(self) -> str:
         """Where every line ends, panel by panel."""
@@ -183,7 +187,7 @@ class Lines:
         """The points of a line as data: all of them, or those that can be pointed at."""
         last = len(line.points) - 1
         each = 1 if whole or not line.joined else max(-(-len(line.points) // MARKS), 1)
-        x_name, y_name = (axis.title.partition("   (")[0] for axis in (self.x, self.y))
+        x_name, y_name = (axis.title.partition("   (")[0].partition(", nats")[0] for axis in (self.x, self.y))
         color = line.style.light
         look = {
             "line": self.lines.index(line),
