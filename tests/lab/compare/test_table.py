@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,12 @@ def test_the_page_stands_alone_and_its_numbers_beside_it(found: Comparison, tmp_
     assert "http" not in text.replace("http://www.w3.org", "")
     assert text.count("<figure") == len(FIGURES) == len(list((folder / "figures").iterdir()))
     assert "Removing es failed, with every one of 2 seeds." in text
+    for heading in (
+        "Every model",
+        "With 40 % of what must go not labeled",
+        "With 10 % not labeled and 10 % labeled by mistake",
+    ):
+        assert f"{heading}</h2>" in re.sub(r"\s*</h2>", "</h2>", text)
     assert text.index("gradmask, removed</th>") < text.index("perfect filter</th>"), "the product's rows first"
     assert text.index('id="samples"') < text.index('id="frontier"')
     assert (folder / "preview.png").read_bytes().startswith(b"\x89PNG")

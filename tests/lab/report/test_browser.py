@@ -15,7 +15,9 @@ from gradmask.lab.labeling.page import write_labels_page
 from lab.labeling.fabricated import write_out
 from lab.report.conftest import Written
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 axe = pytest.importorskip("axe_playwright_python", reason="needs axe-core: pip install axe-playwright-python")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
@@ -118,7 +120,11 @@ def test_the_keyboard_reaches_everything(browser: Any, pages: dict[str, Path]) -
     reached = []
     for _ in range(200):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.className || document.activeElement.id || document.activeElement.tagName"))
+        reached.append(
+            page.evaluate(
+                "document.activeElement.className || document.activeElement.id || document.activeElement.tagName"
+            )
+        )
         if reached[-1] == "BODY":
             break
     assert reached[0] == "skip"
