@@ -40,6 +40,7 @@ from gradmask.cli.output import logger, work_shown
 from gradmask.errors import GradmaskError
 from gradmask.lab.progress import status
 from gradmask.lab.run.failures import Interrupted, RunError
+from gradmask.lab.run.launcher import launched, speaks
 from gradmask.lab.run.stopping import Stopper
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
@@ -75,8 +76,31 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+TOGETHER = (train.NAME, evaluate.NAME, compare.NAME)
+"""Commands that the processes of a launcher do together."""
+READING = (doctor.NAME, recipes.NAME, runs.NAME)
+"""Commands that write nothing, so that several processes are in nobody's way."""
+
+
+def _require_alone(command: str | None) -> None:
+    """Refuse several processes that would all do the same work, and write the same files.
+
+    Raises:
+        GradmaskError: see above; the first process says so for all.
+    """
+    if command is None or launched() == 1 or command in (*TOGETHER, *READING):
+        return
+    if not speaks():
+        raise SystemExit(BAD_INPUT)
+    raise GradmaskError(
+        f"a launcher (torchrun, accelerate launch) started {launched()} processes of gradmask {command}, which would all do the "
+        f"same: run it without one. Several processes work together in gradmask {', '.join(TOGETHER)}"
+    )
+
+
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
@@ -85,6 +109,7 @@ def options(
     ] = False,
 ) -> None:
     """Options of every command."""
+    _require_alone(context.invoked_subcommand)
 
 
 for command in (
