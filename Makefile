@@ -7,7 +7,7 @@ PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants tables docs test-docs setup clean
+.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants tables docs test-docs dist setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -81,6 +81,16 @@ docs: tables $(DOCS_STAMP)
 ## test-docs: every command of the documentation as pasted, on small runs (what is quick is part of make test)
 test-docs: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests/docs
+
+## dist: the wheel and the source archive; the wheel is installed in a fresh environment, and runs a short demo there
+dist: $(STAMP)
+	rm -rf dist build/fresh
+	$(BIN)/pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m build
+	$(PYTHON) -m venv build/fresh
+	build/fresh/bin/pip install --quiet --disable-pip-version-check -c constraints.txt numpy torch
+	build/fresh/bin/pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd build/fresh && bin/gradmask demo --set train.steps=8 --set evaluate.measures=[]
 
 setup: $(STAMP)
 
