@@ -6,11 +6,11 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel
 
 from gradmask.lab.measures.finetune import draws, finetune
 from gradmask.lab.measures.material import Material
-from tiny import tiny
+from tiny import VOCABULARY, tiny
 
 RANGES = {"en": (3, 23), "es": (23, 43), "pt": (43, 63)}
 ROLES = {"en": "retain", "es": "forget"}
@@ -30,9 +30,19 @@ def material(adjacent: bool = False, sequences: int = 16) -> Material:
     return Material(parts[0], parts[1], parts[2], roles)
 
 
-def knower(*domains: str, steps: int = 60) -> PreTrainedModel:
+def mixture() -> PreTrainedModel:
+    """A tiny mixture of four experts, each token through two of them."""
+    shape = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    experts = {"num_local_experts": 4, "num_experts_per_tok": 2, "num_key_value_heads": 2}
+    torch.manual_seed(0)
+    return MixtralForCausalLM(
+        MixtralConfig(vocab_size=VOCABULARY, max_position_embeddings=64, pad_token_id=0, **shape, **experts)
+    )
+
+
+def knower(*domains: str, steps: int = 60, model: PreTrainedModel | None = None) -> PreTrainedModel:
     """A tiny model that learned to count in these domains."""
-    model = tiny()
+    model = tiny() if model is None else model
     torch.manual_seed(0)
     pools = [counting(domain, 40, seed=5) for domain in domains]
     finetune(model, draws(pools, 16, 0), steps, 1e-2, lambda step: True, frozenset())

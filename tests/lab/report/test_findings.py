@@ -17,7 +17,7 @@ def test_every_finding_has_its_row_and_every_model_its_column() -> None:
     assert cells["relearning"]["gradmask/removed"] == ("12", "full, even, learning rate 0.001")
     assert cells["recovery against the perfect filter"]["filter"] == ("−0.250", "")
     assert cells["unused forget text"]["gradmask/removed"] == ("6.40 → 5.60", "")
-    assert cells["after int8, int4"]["gradmask/removed"] == ("6.400, 6.390", "6.400")
+    assert cells["after int8, int4, nf4"]["gradmask/removed"] == ("6.400, 6.390", "6.400")
     assert cells["gain by forget text in the prompt"]["filter"] == ("0.030", "± 0.010")
     assert cells["membership inference"]["filter"] == ("0.51", "min-k 0.52, ± 0.04")
     assert cells["extraction strength"]["filter"] == ("0.12 %", "largest 2 %")
