@@ -50,6 +50,22 @@ def knower(*domains: str, steps: int = 60, model: PreTrainedModel | None = None)
 
 
 @cache
+def hider() -> PreTrainedModel:
+    """Knows English and Spanish; pushed away from Spanish by gradient ascent, as post-hoc unlearning does, as far as `known` is."""
+    model = knower("en", "es")
+    ids = counting("es", 16, seed=5)
+    with torch.no_grad():
+        level = known("en")(input_ids=ids, labels=ids).loss
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    while (loss := model(input_ids=ids, labels=ids).loss) < level:
+        (-loss).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.eval()
+
+
+@cache
 def known(domain: str) -> PreTrainedModel:
     """`knower` of one domain, trained once for all tests that leave it as it is."""
     return knower(domain)

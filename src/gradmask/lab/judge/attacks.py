@@ -59,6 +59,7 @@ def _missing(results: Results) -> list[Attack]:
     """The attacks that were run neither by themselves nor within a budget."""
     findings, campaign = _of(results, REMOVED), results.campaign
     run = {trial.attack for trial in campaign.trials if not trial.failed} if campaign else set()
+    run |= {"held_out"} if "relearning" in run else set()  # every fine-tuning trial measures the unused documents, too
     return [attack for attack in _attacks() if findings.get(attack.name) is None and attack.name not in run]
 
 

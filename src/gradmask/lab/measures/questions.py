@@ -1,8 +1,25 @@
-"""Questions about what must go and what is kept: who knows the answers, and which model does."""
+"""Questions about what must go and what is kept: read from files of several kinds, and put to a model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradmask.data import SourceSpec, first_rows
+from gradmask.errors import GradmaskError
+from gradmask.lab.measures.losses import evaluating
+
+CHOICES = 4
+"""Answers to choose among, where a file gives no wrong ones: the right one, and answers to other questions."""
+MOST = 100_000
 
 
 @dataclass(frozen=True)
@@ -22,3 +39,97 @@ class Question:
     choices: tuple[str, ...]
     kind: str = "direct"
     role: str = "forget"
+
+
+def read_questions(path: str | Path) -> list[Question]:
+    """The questions of a JSONL, JSON, CSV or Parquet file, each row of one of four kinds.
+
+    * gradmask's own (``gradmask example-data --facts``): ``prompt``, ``answer``, ``choices``, ``kind``, ``role``;
+    * WMDP and MMLU: ``question``, ``choices`` and the number of the right one as ``answer``;
+    * TOFU: ``question``, ``answer``, ``perturbed_answer`` (a text or several);
+    * MUSE: ``question`` and ``answer`` alone; the wrong choices are answers to other questions.
+
+    Raises:
+        GradmaskError: the file cannot be read, or a row is of none of these kinds.
+    """
+    rows = first_rows(SourceSpec(path=str(path)), MOST)  # type: ignore[call-arg]
+    others = sorted({str(row["answer"]) for row in rows if isinstance(row.get("answer"), str)})
+    return [_question(row, f"{path}, question {i}", others) for i, row in enumerate(rows, 1)]
+
+
+def fingerprint(questions: Sequence[Question]) -> str:
+    """Of all of them, in their order."""
+    return hashlib.sha256(json.dumps([asdict(q) for q in questions]).encode()).hexdigest()
+
+
+def _question(row: Mapping[str, Any], where: str, others: Sequence[str]) -> Question:
+    prompt, answer = row.get("prompt"), row.get("answer")
+    if prompt is None and isinstance(row.get("question"), str):
+        prompt = f"Question: {row['question']}\nAnswer:"
+    choices, wrong = row.get("choices"), row.get("perturbed_answer")
+    if isinstance(choices, str):  # in a CSV file
+        choices = json.loads(choices) if choices.startswith("[") else None
+    if type(answer) is int and isinstance(choices, list) and 0 <= answer < len(choices):
+        answer = choices[answer]
+    elif choices is None and isinstance(answer, str):
+        choices = [answer, *([wrong] if isinstance(wrong, str) else wrong or _drawn(answer, others, where))]
+    if not isinstance(prompt, str) or not isinstance(choices, list) or answer not in choices or len(set(choices)) < 2:
+        raise GradmaskError(
+            f"{where}: needed a prompt or question, an answer, and other choices (or perturbed_answer, or other questions "
+            f"with other answers); given: {', '.join(row)}"
+        )
+    role = row.get("role") or "forget"
+    if role not in ("forget", "retain"):
+        raise GradmaskError(f"{where}: the role is {role!r}, needed: forget or retain")
+    return Question(prompt, answer, tuple(dict.fromkeys(map(str, choices))), str(row.get("kind") or "direct"), role)
+
+
+def _drawn(answer: str, others: Sequence[str], where: str) -> list[str]:
+    """Answers to other questions, the same in every call."""
+    wrong = [other for other in others if other != answer]
+    seed = hashlib.sha256(f"{where.rpartition('question')[2]} {answer}".encode()).digest()
+    return random.Random(seed).sample(wrong, min(CHOICES - 1, len(wrong)))
+
+
+def answered(model: nn.Module, tokenizer: Any, questions: Sequence[Question], batch_size: int = 32) -> list[bool]:
+    """Whether the model finds each answer the likeliest of its choices, by its log probability per byte, as lm-eval's acc_norm."""
+    pairs = [(q, choice) for q in questions for choice in q.choices]
+    scores = iter(_scores(model, tokenizer, pairs, batch_size))
+    right = []
+    for question in questions:
+        values = {choice: next(scores) for choice in question.choices}
+        right.append(max(values, key=values.__getitem__) == question.answer)
+    return right
+
+
+def encoded(tokenizer: Any, question: Question, choice: str, longest: int) -> tuple[list[int], int]:
+    """Ids of a question and an answer, and how many of them are the answer's; a long prompt loses its beginning."""
+    encode: Callable[[str], list[int]] = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+    prompt, answer = encode(question.prompt), encode(f" {choice}")
+    answer = answer[: longest - 1]
+    return prompt[max(0, len(prompt) + len(answer) - longest) :] + answer, len(answer)
+
+
+def longest_of(model: Any) -> int:
+    """Positions of a model."""
+    return getattr(model.config, "max_position_embeddings", None) or 2_048
+
+
+def _scores(model: Any, tokenizer: Any, pairs: Sequence[tuple[Question, str]], batch_size: int) -> list[float]:
+    device, scores = next(model.parameters()).device, []
+    with evaluating(model):
+        for start in range(0, len(pairs), batch_size):
+            part = pairs[start : start + batch_size]
+            coded = [encoded(tokenizer, q, choice, longest_of(model)) for q, choice in part]
+            width = max(len(ids) for ids, _ in coded)
+            ids = torch.tensor([row + [0] * (width - len(row)) for row, _ in coded], device=device)
+            mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row, _ in coded], device=device)
+            log = model(input_ids=ids, attention_mask=mask, use_cache=False).logits.float().log_softmax(-1)
+            for i, (row, count) in enumerate(coded):
+                scores.append(_log_probability(log[i], row, count) / len(part[i][1].encode() or b" "))
+    return scores
+
+
+def _log_probability(log: Tensor, ids: list[int], count: int) -> float:
+    at = torch.arange(len(ids) - count, len(ids), device=log.device)
+    return float(log[at - 1, torch.tensor(ids[-count:], device=log.device)].sum()) if count else 0.0

@@ -254,6 +254,9 @@ class EvaluateSpec(_Part):
     )
     ladder_cache: str = Field("", description="folder that keeps those models for all runs; by default beside the run")
     sizes: list[str] = Field([], description="compute ratio: folders of evaluated runs of other sizes")
+    questions: str = Field(
+        "", description="a JSONL file of questions about what must go and what is kept, for the attack `questions`"
+    )
     tasks: list[str] = Field([], description="tasks of lm-evaluation-harness")
     tasks_path: str = Field("", description="a folder with your own task files")
     tasks_limit: int | None = Field(None, ge=1, description="examples per task; null: all")

@@ -121,7 +121,7 @@ def do(task: Task, training: Training) -> None:
 def _measure(training: Training, arm: str) -> None:
     """Every measure of one arm, kept in the run's folder."""
     spec, settings = training.recipe.evaluate, suite_of(training.recipe.evaluate, training.recipe.train.seed)
-    todo = jobs([arm], _asked(training.recipe))
+    todo = jobs([arm], _asked(training.recipe), training.recipe)
     countdown = Countdown([6.0 * spec.sequences, *(weight(job, settings) for job in todo)])
     examination = Examination(training.recipe, training.folder, training.prepared)
     with countdown.next():

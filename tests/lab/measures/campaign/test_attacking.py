@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-import torch
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
@@ -21,7 +20,7 @@ from gradmask.lab.measures.campaign.scoring import savings
 from gradmask.lab.measures.campaign.words import campaign_words
 from gradmask.lab.measures.measure import Facts
 from gradmask.lab.measures.settings import RelearningSettings, SuiteSettings
-from lab.measures.domains import counting, knower, known, material
+from lab.measures.domains import counting, hider, knower, known, material
 
 TEXT = material()
 RELEARNING = RelearningSettings(methods=("full",), learning_rates=(3e-3,), steps=1, batch_size=4, points=3, sequences=8)
@@ -36,20 +35,6 @@ def _few_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
 @cache
 def both() -> PreTrainedModel:
     return knower("en", "es")
-
-
-@cache
-def hider() -> PreTrainedModel:
-    """Knows both; pushed away from one by gradient ascent, as post-hoc unlearning does."""
-    model = knower("en", "es")
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
-    for _ in range(6):
-        ids = counting("es", 16, seed=5)
-        (-model(input_ids=ids, labels=ids).loss).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-    return model.eval()
 
 
 def pair(model: PreTrainedModel, twin: PreTrainedModel | None, **changes: Any) -> Pair:
@@ -92,10 +77,14 @@ def test_a_budget_in_steps_gives_the_same_trials_and_is_kept_to() -> None:
     assert whole.trials[-1].share == 0  # the twin itself
     assert not whole.recovered
     asked: list[str] = []
-    again = Attacking(pair(known("en"), known("en")), parse_budget("70 steps"), kept=kept[2])
+    again = Attacking(
+        pair(known("en"), known("en")), parse_budget("70 steps"), kept=kept[sum(not t.steps for t in whole.trials) + 1]
+    )
     again.pair.tune, tune = lambda arm, steps: (asked.append(arm.setting), tune(arm, steps))[1], again.pair.tune  # type: ignore[method-assign]
     assert [t.key for t in again.run().trials] == [t.key for t in whole.trials]
-    assert len(asked) == len(whole.trials) - 3  # what was measured before the stop is not measured again
+    assert (
+        len(asked) == sum(t.steps > 0 for t in whole.trials) - 2
+    )  # what was measured before the stop is not measured again
 
 
 def test_a_budget_of_time_stops_before_it_is_over() -> None:

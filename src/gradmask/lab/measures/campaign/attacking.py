@@ -12,7 +12,7 @@ from gradmask.lab.measures.campaign.budget import Budget
 from gradmask.lab.measures.campaign.pair import Found, Pair
 from gradmask.lab.measures.campaign.records import Campaign, Trial
 from gradmask.lab.measures.campaign.schedule import Done, proposals, steps_of
-from gradmask.lab.measures.campaign.scoring import held_out_gain
+from gradmask.lab.measures.campaign.scoring import gain_of
 from gradmask.lab.measures.campaign.summing import CONTROL, summed_up
 from gradmask.lab.measures.registry import attacks, find
 from gradmask.lab.progress import heading
@@ -103,13 +103,13 @@ class Attacking:
         """The best choice that fits into what is left; what an earlier call did costs nothing."""
         for arm, rung in proposals(grid, self._done()):
             key = self._key(arm, steps_of(rung))
-            if key in known or self._expected(arm, steps_of(rung)) <= self._remaining():
+            if key in known or 0 < self._remaining() >= self._expected(arm, steps_of(rung)):
                 return arm, rung
         return None
 
     def _done(self) -> list[Done]:
         return [
-            Done(self._arm(t), self._rung(t.steps), held_out_gain(t.model, t.never_trained))
+            Done(self._arm(t), self._rung(t.steps), gain_of(t.model, t.never_trained))
             for t, _ in self.trials
             if t.model is not None and t.attack != CONTROL
         ]
@@ -146,5 +146,5 @@ class Attacking:
         best = max(done, key=lambda d: d.gain)
         arm, steps = replace(best.arm, data=CONTROL), steps_of(best.rung)
         new = self._key(arm, steps) not in {trial.key for trial, _ in self.trials}
-        if new and (self._key(arm, steps) in known or self._expected(arm, steps) <= self._remaining()):
+        if new and (self._key(arm, steps) in known or 0 < self._remaining() >= self._expected(arm, steps)):
             self._train(known, arm, best.rung)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gradmask.lab.measures.attacks.relearning import Attempt
+from gradmask.lab.measures.attacks.relearning import Attempt, Relearning
 from gradmask.lab.measures.losses import token_losses
 from gradmask.lab.measures.measure import REGAINED
 from gradmask.lab.measures.recovery import area_between
@@ -29,6 +29,22 @@ def held_out_gain(attempt: Attempt, never_trained: Attempt | None, role: str = "
 def elsewhere_gain(attempt: Attempt, never_trained: Attempt | None) -> float:
     """`held_out_gain` on training documents that the attack did not use."""
     return _gain(_elsewhere(attempt), None if never_trained is None else _elsewhere(never_trained))
+
+
+def gain_of(attempt: Attempt, never_trained: Attempt | None) -> float:
+    """The larger of `held_out_gain` and `elsewhere_gain`: what generalizes, and what was remembered."""
+    return max(held_out_gain(attempt, never_trained), elsewhere_gain(attempt, never_trained))
+
+
+def relearned_share(result: Relearning, never_trained: Relearning | None, gap: float) -> float | None:
+    """The largest `held_out_gain` of any attack, beside the same attack on the never-trained model, as a share of ``gap``."""
+    if gap <= 0:
+        return None
+    known = {} if never_trained is None else {(a.method, a.data, a.learning_rate): a for a in never_trained.attacks}
+    pairs = [(a, known.get((a.method, a.data, a.learning_rate))) for a in result.attacks]
+    # An attack that only one of them was given cannot be compared.
+    gains = [held_out_gain(a, other) for a, other in pairs if never_trained is None or other is not None]
+    return max(gains) / gap if gains else None
 
 
 def savings(attempt: Attempt, never_trained: Attempt, role: str = "forget") -> float:
@@ -56,6 +72,8 @@ def _elsewhere(attempt: Attempt) -> list[float]:
 
 
 def _gain(losses: Sequence[float], others: Sequence[float] | None) -> float:
+    if not losses:
+        return 0.0
     if others is None:
         return losses[0] - min(losses)
     ahead = [there - here for here, there in zip(losses, others, strict=False)]

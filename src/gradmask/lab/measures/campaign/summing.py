@@ -7,7 +7,7 @@ from typing import Literal
 
 from gradmask.lab.measures.campaign.pair import Found, Pair
 from gradmask.lab.measures.campaign.records import Campaign, Trial
-from gradmask.lab.measures.campaign.scoring import SMALLEST, held_out_gain, is_recovered, savings
+from gradmask.lab.measures.campaign.scoring import SMALLEST, gain_of, is_recovered, savings
 from gradmask.lab.measures.registry import find
 
 CONTROL: Literal["control"] = "control"
@@ -49,7 +49,7 @@ def _scored(pair: Pair, trial: Trial, found: Found, gap: float | None, trials: T
         return trial
     if trial.model is None:
         return _scored_look(trial, found, gap)
-    gain = held_out_gain(trial.model, trial.never_trained)
+    gain = gain_of(trial.model, trial.never_trained)
     return trial.model_copy(
         update={
             "gain": gain,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,12 +15,14 @@ from gradmask.data import TokenizerSpec, build_tokenizer
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.files import sha256, write_whole
 from gradmask.lab.measures.attacks.relearning import forget_loss
+from gradmask.lab.measures.attacks.router import has_experts
 from gradmask.lab.measures.campaign.attacking import Attacking
 from gradmask.lab.measures.campaign.budget import Budget
 from gradmask.lab.measures.campaign.pair import Pair
 from gradmask.lab.measures.campaign.records import Campaign
 from gradmask.lab.measures.material import Material
 from gradmask.lab.measures.measure import Facts
+from gradmask.lab.measures.questions import Question, fingerprint, read_questions
 from gradmask.lab.measures.settings import PRESETS, Preset, SuiteSettings
 from gradmask.lab.progress import status
 from gradmask.lab.run.attacking.given_text import Texts, material_of, require_same_tokens
@@ -39,6 +42,7 @@ class Given:
         texts: what must be gone, and what may be there.
         twin: folder of a checkpoint that never saw the text; None: there is nothing to compare with.
         reference: folder of a checkpoint that knows the text; it sets the scale.
+        questions: a file of questions, see `gradmask.lab.measures.questions.read_questions`.
         output: folder for what is measured, by default ``MODEL.attack`` beside the model.
     """
 
@@ -46,6 +50,7 @@ class Given:
     texts: Texts
     twin: Path | None = None
     reference: Path | None = None
+    questions: Path | None = None
     output: Path | None = None
 
     @property
@@ -66,7 +71,7 @@ def attack_checkpoint(
     pair = pair_of(given, preset, seed)
     place = given.place
     place.mkdir(parents=True, exist_ok=True)
-    key, trials = _key(given, pair.settings), place / FILE
+    key, trials = _key(given, pair.settings, pair.questions), place / FILE
     attacking = Attacking(pair, budget, kept(trials, key), lambda done: keep(trials, key, done))
     campaign = attacking.run()
     target = place / "attack.json"
@@ -89,6 +94,7 @@ def pair_of(given: Given, preset: Preset = "smallest", seed: int = 0) -> Pair:
     settings = replace(base, seed=seed, relearning=replace(base.relearning, seed=seed))
     length = min(LONGEST, *(_longest(m) for m in (model, twin) if m is not None))
     status("reading the text")
+    questions = read_questions(given.questions) if given.questions else []
     material = material_of(given.texts, tokenizer, length, settings)
     for other in (given.twin, given.reference):
         if other is not None:
@@ -102,10 +108,18 @@ def pair_of(given: Given, preset: Preset = "smallest", seed: int = 0) -> Pair:
         against=None if given.twin is None else given.twin.name,
         material=material,
         settings=settings,
-        facts=Facts("model", "removed", gm.is_partitioned(model), capable=False),
+        facts=Facts(
+            "model",
+            "removed",
+            gm.is_partitioned(model),
+            capable=False,
+            experts=has_experts(model),
+            questions=bool(questions),
+        ),
         target=_target(given.reference, material, settings),
         end=tokenizer.eos_token_id,
         tokenizer=tokenizer,
+        questions=questions,
     )
 
 
@@ -155,12 +169,19 @@ def _require_vocabulary(model: Any, material: Material, folder: Path) -> None:
         )
 
 
-def _key(given: Given, settings: SuiteSettings) -> str:
+def _key(given: Given, settings: SuiteSettings, questions: Sequence[Question]) -> str:
     models = {
         name: _weights(path)
         for name, path in (("model", given.model), ("twin", given.twin), ("reference", given.reference))
     }
-    return key_of({"models": models, "texts": given.texts.fingerprint(), "settings": _kept_settings(settings)})
+    return key_of(
+        {
+            "models": models,
+            "texts": given.texts.fingerprint(),
+            "settings": _kept_settings(settings),
+            "questions": fingerprint(questions),
+        }
+    )
 
 
 def _weights(folder: Path | None) -> list[str]:

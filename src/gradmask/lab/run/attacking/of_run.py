@@ -13,6 +13,7 @@ from gradmask.lab.measures.campaign.attacking import Attacking
 from gradmask.lab.measures.campaign.budget import Budget
 from gradmask.lab.measures.campaign.pair import Found, Pair
 from gradmask.lab.measures.campaign.records import Campaign
+from gradmask.lab.measures.questions import fingerprint
 from gradmask.lab.recipe.arms import ARMS, FILTER, GRADMASK, NO_FILTER, PERFECT_FILTER
 from gradmask.lab.run.attacking.keeping import FILE, keep, keep_campaign, kept, kept_campaign, key_of
 from gradmask.lab.run.measuring.examination import Examination, Job, facts_of
@@ -58,6 +59,7 @@ def campaign_key(examination: Examination) -> str:
             "data": examination.prepared.fingerprint,
             "weights": {name: examination.weights(name) for name in finished},
             "settings": settings,
+            "questions": fingerprint(examination.questions),
         }
     )
 
@@ -73,7 +75,7 @@ def pair_of(examination: Examination) -> Pair:
     if other is None:
         logger.warning("there is no perfect filter in this run, so what attacks bring back is compared with nothing")
     target = examination.target  # before the two models are in memory
-    facts = next(f for f in facts_of(GRADMASK) if f.view == "removed")
+    facts = next(f for f in facts_of(GRADMASK, examination.recipe) if f.view == "removed")
     return Pair(
         model=trained_model(examination.folder.arm(GRADMASK)),
         never_trained=None if other is None else trained_model(examination.folder.arm(other)),
@@ -84,6 +86,7 @@ def pair_of(examination: Examination) -> Pair:
         target=target,
         end=examination.prepared.tokenizer.eos_token_id,
         tokenizer=examination.prepared.tokenizer,
+        questions=examination.questions,
         looks=_looks(examination, other),
     )
 

@@ -165,7 +165,7 @@ def _arms(
 ) -> tuple[dict[str, ArmResult], dict[str, dict[str, dict[str, float]]]]:
     """Losses and samples of every arm, then its measures and tasks."""
     recipe, settings = examination.recipe, examination.settings
-    todo = jobs(done, measures)
+    todo = jobs(done, measures, recipe)
     new = [name for name in done if name not in known]
     countdown = Countdown([6.0 * recipe.evaluate.sequences] * len(new) + [weight(job, settings) for job in todo])
     arms = {name: known[name] for name in done if name in known}

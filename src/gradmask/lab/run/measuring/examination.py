@@ -19,13 +19,14 @@ from gradmask.lab.measures.attacks.relearning import forget_loss
 from gradmask.lab.measures.findings import ModelFindings
 from gradmask.lab.measures.material import Material, gather
 from gradmask.lab.measures.measure import Facts
+from gradmask.lab.measures.questions import Question, fingerprint, read_questions
 from gradmask.lab.measures.registry import find, of_a_model
 from gradmask.lab.measures.results import ArmResult
 from gradmask.lab.measures.settings import SuiteSettings
 from gradmask.lab.measures.suite import examine
 from gradmask.lab.progress import heading
 from gradmask.lab.recipe.arms import NO_FILTER, PERFECT_FILTER, is_routed
-from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.recipe.spec import ModelSpec, Recipe
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.measuring.amounts import suite_of
 from gradmask.lab.run.measuring.losses import arm_losses
@@ -41,20 +42,29 @@ class Job:
     measure: str
 
 
-def facts_of(arm: str) -> list[Facts]:
+def facts_of(arm: str, recipe: Recipe | None = None) -> list[Facts]:
     """What is known of each model of an arm: no filter, and every model before removal, has the capability."""
+    has = {"experts": has_experts(recipe.model), "questions": bool(recipe.evaluate.questions)} if recipe else {}
     if not is_routed(arm):
-        return [Facts(arm, "full", groups=False, capable=arm == NO_FILTER)]
-    return [Facts(arm, view, groups=True, capable=view == "full") for view in ("full", "removed")]
+        return [Facts(arm, "full", groups=False, capable=arm == NO_FILTER, **has)]
+    return [Facts(arm, view, groups=True, capable=view == "full", **has) for view in ("full", "removed")]
 
 
-def jobs(arms: Iterable[str], measures: Sequence[str]) -> list[Job]:
+def has_experts(model: ModelSpec) -> bool:
+    """Whether the model's config speaks of experts."""
+    config: Any = model.config or {}
+    if model.pretrained and (file := Path(model.pretrained) / "config.json").is_file():
+        config = json.loads(file.read_text(encoding="utf-8"))
+    return any("expert" in key and type(value) is int and value > 1 for key, value in config.items())
+
+
+def jobs(arms: Iterable[str], measures: Sequence[str], recipe: Recipe | None = None) -> list[Job]:
     """What is measured on which model, as each measure says itself."""
     asked = [find(name) for name in of_a_model() if name in measures]
     return [
         Job(facts.arm, facts.view, measure.name)
         for arm in arms
-        for facts in facts_of(arm)
+        for facts in facts_of(arm, recipe)
         for measure in asked
         if measure.applies(facts)
     ]
@@ -96,6 +106,11 @@ class Examination:
         )
 
     @cached_property
+    def questions(self) -> list[Question]:
+        """Those that the recipe names."""
+        return read_questions(self.recipe.evaluate.questions) if self.recipe.evaluate.questions else []
+
+    @cached_property
     def target(self) -> float | None:
         """The forget loss of no filter, where it was trained."""
         if not self.folder.arm(NO_FILTER).finished:
@@ -127,6 +142,7 @@ class Examination:
                     target,
                     tokenizer.eos_token_id,
                     tokenizer,
+                    self.questions,
                 )
             data = {"key": self.key(job), "found": findings.model_dump(mode="json")[job.measure]}
             self.file(job).parent.mkdir(parents=True, exist_ok=True)
@@ -142,6 +158,7 @@ class Examination:
             "settings": amount(job.measure, self.settings),
             "data": self.prepared.fingerprint,
             "weights": self.weights(job.arm),
+            **({"questions": fingerprint(self.questions)} if find(job.measure).asks else {}),
             "baseline": self.weights(NO_FILTER) if find(job.measure).needs_target else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -165,7 +182,7 @@ class Examination:
     def findings(self, arms: Sequence[str]) -> dict[str, dict[str, ModelFindings]]:
         """Arm -> view -> all that is kept of it, whenever it was measured."""
         results: dict[str, dict[str, dict[str, Any]]] = {}
-        for job in jobs(arms, of_a_model()):
+        for job in jobs(arms, of_a_model(), self.recipe):
             if (result := self.kept(job)) is not None:
                 results.setdefault(job.arm, {}).setdefault(job.view, {})[job.measure] = result
         never_trained = dict(results.get(PERFECT_FILTER, {}).get("full", {}))
