@@ -39,6 +39,12 @@ Data = Annotated[
 ]
 Retain = Annotated[Path | None, typer.Option("--retain", help="With --model: other text, which both models know.")]
 Control = Annotated[Path | None, typer.Option("--control", help="With --model: text that neither model has seen.")]
+Questions = Annotated[
+    Path | None,
+    typer.Option(
+        "--questions", help="With --model: questions with answers (gradmask's, WMDP's, TOFU's or MUSE's rows)."
+    ),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", help="With --model: where findings are kept; by default MODEL.attack.")
 ]
@@ -63,6 +69,7 @@ def run(
     data: Data = None,
     retain: Retain = None,
     control: Control = None,
+    questions: Questions = None,
     output: Output = None,
     accept: Accept = None,
     preset: Preset = None,
@@ -81,13 +88,13 @@ def run(
     """
     from gradmask.lab.measures.campaign.budget import parse_budget
 
-    checkpoints = {"--twin": twin, "--reference": reference, "--output": output}
+    checkpoints = {"--twin": twin, "--reference": reference, "--questions": questions, "--output": output}
     _require_one(folder, model, {"--data": data, "--retain": retain, "--control": control, **checkpoints})
     if model is not None and data is not None:
         from gradmask.lab.run.attacking.given_text import Texts
         from gradmask.lab.run.attacking.of_checkpoints import Given, attack_checkpoint
 
-        given = Given(model, Texts(data, retain, control), twin, reference, output)
+        given = Given(model, Texts(data, retain, control), twin, reference, questions, output)
         campaign, file = attack_checkpoint(given, parse_budget(budget or "10m"), preset or "smallest")  # type: ignore[arg-type]
         _show(campaign, file, as_json)
         raise typer.Exit(_exit_code(campaign, accept))

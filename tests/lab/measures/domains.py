@@ -54,8 +54,7 @@ def hider() -> PreTrainedModel:
     """Knows English and Spanish; pushed away from Spanish by gradient ascent, as post-hoc unlearning does, as far as `known` is."""
     model = knower("en", "es")
     ids = counting("es", 16, seed=5)
-    with torch.no_grad():
-        level = known("en")(input_ids=ids, labels=ids).loss
+    level = known("en")(input_ids=ids, labels=ids).loss.detach()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     while (loss := model(input_ids=ids, labels=ids).loss) < level:
         (-loss).backward()

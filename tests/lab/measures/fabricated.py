@@ -11,6 +11,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from gradmask.lab.measures.attacks.context import InContext
+from gradmask.lab.measures.attacks.leak_at_k import Sampled
+from gradmask.lab.measures.attacks.logit_lens import LogitLens
+from gradmask.lab.measures.attacks.pruning import Pruning
 from gradmask.lab.measures.attacks.quantization import Quantization
 from gradmask.lab.measures.attacks.relearning import Attempt, RecoveryPoint, Relearning
 from gradmask.lab.measures.catalog.extraction import Extraction
@@ -165,6 +168,11 @@ def model_findings(forget: float, steps: float | None = 12.0) -> ModelFindings:
             before={"forget": forget, "retain": 4.2},
             after={"int8": {"forget": forget, "retain": 4.2}, "int4": {"forget": forget - 0.01, "retain": 4.2}},
         ),
+        pruning=Pruning(before=forget, after={"smallest 10 %": forget + 0.2, "holding 3 %": forget - 0.01}),
+        logit_lens=LogitLens(losses=[forget + 2, forget + 1, forget]),
+        off_topic=relearning(forget, None),
+        held_out=relearning(forget, None),
+        leak_at_k=Sampled(ks=[1, 4, 16], leak=[0.1, 0.15, 0.2], error=0.02, documents=16, samples=16),
         context=InContext(tokens=64, after_retain=forget, after_forget=forget - 0.03, gain=0.03, error=0.01),
         probes=Probes(accuracy=[0.2, 0.3, 0.25], chance=0.1, error=0.01, classes=16, tokens=1000),
         gradients=GradientNorms(norms={"retain": {"forget": 0.11, "retain": 0.22}}, examples=4),

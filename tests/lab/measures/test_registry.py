@@ -93,7 +93,7 @@ def test_a_registered_attack_that_recovers_is_read_in_the_verdict_the_table_and_
     assert recovered(run) == ["asking"]
     assert "it was recovered by asking" in verdict(run)[0]
     assert tried(run)[0] == "asking"
-    assert "asking, fine-tuning on the domain again" in verdict(run)[-1]
+    assert "asking, fine-tuning on other documents of it" in verdict(run)[-1]
     (row,) = [row for row in table(run) if row.title == "regained by asking"]
     assert row.cells == {"gradmask/removed": ("2.000", "")}
     assert row.meaning == Asking.question
@@ -260,12 +260,12 @@ def examples() -> list[str]:
 
 
 def test_the_attack_of_the_contributors_page_runs() -> None:
-    example: dict[str, Any] = {"__name__": "pruning"}
+    example: dict[str, Any] = {"__name__": "noise"}
     exec(examples()[0], example)
     model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=16)})
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    with register(example["Pruning"]()):
-        result = examine(model, "removed", material(), ["pruning"], SMALL).pruning
+    with register(example["Noise"]()):
+        result = examine(model, "removed", material(), ["noise"], SMALL).noise
     assert result.before != result.after
     assert all((p == before[name]).all() for name, p in model.named_parameters())
 

@@ -162,8 +162,8 @@ class Measure(_Registered[R]):
 
     ``uses``: fields of `SuiteSettings` that it depends on, beside text and seed (None: all of them); a result is kept as long as
     they stay the same. ``needs_groups``: only for partitioned models. ``needs_target``: it is given the forget loss of no
-    filter. ``asks``: it asks the questions of the recipe. ``in_view``: `run` is called while the model runs as its view; otherwise it is given the model as it is, for
-    `Inputs.plain_copy`.
+    filter. ``asks``: it asks the questions of the recipe. ``in_view``: `run` is called while the model runs as its view;
+    otherwise it is given the model as it is, for `Inputs.plain_copy`.
     """
 
     uses: ClassVar[frozenset[str] | None] = None

@@ -81,7 +81,9 @@ def _question(row: Mapping[str, Any], where: str, others: Sequence[str]) -> Ques
     role = row.get("role") or "forget"
     if role not in ("forget", "retain"):
         raise GradmaskError(f"{where}: the role is {role!r}, needed: forget or retain")
-    return Question(prompt, answer, tuple(dict.fromkeys(map(str, choices))), str(row.get("kind") or "direct"), role)
+    return Question(
+        prompt, str(answer), tuple(dict.fromkeys(map(str, choices))), str(row.get("kind") or "direct"), role
+    )
 
 
 def _drawn(answer: str, others: Sequence[str], where: str) -> list[str]:

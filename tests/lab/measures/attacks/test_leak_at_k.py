@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from gradmask.lab.measures.attacks.leak_at_k import Leak, LeakAtKAttack, best_of, leak_at_k, recall
+from gradmask.lab.measures.attacks.leak_at_k import LeakAtKAttack, Sampled, best_of, leak_at_k, recall
 from lab.measures.domains import counting, knower, known
 
 
@@ -46,7 +46,7 @@ def test_what_a_model_knows_leaks_and_what_it_does_not_does_not() -> None:
 
 
 def test_a_difference_within_chance_is_not_recovered() -> None:
-    here = Leak(ks=[1, 4], leak=[0.2, 0.5], error=0.1, documents=5, samples=4)
+    here = Sampled(ks=[1, 4], leak=[0.2, 0.5], error=0.1, documents=5, samples=4)
     there = here.model_copy(update={"leak": [0.1, 0.3]})
     assert LeakAtKAttack().share(here, there, 1.0) == pytest.approx(0.2 / 0.7)
     assert not LeakAtKAttack().recovered(here, there, 1.0)

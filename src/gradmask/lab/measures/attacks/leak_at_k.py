@@ -27,7 +27,7 @@ NEW_TOKENS = 32
 TEMPERATURE = 1.0
 
 
-class Leak(Strict):
+class Sampled(Strict):
     """Mean over documents of leak@k for each of ``ks``, its standard error, and the ``documents`` with ``samples`` each."""
 
     ks: list[int]
@@ -44,7 +44,7 @@ def leak_at_k(
     new_tokens: int = NEW_TOKENS,
     end: int | None = None,
     seed: int = 0,
-) -> Leak:
+) -> Sampled:
     """leak@1, 4, … up to ``samples`` of a view of ``model`` on the beginnings of ``documents`` ``[n, length]``."""
     ids = tokens_of(documents)
     half = ids.shape[1] // 2
@@ -56,7 +56,7 @@ def leak_at_k(
     ks = sorted({*(4**i for i in range(16) if 4**i <= samples), samples})
     each = {k: np.array([best_of(k, row) for row in scores]) for k in ks}
     n = len(scores)
-    return Leak(
+    return Sampled(
         ks=ks,
         leak=[float(each[k].mean()) for k in ks],
         error=float(each[ks[-1]].std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0,
@@ -101,15 +101,15 @@ def best_of(k: int, scores: Sequence[float] | np.ndarray) -> float:
     return sum(comb(i - 1, k - 1) * s for i, s in enumerate(sorted(scores), 1) if i >= k) / comb(n, k)
 
 
-class LeakAtKAttack(Attack[Leak]):
+class LeakAtKAttack(Attack[Sampled]):
     name = "leak_at_k"
     question = "does it come out in one of k samples?"
     source = "Reisizadeh et al., arXiv 2511.04934"
     order = 9
     uses = frozenset({"texts"})
-    Result = Leak
+    Result = Sampled
 
-    def run(self, model: nn.Module, inputs: Inputs) -> Leak:
+    def run(self, model: nn.Module, inputs: Inputs) -> Sampled:
         documents = inputs.material.pool("train", "forget")
         taken = documents[torch.linspace(0, len(documents) - 1, min(len(documents), 2 * inputs.settings.texts)).long()]
         return leak_at_k(model, taken, end=inputs.end, seed=inputs.settings.seed)
@@ -117,27 +117,27 @@ class LeakAtKAttack(Attack[Leak]):
     def cost(self, settings: SuiteSettings) -> float:
         return 8.0 * settings.texts * SAMPLES
 
-    def regained(self, result: Leak) -> float:
+    def regained(self, result: Sampled) -> float:
         """The leak itself, a share of the true text; no nats."""
         return result.leak[-1]
 
-    def share(self, result: Leak, never_trained: Leak | None, gap: float) -> float | None:
+    def share(self, result: Sampled, never_trained: Sampled | None, gap: float) -> float | None:
         """Beyond the perfect filter's leak, of what is beyond that; None without one, since some overlap is chance."""
         if never_trained is None or never_trained.leak[-1] >= 1:
             return None
         return (result.leak[-1] - never_trained.leak[-1]) / (1 - never_trained.leak[-1])
 
-    def recovered(self, result: Leak, never_trained: Leak | None, gap: float) -> bool:
+    def recovered(self, result: Sampled, never_trained: Sampled | None, gap: float) -> bool:
         share = self.share(result, never_trained, gap)
         if share is None or never_trained is None:
             return False
         error = math.hypot(result.error, never_trained.error)
         return share > REGAINED and result.leak[-1] - never_trained.leak[-1] > 3 * error
 
-    def numbers(self) -> dict[str, Callable[[Leak], float]]:
+    def numbers(self) -> dict[str, Callable[[Sampled], float]]:
         return {"leak@k": self.regained}
 
-    def lines(self) -> list[Line[Leak]]:
+    def lines(self) -> list[Line[Sampled]]:
         return [
             Line("leak@k", "best of k samples: share of a training document's true text; small: the first one", _cell)
         ]
@@ -145,9 +145,9 @@ class LeakAtKAttack(Attack[Leak]):
     def title(self) -> str:
         return "sampling again and again"
 
-    def tried(self, result: Leak) -> str:
+    def tried(self, result: Sampled) -> str:
         return f"sampling (leak@{result.ks[-1]} on {result.documents} documents)"
 
 
-def _cell(result: Leak) -> Cell:
+def _cell(result: Sampled) -> Cell:
     return f"{100 * result.leak[-1]:.0f} %", f"k = {result.ks[-1]}; {100 * result.leak[0]:.0f} % for k = 1"

@@ -93,7 +93,9 @@ def quantization(
     ``model`` is not changed. Without ``calibration`` losses are as the models give them.
     """
     before = calibrated_losses(plain_copy(model, view), material, calibration)
-    after = {kind: calibrated_losses(quantize(plain_copy(model, view), kind), material, calibration) for kind in BLOCK}
+    after: dict[str, dict[str, float]] = {}
+    for kind in BLOCK:
+        after[kind] = calibrated_losses(quantize(plain_copy(model, view), kind), material, calibration)
     return Quantization(before=before, after=after)
 
 

@@ -98,7 +98,7 @@ class QuestionsAttack(Attack[Answers]):
     uses = frozenset()
     asks = True
     in_view = False
-    needs = "questions (evaluate.questions)"
+    needs = "evaluate.questions"
     Result = Answers
 
     def run(self, model: nn.Module, inputs: Inputs) -> Answers:

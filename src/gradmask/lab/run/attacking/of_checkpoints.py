@@ -109,12 +109,7 @@ def pair_of(given: Given, preset: Preset = "smallest", seed: int = 0) -> Pair:
         material=material,
         settings=settings,
         facts=Facts(
-            "model",
-            "removed",
-            gm.is_partitioned(model),
-            capable=False,
-            experts=has_experts(model),
-            questions=bool(questions),
+            "model", "removed", gm.is_partitioned(model), False, experts=has_experts(model), questions=bool(questions)
         ),
         target=_target(given.reference, material, settings),
         end=tokenizer.eos_token_id,
@@ -170,18 +165,10 @@ def _require_vocabulary(model: Any, material: Material, folder: Path) -> None:
 
 
 def _key(given: Given, settings: SuiteSettings, questions: Sequence[Question]) -> str:
-    models = {
-        name: _weights(path)
-        for name, path in (("model", given.model), ("twin", given.twin), ("reference", given.reference))
-    }
-    return key_of(
-        {
-            "models": models,
-            "texts": given.texts.fingerprint(),
-            "settings": _kept_settings(settings),
-            "questions": fingerprint(questions),
-        }
-    )
+    folders = {"model": given.model, "twin": given.twin, "reference": given.reference}
+    parts = {name: _weights(folder) for name, folder in folders.items()}
+    text = {"texts": given.texts.fingerprint(), "questions": fingerprint(questions)}
+    return key_of({**parts, **text, "settings": _kept_settings(settings)})
 
 
 def _weights(folder: Path | None) -> list[str]:
