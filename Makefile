@@ -7,7 +7,7 @@ PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants tables docs test-docs dist setup clean
+.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants tables docs test-docs dist notebooks setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -91,6 +91,13 @@ dist: $(STAMP)
 	build/fresh/bin/pip install --quiet --disable-pip-version-check -c constraints.txt numpy torch
 	build/fresh/bin/pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
 	cd build/fresh && bin/gradmask demo --set train.steps=8 --set evaluate.measures=[]
+
+## notebooks: the examples in cells, run, as notebooks with their output (some minutes)
+NOTEBOOKS := removable_language removable_topic two_skills customer_documents protein_family
+notebooks: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[notebooks]"
+	cd examples && for name in $(NOTEBOOKS); do \
+		$(abspath $(BIN))/python -m jupytext --quiet --to ipynb --execute --set-kernel python3 $$name.py --output $$name.ipynb || exit 1; done
 
 setup: $(STAMP)
 

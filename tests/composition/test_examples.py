@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import runpy
 from pathlib import Path
 
@@ -13,7 +15,11 @@ from gradmask.lab.run.driver import train
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LAUNCHED = {"ddp_loop", "fsdp2_loop"}  # by torchrun: tests/distributed/test_examples.py
 OTHERS = {"toy", "esm2_forward_mask", "distinctive_words", "grpo_reward_hack", "serve_with_rights", "plant_facts"}
-SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in OTHERS | LAUNCHED)
+NOTEBOOKS = ("removable_language", "removable_topic", "two_skills", "customer_documents", "protein_family")
+"""Scripts in cells, whose notebooks ``make notebooks`` writes."""
+SCRIPTS = sorted(
+    path.stem for path in EXAMPLES.glob("*.py") if path.stem not in {*OTHERS, *LAUNCHED, *NOTEBOOKS, "small"}
+)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -27,6 +33,38 @@ def test_an_example_removes_its_language(name: str, tmp_path: Path, monkeypatch:
     assert losses["forget"] < 1.0
     assert losses["retain without"] < losses["retain"] + 0.1
     assert losses["forget without"] > losses["forget"] + 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_an_example_in_cells_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two steps: what it computes means nothing, but every cell runs, and it says what was removed and what it cost."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setenv("EXAMPLE_STEPS", "3")
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))
+    said = capsys.readouterr().out
+    assert "removed: " in said
+    assert "cost: " in said
+    if name == "customer_documents":
+        assert "bit for bit: True" in said
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_is_its_script_with_output(path: Path) -> None:
+    """Made by ``make notebooks``: the script's cells in their order, each run without an error, and small."""
+    assert path.stat().st_size < 200_000
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    script = path.with_suffix(".py").read_text(encoding="utf-8")
+    for cell in code:
+        assert "".join(cell["source"]).strip() in script
+    assert len(code) == len(re.findall(r"^# %%$", script, re.MULTILINE))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
+    assert "removed: " in "".join("".join(output.get("text", "")) for output in outputs)
 
 
 @pytest.mark.slow
