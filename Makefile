@@ -97,7 +97,7 @@ NOTEBOOKS := removable_language removable_topic two_skills customer_documents pr
 notebooks: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[notebooks]"
 	cd examples && for name in $(NOTEBOOKS); do \
-		$(abspath $(BIN))/python -m jupytext --quiet --to ipynb --execute --set-kernel python3 $$name.py --output $$name.ipynb || exit 1; done
+		PYTHONWARNINGS=ignore $(abspath $(BIN))/python -m jupytext --quiet --to ipynb --execute --set-kernel python3 $$name.py --output $$name.ipynb || exit 1; done
 
 setup: $(STAMP)
 

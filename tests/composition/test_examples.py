@@ -65,6 +65,7 @@ def test_a_notebook_is_its_script_with_output(path: Path) -> None:
     outputs = [output for cell in code for output in cell["outputs"]]
     assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
     assert "removed: " in "".join("".join(output.get("text", "")) for output in outputs)
+    assert "stderr" not in {output.get("name") for output in outputs}  # warnings name folders of the machine
 
 
 @pytest.mark.slow
