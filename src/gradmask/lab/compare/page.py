@@ -49,7 +49,7 @@ def render(found: Comparison, drawn: Mapping[str, Drawn]) -> str:
         samples=_samples(found),
         tuned=[r for r in found.settings[MAIN].rivals.values() if r.tuned],
         recipe=dump_yaml(found.recipe),
-        download=Markup(data_uri("application/json", found.model_dump_json(indent=1))),
+        download=Markup(data_uri("application/json", found.model_dump_json())),
     )
 
 

@@ -64,7 +64,7 @@ def render(results: Results, drawn: Mapping[str, Drawn]) -> str:
         findings=_findings(results),
         shown_loss=shown_loss,
         recipe=dump_yaml(results.recipe),
-        download=Markup(data_uri("application/json", results.model_dump_json(indent=1))),
+        download=Markup(data_uri("application/json", results.model_dump_json())),
         nats=nats,
     )
 
