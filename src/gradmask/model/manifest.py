@@ -13,13 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gradmask.errors import GradmaskError
 from gradmask.files import CHECKPOINT_SEAL, sha256, write_whole
-from gradmask.partitioning import Adapter, Architecture, Cut, GroupSpec, Slice, is_built_in
+from gradmask.partitioning import Adapter, Architecture, Cut, GroupSpec, SilentExperts, Slice, is_built_in
 from gradmask.routing.policy import Cell, Credit, Policy, RehearsalTarget, TokenLabels
 from gradmask.routing.router import Router
 from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
 from gradmask.version import __version__
 
 MANIFEST = "gradmask.json"
+NEWER = ("options", "silent_experts")
+"""Fields that came after the format."""
 
 
 class _Strict(BaseModel):
@@ -173,6 +175,7 @@ class Manifest(_Strict):
     strength: dict[str, float] = {}
     exact: bool | Literal["split"] = True
     base: Literal["learning", "frozen"] = "learning"
+    silent_experts: SilentExperts | None = Field(default=None, description="not written where no group owns experts")
     seed: int = 0
     draws: int = 0
     in_advance: str = Field(default="", description="ids of what gm.draw_in_advance was given, pass after pass")
@@ -198,6 +201,7 @@ def describe(cut: Cut, policy: Policy, router: Router, labeler: SelfLabeler | No
         removed=sorted(removed),
         strength=cut.context.strength,
         base="frozen" if cut.frozen else "learning",
+        silent_experts=cut.silent_experts,
         seed=router.seed,
         draws=router.draws,
         in_advance=router.written_in_advance,
@@ -259,7 +263,7 @@ def text_of(manifest: Manifest) -> str:
 def _content(manifest: Manifest) -> dict[str, Any]:
     """A field that is newer than the format is left out where it says nothing, so that older digests still fit."""
     content = manifest.model_dump(mode="json")
-    return content if content["options"] is not None else {k: v for k, v in content.items() if k != "options"}
+    return {k: v for k, v in content.items() if v is not None or k not in NEWER}
 
 
 def read_manifest(folder: str | Path, name: str = MANIFEST) -> Manifest:

@@ -44,6 +44,7 @@ from gradmask.partitioning import (
     Adapter,
     Architecture,
     GroupSpec,
+    SilentExperts,
     Slice,
     Units,
     adapters_of,
@@ -229,6 +230,7 @@ def partition(
     units: Units | None = None,
     base: Literal["learning", "frozen"] = "learning",
     labels: Literal["required", "optional"] = "required",
+    silent_experts: SilentExperts | None = None,
 ) -> PreTrainedModel:
     """Partition a Hugging Face model into groups of parameters, in place; its outputs do not change.
 
@@ -253,6 +255,9 @@ def partition(
         units: the exact units of every site, as a checkpoint records them; by default the slices say.
         labels: ``"required"``: a training pass with gradients and without data labels is an error, so that labels that are lost
             on their way stop training; ``"optional"``: such a pass is plain training, in which everything learns.
+        silent_experts: what routers do with experts that do not run: ``"around"``: they cannot be chosen, as if deleted;
+            ``"renormalise"``: their share goes to the others that were chosen; ``"zeros"``: their share is lost
+            (docs/experts.md). By default ``"around"`` where all routers can do it exactly, else ``"zeros"``.
         base: ``"frozen"``: the retain group never learns, as LoRA users expect; ``"learning"``: the policy decides.
 
     Returns:
@@ -294,7 +299,7 @@ def partition(
     shared = [*given, *(p for p in table.joint if p not in given)]
     defaults = table.joint_by_default if joint is None and not frozen else ()
     comparison = Comparison(model)
-    record = cut(model, _architecture(model, architecture), slices, shared, units, frozen, defaults)
+    record = cut(model, _architecture(model, architecture), slices, shared, units, frozen, defaults, silent_experts)
     record.joint = tuple(p for p in record.joint if p in given or p not in table.joint)
     record.context.labels_required, record.context.training = labels == "required", model.training
     router = Router(table, record.context, tuple(slices), seed)

@@ -26,6 +26,7 @@ from gradmask.partitioning.kernel.token_mask import (
     TokenMask as TokenMask,
     TokenWeights as TokenWeights,
 )
+from gradmask.partitioning.owned.routers import SilentExperts as SilentExperts
 from gradmask.partitioning.surgery.choosing import Units as Units
 from gradmask.partitioning.surgery.cutting import Cut as Cut, cut as cut
 from gradmask.partitioning.surgery.kinds import KINDS as KINDS

@@ -113,7 +113,7 @@ class Owned(Mixin):
             "gm.Architecture(position_bias=...))"
         )
 
-    def refuse_tensor(self, name: str) -> None:
+    def refuse_tensor(self, name: str, value: object) -> None:
         """Called where code deleted a parameter and now sets an ordinary tensor under its name."""
         raise GradmaskError(
             f"{type(self).__name__}.{name} belongs to a group and must stay a parameter. (FSDP version 1 replaces parameters by "

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -210,6 +210,8 @@ def assign_rows(
     context: RoutingContext,
     layouts: Mapping[str, Layout],
     writes: str | None = None,
+    kind: type[RowWise] = RowWise,
+    others: Sequence[str] = (),
 ) -> None:
     """Make ``module`` row-wise, in place.
 
@@ -219,12 +221,14 @@ def assign_rows(
         context: where it reads the current route.
         layouts: parameter name -> which experts belong to which group, for those that are cut.
         writes: the parameter through which experts write to the residual stream; a group's strength scales it.
+        kind: its class.
+        others: attributes that ``kind`` reads in the place of the module, beside its parameters.
     """
     names, all_owners = tuple(module._parameters), {n: o for n, o in owners.items() if n not in layouts}
     written = module._parameters.get(writes or "")
     copied = written is not None and len(inspect.signature(type(module).forward).parameters) == 2
     copies = len(written) if copied and written is not None else 1
-    owned_class(type(module), RowWise, names)  # raises where a class cannot be, before anything is changed
+    owned_class(type(module), kind, (*names, *others))  # raises where a class cannot be, before anything is changed
     # the module's code reads the plain names only, so only these get readers (`names`); `_part` reads the parts
     for name, layout in layouts.items():
         whole = module._parameters[name]
@@ -237,7 +241,7 @@ def assign_rows(
         del module._parameters[name]
     target = cast(RowWise, module)
     target.gradmask_layouts, target.gradmask_writes, target.gradmask_copies = dict(layouts), writes, copies
-    assign_owner(module, all_owners, context, RowWise, names=names)
+    assign_owner(module, all_owners, context, kind, names=(*names, *others))
 
 
 def release_rows(module: RowWise) -> None:
@@ -250,6 +254,7 @@ def release_rows(module: RowWise) -> None:
         carry_to_whole(parts, merged, layout, 0)
     # the order of parameters is that of the optimizer's state, so it must be the plain module's
     for name in module.gradmask_names:
-        module._parameters[name] = module._parameters.pop(name)
+        if name in module._parameters:
+            module._parameters[name] = module._parameters.pop(name)
     del module.gradmask_layouts, module.gradmask_writes, module.gradmask_copies
     release(module)

@@ -44,7 +44,7 @@ def owned_class(cls: type[nn.Module], kind: type[Owned], names: tuple[str, ...])
     readers = {
         name: property(
             lambda self, name=name: self.read_parameter(name),
-            lambda self, _, name=name: self.refuse_tensor(name),
+            lambda self, value, name=name: self.refuse_tensor(name, value),
         )
         for name in names
     }

@@ -21,6 +21,7 @@ from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.route import JOINT, RETAIN, RoutingContext
 from gradmask.partitioning.owned.adapters import AdaptedLinear, add_adapter
 from gradmask.partitioning.owned.experts import assign_rows
+from gradmask.partitioning.owned.routers import SilentExperts, assign_router
 from gradmask.partitioning.surgery.assigning import add_tables, assign_uncut, table_kinds
 from gradmask.partitioning.surgery.attachments import carry_over, check_attachments
 from gradmask.partitioning.surgery.choosing import (
@@ -35,6 +36,7 @@ from gradmask.partitioning.surgery.growing import grow
 from gradmask.partitioning.surgery.kinds import kinds_of, match, present
 from gradmask.partitioning.surgery.owners import find_owners
 from gradmask.partitioning.surgery.restoring import restore
+from gradmask.partitioning.surgery.silent_experts import settle_silent
 
 
 @dataclass
@@ -49,6 +51,8 @@ class Cut:
     hooks: list[RemovableHandle] = field(default_factory=list)
     frozen: tuple[str, ...] = ()
     """Names of plain parameters that require gradients again once the cut is undone."""
+    silent_experts: SilentExperts | None = None
+    """What routers do with experts that do not run (`gradmask.partitioning.owned.routers`); None where no group owns experts."""
     undo_growth: list[Callable[[], None]] = field(default_factory=list, repr=False)
     """Makes a widened model narrow again, once the cut is undone; only until `gradmask.partition` has compared outputs."""
 
@@ -61,6 +65,7 @@ def cut(
     units: Units | None = None,
     freeze: bool = False,
     defaults: Sequence[str] = (),
+    silent_experts: SilentExperts | None = None,
 ) -> Cut:
     """Partition ``model`` in place. Everything is checked before anything is changed.
 
@@ -72,9 +77,10 @@ def cut(
         units: the exact units of every site, as a checkpoint records them; by default the slices say.
         freeze: the retain group never learns.
         defaults: kinds that are joint, too, as far as the model has parameters of them.
+        silent_experts: see `settle_silent`.
 
     Raises:
-        GradmaskError: see `allocate`, `find_sites`, `choose_layers`, `check_not_joint` and
+        GradmaskError: see `allocate`, `settle_silent`, `find_sites`, `choose_layers`, `check_not_joint` and
             `gradmask.partitioning.surgery.kinds.match`.
     """
     sites = find_sites(model, architecture)
@@ -91,6 +97,7 @@ def cut(
         check_not_joint(slices, sites, shared)
     check_attachments(model, _to_cut(sites, slices, units, shared), [p for layers in adapted.values() for p in layers])
     record = Cut(architecture, dict(slices), joint, units or {}, RoutingContext((RETAIN, JOINT, *slices)))
+    record.silent_experts = silent_experts
     try:
         _carry_out(model, sites, record, shared, adapted, units is None)
         if freeze:
@@ -124,8 +131,9 @@ def _carry_out(
         added = grow(model, architecture, slices, record.undo_growth)
         sites = find_sites(model, architecture) if added else sites
         record.units = {f"{site.name}/{site.unit}": choose_units(site, slices, added, shared) for site in sites}
+    record.silent_experts = settle_silent(model, sites, record.units, shared, record.silent_experts)
     for site in sites:
-        _cut_site(model, site, record.units[f"{site.name}/{site.unit}"], shared, context)
+        _cut_site(model, site, record.units[f"{site.name}/{site.unit}"], shared, context, record.silent_experts)
     kinds_of_tables = table_kinds(model) if any(spec.embeddings for spec in slices.values()) else {}
     special = {**kinds_of_tables, **{p.name: AdaptedLinear for layers in adapted.values() for p in layers}}
     assign_uncut(model, architecture, shared, context, special)
@@ -162,10 +170,15 @@ def _tied_names(model: PreTrainedModel, chosen: set[str]) -> set[str]:
 
 
 def _cut_site(
-    model: PreTrainedModel, site: Site, chosen: Mapping[str, list[int]], shared: set[str], context: RoutingContext
+    model: PreTrainedModel,
+    site: Site,
+    chosen: Mapping[str, list[int]],
+    shared: set[str],
+    context: RoutingContext,
+    silent: SilentExperts | None,
 ) -> None:
     if isinstance(site, ExpertSite):
-        _cut_experts(site, chosen, shared, context)
+        _cut_experts(site, chosen, shared, context, silent)
         return
     if not chosen:
         return
@@ -184,13 +197,22 @@ def _cut_site(
         setattr(model.get_submodule(parent), name, split)
 
 
-def _cut_experts(site: ExpertSite, chosen: Mapping[str, list[int]], shared: set[str], context: RoutingContext) -> None:
+def _cut_experts(
+    site: ExpertSite,
+    chosen: Mapping[str, list[int]],
+    shared: set[str],
+    context: RoutingContext,
+    silent: SilentExperts | None,
+) -> None:
     layout = Layout.carve(site.total, chosen, RETAIN)
     for path, module in site.modules:
         owners = {n: JOINT if f"{path}.{n}" in shared else RETAIN for n in module._parameters}
         counted = [n for n, p in module._parameters.items() if p is not None and len(p) == site.total]
         layouts = {n: layout for n in counted if owners[n] == RETAIN} if chosen else {}
-        assign_rows(module, owners, context, layouts, site.writes)
+        if layouts and site.writes not in module._parameters and silent not in (None, "zeros"):
+            assign_router(module, owners, context, layouts, silent)
+        else:
+            assign_rows(module, owners, context, layouts, site.writes)
 
 
 def _geometry(projection: Projection, positions: dict[str, list[int]], shared: set[str]) -> Geometry:

@@ -11,6 +11,7 @@ from gradmask.partitioning.kernel.linear import SplitLinear, plain_linear
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.experts import RowWise, release_rows
 from gradmask.partitioning.owned.owning import release
+from gradmask.partitioning.owned.routers import Router, release_router
 from gradmask.partitioning.owned.position_bias import unroute_bias
 from gradmask.partitioning.owned.table_kinds import drop_tables
 from gradmask.partitioning.owned.tables import merged_table, tabled_modules
@@ -31,6 +32,8 @@ def restore(model: PreTrainedModel, record: Cut) -> None:
             give_back(module, plain)
             module.restored = True
             setattr(model.get_submodule(parent), name, plain)
+        elif isinstance(module, Router):
+            release_router(module)
         elif isinstance(module, RowWise):
             release_rows(module)
         elif isinstance(module, Owned):
