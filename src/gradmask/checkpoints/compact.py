@@ -24,10 +24,11 @@ def compact(
     removed: Sequence[str],
     state: dict[str, Tensor],
     store: Callable[[Tensor], Tensor] = lambda tensor: tensor,
+    config: Any = None,
 ) -> tuple[dict[str, Tensor], Any]:
     """Drop the units of the groups in ``removed`` from a plain state dict and from the config.
 
-    ``store`` takes every smaller tensor as soon as it is made.
+    ``store`` takes every smaller tensor as soon as it is made; ``config`` is that of ``state``, by default the model's.
 
     Raises:
         GradmaskError: blocks would end up with different sizes, or the config cannot express the smaller ones.
@@ -41,13 +42,13 @@ def compact(
             small[f"{path}.weight"] = store(state[f"{path}.weight"].index_select(geometry.dim, index))
             if geometry.split == "out" and f"{path}.bias" in small:
                 small[f"{path}.bias"] = store(state[f"{path}.bias"].index_select(0, index))
-    config = _smaller_config(model, record, removed)
+    config = _smaller_config(model, record, removed, model.config if config is None else config)
     _check_fits(model, config, small)
     return small, config
 
 
-def _smaller_config(model: PreTrainedModel, record: Cut, removed: Sequence[str]) -> Any:
-    architecture, config = record.architecture, copy.deepcopy(model.config)
+def _smaller_config(model: PreTrainedModel, record: Cut, removed: Sequence[str], larger: Any) -> Any:
+    architecture, config = record.architecture, copy.deepcopy(larger)
     text = config.get_text_config()
     heads, neurons = (_dropped(record, unit, removed) for unit in ("heads", "neurons"))
     try:

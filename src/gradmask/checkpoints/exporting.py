@@ -25,6 +25,7 @@ from gradmask.checkpoints.export_options import (
 from gradmask.checkpoints.known import warn_of_unknown
 from gradmask.checkpoints.loading import load
 from gradmask.checkpoints.ranks import first_rank, gathered, is_sharded, wait_for_ranks
+from gradmask.checkpoints.silent_experts import leave_out
 from gradmask.checkpoints.tokenizers import drop_entries, open_tokenizer
 from gradmask.errors import GradmaskError
 from gradmask.files import whole_folder
@@ -58,7 +59,8 @@ def export(
     Args:
         model: a partitioned model; it is not changed.
         path: the new folder.
-        without: removable groups to leave out: their weights are zero in the export, or gone where ``compact``.
+        without: removable groups to leave out: their weights are zero in the export, or gone where ``compact``. Experts are
+            gone in any case where routers leave silent ones out (docs/experts.md).
         compact: make the layers smaller by the removed units instead of filling them with zeros.
         overwrite: replace an existing folder.
         dtype: of the weights, such as ``"bfloat16"``; by default as the model has them.
@@ -96,17 +98,19 @@ def _write(
     gradmask = gradmask_of(model)
     # sharded parts are gathered by all ranks together, so their state is made as a whole
     sharded = any(is_sharded({"": parameter}) for parameter in model.parameters())
-    state, config = plain_state(model, removed, None if sharded else store), model.config
+    state = plain_state(model, removed, None if sharded else store)
     state = gathered(state) if sharded else state
     if sharded and not first_rank():
         wait_for_ranks()
         return target
+    state, config = leave_out(model, silent_groups(model, removed), state, store)
+    fewer = config is not model.config
     if compact:
-        state, config = compaction.compact(model, gradmask.cut, removed, state, store)
+        state, config = compaction.compact(model, gradmask.cut, removed, state, store, config)
     state = in_file_order(cast(model, state, options, store))
     size = parameters_in(model, state)  # before `save_pretrained` empties the state
     manifest = manifest_of_export(gradmask.manifest(), removed, compact, options)
-    if compact:
+    if compact or fewer:
         manifest.shapes = {name: list(tensor.shape) for name, tensor in state.items()}
     warn_of_unknown(plain_class(model), config, state)
     try:
@@ -150,6 +154,23 @@ def refuse_full(target: Path, overwrite: bool) -> None:
         raise GradmaskError(f"{target} exists and is not empty: choose another folder, or pass overwrite=True")
 
 
+def silent_groups(model: PreTrainedModel, removed: Sequence[str]) -> set[str]:
+    """The removable groups that do not run in the plain model without those in ``removed``.
+
+    Raises:
+        GradmaskError: their experts' share goes to others (``silent_experts="renormalise"``), as no plain model has it.
+    """
+    gradmask = gradmask_of(model)
+    silent = {*removed, *gradmask.removed, *(g for g, strength in gradmask.context.strength.items() if strength == 0.0)}
+    owned = {g for site, chosen in gradmask.cut.units.items() if site.endswith("/experts") for g in chosen}
+    if gradmask.cut.silent_experts == "renormalise" and (stuck := sorted(silent & owned)):
+        raise GradmaskError(
+            f"no plain checkpoint gives the share of the silent experts of {', '.join(map(repr, stuck))} to others, as "
+            "silent_experts='renormalise' does: run the model inside gm.without, or partition it with silent_experts='around'"
+        )
+    return silent
+
+
 def plain_state(model: PreTrainedModel, removed: Sequence[str] = (), store: Store | None = None) -> dict[str, Tensor]:
     """The merged state dict of the plain model, the groups in ``removed`` zero and strengths applied.
 
@@ -182,7 +203,7 @@ def _scaled(
                 assert bias is not None
                 state[f"{path}.bias"] = bias.detach()
         elif isinstance(module, RowWise):
-            for name in module.gradmask_layouts:
+            for name in module.routed_names():
                 state[f"{path}.{name}"] = store(module.as_routed(name).detach())
     scale = {**context.strength, **dict.fromkeys(silenced, 0.0)}
     sums: dict[int, Tensor] = {}

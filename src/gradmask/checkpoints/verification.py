@@ -21,6 +21,7 @@ from gradmask.checkpoints.folder_entries import Entry, entries, folder_problems
 from gradmask.checkpoints.loading import load, read_plain
 from gradmask.checkpoints.normal_form import code_named, not_normal, same_versions, unknown_files
 from gradmask.checkpoints.rebuilding import compare, rebuild, told_names
+from gradmask.checkpoints.silent_experts import units_left
 from gradmask.checkpoints.traces import holds_any, traces
 from gradmask.errors import GradmaskError
 from gradmask.files import CHECKPOINT_SEAL, sha256
@@ -245,9 +246,12 @@ def _places(folder: Path, manifest: Manifest, result: Verification) -> None:
     if manifest.compact:
         _compact(folder, manifest, result)
         return
+    if manifest.shapes and manifest.kind == "export":
+        _sizes(folder, manifest, result)
     owned = groups(load(folder)) if manifest.kind == "partitioned" else _cut_again(folder, manifest)
     for name in manifest.removed:
-        left = {key: int(p.count_nonzero()) for key, p in owned.get(name, {}).items()}
+        # -inf is what keeps a router from choosing an expert
+        left = {key: int((p.count_nonzero() - p.isneginf().sum())) for key, p in owned.get(name, {}).items()}
         total = sum(p.numel() for p in owned.get(name, {}).values())
         if nonzero := {key: n for key, n in left.items() if n}:
             key = next(iter(nonzero))
@@ -271,18 +275,32 @@ def _cut_again(folder: Path, manifest: Manifest) -> dict[str, dict[str, nn.Param
         for name, entry in manifest.groups.items()
         if isinstance(spec := entry.slice(), Slice) and (spec.heads or spec.neurons or spec.experts)
     }
-    return groups(partition(model, slices, architecture=manifest.architecture, units=manifest.units)) if slices else {}
+    gone = manifest.removed if manifest.shapes else ()
+    slices = {n: replace(s, experts=0) if n in gone and not _only_experts(s) else s for n, s in slices.items()}
+    slices = {n: s for n, s in slices.items() if n not in gone or not _only_experts(s)}
+    told = {"architecture": manifest.architecture, "units": units_left(manifest), "silent_experts": "zeros"}
+    return groups(partition(model, slices, **told)) if slices else {}  # type: ignore[bad-argument-type]
+
+
+def _only_experts(spec: Slice) -> bool:
+    return bool(spec.experts) and not (spec.heads or spec.neurons)
 
 
 def _compact(folder: Path, manifest: Manifest, result: Verification) -> None:
-    """In a compact export the units are gone: its layers have exactly the places that the manifest lists."""
+    """In a compact export the units are gone."""
+    _sizes(folder, manifest, result)
+    removed = ", ".join(map(printable, manifest.removed))
+    result.unknown.append(f"whether the layers were larger before, and what was cut away for {removed}")
+
+
+def _sizes(folder: Path, manifest: Manifest, result: Verification) -> None:
+    """Layers that lost units have exactly the places that the manifest lists."""
     state = read_plain(folder).state_dict()
     other = [name for name, shape in manifest.shapes.items() if name not in state or list(state[name].shape) != shape]
     removed = ", ".join(map(printable, manifest.removed))
     result.problems += [f"{name} does not have the size that is left without {removed}" for name in other]
     if not other:
         result.holds.append("every tensor has the size that the manifest lists for it")
-    result.unknown.append(f"whether the layers were larger before, and what was cut away for {removed}")
 
 
 def _against(folder: Path, manifest: Manifest, full: Path, result: Verification) -> None:

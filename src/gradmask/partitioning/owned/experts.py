@@ -152,6 +152,10 @@ class RowWise(Owned):
         part = taught(part, chosen.learns[group])
         return part * scale if scale != 1.0 and name == self.gradmask_writes else part
 
+    def routed_names(self) -> tuple[str, ...]:
+        """What is not as it lies there in a plain model without the groups that do not run."""
+        return tuple(self.gradmask_layouts)
+
     def as_routed(self, name: str) -> Tensor:
         """The merged parameter as the current route uses it: silenced groups zero, strengths applied."""
         route = self.gradmask_context.route_to_read

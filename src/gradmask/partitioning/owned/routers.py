@@ -114,6 +114,10 @@ class Router(RowWise):
         new = torch.where(rest != 0, left * (shares.sum(-1, keepdim=True) / torch.where(rest != 0, rest, 1.0)), left)
         return tuple(new if role == "shares" else v for v, role in zip(out, self.gradmask_roles, strict=True))
 
+    def routed_names(self) -> tuple[str, ...]:
+        closed = self.gradmask_bias if self.gradmask_silent == "around" else None
+        return tuple(dict.fromkeys([*self.gradmask_layouts, *([closed] if closed else [])]))
+
     def as_routed(self, name: str) -> Tensor:
         """As of any module; of the bias that chooses, also where it is a buffer."""
         if name != self.gradmask_bias or self.gradmask_silent != "around":
