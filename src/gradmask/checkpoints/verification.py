@@ -251,7 +251,7 @@ def _places(folder: Path, manifest: Manifest, result: Verification) -> None:
     owned = groups(load(folder)) if manifest.kind == "partitioned" else _cut_again(folder, manifest)
     for name in manifest.removed:
         # -inf is what keeps a router from choosing an expert
-        left = {key: int((p.count_nonzero() - p.isneginf().sum())) for key, p in owned.get(name, {}).items()}
+        left = {key: int(p.count_nonzero() - p.isneginf().sum()) for key, p in owned.get(name, {}).items()}
         total = sum(p.numel() for p in owned.get(name, {}).values())
         if nonzero := {key: n for key, n in left.items() if n}:
             key = next(iter(nonzero))

@@ -119,7 +119,9 @@ def check_export(probe: Probe) -> Iterator[Finding]:
     wrong = []
     if probe.gradmask.cut.silent_experts == "renormalise":
         choices = choices[:1]
-        yield Finding("export", "note", "no plain model gives the share of silent experts to others: export with all groups alone")
+        yield Finding(
+            "export", "note", "no plain model gives the share of silent experts to others: export with all groups alone"
+        )
     for names in choices:
         if not torch.equal(probe.plain(exported(probe.model, (*already, *names))), quiet_without(probe, names)):
             wrong.append(f"without {quoted(names)}" if names else "full")
@@ -150,6 +152,8 @@ def plain_model(model: PreTrainedModel, config: Any = None) -> PreTrainedModel:
         path, _, leaf = name.rpartition(".")
         buffers = plain.get_submodule(path)._buffers
         kept = buffers.get(leaf)
-        if kept is not None and kept.shape == buffer.shape:  # own tables have some that it has not; experts may be left out
+        if (
+            kept is not None and kept.shape == buffer.shape
+        ):  # own tables have some that it has not; experts may be left out
             buffers[leaf] = buffer.clone()
     return plain

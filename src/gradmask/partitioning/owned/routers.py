@@ -102,7 +102,9 @@ class Router(RowWise):
         smaller: dict[str, Any] = {n: narrow(v) if n in self.gradmask_layouts else v for n, v in values.items()}
         smaller["num_experts"] = len(kept)
         first, *rest = args
-        out = super().run_reading(smaller, chosen, (first, *map(narrow, rest)), {k: narrow(v) for k, v in kwargs.items()})
+        out = super().run_reading(
+            smaller, chosen, (first, *map(narrow, rest)), {k: narrow(v) for k, v in kwargs.items()}
+        )
         return tuple(_widened(value, role, kept, total) for value, role in zip(out, self.gradmask_roles, strict=True))
 
     def _with_shares(self, out: Any, silent: list[int]) -> Any:
@@ -177,14 +179,16 @@ def _tried(router: nn.Module, total: int) -> tuple[Tensor, ...] | None:
     weight = router._parameters["weight"]
     assert weight is not None
     second = [*inspect.signature(type(router).forward).parameters.values()][2:]
-    extra = [torch.zeros(total, device=weight.device) for p in second if p.default is inspect.Parameter.empty]
+    needed = sum(p.default is inspect.Parameter.empty for p in second)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(TRIED, weight.shape[-1], generator=generator, device="cpu").to(weight.device, weight.dtype)
-    try:
-        out = router(x, *extra)
-    except Exception:  # a router that reads more than the tokens' states
-        return None
-    return out if isinstance(out, tuple) and all(isinstance(value, Tensor) for value in out) else None
+    for count in dict.fromkeys((needed, len(second))):
+        try:
+            out = router(x, *[torch.zeros(total, device=weight.device)] * count)  # perhaps called with a bias
+        except Exception:  # a router that reads more than the tokens' states
+            continue
+        return out if isinstance(out, tuple) and all(isinstance(value, Tensor) for value in out) else None
+    return None
 
 
 def roles_of(router: nn.Module, total: int) -> tuple[Role, ...] | None:
@@ -242,7 +246,9 @@ def why_not(router: nn.Module, silent: SilentExperts, awake: int, total: int) ->
         return "does not say how many experts a token is given to"
     if awake < count:
         return f"gives every token to {count} experts, and {awake} would be left"
+    if choosing_bias(router, total) is not None:
+        return None
+    if any(total in t.shape for inner in router.children() for t in (*inner.parameters(), *inner.buffers())):
+        return "has a module inside that counts experts"
     grouped = any(getattr(router, name, None) not in (None, 0, 1) for name in GROUPED)
-    if grouped and choosing_bias(router, total) is None:
-        return "chooses among groups of experts, which would lose some"
-    return None
+    return "chooses among groups of experts, which would lose some" if grouped else None

@@ -11,8 +11,8 @@ from gradmask.partitioning.kernel.linear import SplitLinear, plain_linear
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.experts import RowWise, release_rows
 from gradmask.partitioning.owned.owning import release
-from gradmask.partitioning.owned.routers import Router, release_router
 from gradmask.partitioning.owned.position_bias import unroute_bias
+from gradmask.partitioning.owned.routers import Router, release_router
 from gradmask.partitioning.owned.table_kinds import drop_tables
 from gradmask.partitioning.owned.tables import merged_table, tabled_modules
 from gradmask.partitioning.surgery.attachments import give_back
