@@ -23,6 +23,7 @@ from contract.cases import Case, rows, total_loss
 from contract.variants import silent
 from gradmask.partitioning.kernel.layout import Layout
 from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.owned.routers import Router
 
 Gradients = dict[str, Tensor | None]
 Columns = dict[str, tuple[str, dict[str, Tensor]]]
@@ -88,13 +89,38 @@ def passing_in(plain: nn.Module, sides: Columns, weights: Mapping[str, float]) -
 
 @torch.no_grad()
 def plain_without(model: PreTrainedModel, groups: Iterable[str]) -> PreTrainedModel:
-    """A plain copy of a partitioned model in which the parameters of ``groups`` are zero."""
-    found = copy.deepcopy(model)
-    owned = gm.groups(found)
-    for group in groups:
+    """A plain copy of a partitioned model in which the parameters of ``groups`` are zero, and no router chooses their experts."""
+    found, names = copy.deepcopy(model), [*groups]
+    owned, closed = gm.groups(found), silent_experts(model, names)
+    for group in names:
         for parameter in owned[group].values():
             parameter.zero_()
-    return gm.unpartition(found)
+    gm.unpartition(found)
+    for path, experts in closed.items():
+        close(found.get_submodule(path), experts)
+    return found
+
+
+def silent_experts(model: Any, groups: Sequence[str]) -> dict[str, list[int]]:
+    """Router -> the experts of these groups, where routers are to leave them out."""
+    routers = ((path, m) for path, m in model.named_modules() if isinstance(m, Router))
+    places = {path: m.gradmask_layouts["weight"].positions for path, m in routers}
+    return {path: [i for g in groups for i in own.get(g, ())] for path, own in places.items()}
+
+
+def close(router: nn.Module, experts: Sequence[int]) -> None:
+    """Let a plain router add -inf to the logits of these experts."""
+    plain, linear = type(router).forward, torch.nn.functional.linear
+
+    def logits(x: Tensor, weight: Tensor) -> Tensor:
+        return linear(x, weight).index_fill(-1, torch.tensor(experts, dtype=torch.long), float("-inf"))
+
+    def forward(x: Tensor) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.nn.functional, "linear", logits)
+            return plain(router, x)
+
+    router.__dict__["forward"] = forward
 
 
 class Ledger:

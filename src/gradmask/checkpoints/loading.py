@@ -71,8 +71,12 @@ def _load(
     model = _plain_model(folder, ignore, kwargs) if shards is None else _new_model(home, shards, kwargs)
     slices = {name: entry.slice() for name, entry in manifest.groups.items()}
     policy = manifest.policy.policy()
-    recorded = {"architecture": manifest.architecture, "units": manifest.units, "base": manifest.base}
-    recorded["silent_experts"] = manifest.silent_experts or "zeros"  # as before there was a choice
+    recorded = {
+        "architecture": manifest.architecture,
+        "units": manifest.units,
+        "base": manifest.base,
+        "silent_experts": manifest.silent_experts or "zeros",  # as before there was a choice
+    }
     partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, labels=labels, **recorded)
     gradmask = gradmask_of(model)
     gradmask.router.draws = manifest.draws

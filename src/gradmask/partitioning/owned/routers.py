@@ -218,8 +218,8 @@ def _role(value: Tensor, out: tuple[Tensor, ...], total: int) -> Role:
 @torch.no_grad()
 def choosing_bias(router: nn.Module, total: int) -> str | None:
     """The bias ``[experts]`` that has the last word on which experts are chosen, as a few made-up tokens show."""
-    roles = roles_of(router, total)
-    for name in BIASES if roles is not None and "index" in roles else ():
+    roles = roles_of(router, total) or ()
+    for name in BIASES if "index" in roles else ():
         held = router._buffers if name in router._buffers else router._parameters
         bias: Any = held.get(name)
         if bias is None or bias.shape[-1] != total or bias.is_meta:
