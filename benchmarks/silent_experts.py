@@ -2,8 +2,8 @@
 
     python -m benchmarks.silent_experts CORPUS.jsonl [--steps 300] [--seeds 2]
 
-The corpus has ``text``, ``domain`` (``en`` or ``es``) and ``split`` (``train`` or ``test``) a line. Spanish is labeled with the group, which owns two of eight
-experts. Printed, for the model without the group, on English text that was held out: the loss, the share of choices that fall
+The corpus has ``text``, ``domain`` (``en`` or ``es``) and ``split`` (``train`` or ``test``) a line. Spanish is labeled with the
+group, which owns two of eight experts. Printed, for the model without the group, on English text that was held out: the loss, the share of choices that fall
 on a silent expert, and the share of tokens that choose one.
 """
 
@@ -76,7 +76,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
-    english, spanish, held_out = (windows(args.corpus, d, s) for d, s in (("en", "train"), ("es", "train"), ("en", "test")))
+    english, spanish, held_out = (
+        windows(args.corpus, d, s) for d, s in (("en", "train"), ("es", "train"), ("en", "test"))
+    )
     print("| silent_experts | seed | loss without | silent choices | tokens with one |\n| -- | -- | -- | -- | -- |")
     for silent in CHOICES:
         for seed in range(args.seeds):

@@ -109,18 +109,27 @@ def silent_experts(model: Any, groups: Sequence[str]) -> dict[str, list[int]]:
 
 
 def close(router: nn.Module, experts: Sequence[int]) -> None:
-    """Let a plain router add -inf to the logits of these experts."""
-    plain, linear = type(router).forward, torch.nn.functional.linear
+    """Let a plain router never choose these experts."""
+    plain = type(router).forward
+
+    def forward(x: Tensor) -> Any:
+        with closed(experts):
+            return plain(router, x)
+
+    router.__dict__["forward"] = forward
+
+
+@contextmanager
+def closed(experts: Sequence[int]) -> Iterator[None]:
+    """Within, linear layers give -inf for these outputs: the logits of experts that are not to be chosen."""
+    linear = torch.nn.functional.linear
 
     def logits(x: Tensor, weight: Tensor) -> Tensor:
         return linear(x, weight).index_fill(-1, torch.tensor(experts, dtype=torch.long), float("-inf"))
 
-    def forward(x: Tensor) -> Any:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(torch.nn.functional, "linear", logits)
-            return plain(router, x)
-
-    router.__dict__["forward"] = forward
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "linear", logits)
+        yield
 
 
 class Ledger:

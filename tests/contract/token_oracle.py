@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,7 +22,18 @@ from transformers import PreTrainedModel
 import gradmask as gm
 from contract.atlas import TABLE, Atlas, survey
 from contract.cases import Case, batch, total_loss
-from contract.oracle import Columns, Gradients, Ledger, learning, passing, sides_of, tables_on, weighted
+from contract.oracle import (
+    Columns,
+    Gradients,
+    Ledger,
+    closed,
+    learning,
+    passing,
+    sides_of,
+    silent_experts,
+    tables_on,
+    weighted,
+)
 from contract.variants import labels_of, silent
 from gradmask.partitioning.owned.experts import RowWise
 
@@ -42,6 +54,8 @@ class Passing:
     passing: dict[str, Tensor]
     """Group -> how much gradient flows back through its units, at each position."""
     experts: dict[str, dict[str, dict[str, Tensor]]]
+    routers: dict[str, Callable[[set[str]], list[int]]]
+    """Router -> the experts that it must not choose where these groups do not run."""
     tables: dict[str, list[tuple[str, nn.Parameter]]] = field(default_factory=dict)
 
 
@@ -50,6 +64,7 @@ def token_gradients(case: Case, model: PreTrainedModel, inputs: dict[str, Tensor
     names = dict(enumerate(labels_of(model), -1))
     atlas, plain, tables = survey(model), *_without_tables(model)
     ledger, axes, gates, experts = Ledger(atlas), _axes(case, plain), sides_of(model, atlas), _experts(model, atlas)
+    routers = {path: partial(_silent_at, model, path) for path in silent_experts(model, ())}
     classes = [(labels == label, silent(name, model)) for label, name in names.items()]
     running = {g: ~torch.stack([where & (g in gone) for where, gone in classes]).any(0) for g in atlas.names}
     through = {g: torch.ones(labels.shape, dtype=torch.float64) for g in atlas.names}
@@ -58,7 +73,7 @@ def token_gradients(case: Case, model: PreTrainedModel, inputs: dict[str, Tensor
             through[group][labels == label] = weight
     for label, name in names.items():
         weights = learning(model, name)
-        now = Passing(labels == label, running, classes, axes, gates, through, experts)
+        now = Passing(labels == label, running, classes, axes, gates, through, experts, routers)
         copied, added = _patched(plain, tables, now)
         total_loss(case, copied, inputs).backward()
         if now.teaching.any():
@@ -89,6 +104,10 @@ def _experts(model: PreTrainedModel, atlas: Atlas) -> dict[str, dict[str, dict[s
             entries = {name: atlas.groups[atlas.entries[f"{path}.{name}"]] for name in module.gradmask_layouts}
             found[path] = {n: {g: e == i for i, g in enumerate(atlas.names)} for n, e in entries.items()}
     return found
+
+
+def _silent_at(model: PreTrainedModel, path: str, groups: set[str]) -> list[int]:
+    return silent_experts(model, sorted(groups))[path]
 
 
 def _axes(case: Case, plain: PreTrainedModel) -> dict[str, tuple[int, ...]]:
@@ -173,7 +192,8 @@ def _by_class(module: nn.Module, path: str, run: Callable[[], Any], passing: Pas
         for name, owned in passing.experts[path].items():
             kept = ~torch.stack([owned[group] for group in owned if group in gone] or [owned["retain"] & False]).any(0)
             module._parameters[name] = full[name] * kept  # type: ignore[assignment, operator]
-        out = _choose(where, run(), out, passing.axes[path])
+        with closed(passing.routers[path](gone)) if path in passing.routers else nullcontext():
+            out = _choose(where, run(), out, passing.axes[path])
     module._parameters.update(full)
     return out
 

@@ -60,7 +60,7 @@ def export(
         model: a partitioned model; it is not changed.
         path: the new folder.
         without: removable groups to leave out: their weights are zero in the export, or gone where ``compact``. Experts are
-            gone in any case where routers leave silent ones out (docs/experts.md).
+            gone in any case where routers leave silent ones out (docs/slices.md).
         compact: make the layers smaller by the removed units instead of filling them with zeros.
         overwrite: replace an existing folder.
         dtype: of the weights, such as ``"bfloat16"``; by default as the model has them.

@@ -22,6 +22,7 @@ from gradmask.errors import GradmaskError
 from gradmask.model.attached import gradmask_of
 from gradmask.model.manifest import MANIFEST, read_manifest
 from gradmask.model.partitioned import partition
+from gradmask.partitioning import SilentExperts
 from gradmask.partitioning.owned.table_kinds import MARKS, group_of
 from gradmask.partitioning.owned.tables import SHARED, tabled_modules
 
@@ -71,13 +72,10 @@ def _load(
     model = _plain_model(folder, ignore, kwargs) if shards is None else _new_model(home, shards, kwargs)
     slices = {name: entry.slice() for name, entry in manifest.groups.items()}
     policy = manifest.policy.policy()
-    recorded = {
-        "architecture": manifest.architecture,
-        "units": manifest.units,
-        "base": manifest.base,
-        "silent_experts": manifest.silent_experts or "zeros",  # as before there was a choice
-    }
-    partition(model, slices, manifest.joint, policy, manifest.seed, exact=manifest.exact, labels=labels, **recorded)
+    silent: SilentExperts = manifest.silent_experts or "zeros"  # as before there was a choice
+    recorded = {"architecture": manifest.architecture, "units": manifest.units, "base": manifest.base}
+    options: dict[str, Any] = {**recorded, "exact": manifest.exact, "labels": labels, "silent_experts": silent}
+    partition(model, slices, manifest.joint, policy, manifest.seed, **options)
     gradmask = gradmask_of(model)
     gradmask.router.draws = manifest.draws
     gradmask.router.written_in_advance = manifest.in_advance

@@ -257,7 +257,7 @@ def partition(
             on their way stop training; ``"optional"``: such a pass is plain training, in which everything learns.
         silent_experts: what routers do with experts that do not run: ``"around"``: they cannot be chosen, as if deleted;
             ``"renormalise"``: their share goes to the others that were chosen; ``"zeros"``: their share is lost
-            (docs/experts.md). By default ``"around"`` where all routers can do it exactly, else ``"zeros"``.
+            (docs/slices.md). By default ``"around"`` where all routers can do it exactly, else ``"zeros"``.
         base: ``"frozen"``: the retain group never learns, as LoRA users expect; ``"learning"``: the policy decides.
 
     Returns:
