@@ -65,6 +65,16 @@ def test_a_quantized_model_is_refused_by_name(spec: Any) -> None:
     assert not gm.is_partitioned(model)
 
 
+def test_what_bitsandbytes_quantizes_is_refused_by_name() -> None:
+    modules = pytest.importorskip("bitsandbytes.nn", exc_type=ImportError)
+    model: Any = tiny()
+    plain = model.model.layers[0].mlp.up_proj
+    model.model.layers[0].mlp.up_proj = modules.Linear4bit(plain.in_features, plain.out_features, bias=False)
+    model.model.layers[0].mlp.up_proj.load_state_dict(plain.state_dict())
+    with pytest.raises(gm.GradmaskError, match="up_proj.weight is quantized \\(Linear4bit with a Params4bit"):
+        gm.partition(model.to("cpu"), {"forget": gm.Adapter(rank=2)}, base="frozen")
+
+
 def test_what_torchao_quantizes_is_refused_by_name() -> None:
     quantization = pytest.importorskip("torchao.quantization", exc_type=ImportError)
     model = tiny()
