@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from gradmask.cli.output import AsJson, SourcePath, logger, print_json
 from gradmask.errors import GradmaskError
+from gradmask.lab.progress import status
 
 NAME = "export"
 EXAMPLES = """
@@ -61,22 +63,43 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Write a plain Hugging Face checkpoint that needs no gradmask to load, with its tokenizer."""
-    import gradmask as gm
     from gradmask.lab.run.export import checkpoint_of, run_of
     from gradmask.lab.run.vocabulary import revealing_entries
-    from gradmask.quiet import quiet
 
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise GradmaskError(f"{out} exists and is not empty: choose another folder, or replace it with --overwrite")
     checkpoint = checkpoint_of(source)
     gone = tuple(without or ())
-    options: dict[str, Any] = {"dtype": dtype, "max_shard_size": max_shard_size, "anonymous": anonymous}
+    options: dict[str, Any] = {
+        "compact": compact, "dtype": dtype, "max_shard_size": max_shard_size, "anonymous": anonymous, "overwrite": overwrite,
+    }  # fmt: skip
     if drop_words:
         options["dropped_tokens"] = revealing_entries(run_of(source), gone).ids
+    target = _write(checkpoint, out, gone, options, sign, certificate)
+    _tell(target, checkpoint, gone, as_json)
+
+
+def _write(
+    checkpoint: Path,
+    out: Path,
+    gone: Sequence[str],
+    options: dict[str, Any],
+    sign: Path | None,
+    certificate: Path | None,
+) -> Path:
+    """Export, and sign where there is a key."""
+    import gradmask as gm
+    from gradmask.quiet import quiet
+
+    status(f"exporting {checkpoint}")
     with quiet():
-        target = gm.export_checkpoint(checkpoint, out, gone, compact=compact, overwrite=overwrite, **options)
+        target = gm.export_checkpoint(checkpoint, out, tuple(gone), **options)
     if sign is not None:
         gm.sign(target, sign, certificate)
+    return target
+
+
+def _tell(target: Path, checkpoint: Path, gone: Sequence[str], as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(target), "from": str(checkpoint), "without": list(gone)})
     else:

@@ -33,7 +33,8 @@ def _option(panel: str, name: str, help: str, metavar: str | None = None, **more
 
 def run(
     files: Annotated[
-        list[str] | None, typer.Argument(help="The corpus: files, folders or patterns of any kind that train reads.")
+        list[str] | None,
+        typer.Argument(metavar="FILES", help="The corpus: files, folders or patterns of any kind that train reads."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="A folder for the labeled documents, the labeler and the page.")

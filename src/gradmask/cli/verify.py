@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gradmask.cli.completion import checkpoints
 from gradmask.cli.output import AsJson, print_json, result_console
 from gradmask.errors import GradmaskError
+
+if TYPE_CHECKING:
+    from gradmask import Verification
 
 NAME = "verify"
 NOT_PROVED = 3
@@ -64,24 +67,45 @@ def run(
     from gradmask.lab.run.export import checkpoint_of
     from gradmask.quiet import quiet
 
+    _require_folder(path)
     with quiet():
         verification = gm.verify(path, tuple(without or ()), None if against is None else checkpoint_of(against))
     if digest is not None and digest != verification.digest:
         verification.problems.append(f"its digest is {verification.digest or 'missing'}, not {digest}")
     if key is not None or certificate:
-        problems = gm.check_signature(path, key, certificate or (), signature)
-        verification.problems += problems
-        if not problems:
-            by = key if key is not None else ", ".join(map(str, certificate or ()))
-            verification.holds.append(
-                f"signed by the holder of {by}: these files, gradmask.json among them, and no others"
-            )
+        _check_signature(verification, path, key, certificate or (), signature)
     if against is not None and verification.ok:
         verification.notes += words(against, verification.removed)
+    _tell(verification, as_json)
+
+
+def _require_folder(path: Path) -> None:
+    """There is one, or a hint at what was meant."""
+    from gradmask.lab.run.folder import near
+
+    if not path.is_dir():
+        hint = near(path, "gradmask.json")
+        raise GradmaskError(f"there is no folder {path}: give a checkpoint with its gradmask.json.{hint}")
+
+
+def _check_signature(
+    verification: Verification, path: Path, key: Path | None, certificates: Sequence[Path], signature: Path | None
+) -> None:
+    import gradmask as gm
+
+    problems = gm.check_signature(path, key, certificates, signature)
+    verification.problems += problems
+    if not problems:
+        by = key if key is not None else ", ".join(map(str, certificates))
+        verification.holds.append(f"signed by the holder of {by}: these files, gradmask.json among them, and no others")
+
+
+def _tell(verification: Verification, as_json: bool) -> None:
+    """The result; the exit code says it, too."""
     if as_json:
         print_json(verification.to_dict())
     else:
-        result_console().print(str(verification), markup=False, highlight=False, soft_wrap=True)
+        result_console().print(str(verification), highlight=False, soft_wrap=True)
     if not verification.ok:
         raise typer.Exit(1)
     if verification.removed and not verification.proved:

@@ -43,9 +43,7 @@ def checked(examples: Examples, groups: Sequence[str] | None) -> Checked:
 
 def _check_names(names: Sequence[str]) -> None:
     if not names:
-        raise GradmaskError(
-            "no example has the label of a group: label some texts with the name of what is to be forgotten"
-        )
+        raise GradmaskError("no example has the label of a group: label some texts with the name of what must go")
     if len(set(names)) < len(names) or {RETAIN_NAME, UNLABELED_NAME} & set(names):
         raise GradmaskError(f"groups are {list(names)}: each name once, and neither 'retain' nor 'unlabeled'")
 

@@ -68,7 +68,7 @@ def consolidate(training: Training, prepared: Prepared, name: str, stage: Stage)
     if digest(model) != kept:
         raise RunError(
             f"{stage.title} changed what is not removable, which it must never do: the model in {phase.model} is still as it was "
-            "before. Please report this, with the recipe and the versions of gradmask, torch and transformers"
+            "before. Report this, with the recipe and the versions of gradmask, torch and transformers"
         )
     return model
 
