@@ -21,7 +21,7 @@ try:
 except ImportError as error:
     from gradmask.errors import GradmaskError
 
-    raise GradmaskError("LabelStep needs datatrove: pip install gradmask[datatrove]") from error
+    raise GradmaskError("LabelStep needs datatrove: pip install 'gradmask[datatrove]'") from error
 
 from gradmask.data.label.deciding import Decider
 from gradmask.data.label.shards import CHARACTERS, ROWS, SCORE, schema_of
