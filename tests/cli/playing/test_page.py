@@ -104,7 +104,7 @@ def test_texts_are_written_side_by_side_and_coloured(page: Any, stage: Stage) ->
     page.click("#go")
     assert texts(page, busy=True)
     assert texts(page) == written(stage, list(stage.shown), Sampling())
-    assert page.locator("#texts h3").all_text_contents() == list(stage.shown)
+    assert page.locator("#texts h2").all_text_contents() == list(stage.shown)
     assert page.locator("#texts .gm-less").count() == 0
     page.get_by_role("radio", name=DIFFERENCE).click()
     page.wait_for_selector("#texts .gm-less")
@@ -190,6 +190,24 @@ def test_the_keyboard_and_names_suffice(page: Any) -> None:
     assert nameless == []
     assert page.locator("h1").count() == 1
     assert page.evaluate("document.documentElement.lang") != ""
+
+
+def test_axe_finds_nothing(page: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="needs axe-core: pip install axe-playwright-python")
+    page.evaluate(next(Path(axe.__file__).parent.rglob("axe.min.js")).read_text(encoding="utf-8"))
+    page.click("#go")
+    texts(page)
+    page.get_by_role("button", name=re.compile("Your mix")).click()
+    for tab, button, found in (
+        ("Compare", "#compare-them", "#probabilities table"),
+        ("Read", "#read-it", "#readings table"),
+    ):
+        assert page.evaluate("async () => (await axe.run()).violations.map(v => [v.id, v.nodes[0].html])") == []
+        page.get_by_role("tab", name=tab).click()
+        page.click(button)
+        page.wait_for_selector(found)
+        page.wait_for_timeout(1000)  # what is new fades in
+    assert page.evaluate("async () => (await axe.run()).violations.map(v => [v.id, v.nodes[0].html])") == []
 
 
 def wide(page: Any, width: int) -> list[str]:
