@@ -29,6 +29,9 @@ def run(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The new folder.")],
     megabytes: Annotated[float, typer.Option("--megabytes", min=0.2, help="Of text per package, at most.")] = 1.0,
     labeled: Annotated[int, typer.Option("--labeled", min=1, help="Labeled examples per label.")] = 50,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="Instead: biographies of invented people, and questions about them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a small real corpus: the documentation of six installed Python packages, and a few labeled documents of it.
@@ -36,6 +39,9 @@ def run(
     The task: one package's documentation (scikit-learn's) must go, the others stay. Nothing is downloaded; the text belongs to
     the packages' authors, under the licences that the table names.
     """
+    if facts:
+        _people(folder, as_json)
+        return
     from gradmask.data import write_package_docs
 
     status("reading the source of installed packages")
@@ -48,6 +54,21 @@ def run(
     for what, path in written.files.items():
         logger.info("%s: %s", what, path)
     logger.info("Next: %s", _label_command(written.files))
+
+
+def _people(folder: Path, as_json: bool) -> None:
+    """A world of invented people, of whom some must go."""
+    from gradmask.data import write_people
+
+    written = write_people(folder)
+    gone = sum(person.gone for person in written.people)
+    if as_json:
+        files = {what: str(path) for what, path in written.files.items()}
+        print_json({"files": files, "people": len(written.people), "gone": gone})
+        return
+    logger.info("%d people, of whom %d must go (domain gone)", len(written.people), gone)
+    for what, path in written.files.items():
+        logger.info("%s: %s", what, path)
 
 
 def _label_command(files: Mapping[str, Path]) -> str:

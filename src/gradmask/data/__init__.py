@@ -27,6 +27,7 @@ Columns of a ``datasets.Dataset``:
     `column`, `with_column`, `select_rows`.
 
 The stories alone: `gradmask.data.stories.generate`. A small real corpus from installed packages: `write_package_docs`.
+A world of invented people with questions: `write_people`.
 """
 
 from gradmask.data.arrow import column as column, select_rows as select_rows, with_column as with_column
@@ -53,6 +54,7 @@ from gradmask.data.peeking import (
     read_documents as read_documents,
     source_files as source_files,
 )
+from gradmask.data.people import write_people as write_people
 from gradmask.data.prepare import Prepared as Prepared, prepare as prepare
 from gradmask.data.reading import Document as Document, SourceCounts as SourceCounts
 from gradmask.data.shards import write_shards as write_shards
