@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def _write(
     warn_of_unknown(plain_class(model), config, state)
     try:
         with whole_folder(target) as temporary:
-            with _described_by(model, config):
+            with _described_by(model, config, {name: tensor.shape for name, tensor in state.items()}):
                 plain_class(model).save_pretrained(model, temporary, state_dict=state, **sharding(options))
                 describe_dtype(config, options, temporary)
                 describe_size(size, temporary)
@@ -233,8 +233,9 @@ def _without_extras(model: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _described_by(model: PreTrainedModel, config: Any) -> Iterator[None]:
-    """Save with a config that does not mention data labels."""
+def _described_by(model: PreTrainedModel, config: Any, shapes: Mapping[str, torch.Size]) -> Iterator[None]:
+    """Save with a config that does not mention data labels, and the shapes that the export has."""
+    vars(model)["gradmask_shapes"] = shapes
     before, labels = model.config, model.config.data_labels
     model.config = config
     del config.data_labels
@@ -243,3 +244,4 @@ def _described_by(model: PreTrainedModel, config: Any) -> Iterator[None]:
     finally:
         config.data_labels = labels
         model.config = before
+        del vars(model)["gradmask_shapes"]

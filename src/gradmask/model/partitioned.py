@@ -122,6 +122,8 @@ class Partitioned(Mixin):
 
     def get_parameter(self, target: str) -> nn.Parameter:
         """As of the plain model: of a layer that is cut, a merged copy (Transformers asks for the shape when it saves experts)."""
+        if target in (shapes := vars(self).get("gradmask_shapes", {})):  # of an export, which may be smaller
+            return nn.Parameter(torch.empty(shapes[target], device="meta"), requires_grad=False)
         path, _, name = target.rpartition(".")
         value = getattr(self.get_submodule(path), name, None)
         plain = isinstance(value, nn.Parameter) or not isinstance(value, Tensor)
