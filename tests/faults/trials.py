@@ -15,6 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.faults.beside import (
+    another_version,
+    clock_back,
+    data_moved,
+    evaluated_meanwhile,
+    exported_meanwhile,
+    two_trainings,
+)
 from tests.faults.children import (
     BROKEN,
     FULL,
@@ -357,8 +365,22 @@ FAULTS: dict[str, Fault] = {
     "loss is not finite": not_finite,
     "disk full during evaluate or export": disk_full_later,
     "prepared data deleted or truncated during a run": data_under_way,
+    "a second training in the folder": two_trainings,
+    "evaluated during training": evaluated_meanwhile,
+    "exported during training": exported_meanwhile,
+    "clock set back": clock_back,
+    "data moved": data_moved,
+    "another version of the libraries": another_version,
 }
-HARMLESS = ("prepared data damaged", "torn checkpoint")
+HARMLESS = (
+    "prepared data damaged",
+    "torn checkpoint",
+    "a second training in the folder",
+    "evaluated during training",
+    "exported during training",
+    "clock set back",
+    "another version of the libraries",
+)
 """Faults that the program puts right by itself, with a message."""
 NEEDS = {"data-loading process dies": {"train.workers": 1}}
 """Changes to the recipe without which a fault cannot happen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 import gradmask as gm
+from gradmask.errors import GradmaskError
 from tiny import tiny, tokens
 
 
@@ -34,7 +36,9 @@ Engine.__module__ = "deepspeed.runtime.engine"
 
 @pytest.fixture
 def deepspeed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "deepspeed", ModuleType("deepspeed"))
+    module = ModuleType("deepspeed")
+    module.__spec__ = ModuleSpec("deepspeed", None)  # others look for it, where they are imported only now
+    monkeypatch.setitem(sys.modules, "deepspeed", module)
 
 
 @pytest.mark.usefixtures("deepspeed")
@@ -84,3 +88,19 @@ def test_data_parallel_of_one_device_makes_no_replica() -> None:
     if len(wrapped.device_ids) > 1:
         pytest.skip("this process sees several devices, on which DataParallel makes replicas")
     assert torch.equal(wrapped(tokens(), data_labels="retain").logits, model(tokens(), data_labels="retain").logits)
+
+
+def test_tensor_parallelism_is_refused_when_a_model_is_partitioned() -> None:
+    model: Any = tiny(num_hidden_layers=1)
+    model._tp_size = 2
+    with pytest.raises(GradmaskError, match="opened with tp_plan, so each of 2 processes holds a part"):
+        gm.partition(model, {"forget": gm.Slice(heads=2, neurons=8)})
+    model._tp_size = 1
+    gm.partition(model, {"forget": gm.Slice(heads=2, neurons=8)})
+
+
+def test_parameters_that_are_sharded_already_are_refused() -> None:
+    model: Any = tiny(num_hidden_layers=1)
+    model.lm_head.weight.full_tensor = None  # as a DTensor has it
+    with pytest.raises(GradmaskError, match=r"lm_head.weight is sharded .* call gm.partition on the whole model, then"):
+        gm.partition(model, {"forget": gm.Slice(heads=2, neurons=8)})

@@ -27,6 +27,25 @@ def refuse_sharded(model: nn.Module) -> None:
         )
 
 
+def refuse_parts(model: nn.Module) -> None:
+    """Refuse to partition a model of which this process holds parts: tensor parallelism, or FSDP2 too early.
+
+    Raises:
+        GradmaskError: what to do instead.
+    """
+    degree = getattr(model, "_tp_size", None) or 1
+    if degree > 1:
+        raise GradmaskError(
+            f"this {type(model).__name__} was opened with tp_plan, so each of {degree} processes holds a part of every layer: "
+            "tensor parallelism is not supported. Open it without tp_plan, and shard it with FSDP2 after gm.partition"
+        )
+    for name, parameter in model.named_parameters():
+        if hasattr(parameter, "full_tensor"):
+            raise GradmaskError(
+                f"{name} is sharded over processes already: call gm.partition on the whole model, then fully_shard"
+            )
+
+
 def refuse_deepspeed(model: nn.Module) -> None:
     """Refuse a model that DeepSpeed trains; costs a look-up in a dict where DeepSpeed was not imported.
 

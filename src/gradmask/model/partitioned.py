@@ -23,7 +23,7 @@ from gradmask.model.attached import (
     plain_class,
 )
 from gradmask.model.comparison import Comparison
-from gradmask.model.engines import refuse_deepspeed, refuse_sharded
+from gradmask.model.engines import refuse_deepspeed, refuse_parts, refuse_sharded
 from gradmask.model.forward import RoutedForward, batch_size
 from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
@@ -276,6 +276,7 @@ def partition(
     refuse_deepspeed(model)
     if not isinstance(model, PreTrainedModel):
         raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
+    refuse_parts(model)
     refuse_dispatched(model)
     refuse_quantized(model)
     if "forward" in vars(model):
