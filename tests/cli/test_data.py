@@ -34,7 +34,7 @@ def test_what_is_to_be_removed_comes_first_with_its_labels() -> None:
     assert order == ["medicine", "news"]
     news = next(line for line in lines if line.split()[:1] == ["news"]).split()
     assert news[1] == "80"
-    assert news[5:7] == ["25%", "75%"]
+    assert news[4:6] == ["25%", "75%"]
     assert lines[-2].startswith("Near-duplicates were looked for among 140 of 140")
 
 

@@ -11,6 +11,9 @@ from gradmask.cli import main
 from gradmask.lab.recipe.loading import load_recipe
 from gradmask.lab.recipe.shipped import shipped_recipes
 
+BY_HAND = Path(__file__).parents[2] / "benchmarks/recipes/novels_en_es.yaml"
+"""With a warmup and a beginning of self-labeling in steps."""
+
 
 def test_they_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes"]) == 0
@@ -74,14 +77,14 @@ def test_a_misspelled_path_is_recognised(
 
 
 def test_a_shorter_run_has_a_shorter_warmup() -> None:
-    recipe = load_recipe("demo", ["train.steps=8"], trial=False)
+    recipe = load_recipe(BY_HAND, ["train.steps=8"], trial=False)
     assert (recipe.train.steps, recipe.train.warmup) == (8, 1)
     assert recipe.partition.self_labeling is not None
     assert recipe.partition.self_labeling.after == 1
-    same = load_recipe("demo", ["train.steps=20"], trial=False)
+    same = load_recipe(BY_HAND, ["train.steps=50"], trial=False)
     assert (same.train.warmup, same.partition.self_labeling and same.partition.self_labeling.after) == (20, 40)
     with pytest.raises(ValueError, match=r"train\.warmup  given 9 steps, needed: at most train\.steps \(8\)"):
-        load_recipe("demo", ["train.steps=8", "train.warmup=9"], trial=False)
+        load_recipe(BY_HAND, ["train.steps=8", "train.warmup=9"], trial=False)
 
 
 def test_one_of_several_keys_takes_the_place_of_the_other() -> None:

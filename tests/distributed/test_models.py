@@ -156,8 +156,6 @@ def refusals() -> list[str]:
     trial(lambda: FullyShardedDataParallel(upper_layers(), device_id=torch.device("cpu"), use_orig_params=True))
     around = fully_shard(Around(upper_layers()))
     trial(lambda: around(input_ids=ids, labels=ids, data_labels="forget"))
-    labeler = wrap(gm.partition(tiny().train(), {"forget": SPEC}, self_labeling=True), "fsdp2")
-    trial(lambda: labeler(input_ids=ids, labels=ids, data_labels=[0, -1]))
     trial(lambda: gm.across_ranks(tiny()))
     trial(lambda: gm.across_ranks(upper_layers(), process_group=dist.group.WORLD))
     return found
@@ -165,10 +163,9 @@ def refusals() -> list[str]:
 
 def test_what_cannot_work_is_refused() -> None:
     for found in on_ranks(2, refusals):
-        version_1, outside, self_labeling, plain, group = found
+        version_1, outside, plain, group = found
         assert "use FSDP2, fsdp_version: 2 in an accelerate configuration" in version_1
         assert "call fully_shard on the model's blocks and on the model itself, too" in outside
-        assert "use DDP, or gm.partition(..., self_labeling=False)" in self_labeling
         assert "is not partitioned: call gm.partition" in plain
         assert "give process_group to gm.across_ranks with engine=False only" in group
 

@@ -19,37 +19,37 @@ YEARS = 3e8
 """Seconds that a clock is set back."""
 
 
-def beside(scene: Scene, luck: random.Random, reference: Reference, phase: str) -> tuple[Ended, str]:
+def beside(scene: Scene, rng: random.Random, reference: Reference, phase: str) -> tuple[Ended, str]:
     """Train, and do another phase at a random write of it; how training ended, and what the other command said."""
     log = scene.folder / f"beside-{phase}.log"
-    number = luck.randint(reference.writes["train"] // 3, reference.writes["train"] - 2)
+    number = rng.randint(reference.writes["train"] // 3, reference.writes["train"] - 2)
     ended = scene.do("train", before=at_write(scene.folder, number, lambda: run(scene.argv(phase), log) and None))
     return ended, log.read_text(encoding="utf-8") if log.exists() else ""
 
 
-def two_trainings(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def two_trainings(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """A second training begins in the folder of the first: it is refused, and the first ends as if alone."""
-    ended, said = beside(scene, luck, reference, "train")
+    ended, said = beside(scene, rng, reference, "train")
     return replace(ended, said=said if "another process is working" in said else "")
 
 
-def evaluated_meanwhile(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def evaluated_meanwhile(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """The run is measured while it trains: refused, or measured as far as it is."""
-    ended, said = beside(scene, luck, reference, "evaluate")
+    ended, said = beside(scene, rng, reference, "evaluate")
     return replace(ended, said=said)
 
 
-def exported_meanwhile(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def exported_meanwhile(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """The run is exported while it trains: refused, or its finished arm is exported."""
-    ended, said = beside(scene, luck, reference, "export")
+    ended, said = beside(scene, rng, reference, "export")
     return replace(ended, said=said)
 
 
-def clock_back(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def clock_back(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """The clock goes back by years during a run, which is then killed and resumed by the old time."""
     writes = reference.writes["train"]
-    scene.do("train", before=at_write(scene.folder, luck.randint(writes // 2, writes - 2), die))
-    early = luck.randint(1, max(1, writes // 4))
+    scene.do("train", before=at_write(scene.folder, rng.randint(writes // 2, writes - 2), die))
+    early = rng.randint(1, max(1, writes // 4))
     return scene.do("train", before=at_write(scene.folder, early, set_back, ever_after=True))
 
 
@@ -61,9 +61,9 @@ def set_back() -> None:
         time.time = lambda: now() - YEARS
 
 
-def data_moved(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def data_moved(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """The data is moved, with equal contents, and the recipe says so: refused, since the recipe differs, with both paths."""
-    _stopped(scene, luck, reference)
+    _stopped(scene, rng, reference)
     text = scene.recipe.read_text()
     data = yaml.safe_load(text)
     source = data["data"]["sources"][0]
@@ -77,9 +77,9 @@ def data_moved(scene: Scene, luck: random.Random, reference: Reference) -> Ended
     return ended
 
 
-def another_version(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def another_version(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """The run is resumed by another version of the libraries."""
-    _stopped(scene, luck, reference)
+    _stopped(scene, rng, reference)
     return scene.do("train", before=_other_versions)
 
 
@@ -94,7 +94,7 @@ def _other_versions() -> None:
         own.__version__ = "0.0.1"
 
 
-def _stopped(scene: Scene, luck: random.Random, reference: Reference) -> None:
+def _stopped(scene: Scene, rng: random.Random, reference: Reference) -> None:
     """Killed where training has begun, and not ended."""
     writes = reference.writes["train"]
-    scene.do("train", before=at_write(scene.folder, luck.randint(writes // 2, int(0.8 * writes)), die))
+    scene.do("train", before=at_write(scene.folder, rng.randint(writes // 2, int(0.8 * writes)), die))

@@ -19,21 +19,21 @@ from tests.faults.trials import FAULTS, NEEDS, Reference, Trial, fault, kill, ki
 
 
 def trials(
-    kills: int, rounds: int, commands: int, kinds: Collection[str], luck: random.Random, folder: Path
+    kills: int, rounds: int, commands: int, kinds: Collection[str], rng: random.Random, folder: Path
 ) -> Iterator[Trial]:
     """Kills of forked children, then ``kinds`` of faults so many times, then kills of the installed command."""
     reference = Reference.made(folder / "reference")
     for number in range(kills):
-        yield kill(reference, folder / f"kill-{number}", luck)
+        yield kill(reference, folder / f"kill-{number}", rng)
     references = {(): reference}
     for number in range(rounds):
         for kind in (kind for kind in FAULTS if kind in kinds):
             changes = NEEDS.get(kind, {})
             if tuple(changes) not in references:
                 references[tuple(changes)] = Reference.made(folder / f"reference-{number}", **changes)
-            yield fault(kind, references[tuple(changes)], folder / f"{kind.replace(' ', '-')}-{number}", luck)
+            yield fault(kind, references[tuple(changes)], folder / f"{kind.replace(' ', '-')}-{number}", rng)
     for number in range(commands):
-        yield kill_command(reference, folder / f"command-{number}", luck)
+        yield kill_command(reference, folder / f"command-{number}", rng)
 
 
 def table(found: list[Trial]) -> str:

@@ -153,18 +153,18 @@ class Reference:
         return found
 
 
-def kill(reference: Reference, folder: Path, luck: random.Random) -> Trial:
+def kill(reference: Reference, folder: Path, rng: random.Random) -> Trial:
     """Kill one phase at a random moment, or at a random write; then do what is left."""
-    phase = luck.choice(["train", "train", "train", "evaluate", "export"])
+    phase = rng.choice(["train", "train", "train", "evaluate", "export"])
     scene = Scene(folder, reference.scene.changes)
     for done in PHASES[: PHASES.index(phase)]:
         _must(scene.do(done))
-    if luck.random() < 0.5:
-        number = luck.randint(1, reference.writes[phase])
+    if rng.random() < 0.5:
+        number = rng.randint(1, reference.writes[phase])
         ended = scene.do(phase, before=at_write(folder, number, die))
         what = f"{phase}, write {number} of {reference.writes[phase]}"
     else:
-        at = luck.uniform(0, reference.seconds[phase])
+        at = rng.uniform(0, reference.seconds[phase])
         ended = scene.do(phase, kill_after=at)
         what = f"{phase}, after {at:.2f} of {reference.seconds[phase]:.2f} s"
     lost = scene.checkpoint_loads() or scene.finish(phase)
@@ -172,10 +172,10 @@ def kill(reference: Reference, folder: Path, luck: random.Random) -> Trial:
     return Trial(f"kill -9 during {phase}", what, ended.killed, equal, lost)
 
 
-def kill_command(reference: Reference, folder: Path, luck: random.Random) -> Trial:
+def kill_command(reference: Reference, folder: Path, rng: random.Random) -> Trial:
     """Kill the installed ``gradmask train`` at a random moment of its work, and resume with the same command."""
     scene = Scene(folder, reference.scene.changes)
-    at = luck.uniform(0, reference.seconds["train"])
+    at = rng.uniform(0, reference.seconds["train"])
     begun = (scene.run_folder / "recipe.yaml").exists
     ended = command(scene.argv("train"), folder / "killed.log", begun, kill_after=at)
     lost = scene.checkpoint_loads()
@@ -194,10 +194,10 @@ def _must(ended: Ended) -> None:
 Fault = Callable[[Scene, random.Random, Reference], Ended]
 
 
-def fault(kind: str, reference: Reference, folder: Path, luck: random.Random) -> Trial:
+def fault(kind: str, reference: Reference, folder: Path, rng: random.Random) -> Trial:
     """Let something fail, check what the program said, put it right, and resume."""
     scene = Scene(folder, reference.scene.changes)
-    ended = FAULTS[kind](scene, luck, reference)
+    ended = FAULTS[kind](scene, rng, reference)
     lost = ""
     if ended.code == 0 and kind not in HARMLESS:
         lost = "the program did not notice"
@@ -210,50 +210,50 @@ def fault(kind: str, reference: Reference, folder: Path, luck: random.Random) ->
     return Trial(kind, ended.said.strip().splitlines()[-1] if ended.said.strip() else "", ended.code != 0, equal, lost)
 
 
-def disk_full(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def disk_full(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """From some write on, there is no room."""
-    return _disk(scene, luck, reference, FULL)
+    return _disk(scene, rng, reference, FULL)
 
 
-def read_only(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def read_only(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """The file system is read-only, from the first write on or from a later one."""
-    return _disk(scene, luck, reference, READ_ONLY)
+    return _disk(scene, rng, reference, READ_ONLY)
 
 
-def io_error(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def io_error(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """A write fails."""
-    return _disk(scene, luck, reference, BROKEN)
+    return _disk(scene, rng, reference, BROKEN)
 
 
-def _disk(scene: Scene, luck: random.Random, reference: Reference, code: int) -> Ended:
-    number = luck.randint(1, reference.writes["train"] - 2)
+def _disk(scene: Scene, rng: random.Random, reference: Reference, code: int) -> Ended:
+    number = rng.randint(1, reference.writes["train"] - 2)
     return scene.do("train", before=at_write(scene.folder, number, failing_disk(code), ever_after=True))
 
 
-def disk_full_later(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def disk_full_later(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """There is no room while a finished run is measured or exported."""
-    phase = luck.choice(["evaluate", "export"])
+    phase = rng.choice(["evaluate", "export"])
     for done in PHASES[: PHASES.index(phase)]:
         _must(scene.do(done))
-    number = luck.randint(1, max(1, reference.writes[phase] - 2))
+    number = rng.randint(1, max(1, reference.writes[phase] - 2))
     return scene.do(phase, before=at_write(scene.folder, number, failing_disk(FULL), ever_after=True))
 
 
-def terminated(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def terminated(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """SIGTERM, as schedulers send it, at a random write."""
-    number = luck.randint(1, reference.writes["train"] - 2)
+    number = rng.randint(1, reference.writes["train"] - 2)
     return scene.do("train", before=at_write(scene.folder, number, lambda: signal.raise_signal(signal.SIGTERM)))
 
 
-def data_gone(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def data_gone(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """The corpus vanishes, is cut, or changes while the run is stopped."""
     corpus = scene.folder / "corpus.jsonl"
     content = corpus.read_bytes()
     scene.do(
         "train",
-        before=at_write(scene.folder, luck.randint(reference.writes["train"] // 2, reference.writes["train"] - 2), die),
+        before=at_write(scene.folder, rng.randint(reference.writes["train"] // 2, reference.writes["train"] - 2), die),
     )
-    how = luck.choice(["gone", "cut", "changed"])
+    how = rng.choice(["gone", "cut", "changed"])
     if how == "gone":
         corpus.unlink()
     else:
@@ -263,9 +263,9 @@ def data_gone(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
     return ended
 
 
-def data_under_way(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def data_under_way(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """What is read while training vanishes or is cut, without a stop."""
-    harm = luck.choice([Path.unlink, lambda file: os.truncate(file, file.stat().st_size // 2)])
+    harm = rng.choice([Path.unlink, lambda file: os.truncate(file, file.stat().st_size // 2)])
 
     def do() -> None:
         for file in sorted((scene.run_folder / "data").rglob("*.arrow")):
@@ -281,17 +281,17 @@ def data_under_way(scene: Scene, luck: random.Random, reference: Reference) -> E
     return scene.do("train", before=watched(scene.folder, each))
 
 
-def prepared_data_damaged(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def prepared_data_damaged(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """What was prepared of the data is damaged while the run is stopped: it is made again."""
     scene.do("train", before=at_write(scene.folder, reference.writes["train"] // 2, die))
     files = sorted((scene.run_folder / "data").rglob("*.arrow"))
     if files:
-        victim = luck.choice(files)
+        victim = rng.choice(files)
         victim.write_bytes(victim.read_bytes()[:100])
     return scene.do("train")
 
 
-def torn_checkpoint(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def torn_checkpoint(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """The newest checkpoint is damaged while the run is stopped: it is skipped, with a message."""
     writes = int(0.75 * reference.writes["train"])
     for _ in range(20):
@@ -300,8 +300,8 @@ def torn_checkpoint(scene: Scene, luck: random.Random, reference: Reference) -> 
             break
         writes = max(1, reference.writes["train"] // 20)
     for found in there:
-        victim = luck.choice([p for p in sorted(found.iterdir()) if p.is_file() and p.name != "complete.json"])
-        how = luck.choice(["cut", "flip", "gone"])
+        victim = rng.choice([p for p in sorted(found.iterdir()) if p.is_file() and p.name != "complete.json"])
+        how = rng.choice(["cut", "flip", "gone"])
         content = victim.read_bytes()
         if how == "gone":
             victim.unlink()
@@ -321,9 +321,9 @@ def _begun(scene: Scene) -> list[Path]:
     return [path for path in found if path is not None]
 
 
-def worker_dies(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def worker_dies(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """A process that loads data is killed."""
-    return scene.do("train", before=_killing_workers(luck.uniform(0.0, 0.05)))
+    return scene.do("train", before=_killing_workers(rng.uniform(0.0, 0.05)))
 
 
 def _killing_workers(after: float) -> Callable[[], None]:
@@ -341,11 +341,11 @@ def _killing_workers(after: float) -> Callable[[], None]:
     return start
 
 
-def not_finite(scene: Scene, luck: random.Random, reference: Reference) -> Ended:
+def not_finite(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
     """A loss is not finite; the recipe is then put right, and the run starts over."""
     text = scene.recipe.read_text()
     data = yaml.safe_load(text)
-    data["train"] |= {"learning_rate": luck.choice([1e28, 1e30, 1e35]), "max_grad_norm": 0.0}
+    data["train"] |= {"learning_rate": rng.choice([1e28, 1e30, 1e35]), "max_grad_norm": 0.0}
     scene.recipe.write_text(yaml.safe_dump(data))
     ended = scene.do("train")
     scene.recipe.write_text(text)

@@ -46,7 +46,7 @@ def _labels(inspection: Inspection) -> Table:
 
 def _domains(inspection: Inspection) -> Table:
     columns = _label_columns(inspection)
-    numbers = ("documents", "MB", "tokens", "share", *columns, "held out")
+    numbers = ("documents", "tokens", "share", *columns, "held out")
     table = table_of("Data by domain, with the labels of its training tokens", "domain", numbers=numbers)
     domains: dict[str, list[Part]] = {}
     for part in inspection.parts:
@@ -58,7 +58,8 @@ def _domains(inspection: Inspection) -> Table:
             table.add_row(Text(role, "bold"))
         for name, parts in named:
             shares = [_share(parts, labels) for labels in columns.values()]
-            table.add_row(f" {_visible(name)}", *_training(inspection, parts), *shares, _documents(parts, TEST))
+            documents, _, tokens, share = _training(inspection, parts)
+            table.add_row(f" {_visible(name)}", documents, tokens, share, *shares, _documents(parts, TEST))
     if len(ranked) > DOMAINS:
         table.add_row(f"and {len(ranked) - DOMAINS:,} more")
     return table
@@ -91,8 +92,9 @@ def _megabytes(parts: Iterable[Part], split: str) -> str:
 
 
 def _label_columns(inspection: Inspection) -> dict[str, list[str]]:
-    """Heading -> labels: one column each; for many groups one for all of them."""
-    plain, groups = inspection.labels[:2], inspection.labels[2:]
+    """Heading -> labels that training text has: one column each; for many groups one for all of them."""
+    given = {part.label for part in inspection.parts if part.split == TRAIN and part.tokens}
+    plain, groups = [label for label in inspection.labels[:2] if label in given], inspection.labels[2:]
     own = {group: [group] for group in groups} if len(groups) <= GROUPS else {"groups": groups}
     return {**{label: [label] for label in plain}, **own}
 
