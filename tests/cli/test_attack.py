@@ -57,6 +57,7 @@ def test_attack_then_evaluate_and_the_page_holds_both(run: Path, capsys: pytest.
         assert words in page
 
 
+@pytest.mark.slow
 def test_a_budget_in_steps_then_the_same_again_costs_nothing(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

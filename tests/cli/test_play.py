@@ -45,6 +45,7 @@ def test_a_model_that_cannot_be_opened_is_told_before_the_page(
     assert "cannot be opened" in said_by(capsys, "--model", str(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("gradio") is None, reason="needs gradio: pip install 'gradmask[play]'")
 def test_gradio_is_imported_by_the_page_alone() -> None:
     code = "import sys, gradmask.cli.app, gradmask.cli.play, gradmask.lab.play.showing; print('gradio' in sys.modules)"

@@ -91,6 +91,7 @@ def by_ddp(ranks: int) -> dict[str, Tensor]:
     return parameters(made)
 
 
+@pytest.mark.slow
 def test_ddp_trains_the_model_that_one_process_trains() -> None:
     expected = by_ddp(1)
     for found in on_ranks(2, by_ddp, 2):

@@ -85,6 +85,7 @@ def in_float32(engine: str) -> dict[str, Tensor]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("engine", ["ddp", "fsdp2"])
 def test_in_single_precision_they_agree_to_a_millionth(engine: str, world: int) -> None:

@@ -123,6 +123,7 @@ def mesh_gradients(shape: tuple[int, ...]) -> list[dict[str, Tensor | None]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(4,), (2, 2)])
 def test_meshes_of_four(shape: tuple[int, ...]) -> None:
     alone = on_ranks(1, mesh_gradients, (1,))[0]

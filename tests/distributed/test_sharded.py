@@ -50,7 +50,7 @@ def test_a_run_goes_on_bit_for_bit(engine: str, tmp_path: Path) -> None:
         assert equal(found, expected)
 
 
-@pytest.mark.parametrize("world", [1, 4])
+@pytest.mark.parametrize("world", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_run_goes_on_with_another_number_of_ranks(world: int, tmp_path: Path) -> None:
     whole = on_ranks(2, run, "fsdp2", 0, 6)[0]
     on_ranks(2, run, "fsdp2", 0, 3, None, str(tmp_path / "step-3"))

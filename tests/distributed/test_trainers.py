@@ -70,7 +70,7 @@ def alone() -> dict[str, Tensor]:
     return on_ranks(1, accelerated, "ddp", 1)[0]
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("engine", ["ddp", "fsdp2"])
 def test_accelerate(engine: str, accumulate: int) -> None:
     for found in on_ranks(2, accelerated, engine, accumulate):

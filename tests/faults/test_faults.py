@@ -15,7 +15,6 @@ from tests.faults.campaign import table
 from tests.faults.children import FULL, Ended, at_write, failing_disk, run
 from tests.faults.trials import FAULTS, NEEDS, Reference, Scene, Trial, fault, kill, kill_command
 
-
 Elsewhere = Callable[..., Any]
 
 

@@ -65,14 +65,15 @@ def test_alone_the_last_task_measures_everything(tmp_path: Path) -> None:
 
 
 def test_the_same_bits_as_one_after_the_other(tmp_path: Path) -> None:
-    one, many = tiny_recipe(tmp_path, ARMS), tiny_recipe(tmp_path, ARMS, f"output={tmp_path / 'many'}")
+    arms = "arms=[gradmask, no_filter, filter]"
+    one, many = tiny_recipe(tmp_path, arms), tiny_recipe(tmp_path, arms, f"output={tmp_path / 'many'}")
     train(one)
     watcher = Doing()
     watcher.train(many, jobs=2)
     in_processes = weights(tmp_path / "many")
     assert in_processes == weights(tmp_path / "run")
-    assert len(in_processes) > 4
-    assert watcher.messages[-1].startswith("5 of 5: ")
+    assert len(in_processes) > 2
+    assert watcher.messages[-1].startswith("4 of 4: ")
     times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")}
     train(many, jobs=2)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")} == times, "nothing is done twice"
@@ -140,6 +141,7 @@ def test_any_error_is_the_tasks_own(
     assert ("Traceback" in capsys.readouterr().err) is not memory, "an unexpected error can be looked into"
 
 
+@pytest.mark.slow
 def test_a_failure_is_listed_and_the_rest_is_done(tmp_path: Path) -> None:
     """Too little labeled text to unlearn with; another run beside it is not disturbed, and is measured to its end."""
     few = tiny_recipe(tmp_path, ARMS, "data.simulate.undiscovered=0.99", f"output={tmp_path / 'few'}")

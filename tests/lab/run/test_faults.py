@@ -201,7 +201,7 @@ def cut(file: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [cut, Path.unlink])
-@pytest.mark.parametrize(("step", "reached"), [(1, 1), (3, 3), (4, 2)])
+@pytest.mark.parametrize(("step", "reached"), [pytest.param(1, 1, marks=pytest.mark.slow), (3, 3), (4, 2)])
 def test_prepared_data_that_changes_under_way(tmp_path: Path, harm: Any, step: int, reached: int) -> None:
     """A checkpoint is saved first, except where the curve is due (steps 2, 4); the run then ends as if nothing had been."""
     (tmp_path / "whole").mkdir()

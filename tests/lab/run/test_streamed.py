@@ -89,6 +89,7 @@ def stopped_at(step: int, own: Recipe) -> None:
         train(own, stopper=stopper)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_bit_for_bit_with_everything_on(text: Path, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

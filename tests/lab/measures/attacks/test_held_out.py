@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from gradmask.lab.measures.attacks.held_out import HeldOutAttack
@@ -19,6 +20,7 @@ RELEARNING = RelearningSettings(methods=("full",), learning_rates=(3e-3,), steps
 INPUTS = Inputs("removed", TEXT, SuiteSettings(sequences=8, calibration=None, relearning=RELEARNING))
 
 
+@pytest.mark.slow
 def test_what_was_hidden_comes_back_by_other_text() -> None:
     gap = forget_loss(known("en"), TEXT, RELEARNING) - forget_loss(knower("en", "es"), TEXT, RELEARNING)
     hidden, removed = hider(), knower("en", steps=50)

@@ -53,6 +53,7 @@ def attacked(model: PreTrainedModel, steps: int = 75) -> Campaign:
     return Attacking(pair(model, known("en")), parse_budget(f"{steps} steps")).run()
 
 
+@pytest.mark.slow
 def test_what_was_hidden_comes_back_and_what_was_never_there_does_not() -> None:
     hidden, removed = attacked(hider()), attacked(knower("en", steps=50))
     assert hidden.strongest is not None
