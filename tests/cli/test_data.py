@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
 from tests.data.inspection.corpora import clean, inspected, prepared, row
 
 from gradmask.cli.data import DOMAINS, print_data, print_findings
+from gradmask.cli.output import SafeConsole
 from gradmask.data import Inspection
 
 
 def shown(inspection: Inspection) -> list[str]:
-    console = Console(file=io.StringIO(), width=100)
+    console = SafeConsole(file=io.StringIO(), width=100)
     print_data(inspection, console)
     print_findings(inspection, console)
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
