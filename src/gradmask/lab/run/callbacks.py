@@ -73,11 +73,20 @@ class CurveCallback(TrainerCallback):
         writer: of the arm's log.
         roles: domain -> role.
         title: what a message calls the model.
+        since: the share of the steps after which it is said that they lead nowhere.
     """
 
-    def __init__(self, measure: Measure, every: int, writer: LogCallback, roles: Mapping[str, str], title: str) -> None:
+    def __init__(
+        self,
+        measure: Measure,
+        every: int,
+        writer: LogCallback,
+        roles: Mapping[str, str],
+        title: str,
+        since: float = HALF,
+    ) -> None:
         self.measure, self.every, self.writer, self.roles, self.title = measure, every, writer, roles, title
-        self.warned = False
+        self.since, self.warned = since, False
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self.every and state.global_step != state.max_steps:
@@ -89,11 +98,13 @@ class CurveCallback(TrainerCallback):
         self._warn(losses, state.global_step / state.max_steps)
 
     def _warn(self, losses: dict[str, dict[str, float]], share: float) -> None:
-        """Say once, half way, that the run leads nowhere."""
-        signs = [] if self.warned else early_signs(losses, self.roles, share)
+        """Say once that the run leads nowhere."""
+        if self.warned or share < self.since:
+            return
+        signs = early_signs(losses, self.roles, share)
         for sign in signs:
             logger.warning("%s: %s", self.title, sign)
-        self.warned = self.warned or share >= HALF
+        self.warned = True
 
 
 class GuardCallback(TrainerCallback):

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 import gradmask as gm
 from gradmask.data import Prepared, TextStream, fingerprint_of, prepare
 from gradmask.lab import progress
+from gradmask.lab.judge.early import HALF
 from gradmask.lab.measures.run import quick_losses
 from gradmask.lab.recipe.arms import is_routed
 from gradmask.lab.recipe.spec import Recipe, TrainSpec
@@ -182,7 +183,8 @@ def _callbacks(training: Training, prepared: Prepared, arm: ArmFolder, stage: St
         *([GroupGuard()] if is_routed(arm.path.name) else []),
         GuardCallback(stage.place),
         writer,
-        CurveCallback(measure, points, writer, prepared.roles, stage.title),
+        # a consolidation is judged by its end alone
+        CurveCallback(measure, points, writer, prepared.roles, stage.title, 1.0 if stage.before else HALF),
         CheckpointCallback(stage.place, settings.checkpoint_every or points, settings.keep, training.stopper),
         data,  # last: CheckpointCallback overwrites should_save, and seals a checkpoint before this one raises
     ]
