@@ -12,7 +12,7 @@ from tests.lab.run.tiny_run import tiny_data
 from gradmask.cli import main
 from gradmask.lab.compare.results import read_comparison
 
-ARMS = ["gradmask", "no_filter", "filter_strict", "perfect_filter", "inexact", "gram", "simnpo"]
+ARMS = ["gradmask", "no_filter", "perfect_filter", "gram", "simnpo"]
 
 
 @pytest.fixture(scope="module")

@@ -134,7 +134,7 @@ def accumulated(
     return groups_with_gradients(model), gradients(model)
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("checkpointing", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_accumulation(engine: str, checkpointing: bool) -> None:
     for micro, taught in ((MICRO, {"retain", "joint", "forget", "other"}), (MICRO[:1] * 2, {"forget", "joint"})):

@@ -209,6 +209,7 @@ def test_accumulation_recomputation_and_two_passes_before_a_backward_pass() -> N
         torch.testing.assert_close(half[name], value, rtol=1e-5, atol=1e-10, msg=name)
 
 
+@pytest.mark.slow
 def test_compiled() -> None:
     eager, other = (partitioned(replace(DISTILLED, rehearsal=ALWAYS), num_hidden_layers=1) for _ in range(2))
     compiled = torch.compile(other, backend="aot_eager")

@@ -79,7 +79,7 @@ def test_nothing_is_kept_twice(whole: Path) -> None:
     assert gm.read_manifest(phase / "checkpoint-2").policy_before is not None
 
 
-@pytest.mark.parametrize("step", [6, 9])
+@pytest.mark.parametrize("step", [pytest.param(6, marks=pytest.mark.slow), 9])
 def test_a_stopped_run_ends_with_the_same_bits(tmp_path: Path, whole: Path, step: int) -> None:
     """Stopped at the border of the phase, and within it."""
     stopper, count = Stopper(), iter(range(1, 99))
@@ -111,7 +111,7 @@ class Counting(Doing):
             self.act()
 
 
-@pytest.mark.parametrize("point", ["begin", "save_whole"])
+@pytest.mark.parametrize("point", ["begin", pytest.param("save_whole", marks=pytest.mark.slow)])
 def test_a_killed_run_ends_with_the_same_bits(
     tmp_path: Path, whole: Path, point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_failure_is_listed_and_the_rest_is_done(tmp_path: Path) -> None:
     assert not (tmp_path / "few" / "results.json").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_loses_nothing(tmp_path: Path) -> None:
     process, arms = started(tmp_path)
     process.send_signal(signal.SIGTERM)

@@ -92,6 +92,7 @@ def test_what_was_measured_is_kept(measured: Results, monkeypatch: pytest.Monkey
         evaluate_run(folder, changes=ALL)
 
 
+@pytest.mark.slow
 def test_attacks_alone(trained: Path, measured: Results, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(trained, copy)
