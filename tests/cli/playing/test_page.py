@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.browsing import browser as browser, needs_chromium
 
 from gradmask.errors import GradmaskError
 from gradmask.lab.play.showing import DIFFERENCE, LOSS, Colouring, Mix, Showing
@@ -20,12 +20,8 @@ from gradmask.strangers import visible
 from lab.play.small import partitioned, plain, saved
 from lab.play.test_stage import make_run
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 pytest.importorskip("gradio", reason="needs Gradio: pip install 'gradmask[play]'")
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")]
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 def served(stage: Stage) -> Iterator[str]:
@@ -54,14 +50,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
 @pytest.fixture(scope="module")
 def address(stage: Stage) -> Iterator[str]:
     yield from served(stage)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.browsing import browser as browser, needs_chromium
 from tests.lab.compare.test_table import found as found, recipe as recipe
 
 from gradmask.lab.compare.page import write_page
@@ -15,12 +14,8 @@ from gradmask.lab.labeling.page import write_labels_page
 from lab.labeling.fabricated import write_out
 from lab.report.conftest import Written
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
 axe = pytest.importorskip("axe_playwright_python", reason="needs axe-core: pip install axe-playwright-python")
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+pytestmark = needs_chromium
 WIDTHS = {390: 844, 768: 1024, 1280: 800}
 RUN_AXE = """async () => {
   for (const part of document.querySelectorAll("details")) part.open = true;
@@ -45,14 +40,6 @@ SMALLEST = """() => Math.min(...[...document.querySelectorAll("figure svg")].fil
     parseFloat(text.getAttribute("font-size")) * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)))"""
 BEYOND = """() => [...document.querySelectorAll("main *, body")].filter((e) => e.scrollWidth > e.clientWidth + 1 &&
   getComputedStyle(e).overflowX !== "visible").map((e) => e.className || e.tagName)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

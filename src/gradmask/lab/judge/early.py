@@ -17,15 +17,16 @@ Losses = Mapping[str, Mapping[str, float]]
 """Model (``full``, ``removed``) -> domain -> nats."""
 
 
-def early_signs(losses: Losses, roles: Mapping[str, str], share: float) -> list[str]:
+def early_signs(losses: Losses, roles: Mapping[str, str], share: float, since: float = HALF) -> list[str]:
     """Warnings at a point of the curve of a partitioned arm, a sentence each.
 
     Args:
         losses: of ``full`` and ``removed``; without both nothing is said.
         roles: domain -> role.
         share: of the training that is done.
+        since: before this share nothing is said.
     """
-    if share < HALF or {"full", "removed"} - losses.keys():
+    if share < since or {"full", "removed"} - losses.keys():
         return []
     return [sign for sign in (_idle(losses, roles), _disturbing(losses, roles)) if sign is not None]
 

@@ -47,7 +47,7 @@ def trial_problems(model: ModelSpec, partition: PartitionSpec | None, data: Data
     try:
         if partition is not None and _can_be_tried(built):
             anytime = partition.model_copy(update={"self_labeling": _anytime(partition.self_labeling)})
-            problems += _label_problems(cut_model(untrained_model(config), anytime), partition)
+            problems += _label_problems(cut_model(_cuttable(built), anytime), partition)
     except GradmaskError as error:
         problems.append(Problem("partition", str(error)))
     return problems
@@ -61,6 +61,11 @@ def _label_problems(model: PreTrainedModel, partition: PartitionSpec) -> list[Pr
         return []
     do = "use another model, or a loop of your own with one label per batch" if needed == "example" else "write null"
     return [Problem(key, f"this {type(model).__name__} takes no labels per {needed}: {limits[needed]}; {do}")]
+
+
+def _cuttable(built: PreTrainedModel) -> PreTrainedModel:
+    """The same model, with weights where its units are recognised by running it."""
+    return built if built.config.model_type in gm.supported() else untrained_model(built.config)
 
 
 def _can_be_tried(built: PreTrainedModel) -> bool:

@@ -99,12 +99,10 @@ class CurveCallback(TrainerCallback):
 
     def _warn(self, losses: dict[str, dict[str, float]], share: float) -> None:
         """Say once that the run leads nowhere."""
-        if self.warned or share < self.since:
-            return
-        signs = early_signs(losses, self.roles, share)
+        signs = [] if self.warned else early_signs(losses, self.roles, share, self.since)
         for sign in signs:
             logger.warning("%s: %s", self.title, sign)
-        self.warned = True
+        self.warned = self.warned or share >= self.since
 
 
 class GuardCallback(TrainerCallback):

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from gradmask.lab.measures.attacks.relearning import Attempt, Relearning, relearn
+from gradmask.lab.measures.attacks.relearning import Attempt, Relearning, cost_of, relearn
 from gradmask.lab.measures.campaign.scoring import elsewhere_gain
 from gradmask.lab.measures.measure import Attack, Cell, Inputs, Line
 from gradmask.lab.measures.settings import SuiteSettings
@@ -40,8 +40,7 @@ class HeldOutAttack(Attack[Relearning]):
         )
 
     def cost(self, settings: SuiteSettings) -> float:
-        r = settings.relearning
-        return len(r.methods) * (3.0 * r.steps * r.batch_size + 3.0 * len(r.eval_steps()) * r.sequences)
+        return cost_of(settings.relearning, len(settings.relearning.methods))
 
     def regained(self, result: Relearning) -> float:
         return max(_regained(attempt) for attempt in result.attacks)

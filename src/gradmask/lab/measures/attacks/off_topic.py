@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from gradmask.lab.measures.attacks.relearning import Relearning, relearn
+from gradmask.lab.measures.attacks.relearning import Relearning, cost_of, relearn
 from gradmask.lab.measures.campaign.scoring import relearned_share
 from gradmask.lab.measures.measure import Attack, Cell, Inputs, Line
 from gradmask.lab.measures.settings import SuiteSettings
@@ -35,8 +35,7 @@ class OffTopicAttack(Attack[Relearning]):
 
     def cost(self, settings: SuiteSettings) -> float:
         r = settings.relearning
-        count = len(r.methods) * len(r.learning_rates)
-        return count * (3.0 * r.steps * r.batch_size + 3.0 * len(r.eval_steps()) * r.sequences)
+        return cost_of(r, len(r.methods) * len(r.learning_rates))
 
     def regained(self, result: Relearning) -> float:
         return result.strongest.curve[0].losses["forget"] - result.strongest.lowest

@@ -222,6 +222,11 @@ def halves(ids: Tensor) -> tuple[Tensor, Tensor]:
     return (ids[::2], ids[1::2]) if len(ids) > 1 else (ids, ids)
 
 
+def cost_of(settings: RelearningSettings, trials: int) -> float:
+    """Forward passes of a sequence that so many trials take."""
+    return trials * (3.0 * settings.steps * settings.batch_size + 3.0 * len(settings.eval_steps()) * settings.sequences)
+
+
 class RelearningAttack(Attack[Relearning]):
     name = "relearning"
     question = "how fast is it relearned?"
@@ -237,8 +242,7 @@ class RelearningAttack(Attack[Relearning]):
         return relearn(model, inputs.material, inputs.settings.relearning, inputs.target, inputs.view)
 
     def cost(self, settings: SuiteSettings) -> float:
-        r = settings.relearning
-        return len(r.grid(True)) * (3.0 * r.steps * r.batch_size + 3.0 * len(r.eval_steps()) * r.sequences)
+        return cost_of(settings.relearning, len(settings.relearning.grid(True)))
 
     def regained(self, result: Relearning) -> float:
         return result.strongest.curve[0].losses["forget"] - result.strongest.lowest

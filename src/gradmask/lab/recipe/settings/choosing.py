@@ -72,10 +72,12 @@ def tried(recipe: Recipe, choices: Sequence[Choice]) -> list[Choice]:
     problems = _problems(recipe, choices)
     if not problems:
         return list(choices)
+    known = [list(choices)]  # a trial builds the model
     for left_out in LEFT_OUT:
         fewer = [_without(left_out, choice, problems[0].text) for choice in choices]
-        if fewer != list(choices) and not _problems(recipe, fewer):
+        if fewer not in known and not _problems(recipe, fewer):
             return fewer
+        known.append(fewer)
     raise RecipeError(f"the settings chosen for {recipe.name}", problems)
 
 
