@@ -7,7 +7,7 @@ PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants tables docs test-docs dist notebooks setup clean
+.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants sweep tables docs test-docs dist notebooks setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -103,6 +103,8 @@ setup: $(STAMP)
 
 # PyTorch first and alone: the pinned build is found then, and nothing after it pulls another one.
 $(STAMP): pyproject.toml constraints.txt
+	@echo 'Setting up $(VENV): some minutes, of which PyTorch takes most'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("gradmask needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt numpy torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"

@@ -51,7 +51,7 @@ def test_options_alone_give_a_recipe_that_passes_a_dry_run(capsys: pytest.Captur
     given = ["init", "data.jsonl", "--forget", "es", "--adjacent", "pt", "--steps", "3", "--batch-size", "4"]
     assert main(given) == 0
     said = capsys.readouterr()
-    assert "data.jsonl: 0.0 MB of text" in said.out
+    assert "data.jsonl: 0.0" in said.out
     assert "warning: there are only about" in said.err
     assert "wrote recipe.yaml. Next: gradmask train recipe.yaml --dry-run" in said.err
     recipe = load_recipe("recipe.yaml")
@@ -119,6 +119,23 @@ def test_questions(keys, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 def _rows() -> list[dict[str, str]]:
     return [json.loads(line) for line in Path("data.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_few_documents_and_names_that_read_alike(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["en"] * 14 + ["ES"] * 6 + ["es;pt"] * 6
+    rows = [f"{i},{name},{WORDS[name[:2].lower()]} {i * i} " + f"{i} and so on " * 60 for i, name in enumerate(names)]
+    Path("few.csv").write_text("\n".join(["id,lang,text", *rows, "7,en,one, too many"]), encoding="utf-8")
+    given = ["init", "few.csv", "--forget", "es", "--steps", "3"]
+    assert main(given) == 2
+    assert "line 28: 4 fields, but the header names 3: is a quote missing? Repair it, or give --skip-bad-rows" in (
+        capsys.readouterr().err
+    )
+    assert main([*given, "--skip-bad-rows"]) == 0
+    assert "warning: es;pt will stay: add --forget for what must go, too" in capsys.readouterr().err
+    recipe = load_recipe("recipe.yaml", trial=False)
+    assert recipe.data.labels.groups == {"forget": ["ES"]}
+    assert recipe.data.test_share == 0.5
+    assert recipe.data.sources[0].bad_rows == "skip"
 
 
 def test_stopped_at_a_question(keys, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,10 +97,10 @@ def test_arms_have_a_number_and_the_time_left_of_all() -> None:
             clock.now = 200.0
             step(10, loss="1.5")
     assert lines == [
-        "arm 2 of 3: two: step 25 of 30, all arms about 11 min left, about 50 s left",
+        "arm 2 of 3: two: step 25 of 30, about 50 s left, all arms about 11 min left",
         "arm 2 of 3: measuring",
-        "arm 2 of 3: two, consolidation: step 5 of 10, all arms about 7 min left, about 40 s left",
-        "arm 3 of 3: three: step 10 of 50, loss 1.5, about 7 min left",
+        "arm 2 of 3: two, consolidation: step 5 of 10, about 40 s left, all arms about 7 min left",
+        "arm 3 of 3: three: step 10 of 50, about 7 min left, loss 1.5",
     ]
 
 
@@ -120,8 +120,8 @@ def test_in_a_file_steps_are_told_now_and_then() -> None:
             clock.now += 25.0
             step(number, loss="2.5") if number == 43 else step(number)
     assert lines[2:4] == [
-        "arm: step 43 of 100, loss 2.5, about 24 min left",
-        "arm: step 44 of 100, loss 2.5, about 23 min left",
+        "arm: step 43 of 100, about 24 min left, loss 2.5",
+        "arm: step 44 of 100, about 23 min left, loss 2.5",
     ]
     assert len(lines) < 40
 

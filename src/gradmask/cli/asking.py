@@ -11,6 +11,9 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.progress import status
 from gradmask.lab.run.failures import Interrupted
 
+SHOWN = 10
+"""Options that are listed where nobody can be asked."""
+
 
 def in_terminal() -> bool:
     """Whether somebody can answer."""
@@ -33,7 +36,8 @@ class Questions:
     ) -> list[str]:
         """Some of the options (value -> how it is shown)."""
         if not self.asking:
-            return self._default(question, flag, None if default is None else list(default)) or []
+            names = f" ({', '.join([*options][:SHOWN])}{', ...' if len(options) > SHOWN else ''})"
+            return self._default(question, flag + names, None if default is None else list(default)) or []
         import questionary
 
         choices = [

@@ -81,6 +81,14 @@ def run(
         str | None,
         typer.Option("--encoding", help="Of text files.", rich_help_panel="The data, where a guess is wrong"),
     ] = None,
+    skip_bad_rows: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad-rows",
+            help="Skip rows that cannot be read.",
+            rich_help_panel="The data, where a guess is wrong",
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the default of every question.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", "--force", help="Replace an existing recipe.")] = False,
     as_json: AsJson = False,
@@ -94,7 +102,7 @@ def run(
     chosen = {
         "text_field": text_field, "domain_field": domain_field, "label_field": label_field, "truth_field": truth_field,
         "split_field": split_field, "messages_field": messages_field, "question_field": question_field,
-        "answer_field": answer_field, "encoding": encoding,
+        "answer_field": answer_field, "encoding": encoding, "bad_rows": "skip" if skip_bad_rows else None,
     }  # fmt: skip
     from gradmask.lab.setup.machine import this_machine
     from gradmask.lab.setup.start.answers import require_choice
@@ -126,13 +134,20 @@ def _look(path: Path, chosen: Mapping[str, str]) -> tuple[Found, Counts]:
             found = look(path, chosen)
             return found, count(found)
     except GradmaskError as error:  # it speaks of the recipe, which is not there yet
-        raise GradmaskError(str(error).replace("write encoding: ", "give --encoding ")) from None
+        said = (
+            str(error)
+            .replace("write encoding: ", "give --encoding ")
+            .replace("write bad_rows: skip", "give --skip-bad-rows")
+        )
+        raise GradmaskError(said) from None
 
 
 def _show(found: Found, counts: Counts, machine: Machine) -> None:
+    from gradmask.lab.setup.start.sizing import short
+
     console = result_console()
     what = "label" if counts.by_label else "domain"
-    console.print(f"{found.path}: {counts.megabytes:.1f} MB of text", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{found.path}: {short(counts.megabytes)} MB of text", highlight=False, markup=False, soft_wrap=True)
     table = table_of("", what, numbers=("documents", "megabytes", "share"))
     total = sum(amount.size for amount in counts.named.values())
     for name, amount in list(counts.named.items())[:SHOWN]:

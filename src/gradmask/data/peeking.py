@@ -15,7 +15,7 @@ from datasets import DatasetDict, load_from_disk
 from gradmask.data.kinds import is_saved, kind_of_file
 from gradmask.data.reading import FORMATS, Document, files_of, read
 from gradmask.data.reading.content import described
-from gradmask.data.reading.counts import Row
+from gradmask.data.reading.counts import ALWAYS, Row, Skipped
 from gradmask.data.reading.files import require_readable
 from gradmask.data.reading.opening import head_of
 from gradmask.data.spec import SourceSpec
@@ -75,7 +75,7 @@ def first_rows(source: SourceSpec, count: int) -> list[dict[str, Any]]:
     """The first rows of a source's first file with all of their fields, whatever the source says of fields.
 
     Raises:
-        GradmaskError: a file that is missing, damaged, or of another kind.
+        GradmaskError: a file that is missing, damaged, or of another kind; one in which none of the first rows can be read.
     """
     if source.kind == "datasets":
         return _saved_rows(source, count)
@@ -84,8 +84,23 @@ def first_rows(source: SourceSpec, count: int) -> list[dict[str, Any]]:
     if source.kind == "parquet" and _is_parquet(path):
         table = pyarrow.parquet.ParquetFile(path)
         return next(table.iter_batches(count), pyarrow.RecordBatch.from_pylist([], table.schema_arrow)).to_pylist()
-    rows = (row for row in FORMATS[source.kind](path, source) if isinstance(row, Row))
-    return [row.values for row in islice(rows, count)]
+    return _rows(FORMATS[source.kind](path, source), count)
+
+
+def _rows(rows: Iterator[Row | Skipped], count: int) -> list[dict[str, Any]]:
+    """The first of them. Those that cannot be read are an error only where there are no others."""
+    readable: list[dict[str, Any]] = []
+    unreadable: list[str] = []
+    for row in rows:
+        if isinstance(row, Row):
+            readable.append(row.values)
+        elif row.reason not in ALWAYS:
+            unreadable.append(row.message)
+        if max(len(readable), len(unreadable)) >= count:
+            break
+    if unreadable and not readable:
+        raise GradmaskError(unreadable[0])
+    return readable
 
 
 def is_saved_dataset(folder: Path) -> bool:

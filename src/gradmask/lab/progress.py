@@ -61,10 +61,10 @@ class Lines(Progress):
     def step(self, done: int, fields: Mapping[str, str] | None = None) -> None:
         name, total, first, began = self._tracked
         self._fields |= fields or {}
-        parts = [f"{name}: step {done} of {total}", *(f"{key} {value}" for key, value in self._fields.items())]
+        parts = [f"{name}: step {done} of {total}"]
         if first < done < total:
             parts.append(time_left((self.clock() - began) / (done - first) * (total - done)))
-        self._now_and_then(", ".join(parts))
+        self._now_and_then(", ".join([*parts, *(f"{key} {value}" for key, value in self._fields.items())]))
 
     def _now_and_then(self, text: str) -> None:
         now = self.clock()

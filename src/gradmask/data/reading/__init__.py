@@ -14,7 +14,16 @@ from typing import Any
 
 from gradmask.data.given import require_used
 from gradmask.data.reading.built_in import STORIES_MEGABYTES as STORIES_MEGABYTES, stories
-from gradmask.data.reading.counts import ALWAYS, BLANK, BLANK_ROW, EMPTY, Row, Skipped, SourceCounts as SourceCounts
+from gradmask.data.reading.counts import (
+    ALWAYS,
+    BLANK,
+    BLANK_ROW,
+    EMPTY,
+    NOT_COLUMNS,
+    Row,
+    Skipped,
+    SourceCounts as SourceCounts,
+)
 from gradmask.data.reading.document import SPLITS as SPLITS, Document as Document
 from gradmask.data.reading.documents import Maker as Maker
 from gradmask.data.reading.files import files_of as files_of, require_readable as require_readable
@@ -116,7 +125,8 @@ def _documents(rows: Iterable[Row | Skipped], maker: Maker, counts: SourceCounts
 
 def _skip(skipped: Skipped, source: SourceSpec, counts: SourceCounts) -> None:
     if skipped.reason not in ALWAYS and source.bad_rows == "error":
-        raise GradmaskError(skipped.message)
+        advice = " Repair it, or write bad_rows: skip" if skipped.reason == NOT_COLUMNS else ""
+        raise GradmaskError(skipped.message + advice)
     counts.rows += 1
     counts.skipped[skipped.reason] += 1
     if counts.skipped[skipped.reason] <= SHOWN:

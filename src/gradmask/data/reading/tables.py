@@ -26,8 +26,7 @@ def table_rows(path: Path, source: SourceSpec) -> Iterator[Row | Skipped]:
     csv.field_size_limit(_FIELD)  # of the whole process; the default refuses long documents. Lines bounds memory
     lines = _Lines(path, lines_of(path, source.encoding, source.longest_bytes), source.longest_bytes)
     header_line = next(lines, "")
-    delimiter = _delimiter(header_line, source)
-    header = next(csv.reader([header_line], delimiter=delimiter), [])
+    header, delimiter = _header(path, header_line, source)
     if len({*header}) < len(header):
         raise GradmaskError(
             f"{path}: two columns have one name: {', '.join(header)}. The first line must name the fields"
@@ -46,6 +45,17 @@ def table_rows(path: Path, source: SourceSpec) -> Iterator[Row | Skipped]:
         yield from lines.skipped
         if not lines.torn:
             yield _row(lines.where, header, values)
+
+
+def _header(path: Path, line: str, source: SourceSpec) -> tuple[list[str], str]:
+    """The names of the fields, without the spaces around them, and the delimiter."""
+    try:
+        delimiter = _delimiter(line, source)
+        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])], delimiter
+    except csv.Error:  # a CR that ends no line as Python counts them
+        raise GradmaskError(
+            f"{path}: its lines end with CR alone, as on old Macs: save it with LF or CR LF as line ends"
+        ) from None
 
 
 def _row(where: str, header: list[str], values: list[str]) -> Row | Skipped:

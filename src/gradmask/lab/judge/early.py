@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from gradmask.lab.judge.limits import NATS
-from gradmask.lab.judge.reasons import FINISH, LESS
+from gradmask.lab.judge.reasons import LESS
 from gradmask.lab.measures.headline import SMALLEST_GAP
 
 HALF = 0.5
@@ -53,4 +53,7 @@ def _disturbing(losses: Losses, roles: Mapping[str, str]) -> str | None:
     kept = _distance(losses, roles, "retain")
     if kept is None or -kept <= NATS.lost:
         return None
-    return f"the group disturbs what is kept: with it, the loss on retain text is {-kept:.3f} nats higher. {FINISH}. {LESS}"
+    return (
+        f"the group disturbs what is kept: with it, the loss on retain text is {-kept:.3f} nats higher. Let the group learn to "
+        f"its end first (train.consolidation); if it disturbs then, too, {LESS[0].lower()}{LESS[1:]}"
+    )

@@ -108,7 +108,9 @@ REASONS: tuple[Reason, ...] = (
         "too_short",
         "unknown",
         _too_short,
-        lambda f: f"the run is too short: no filter itself has learned too little of {f.forget} to tell{_guessed(f)}",
+        lambda f: (
+            f"the run is too short: even no filter, with all text, has learned too little of {f.forget} to tell{_guessed(f)}"
+        ),
         "Train longer (train.steps), on more text where there is more",
     ),
     Reason(

@@ -46,6 +46,92 @@ def test_a_file_without_a_suffix_is_told_from_its_content(tmp_path: Path) -> Non
     assert specs(look(path)) == [{"kind": "text", "path": str(path), "domain": "dump"}]
 
 
+def table(path: Path, rows: list[tuple[str, ...]], **written: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [written.get("delimiter", ",").join(row) for row in rows]
+    path.write_bytes(
+        (written.get("end", "\n").join(lines) + written.get("end", "\n")).encode(written.get("encoding", "utf-8"))
+    )
+    return path
+
+
+ROWS = [("Topic", "Body"), *((f"{'ab'[i % 2]}", f"{TEXT.replace(',', '')}{i}") for i in range(6))]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{}, {"encoding": "utf-8-sig"}, {"delimiter": ";", "end": "\r\n"}, {"delimiter": "\t"}, {"encoding": "utf-16"}],
+)
+def test_tables_as_programs_write_them(tmp_path: Path, written: dict[str, str]) -> None:
+    found = look(table(tmp_path / "a.csv", ROWS, **written))
+    assert specs(found)[0].items() >= {"text_field": "Body", "domain_field": "Topic"}.items()
+    assert {name: amount.documents for name, amount in count(found).named.items()} == {"a": 3, "b": 3}
+
+
+def test_spaces_around_names_and_rows_without_text_mean_nothing(tmp_path: Path) -> None:
+    rows = [("  topic ", " body"), *ROWS[1:], ("a", ""), ("", " ")]
+    found = look(table(tmp_path / "a.csv", rows))
+    assert specs(found)[0].items() >= {"text_field": "body", "domain_field": "topic"}.items()
+    assert {name: amount.documents for name, amount in count(found).named.items()} == {"a": 3, "b": 3}
+
+
+def test_a_topic_that_some_documents_lack_is_a_label(tmp_path: Path) -> None:
+    found = look(table(tmp_path / "a.csv", [*ROWS, ("", TEXT.replace(",", ""))]))
+    assert specs(found)[0].items() >= {"text_field": "Body", "label_field": "Topic"}.items()
+    assert {name: amount.documents for name, amount in count(found).named.items()} == {"a": 3, "b": 3, "unlabeled": 1}
+
+
+def test_of_a_file_alone_any_field_may_say_what_a_document_is(tmp_path: Path) -> None:
+    rows = [("dangerous", "x"), *ROWS[1:]]
+    assert specs(look(table(tmp_path / "a.csv", rows)))[0]["domain_field"] == "dangerous"
+    two = [("one", "two", "x"), *((a, a, b) for a, b in ROWS[1:])]
+    assert specs(look(table(tmp_path / "b.csv", two)))[0]["domain"] == "b"
+
+
+def test_files_are_kinds_where_no_field_says_it(tmp_path: Path) -> None:
+    for name in ("sailing_train", "sailing_test", "gardens-00000-of-00002", "gardens-00001-of-00002"):
+        write(tmp_path / f"{name}.jsonl", [{"text": f"{TEXT}{name} {i}"} for i in range(3)])
+    found = {(spec["domain"], spec.get("split")): spec["path"] for spec in specs(look(tmp_path))}
+    assert found.keys() == {("sailing", "train"), ("sailing", "test"), ("gardens", None)}
+    assert found["gardens", None] == [str(tmp_path / f"gardens-0000{i}-of-00002.jsonl") for i in (0, 1)]
+
+
+def test_parts_of_one_kind_stay_together(tmp_path: Path) -> None:
+    for i in range(2):
+        write(tmp_path / "all" / f"part-{i}.jsonl", [{"text": f"{TEXT}{i} {k}"} for k in range(3)])
+    assert specs(look(tmp_path / "all")) == [{"kind": "jsonl", "path": str(tmp_path / "all"), "domain": "all"}]
+
+
+def test_small_text_files_are_told_from_their_names(tmp_path: Path) -> None:
+    for name in ("sailing_1", "sailing_2", "sailing-boats_1", "sailing-boats_2"):
+        (tmp_path / f"{name}.txt").write_text(name)
+    found = look(tmp_path)
+    assert {spec["domain"]: spec["pattern"] for spec in specs(found)} == {
+        "sailing": "sailing[-_ ][0-9]*",
+        "sailing-boats": "sailing-boats*",
+    }
+    assert {name: amount.documents for name, amount in count(found).named.items()} == {"sailing": 2, "sailing-boats": 2}
+    (tmp_path / "notes.txt").write_text("a file of its own kind")
+    assert [spec["domain"] for spec in specs(look(tmp_path))] == [tmp_path.name]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "a.csv is empty: give a file with documents"),
+        (b"topic,body\n", "a.csv has no documents"),
+        (b"topic,body\na,\xe4\nb,\xf6\n", "this looks like latin-1: write encoding: latin-1"),
+        (b"topic,body\ra,one\rb,two\r", "its lines end with CR alone"),
+        (b"a,some long text 1\na,some long text 2\na,some long text 3\n", r"looks like a row \(a\)"),
+        (b"a," + 30 * b"text " + b"\nb,text\n", r"looks like a row \(text text"),
+    ],
+)
+def test_tables_that_cannot_be_used(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(GradmaskError, match=message):
+        look(tmp_path / "a.csv")
+
+
 def test_chosen_fields_come_before_guesses(tmp_path: Path) -> None:
     rows = [{"text": TEXT, "other": TEXT + str(i), "domain": "a", "kind": "xy"[i % 2]} for i in range(4)]
     path = write(tmp_path / "a.jsonl", rows)

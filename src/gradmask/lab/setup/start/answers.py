@@ -84,14 +84,27 @@ def groups_of(given: Sequence[str], counts: Counts) -> dict[str, list[str]]:
 
 
 def require_known(name: str, counts: Counts, flag: str) -> str:
-    """The name, if a document has it and it may be chosen."""
-    if name in counts.named and name not in KEPT:
-        return name
-    what = "label" if counts.by_label else "domain"
+    """The name as the documents have it, if it may be chosen; capitals matter only where two names differ in nothing else."""
     known = [one for one in counts.named if one not in KEPT]
+    if name in known:
+        return name
+    if len(same := [one for one in known if _plain(one) == _plain(name)]) == 1:
+        return same[0]
+    what = "label" if counts.by_label else "domain"
     raise GradmaskError(
         f"{flag}: no document has the {what} {name!r}.{did_you_mean(name, known)} There are: {_listed(known)}"
     )
+
+
+def alike(forget: Sequence[str], counts: Counts) -> list[str]:
+    """Names that stay though they read like one that must go: in other capitals, or as one of several (``a;b``)."""
+    plain = {_plain(name) for name in forget}
+    others = [name for name in counts.named if name not in (*forget, *KEPT)]
+    return [name for name in others if plain & {_plain(name), *map(_plain, re.split(r"[;,|/]", name))}]
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
 
 
 def name_of(found: Found) -> str:

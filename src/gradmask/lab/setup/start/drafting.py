@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from transformers import PreTrainedModel
 
+from gradmask.lab.measures.numbers import listed
 from gradmask.lab.recipe.loading import make_recipe
 from gradmask.lab.recipe.settings.choosing import applied, choose, tried
 from gradmask.lab.recipe.settings.rules import CONSOLIDATION
@@ -17,7 +19,7 @@ from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.recipe.yamls import parse_yaml
 from gradmask.lab.setup.machine import Machine
 from gradmask.lab.setup.memory import empty_model, training_bytes
-from gradmask.lab.setup.start.answers import KEPT, Answers
+from gradmask.lab.setup.start.answers import KEPT, Answers, alike
 from gradmask.lab.setup.start.counting import Counts, own_words
 from gradmask.lab.setup.start.looking import Found, FoundSource
 from gradmask.lab.setup.start.sizing import SIZES, Size, choose_steps, data_warnings, tokens_of
@@ -27,6 +29,9 @@ from gradmask.quiet import quiet
 
 FULL = 0.7
 """Share of the free memory that a step may take by the estimate."""
+TENTH, HALF = 0.1, 0.5
+HELD_OUT = 5
+"""Documents of each kind that are to be held out, if there are as many."""
 PRETRAINED_BATCH, PRETRAINED_SEQUENCE, PRETRAINED_RATE = 16, 256, Number("2e-4")
 
 
@@ -73,8 +78,20 @@ class Plan:
     def tokens(self) -> int:
         """Of training text."""
         total = self.counts.splits.total()
-        held_out = self.counts.splits["test"] / max(1, total) or 0.1
+        held_out = self.counts.splits["test"] / max(1, total) or self.test_share
         return int(tokens_of(self.counts.megabytes, self.size) * (1 - held_out))
+
+    @property
+    def fewest(self) -> int:
+        """Documents of the group that has fewest, or of what stays."""
+        amounts = {name: amount.documents for name, amount in self.counts.named.items()}
+        groups = [sum(amounts[name] for name in names) for names in self.answers.forget.values()]
+        return min([*groups, sum(amounts.values()) - sum(groups)])
+
+    @property
+    def test_share(self) -> float:
+        """A tenth; of few documents more, so that each kind has some that are held out."""
+        return min(HALF, max(TENTH, math.ceil(20 * HELD_OUT / max(1, self.fewest)) / 20))
 
     @property
     def arms(self) -> list[str]:
@@ -120,7 +137,9 @@ def draft(found: Found, counts: Counts, answers: Answers, machine: Machine, comm
     plan = _with_steps(plan, pace)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     seen = plan.steps * plan.batch * plan.sequence
-    warnings = data_warnings(plan.tokens, plan.forget_share, seen, parameters if plan.size else None)
+    others = alike(answers.forgotten, counts)
+    warnings = [f"{listed(others)} will stay: add --forget for what must go, too"] if others else []
+    warnings += data_warnings(plan.tokens, plan.forget_share, seen, parameters if plan.size else None)
     return Draft(str(_lines(plan)), warnings, pace)
 
 
@@ -182,12 +201,13 @@ def _data(lines: Lines, plan: Plan) -> None:
         lines.value("retain", ["*"], 2, "every other name means that the text stays")
     if plan.size:
         vocabulary = {"vocab_size": plan.size.vocabulary}
-        lines.value("tokenizer", vocabulary, 1, "trained on this text; small, as the model is")
+        lines.value("tokenizer", vocabulary, 1, "trained on the text that stays; small, as the model is")
     else:
         lines.value("tokenizer", {"path": plan.answers.model}, 1, "the model's own")
     lines.value("sequence_length", plan.sequence, 1, "tokens of a training sequence")
     if not set(plan.counts.splits) - {""}:
-        lines.value("test_share", 0.1, 1, "held out for evaluation, as the data has no split")
+        few = f"; more than a tenth, as one kind has {plan.fewest:,} documents" if plan.test_share > TENTH else ""
+        lines.value("test_share", plan.test_share, 1, f"held out for evaluation, as the data has no split{few}")
 
 
 def _source(lines: Lines, source: FoundSource) -> None:

@@ -58,6 +58,11 @@ def guess_fields(rows: Sequence[Mapping[str, Any]]) -> Fields:
         text = _longest(columns)
     pair = not messages and text is None
     used = {messages, text, question if pair else None, answer if pair else None}
+    if text is not None:
+        rows = [
+            row for row in rows if str(dict(_flat(row)).get(text) or "").strip()
+        ]  # a row without text names nothing
+        columns = _columns(rows)
     names = {name: values for name, values in columns.items() if name not in used and _is_name(values)}
     domain, label = _domain_and_label(names, len(rows))
     return Fields(
@@ -71,6 +76,16 @@ def guess_fields(rows: Sequence[Mapping[str, Any]]) -> Fields:
         truth_field=_first(names, TRUTH),
         split_field=_first({name: v for name, v in names.items() if _present(v) <= SPLITS}, ("split",)),
     )
+
+
+def only_kind(rows: Sequence[Mapping[str, Any]], used: Iterable[str]) -> str | None:
+    """The one field, whatever it is called, whose values name kinds of documents; None where there is none, or several."""
+    columns = {name: values for name, values in _columns(rows).items() if name not in used}
+    few = [
+        name for name, values in columns.items()
+        if _is_name(values) and _repeats(values, len(rows)) and len(_present(values)) > 1
+    ]  # fmt: skip
+    return few[0] if len(few) == 1 else None
 
 
 def field_names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -143,9 +158,14 @@ def _present(values: Sequence[Any]) -> set[str]:
 
 
 def _domain_and_label(names: Mapping[str, list[Any]], rows: int) -> tuple[str | None, str | None]:
-    """A field called label is one where some documents have none, or the names ``forget`` and ``retain`` occur; else a domain."""
+    """A field called label is one where some documents have none, or the names ``forget`` and ``retain`` occur; else a domain.
+
+    A field called as a domain that some documents lack is a label, too, as documents without a label may be anything.
+    """
     few = {name: values for name, values in names.items() if _repeats(values, rows)}
     domain, label = _first(few, DOMAIN), _first(names, LABEL)
+    if domain is None and label is None:
+        label = _first({name: values for name, values in names.items() if _is_few(values, rows)}, DOMAIN)
     if label is not None and not _labels(names[label], rows):
         return domain or (label if label in few else None), None
     return domain, label
@@ -158,6 +178,9 @@ def _labels(values: Sequence[Any], rows: int) -> bool:
 
 def _repeats(values: Sequence[Any], rows: int) -> bool:
     """Whether values name kinds of documents: few of them, each for several documents, every document with one."""
-    different = len(_present(values))
     complete = sum(value is not None and value != "" for value in values) == rows
-    return complete and different <= min(MOST_NAMES, max(1, rows // 2))
+    return complete and _is_few(values, rows)
+
+
+def _is_few(values: Sequence[Any], rows: int) -> bool:
+    return len(_present(values)) <= min(MOST_NAMES, max(1, rows // 2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,15 +10,17 @@ from typing import Any
 
 from gradmask.data import SourceSpec, first_rows, guess_kind, is_saved_dataset, source_files
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.lab.setup.start.fields import Fields, field_names, guess_fields
+from gradmask.lab.setup.start.fields import LONGEST_NAME, Fields, field_names, guess_fields, only_kind
+from gradmask.lab.setup.start.kinds import kind_named, patterns_of, split_of
 
 SAMPLE = 300
 """Rows that fields are told from."""
 PEEKED = 20
 """Files whose fields are looked at; more are taken to be like the others of their kind."""
-HELD_OUT = {"test", "valid", "validation", "val", "dev", "heldout", "held_out", "eval"}
 EXAMPLES = "examples.jsonl"
 """The name of labeled examples for ``gradmask label``: copies of documents that are in other files."""
+READABLE = ("encoding", "bad_rows")
+"""Keys of a source that say how it is read, not what its fields are."""
 LARGE = 20_000
 """Bytes of a text file from which it is taken for a domain of its own, with a document per paragraph."""
 
@@ -97,32 +98,70 @@ def _labeled(path: Path, chosen: Mapping[str, Any]) -> FoundSource:
 
 
 def _of_file(path: Path, chosen: Mapping[str, Any]) -> FoundSource:
+    if not path.stat().st_size:
+        raise GradmaskError(f"{path} is empty: give a file with documents")
     kind = chosen.get("kind") or guess_kind(path, chosen.get("encoding", "utf-8"))
     if kind == "text":
         return _of_texts("text", [path], path, path.stem, chosen)
-    return _of_rows(kind, [path], path, chosen)
+    return _of_rows(kind, [path], path, chosen, alone=True)
 
 
-def _of_rows(kind: str, paths: Sequence[Path], path: Path, chosen: Mapping[str, Any]) -> FoundSource:
-    """A source of rows with fields, as far as they can be told."""
+def _of_rows(
+    kind: str, paths: Sequence[Path], path: Path, chosen: Mapping[str, Any], domain: str = "", alone: bool = False
+) -> FoundSource:
+    """A source of rows with fields, as far as they can be told.
+
+    Args:
+        kind, paths: of the source.
+        path: what the user gave, whose name is the domain where nothing else says it.
+        chosen: as in `look`.
+        domain: instead of that name.
+        alone: whether there is nothing but this file, so that only a field can say what a document is.
+    """
     spec = {"kind": kind, "path": _path(paths)}
-    readable = {key: value for key, value in chosen.items() if key == "encoding"}
+    readable = {key: value for key, value in chosen.items() if key in READABLE}
     rows = first_rows(_any_source(kind, paths, readable), SAMPLE)
+    if not rows:
+        raise GradmaskError(
+            f"{paths[0]} has no documents: give a file with some, below a line with the names of the fields"
+        )
     names = field_names(rows)
+    _require_header(kind, paths[0], rows)
     if unknown := [v for k, v in chosen.items() if k.endswith("_field") and v not in names]:
         raise GradmaskError(
             f"{paths[0]}: no row has the field {unknown[0]!r}.{did_you_mean(unknown[0], names)} Fields: {', '.join(names)}"
         )
     fields = _with_chosen(guess_fields(rows), chosen)
+    reasons = _reasons(fields, chosen)
+    if alone and not _says_kind(fields) and (only := only_kind(rows, fields.given().values())):
+        fields = replace(fields, domain_field=only)
+        reasons["domain_field"] = "the only field whose values name kinds of documents"
     if not fields.has_text:
         raise GradmaskError(
             f"{paths[0]}: no field is a text. Fields: {', '.join(names) or 'none'}. Say which: --text-field, --messages-field, or "
             "--question-field and --answer-field"
         )
     given = {key: value for key, value in fields.given().items() if not _is_default(key, value)}
-    if not (fields.domain_field or fields.label_field or fields.truth_field or chosen.get("domain")):
-        given["domain"] = path.stem if path.is_file() else path.absolute().name
-    return FoundSource(spec | readable | given, names, len(paths), _size(paths), _reasons(fields, chosen))
+    if not (_says_kind(fields) or chosen.get("domain")):
+        given["domain"] = domain or (path.stem if path.is_file() else path.absolute().name)
+        reasons |= {"domain": "the name of the file or folder"} if domain else {}
+    return FoundSource(spec | readable | given, names, len(paths), _size(paths), reasons)
+
+
+def _says_kind(fields: Fields) -> bool:
+    """Whether a field says what a document is."""
+    return bool(fields.domain_field or fields.label_field or fields.truth_field)
+
+
+def _require_header(kind: str, path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a table whose first line is a row like the others."""
+    long = [name for name in rows[0] if len(name) > LONGEST_NAME]
+    again = [name for name in rows[0] if name and sum(row.get(name) == name for row in rows) > 1]
+    if kind in ("csv", "tsv") and (long or again):
+        raise GradmaskError(
+            f"{path}: the first line must name the fields, but looks like a row ({(long or again)[0]:.40}): put a line such as "
+            "topic,text above it"
+        )
 
 
 def _any_source(kind: str, paths: Sequence[Path], readable: Mapping[str, Any]) -> SourceSpec:
@@ -152,7 +191,7 @@ def _reasons(fields: Fields, chosen: Mapping[str, Any]) -> dict[str, str]:
 def _of_texts(kind: str, paths: Sequence[Path], path: Path, domain: str, chosen: Mapping[str, Any]) -> FoundSource:
     """A source of files without fields: a document per paragraph (``text``) or per file (``folder``)."""
     what = {"text": "a document per paragraph", "folder": "a document per file"}[kind]
-    readable = {key: value for key, value in chosen.items() if key == "encoding"}
+    readable = {key: value for key, value in chosen.items() if key in READABLE}
     spec = {"kind": kind, "path": str(path), "domain": str(chosen.get("domain") or domain), **readable}
     return FoundSource(spec, [], len(paths), _size(paths), {"kind": what, "domain": "the name of the file or folder"})
 
@@ -181,6 +220,9 @@ def _sorted(files: Iterable[Path], chosen: Mapping[str, Any]) -> tuple[dict[str,
         if path.name == EXAMPLES:
             others["labeled examples"].append(f"{path}: labeled examples, for gradmask label")
             continue
+        if not path.stat().st_size:
+            others["empty"].append(f"{path} is empty")
+            continue
         try:
             kind = guess_kind(path, chosen.get("encoding", "utf-8"))
         except GradmaskError as error:
@@ -196,24 +238,31 @@ def _others(sentences: Sequence[str]) -> str:
 
 
 def _row_sources(rows: Mapping[str, list[Path]], path: Path, chosen: Mapping[str, Any]) -> list[FoundSource]:
-    """One source for all files of a kind with the same fields and the same split."""
+    """One source for all files of a kind with the same fields, the same split, and, where no field says it, the same domain."""
     groups: dict[tuple[Any, ...], list[Path]] = defaultdict(list)
     for kind, paths in rows.items():
         looked: list[tuple[Any, ...]] = []
         for file in paths:
             fields = looked[0] if len(looked) >= PEEKED else _fields(kind, file, chosen)
             looked.append(fields)
-            groups[kind, fields, None if "split_field" in dict(fields) else _split(file.relative_to(path))].append(file)
-    sources = [(_of_rows(kind, files, path, chosen), split) for (kind, _, split), files in groups.items()]
+            place = file.relative_to(path)
+            domain = kind_named(place) if "domain" in dict(fields) else ""
+            groups[kind, fields, None if "split_field" in dict(fields) else split_of(place), domain].append(file)
+    several = len({domain for *_, domain in groups}) > 1
+    sources = [
+        (_of_rows(kind, files, path, chosen, domain if several else ""), split)
+        for (kind, _, split, domain), files in groups.items()
+    ]
     if len(sources) == 1 and sources[0][0].files > 1 and _is_whole(rows, path):
         return [replace(sources[0][0], spec=sources[0][0].spec | {"path": str(path)})]
     return [source if split is None else _with_split(source, split) for source, split in sources]
 
 
 def _fields(kind: str, file: Path, chosen: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Which fields a file has for what; files that agree in it are one source."""
-    keys = {key: value for key, value in _of_rows(kind, [file], file, chosen).spec.items() if key.endswith("_field")}
-    return tuple(keys.items())
+    """Which fields a file has for what, and whether none says what a document is; files that agree in it are one source."""
+    spec = _of_rows(kind, [file], file, chosen).spec
+    keys = {key: value for key, value in spec.items() if key.endswith("_field")}
+    return tuple((keys | {key: "" for key in spec if key == "domain"}).items())
 
 
 def _with_split(source: FoundSource, split: str) -> FoundSource:
@@ -228,17 +277,8 @@ def _is_whole(rows: Mapping[str, list[Path]], folder: Path) -> bool:
     return set(source_files(_any_source(kind, [folder], {}))) == set(files)
 
 
-def _split(place: Path) -> str | None:
-    """The split that a file's or its folder's name says."""
-    names = [place.parent.name, place.name.partition(".")[0]]
-    words = {word for name in names for word in re.split(r"[-_\s]+", name.lower())}
-    if words & HELD_OUT:
-        return "test"
-    return "train" if words & {"train", "training"} else None
-
-
 def _text_sources(texts: Sequence[Path], path: Path, chosen: Mapping[str, Any]) -> Iterable[FoundSource]:
-    """A folder inside is a domain, and so is a large file; small files beside each other are documents of one domain."""
+    """A folder inside is a domain, and so is a large file; of small files beside each other, what their names begin with."""
     inside: dict[str, list[Path]] = defaultdict(list)
     for file in texts:
         inside[file.relative_to(path).parts[0] if file.parent != path else ""].append(file)
@@ -247,6 +287,11 @@ def _text_sources(texts: Sequence[Path], path: Path, chosen: Mapping[str, Any]) 
             yield _of_texts("folder", files, path / name, name, chosen)
         elif all(file.stat().st_size >= LARGE for file in files):
             yield from (_of_texts("text", [file], file, file.stem, chosen) for file in files)
+        elif len(patterns := patterns_of(files, path)) > 1:
+            for domain, (pattern, named) in patterns.items():
+                found = _of_texts("folder", named, path, domain, chosen)
+                reasons = found.reasons | {"domain": "what the names of its files begin with"}
+                yield replace(found, spec=found.spec | {"pattern": pattern}, reasons=reasons)
         else:
             found = _of_texts("folder", files, path, path.absolute().name, chosen)
             yield replace(found, spec=found.spec | ({"pattern": "*"} if len(inside) > 1 else {}))

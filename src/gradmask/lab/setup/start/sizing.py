@@ -88,7 +88,7 @@ def choose_size(megabytes: float, machine: Machine) -> tuple[str, str]:
             return best, f"{reason}; {name} would need {_millions(ENOUGH / REPEATS * size.parameters)} tokens of text"
         if size.parameters * BYTES_PER_PARAMETER * 4 > machine.room:
             return best, f"{reason}; a larger one needs more memory"
-        best, reason = name, f"{tokens / size.parameters:.1f} tokens of text per parameter"
+        best, reason = name, f"{short(tokens / size.parameters)} tokens of text per parameter"
     return best, reason
 
 
@@ -143,10 +143,15 @@ def data_warnings(tokens: int, forget_share: float, steps_tokens: int, parameter
     if parameters is not None and steps_tokens < FEW * parameters:
         seen = steps_tokens / parameters
         warnings.append(
-            f"the model sees {seen:.1f} tokens per parameter in training, and {ENOUGH} would be enough: it shows the effect, and "
-            "is no good model. Give it more time (--minutes)"
+            f"the model sees {short(seen)} tokens per parameter in training, and {ENOUGH} would be enough: it shows the effect, "
+            "and is no good model. Give it more time (--minutes)"
         )
     return warnings
+
+
+def short(count: float) -> str:
+    """A number with a decimal; below one with two digits that are not zero, so that little is not shown as nothing."""
+    return f"{count:.1f}" if count >= 1 else f"{count:.2g}"
 
 
 def _millions(count: float) -> str:
