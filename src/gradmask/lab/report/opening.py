@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gradmask.lab.judge.facts import Facts, Price, facts_of
+from gradmask.lab.judge.facts import PERFECT_FILTER, Facts, Price, facts_of
 from gradmask.lab.judge.judging import verdict_of
 from gradmask.lab.measures.numbers import nats, percent
 from gradmask.lab.measures.results import Results
@@ -20,6 +20,8 @@ CLAIMS = {
     "not known": "No verdict on removing {} yet.",
 }
 HINT = " To try: "
+NOT_YET = "There is no verdict: "
+"""What the headline says already."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def opening(results: Results) -> Opening:
         kind="run",
         outcome=judged.outcome,
         claim=CLAIMS[judged.outcome].format(short(forgotten(results), 60)),
-        sentence=sentence,
+        sentence=_without(NOT_YET, sentence),
         cards=cards(facts_of(results), "damaged" in judged.reasons),
         hint=hint[:1].upper() + hint[1:],
         more=[*said[1:], *results.about_labels],
@@ -69,16 +71,29 @@ def opening(results: Results) -> Opening:
     )
 
 
+def _without(start: str, sentence: str) -> str:
+    rest = sentence.removeprefix(start)
+    return rest[:1].upper() + rest[1:]
+
+
 def cards(facts: Facts, damaged: bool = False) -> list[Card]:
     """What was removed and what it cost: on what is kept, on the full model, in compute."""
-    removed = removed_card(facts.gap_closed, facts.forget, facts.too_far or damaged)
+    true = facts.against == PERFECT_FILTER
+    removed = removed_card(facts.gap_closed, facts.forget, facts.too_far or damaged, true)
     price = facts.removed.get("retain")
     found = [removed, None if price is None else _kept(price), _full(facts), _compute(facts.extra_compute)]
     return [card for card in found if card]
 
 
-def removed_card(closed: float | None, forget: str, too_far: bool) -> Card | None:
-    """How far removal went. Beyond a model that never saw the text, removal is damage and shown as that."""
+def removed_card(closed: float | None, forget: str, too_far: bool, true: bool = True) -> Card | None:
+    """How far removal went. Beyond a model that never saw the text, removal is damage and shown as that.
+
+    Args:
+        closed: the share of the gap that removal closes.
+        forget: what was to go.
+        too_far: whether more than all of it is damage.
+        true: whether the other end of the gap is a model that never saw the text; otherwise it is a filter by the labels.
+    """
     if closed is None:
         return None
     name = short(forget, 30)
@@ -86,7 +101,8 @@ def removed_card(closed: float | None, forget: str, too_far: bool) -> Card | Non
         return Card(
             "Removed", f"{percent(closed - 1)} too far", f"further from {name} than a model that never saw it: damage"
         )
-    return Card("Removed", percent(min(closed, 1.0)), f"of the knowledge of {name}; 100 %: as if it never saw it")
+    whole = "as if it never saw it" if true else "as the filter with the same labels"
+    return Card("Removed", percent(min(closed, 1.0)), f"of the knowledge of {name}; 100 %: {whole}")
 
 
 def _kept(price: Price) -> Card:

@@ -16,7 +16,8 @@ from gradmask.lab.report.style import Style, short, style_of
 
 TITLE = "What it removed, and what it cost"
 CAPTION = (
-    "Knowledge: 100 % is a model trained on everything (no filter), 0 % one that never saw the subject. Price: how much higher "
+    "Knowledge: 100 % is a model trained on everything (no filter), 0 % one that never saw the subject, or, where nobody knows "
+    "which text that is, the filter with the same labels. Price: how much higher "
     "(worse) or lower (better) a model's perplexity on the text that is kept is than without any filter."
 )
 LEFT, WORSE = (-0.3, 1.3), (-0.5, 1.0)
@@ -84,9 +85,9 @@ def _bar(standing: Standing, panel: str, value: Interval, text: str, bounds: tup
     return Dot(standing.series, style, panel, style.name, value[0], text, low, high, drawn, before=mean < 0)
 
 
-def standings(results: Results) -> list[Standing]:
-    """Of every model of a run, the product's first."""
-    how, losses = results.headline.calibrated, {}
+def standings(results: Results, plain: bool = False) -> list[Standing]:
+    """Of every model of a run, the product's first; ``plain``: by losses as the models give them."""
+    how, losses = results.headline.calibrated and not plain, {}
     for name, arm, model in series(results):
         losses[name] = {role: role_loss(arm.models[model], role, how) for role in ("forget", "retain")}
     nothing, end = losses.get("no_filter"), losses.get("perfect_filter") or losses.get("filter")

@@ -12,6 +12,8 @@ from gradmask.lab.report.style import INK, Style
 OVERLAP, CUT = 1.4, 1.6
 """Rows that the highest hill is high, and rows at which a bin is cut."""
 ROW = 40
+NUMBER = 34
+"""Pixels that a mean takes."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Hills:
         """Panels side by side, or below each other."""
         names = label_width((style.name for style in self.looks().values()), canvas)
         columns = 1 if canvas.narrow else len(self.panels)
-        width = (canvas.width - names - 24 * columns) // columns
+        width = (canvas.width - names - (24 + NUMBER) * columns) // columns
         height = int(ROW * (len(self.looks()) - 0.75 + CUT))
         panels: list[Spec] = [
             {
@@ -102,9 +104,9 @@ class Hills:
 
 
 def _means(hills: Sequence[Hill], rows: Sequence[str], y: Spec, width: int) -> Spec:
-    """The means as numbers, at the right, where hills are flat."""
+    """The means as numbers, right of the hills."""
     numbers = [
         {"y": rows.index(hill.series), "text": f"{hill.mean:.2f}", "told": described(hill.series)} for hill in hills
     ]
-    mark = {"type": "text", "align": "right", "baseline": "bottom", "dy": -3}
+    mark = {"type": "text", "align": "left", "baseline": "bottom", "dx": 5, "dy": 4}
     return layer(numbers, mark, x={"value": width}, y=y, text=field("text", "nominal"))

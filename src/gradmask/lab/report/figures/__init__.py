@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gradmask.lab.measures.results import Results
 from gradmask.lab.report.drawn import FigureKind
 from gradmask.lab.report.figures import (
@@ -20,8 +18,9 @@ from gradmask.lab.report.figures import (
 
 _MODULES = (summary, domains, tradeoff, relearning, compute, leakage, probes, distribution, curves)
 FIGURES: dict[str, FigureKind[Results]] = {
-    module.__name__.rpartition(".")[2]: FigureKind(module.TITLE, module.CAPTION, module.rows, module.draw)
+    module.__name__.rpartition(".")[2]: FigureKind(
+        module.TITLE, module.CAPTION, module.rows, module.draw, getattr(module, "plain", None)
+    )
     for module in _MODULES
 }
-"""Name -> figure, in the order of the page."""
-FIGURES["domains"] = replace(FIGURES["domains"], plain=domains.plain)
+"""Name -> figure, in the order of the page. Those that can take either kind of losses draw the other one by ``plain``."""

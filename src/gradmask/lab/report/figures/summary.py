@@ -21,4 +21,13 @@ def rows(results: Results) -> list[dict[str, Any]]:
 
 def draw(results: Results) -> Drawing | None:
     """Two panels of bars; None where there is no scale to measure on."""
-    return summary.drawing(summary.shortened(summary.standings(results), MOST), forgotten(results))
+    return _drawing(results, plain=False)
+
+
+def plain(results: Results) -> Drawing | None:
+    """The same of losses as the models give them; None where those are the only ones."""
+    return _drawing(results, plain=True) if results.headline.calibrated else None
+
+
+def _drawing(results: Results, plain: bool) -> Drawing | None:
+    return summary.drawing(summary.shortened(summary.standings(results, plain), MOST), forgotten(results))
