@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,16 @@ from gradmask.errors import GradmaskError
 from gradmask.files import whole_folder
 from gradmask.model.attached import gradmask_of, plain_class
 from gradmask.model.manifest import ExportOptions, read_manifest, seal, write_manifest
+from gradmask.model.quantized_base import is_quantized_base, learned_beside, saved_whole
 from gradmask.model.removal import check_removable, without as running_without
 from gradmask.model.scratch import Store, outline, scratch, storing
 from gradmask.partitioning.kernel.call import call_for
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.merging import merge, merge_bias
+from gradmask.partitioning.owned.adapters import Adapted
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.owned.table_kinds import MARKS
-from gradmask.partitioning.owned.tables import SHARED, merged_table, tabled_modules
+from gradmask.partitioning.owned.tables import SHARED, Tabled, merged_table, tabled_modules
 
 
 def export(
@@ -77,6 +79,7 @@ def export(
     gradmask = gradmask_of(model)
     check_removable(gradmask, tuple(without))
     options = options_of(dtype, max_shard_size, anonymous, dropped_tokens)
+    check_quantized_export(model, {*without, *gradmask.removed}, dtype)
     target = Path(path)
     refuse_full(target, overwrite)
     removed = tuple(sorted({*without, *gradmask.removed}))
@@ -108,17 +111,21 @@ def _write(
     if compact:
         state, config = compaction.compact(model, gradmask.cut, removed, state, store, config)
     state = in_file_order(cast(model, state, options, store))
-    size = parameters_in(model, state)  # before `save_pretrained` empties the state
+    quantized = is_quantized_base(model)  # tensors in a lay-out of their own, which tell no sizes
+    size = None if quantized else parameters_in(model, state)  # before `save_pretrained` empties the state
     manifest = manifest_of_export(gradmask.manifest(), removed, compact, options)
     if compact or fewer:
         manifest.shapes = {name: list(tensor.shape) for name, tensor in state.items()}
-    warn_of_unknown(plain_class(model), config, state)
+    if not quantized:
+        warn_of_unknown(plain_class(model), config, state)
     try:
         with whole_folder(target) as temporary:
-            with _described_by(model, config, {name: tensor.shape for name, tensor in state.items()}):
+            shapes = {name: tensor.shape for name, tensor in state.items()}
+            with _described_by(model, config, shapes), saved_whole(model, state):
                 plain_class(model).save_pretrained(model, temporary, state_dict=state, **sharding(options))
                 describe_dtype(config, options, temporary)
-                describe_size(size, temporary)
+                if size is not None:
+                    describe_size(size, temporary)
             if tokenizer is not None:
                 tokenizer.save_pretrained(temporary)
             write_manifest(temporary, manifest)
@@ -146,6 +153,21 @@ def export_checkpoint(source: str | Path, path: str | Path, without: Sequence[st
     model = load(checkpoint)
     about: dict[str, Any] = {"tokenizer": open_tokenizer(checkpoint), "data": read_manifest(checkpoint).data}
     return export(model, path, without, **{**about, **options})
+
+
+def check_quantized_export(model: PreTrainedModel, removed: Collection[str], dtype: Any = None) -> None:
+    """Raise a `GradmaskError` where an export would merge an adapter into quantized weights, or change their format."""
+    strengths = gradmask_of(model).context.strength
+    kept = [g for g in learned_beside(model) if g not in removed and strengths.get(g, 1.0) > 0.0]
+    if kept:
+        left_out = ", ".join(map(repr, sorted({*kept, *removed})))
+        raise GradmaskError(
+            f"the base is quantized, and the adapter of {', '.join(map(repr, kept))} cannot be merged into it without rounding: "
+            f"export the base with without=[{left_out}] and each adapter beside it with gm.export_adapter, for PEFT or vLLM to "
+            "add; or keep everything in one folder with model.save_pretrained and gm.load"
+        )
+    if dtype is not None and is_quantized_base(model):
+        raise GradmaskError(f"dtype={dtype!r}: a quantized base is exported as it is; leave dtype out")
 
 
 def refuse_full(target: Path, overwrite: bool) -> None:
@@ -227,7 +249,7 @@ def _as_it_is(tensor: Tensor) -> Tensor:
 
 
 def _without_extras(model: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
-    paths = [path for path, _ in tabled_modules(model)]
+    paths = [path for path, module in model.named_modules() if isinstance(module, (Tabled, Adapted))]
     extra = tuple(f"{path}.{mark}" for path in paths for mark in (SHARED, *MARKS))
     return {key: value for key, value in state.items() if not key.startswith(extra)} if extra else state
 

@@ -22,9 +22,11 @@ from gradmask.errors import GradmaskError
 from gradmask.model.attached import gradmask_of
 from gradmask.model.manifest import MANIFEST, read_manifest
 from gradmask.model.partitioned import partition
+from gradmask.model.quantized_base import reversible
 from gradmask.partitioning import SilentExperts
+from gradmask.partitioning.owned.adapters import Adapted
 from gradmask.partitioning.owned.table_kinds import MARKS, group_of
-from gradmask.partitioning.owned.tables import SHARED, tabled_modules
+from gradmask.partitioning.owned.tables import SHARED, Tabled
 
 
 def load(
@@ -140,9 +142,10 @@ def _new_model(folder: Path, shards: Path, kwargs: dict[str, Any]) -> PreTrained
 @torch.no_grad()
 def _read_tables(model: PreTrainedModel, folder: Path) -> None:
     targets: dict[str, nn.Parameter] = {}
-    for path, module in tabled_modules(model):
-        for name, parameter in module._parameters.items():
-            if parameter is not None and (name == "weight" or group_of(name) is not None):
+    for path, module in model.named_modules():
+        summed = isinstance(module, Tabled)  # else nothing is merged into the weight, which is where it always is
+        for name, parameter in module._parameters.items() if isinstance(module, (Tabled, Adapted)) else ():
+            if parameter is not None and ((name == "weight" and summed) or group_of(name) is not None):
                 targets[_name_in_file(model, f"{path}.{SHARED if name == 'weight' else name}")] = parameter
     missing = {id(parameter) for parameter in targets.values()}
     for key, tensor in _tensors(folder, (f".{SHARED}", *(f".{mark}" for mark in MARKS))) if targets else ():
@@ -159,7 +162,8 @@ def _read_tables(model: PreTrainedModel, folder: Path) -> None:
 
 def _name_in_file(model: PreTrainedModel, name: str) -> str:
     """Some families are saved under other names than their modules have (GPT-NeoX's head)."""
-    return next(iter(revert_weight_conversion(model, {name: torch.empty(0)})))
+    with reversible(model):
+        return next(iter(revert_weight_conversion(model, {name: torch.empty(0)})))
 
 
 def _tensors(folder: Path, marks: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:

@@ -17,7 +17,7 @@ from gradmask.files import whole_folder
 from gradmask.model.attached import gradmask_of
 from gradmask.model.removal import check_removable
 from gradmask.partitioning import Adapter
-from gradmask.partitioning.owned.adapters import AdaptedLinear
+from gradmask.partitioning.owned.adapters import Adapted, AdaptedLinear
 from gradmask.partitioning.owned.table_kinds import ADAPTER, A, B
 
 WEIGHTS = "adapter_model.safetensors"
@@ -136,14 +136,14 @@ def _adapter(model: PreTrainedModel, group: str) -> Adapter:
     return spec
 
 
-def _layers(model: PreTrainedModel, group: str) -> Iterator[tuple[str, AdaptedLinear]]:
+def _layers(model: PreTrainedModel, group: str) -> Iterator[tuple[str, Adapted]]:
     for name, module in model.named_modules():
-        if isinstance(module, AdaptedLinear) and group in module.gradmask_adapters:
+        if isinstance(module, Adapted) and group in module.gradmask_adapters:
             yield name, module
 
 
 def _transposed(model: PreTrainedModel, group: str) -> bool:
-    return any(module.gradmask_geometry.transposed for _, module in _layers(model, group))
+    return any(isinstance(m, AdaptedLinear) and m.gradmask_geometry.transposed for _, m in _layers(model, group))
 
 
 def _tensors(model: PreTrainedModel, group: str) -> dict[str, nn.Parameter]:

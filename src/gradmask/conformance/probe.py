@@ -15,7 +15,7 @@ from gradmask.model.attached import gradmask_of
 from gradmask.model.tiny_batch import main_output, random_batch
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.kernel.linear import SplitLinear
-from gradmask.partitioning.kernel.zero_gradients import in_joint_optimizer
+from gradmask.partitioning.kernel.zero_gradients import RequireGradient, in_joint_optimizer
 from gradmask.partitioning.surgery.owners import find_owners
 from gradmask.routing.policy import Cell
 from gradmask.routing.router import UNLABELED
@@ -193,4 +193,8 @@ def objective(output: Tensor) -> Tensor:
     """A scalar in which every entry of ``[rows, ...]`` counts, with weights that do not depend on the number of rows."""
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(output.shape[1:], generator=generator, device="cpu").to(output.device)
-    return (output.float() * weights).sum()
+    total = (output.float() * weights).sum()
+    if total.requires_grad or not torch.is_grad_enabled():
+        return total
+    # nothing learns from this pass (retain text on a quantized base)
+    return RequireGradient.apply(total, torch.zeros((), requires_grad=True))

@@ -16,6 +16,7 @@ from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding, quoted
 from gradmask.conformance.sandbox import changed, kept
 from gradmask.model.attached import plain_class
+from gradmask.model.quantized_base import is_quantized_base
 from gradmask.model.removal import ablate, strength, without
 from gradmask.partitioning import JOINT, RETAIN
 
@@ -122,6 +123,9 @@ def check_export(probe: Probe) -> Iterator[Finding]:
         yield Finding(
             "export", "note", "no plain model gives the share of silent experts to others: export with all groups alone"
         )
+    if is_quantized_base(probe.model):
+        yield Finding("export", "note", "adapters cannot be merged into quantized weights: gm.export_adapter writes them")
+        return
     for names in choices:
         if not torch.equal(probe.plain(exported(probe.model, (*already, *names))), quiet_without(probe, names)):
             wrong.append(f"without {quoted(names)}" if names else "full")

@@ -16,6 +16,7 @@ from gradmask.partitioning.owned.by_class import ByClass
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.owned.norms import OwnedContainer, OwnedScale
 from gradmask.partitioning.owned.owning import assign_owner, change_kind
+from gradmask.partitioning.owned.quantized import AdaptedQuantized, OwnedQuantized
 from gradmask.partitioning.owned.tables import Tabled
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def settle_mixing(model: PreTrainedModel, context: RoutingContext, trial: Trial 
         if _is_odd(module, trial):
             _host(model, path, module, paths, context, trial, limits)
     for path, module in paths.items():
-        if isinstance(module, (SplitLinear, Tabled)):
+        if isinstance(module, (SplitLinear, Tabled, AdaptedQuantized)):
             _note_limit(limits, path, module, trial.inputs.get(id(module), (True, True)), model)
     for kind, reason in limits.items():
         logger.warning("this %s takes no labels per %s: %s", type(model).__name__, kind, reason)
@@ -55,7 +56,7 @@ def settle_mixing(model: PreTrainedModel, context: RoutingContext, trial: Trial 
 def _plain_owned(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     routed = {child for m in model.modules() if hasattr(type(m), "gradmask_unbiased") for child in m.children()}
     for path, module in list(model.named_modules()):
-        own = isinstance(module, Owned) and not isinstance(module, (RowWise, Tabled))
+        own = isinstance(module, Owned) and not isinstance(module, (RowWise, Tabled, OwnedQuantized))
         if own and path and module not in routed and not hasattr(type(module), "gradmask_unbiased"):
             yield path, module
 

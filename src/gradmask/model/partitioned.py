@@ -29,8 +29,9 @@ from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.mixing import settle_mixing
 from gradmask.model.mixing_proof import disturbed
-from gradmask.model.opened import refuse_dispatched, refuse_quantized
+from gradmask.model.opened import refuse_dispatched
 from gradmask.model.padding import shifts
+from gradmask.model.quantized_base import check_no_loss, forget_adapters, note_adapters, prepare_quantized, saved_whole, unpacked
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
 from gradmask.model.resume_hooks import install
 from gradmask.model.resuming import mark, obey_mark
@@ -149,7 +150,7 @@ class Partitioned(Mixin):
         given = (
             len(args) > 1 or kwargs.get("state_dict") is not None or hasattr(type(self), "set_requires_gradient_sync")
         )
-        with nullcontext() if given else self._merging_on_disk(Path(save_directory)):
+        with nullcontext() if given else self._merging_on_disk(Path(save_directory)), saved_whole(self):
             super().save_pretrained(save_directory, *args, **kwargs)
         if kwargs.get("is_main_process", True):
             write_manifest(Path(save_directory), self.gradmask.manifest())
@@ -278,7 +279,6 @@ def partition(
         raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
     refuse_parts(model)
     refuse_dispatched(model)
-    refuse_quantized(model)
     if "forward" in vars(model):
         raise GradmaskError(
             f"this {type(model).__name__} has a patched forward (set on the instance), which would never see data labels: "
@@ -292,6 +292,7 @@ def partition(
         raise GradmaskError(f"base={base!r}: give 'learning' or 'frozen'")
     if labels not in ("required", "optional"):
         raise GradmaskError(f"labels={labels!r}: give 'required' or 'optional'")
+    prepare_quantized(model, slices, base, architecture)
     table = resolve_policy(policy)
     _check_adapters_fit(slices, table)
     _check_experts_fit(slices, table)
@@ -301,20 +302,22 @@ def partition(
     given, frozen = tuple(joint or ()), base == "frozen"
     shared = [*given, *(p for p in table.joint if p not in given)]
     defaults = table.joint_by_default if joint is None and not frozen else ()
-    comparison = Comparison(model)
-    record = cut(model, _architecture(model, architecture), slices, shared, units, frozen, defaults, silent_experts)
-    record.joint = tuple(p for p in record.joint if p in given or p not in table.joint)
-    record.context.labels_required, record.context.training = labels == "required", model.training
-    router = Router(table, record.context, tuple(slices), seed)
-    router.predicts_next = shifts(model)
-    partitioned(model).gradmask = Gradmask(record, table, router, labeler=_labeler(self_labeling), exact=exact)
-    gradmask_of(model).obey(table)
-    model.config.data_labels = label_ids(tuple(slices))
-    model.__class__ = partitioned_class(type(model))
-    wrap_checkpointing(model, record.context)
-    add_loss_weighting(model, router)
-    add_distillation(model, router)
-    _check_outputs(model, comparison, slices)
+    with unpacked(model):
+        comparison = Comparison(model)
+        record = cut(model, _architecture(model, architecture), slices, shared, units, frozen, defaults, silent_experts)
+        record.joint = tuple(p for p in record.joint if p in given or p not in table.joint)
+        record.context.labels_required, record.context.training = labels == "required", model.training
+        router = Router(table, record.context, tuple(slices), seed)
+        router.predicts_next = shifts(model)
+        partitioned(model).gradmask = Gradmask(record, table, router, labeler=_labeler(self_labeling), exact=exact)
+        gradmask_of(model).obey(table)
+        model.config.data_labels = label_ids(tuple(slices))
+        model.__class__ = partitioned_class(type(model))
+        wrap_checkpointing(model, record.context)
+        add_loss_weighting(model, router)
+        add_distillation(model, router)
+        _check_outputs(model, comparison, slices)
+    note_adapters(model)
     watch(model)
     logger.info("%s", coverage(model))
     return model
@@ -357,9 +360,15 @@ def _note_disturbed(model: PreTrainedModel, batch: Mapping[str, Any]) -> None:
 
 
 def unpartition(model: PreTrainedModel) -> PreTrainedModel:
-    """Undo `partition` in place: the plain model again, with everything that it learned, bit for bit."""
+    """Undo `partition` in place: the plain model again, with everything that it learned, bit for bit.
+
+    Raises:
+        GradmaskError: the model is not partitioned, or adapters on quantized layers would be lost.
+    """
+    check_no_loss(model)
     gradmask = gradmask_of(model)
     gradmask.ranks.remove_hooks()
+    forget_adapters(model)
     restore(model, gradmask.cut)
     model.__class__ = plain_class(model)
     del model.gradmask

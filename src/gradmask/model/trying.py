@@ -24,6 +24,7 @@ from gradmask.partitioning.owned.by_class import spread_rows
 from gradmask.partitioning.owned.embeddings import OwnedEmbedding
 from gradmask.partitioning.owned.linear import OwnedLinear
 from gradmask.partitioning.owned.norms import OwnedLayerNorm, OwnedScale
+from gradmask.partitioning.owned.quantized import AdaptedQuantized
 
 LineUp = tuple[bool, bool]
 """Whether something lines up with one label per example, and with one per token."""
@@ -92,7 +93,7 @@ class Trial:
         self._active.pop()
         examples, tokens = (_all_line_up(out, mask.mask) for mask in self.masks)
         _note(self.outputs, module, (examples, tokens))
-        if isinstance(module, (OwnedLinear, OwnedLayerNorm, SplitLinear)) and args:
+        if isinstance(module, (OwnedLinear, OwnedLayerNorm, SplitLinear, AdaptedQuantized)) and args:
             _note(self.inputs, module, self._sees(tuple(args[0].shape[:-1]), module))
         elif isinstance(module, OwnedEmbedding) and isinstance(out, Tensor):
             lead = tuple(out.shape[:-1])

@@ -13,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture, Attention, Mlp, architecture_of
+from gradmask.partitioning.architectures.quantized import is_linear, is_quantized, shape_of
 from gradmask.partitioning.architectures.sites import (
     AttentionSite,
     DenseSite,
@@ -245,17 +246,18 @@ def _projection(
 ) -> Projection:
     module = get_module(block, path)
     name = f"{block_name}.{path}"
-    if not isinstance(module, (nn.Linear, Conv1D)):
+    if module is None or not is_linear(module):
         raise GradmaskError(
             f"{name} is {type(module).__name__}, and a group can only be cut out of a torch.nn.Linear or a Conv1D"
         )
     bias_apart = type(module).__name__ == architecture.bias_apart
-    if type(module).forward not in (nn.Linear.forward, Conv1D.forward) and not bias_apart:
+    plain = type(module).forward in (nn.Linear.forward, Conv1D.forward)
+    if not plain and not bias_apart and not is_quantized(module):
         raise GradmaskError(
-            f"{name} is {type(module).__name__}, a linear layer with a forward pass of its own (quantized, or an "
-            "adapter's), which gradmask would replace by a plain product: partition the plain model"
+            f"{name} is {type(module).__name__}, a linear layer with a forward pass of its own (such as an adapter's), "
+            "which gradmask would replace by a plain product: partition the plain model"
         )
-    out_size, in_size = module.weight.shape[:: -1 if isinstance(module, Conv1D) else 1]
+    out_size, in_size = shape_of(module)
     size = out_size if split == "out" else in_size
     return Projection(name, module, split, size, packing, bias_apart)
 

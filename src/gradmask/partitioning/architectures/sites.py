@@ -11,6 +11,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from gradmask.partitioning.architectures.declaration import SECTIONS
+from gradmask.partitioning.architectures.quantized import is_quantized, shape_of
 
 
 def sections(packing: str, size: int) -> list[tuple[str, int, int]] | None:
@@ -39,6 +40,16 @@ class Projection:
     def transposed(self) -> bool:
         """Whether its weight is ``[in, out]``."""
         return isinstance(self.module, Conv1D)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of its weight: ``(out, in)``."""
+        return shape_of(self.module)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether its weight is quantized: it can carry adapters, but cannot be cut."""
+        return is_quantized(self.module)
 
     @property
     def linear(self) -> nn.Linear:

@@ -108,7 +108,7 @@ def _chosen(group: str, adapter: Adapter, sites: Sequence[Site]) -> list[Project
             )
         chosen |= {p.name: p for site, p in matching if adapter.covers(site.layer)}
     for projection in chosen.values():
-        shape = projection.linear.weight.shape
+        shape = projection.shape
         if adapter.rank > min(shape):
             raise GradmaskError(
                 f"group {group!r}: rank {adapter.rank} is above that of {projection.name}, "

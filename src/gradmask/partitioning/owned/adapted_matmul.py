@@ -60,16 +60,14 @@ class AdaptedMatmul(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, call: AdaptedCall, weight: Tensor, bias: Tensor | None, *flat: Tensor) -> Tensor:
-        factors = _grouped(flat)
+        factors = factors_in(flat)
         merged = merge_adapters(call, weight, factors).to(x.dtype)
         low = None if bias is None else bias.to(x.dtype)
         y = product(x, merged, low, call.geometry.transposed, call.geometry.bias_apart)
         rows, inputs, lead = y.view(-1, y.shape[-1]), x.reshape(-1, x.shape[-1]), tuple(x.shape[:-1])
-        for adapter, (a, b, keep) in zip(call.adapters, factors, strict=True):
+        for adapter, own in zip(call.adapters, factors, strict=True):
             if adapter.run is not False and not adapter.merges:
-                (chosen,) = _choose(adapter.run, lead, _kept(inputs, keep))
-                h = chosen @ a.to(x.dtype).t() * (adapter.scale * adapter.strength)
-                _add(rows, h @ b.to(x.dtype).t(), adapter.run, lead)
+                add_product(rows, inputs, adapter, own, lead)
         learns = (call.learns is not False and weight.requires_grad) or any(a.learn is not False for a in call.adapters)
         ctx.call, ctx.lead = call, lead
         # the factors and the plain weight, which are parameters: the merged weight would be a second copy of the model
@@ -84,21 +82,29 @@ class AdaptedMatmul(torch.autograd.Function):
         dx = None
         if needs[0]:
             dx = dy @ (weight.t() if call.geometry.transposed else weight).to(dy.dtype)
-        adapter_grads: list[Tensor | None] = []
-        for i, (adapter, factors) in enumerate(zip(call.adapters, _grouped(flat), strict=True)):
+        grads_of_adapters: list[Tensor | None] = []
+        for i, (adapter, factors) in enumerate(zip(call.adapters, factors_in(flat), strict=True)):
             learn = adapter.learn if needs[4 + 3 * i] else False
-            adapter_grads += _adapter_grads(adapter, learn, factors, dy, inputs, dx, lead)
+            grads_of_adapters += adapter_grads(adapter, learn, factors, dy, inputs, dx, lead)
         dw = (
             _weight_grad(call, dy, inputs, lead)
             if inputs is not None and needs[2] and call.learns is not False
             else None
         )
         db = _choose(call.bias_learns, lead, dy)[0].sum(0) if needs[3] and call.bias_learns is not False else None
-        return (None if dx is None else dx.view(*lead, -1), None, dw, db, *adapter_grads)
+        return (None if dx is None else dx.view(*lead, -1), None, dw, db, *grads_of_adapters)
 
 
-def _grouped(flat: Sequence[Any]) -> list[Factors]:
+def factors_in(flat: Sequence[Any]) -> list[Factors]:
+    """The factors of each adapter, from the arguments of an autograd function, which takes tensors alone."""
     return [Factors(*flat[i : i + 3]) for i in range(0, len(flat), 3)]
+
+
+def add_product(rows: Tensor, inputs: Tensor, adapter: AdapterCall, factors: Factors, lead: tuple[int, ...]) -> None:
+    """Add one adapter's own product to ``rows`` ``[N, out]`` in place, where its group runs; ``inputs`` ``[N, in]``."""
+    (chosen,) = _choose(adapter.run, lead, _kept(inputs, factors.keep))
+    h = chosen @ factors.a.to(inputs.dtype).t() * (adapter.scale * adapter.strength)
+    _add(rows, h @ factors.b.to(inputs.dtype).t(), adapter.run, lead)
 
 
 def merge_adapters(call: AdaptedCall, weight: Tensor, factors: Sequence[Factors]) -> Tensor:
@@ -110,7 +116,7 @@ def merge_adapters(call: AdaptedCall, weight: Tensor, factors: Sequence[Factors]
     return weight
 
 
-def _adapter_grads(
+def adapter_grads(
     adapter: AdapterCall,
     learn: Flag,
     factors: Factors,

@@ -23,16 +23,43 @@ from gradmask.partitioning.owned.adapted_matmul import (
     Factors,
     merge_adapters,
 )
+from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.linear import OwnedLinear
 from gradmask.partitioning.owned.table_kinds import ADAPTER, A, B
 from gradmask.partitioning.owned.tables import Tabled
 
 
-class AdaptedLinear(Tabled, OwnedLinear):
-    """A linear layer or Conv1D, owned whole, with the adapters of groups."""
+class Adapted(Owned):
+    """A layer, owned whole, with the adapters of groups."""
 
     gradmask_adapters: dict[str, Adapter]
     training: bool
+
+    def adapter_calls(self) -> tuple[AdapterCall, ...]:
+        """What each group's adapter does in this call, in the order of the groups."""
+        route, calls = self.gradmask_context.route, []
+        for group, adapter in self.gradmask_adapters.items():
+            run = route.run(group)
+            drops = self.training and adapter.dropout > 0
+            calls.append(AdapterCall(run, both(route.learn(group), run), adapter.scale, route.scale(group), drops))
+        return tuple(calls)
+
+    def factors(self, x: Tensor, calls: Sequence[AdapterCall]) -> list[Factors]:
+        """The matrices of each group's adapter, and which inputs it drops."""
+        return [self._factors(group, x, call) for group, call in zip(self.gradmask_adapters, calls, strict=True)]
+
+    def _factors(self, group: str, x: Tensor, adapter: AdapterCall) -> Factors:
+        a, b = (self._parameters[f"{ADAPTER}{group}{side}"] for side in (A, B))
+        assert a is not None
+        assert b is not None
+        drops = adapter.drops and adapter.run is not False
+        # a mask that backward can use again; where the group does not run, no random numbers are drawn
+        keep = F.dropout(torch.ones_like(x), self.gradmask_adapters[group].dropout) if drops else None
+        return Factors(a, b, keep)
+
+
+class AdaptedLinear(Adapted, Tabled, OwnedLinear):
+    """A linear layer or Conv1D, owned whole, with the adapters of groups."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.to(compute_dtype(x))
@@ -41,7 +68,7 @@ class AdaptedLinear(Tabled, OwnedLinear):
         call, learning = self._call(), torch.is_grad_enabled()
         weight, bias = self._parameters["weight"], self._parameters.get("bias")
         assert weight is not None
-        factors = [self._factors(group, x, a) for group, a in zip(self.gradmask_adapters, call.adapters, strict=True)]
+        factors = self.factors(x, call.adapters)
         if learning or any(a.run is not False and not a.merges for a in call.adapters):
             return AdaptedMatmul.apply(x, call, weight, bias, *(tensor for three in factors for tensor in three))
         merged, bias = self._merged_once(call, weight, bias, factors, x.dtype)
@@ -55,7 +82,7 @@ class AdaptedLinear(Tabled, OwnedLinear):
         weight, bias = self._parameters["weight"], self._parameters.get("bias")
         assert weight is not None
         call, y = self._call(), None
-        factors = [self._factors(group, x, a) for group, a in zip(self.gradmask_adapters, call.adapters, strict=True)]
+        factors = self.factors(x, call.adapters)
         low = None if bias is None else bias.to(x.dtype)
         for groups, rows in self.gradmask_context.route.rows_of_sets(self.gradmask_adapters, tuple(x.shape[:-1])):
             runs = [
@@ -82,22 +109,8 @@ class AdaptedLinear(Tabled, OwnedLinear):
 
     def _call(self) -> AdaptedCall:
         route, owners = self.gradmask_context.route, self.gradmask_owners
-        calls = []
-        for group, adapter in self.gradmask_adapters.items():
-            run = route.run(group)
-            drops = self.training and adapter.dropout > 0
-            calls.append(AdapterCall(run, both(route.learn(group), run), adapter.scale, route.scale(group), drops))
         bias_learns = route.learn(owners["bias"]) if "bias" in owners else False
-        return AdaptedCall(self.gradmask_geometry, route.learn(owners["weight"]), bias_learns, tuple(calls))
-
-    def _factors(self, group: str, x: Tensor, adapter: AdapterCall) -> Factors:
-        a, b = (self._parameters[f"{ADAPTER}{group}{side}"] for side in (A, B))
-        assert a is not None
-        assert b is not None
-        drops = adapter.drops and adapter.run is not False
-        # a mask that backward can use again; where the group does not run, no random numbers are drawn
-        keep = F.dropout(torch.ones_like(x), self.gradmask_adapters[group].dropout) if drops else None
-        return Factors(a, b, keep)
+        return AdaptedCall(self.gradmask_geometry, route.learn(owners["weight"]), bias_learns, self.adapter_calls())
 
     def _merged_once(
         self, call: AdaptedCall, weight: Tensor, bias: Tensor | None, factors: Sequence[Factors], dtype: torch.dtype
@@ -111,19 +124,20 @@ class AdaptedLinear(Tabled, OwnedLinear):
         return merged
 
 
-def add_adapter(module: AdaptedLinear, group: str, adapter: Adapter, projection: Projection) -> None:
+def add_adapter(module: Adapted, group: str, adapter: Adapter, projection: Projection) -> None:
     """Give ``group`` an adapter of ``module``: A uniform in ±1/√in as in LoRA's own code, B zero.
 
-    The random numbers depend on the layer's and the group's names alone, so that every process draws the same.
+    The random numbers depend on the layer's and the group's names alone, so that every process draws the same. On a
+    quantized layer the adapter is float32, as PEFT's is: the layer has no number format that could learn.
     """
-    weight = module._parameters["weight"]
-    assert weight is not None
-    rows, columns = weight.shape[:: -1 if projection.transposed else 1]
+    rows, columns = projection.shape
     # crc32, not hash(): Python salts that in every process
     generator = torch.Generator().manual_seed(crc32(f"{projection.name}/{group}".encode()))
     noise = (torch.rand(adapter.rank, columns, generator=generator, device="cpu") * 2 - 1) / columns**0.5
-    like: Any = {"dtype": weight.dtype, "device": weight.device}
+    there = next(tensor for tensor in (*module._parameters.values(), *module._buffers.values()) if tensor is not None)
+    like: Any = {"dtype": torch.float32 if projection.quantized else there.dtype, "device": there.device}
     module.register_parameter(f"{ADAPTER}{group}{A}", nn.Parameter(noise.to(**like)))
     module.register_parameter(f"{ADAPTER}{group}{B}", nn.Parameter(torch.zeros(rows, adapter.rank, **like)))
     module.__dict__.setdefault("gradmask_adapters", {})[group] = adapter
-    module.gradmask_geometry = replace(module.gradmask_geometry, bias_apart=projection.bias_apart)
+    if isinstance(module, AdaptedLinear):
+        module.gradmask_geometry = replace(module.gradmask_geometry, bias_apart=projection.bias_apart)

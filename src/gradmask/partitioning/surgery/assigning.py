@@ -10,14 +10,17 @@ from transformers import PreTrainedModel
 
 from gradmask.partitioning.architectures import Architecture
 from gradmask.partitioning.architectures.finding import find_blocks, get_module
+from gradmask.partitioning.architectures.quantized import is_quantized
+from gradmask.partitioning.architectures.sites import Projection
 from gradmask.partitioning.groups.adapters import Adapter, GroupSpec
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.route import JOINT, RETAIN, RoutingContext
-from gradmask.partitioning.owned.adapters import AdaptedLinear
+from gradmask.partitioning.owned.adapters import Adapted, AdaptedLinear
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.owned.owning import assign_owner
 from gradmask.partitioning.owned.position_bias import route_bias
+from gradmask.partitioning.owned.quantized import AdaptedQuantized, OwnedQuantized
 from gradmask.partitioning.owned.table_kinds import add_table
 from gradmask.partitioning.owned.table_state import read_sums, write_sums
 from gradmask.partitioning.owned.tables import TabledEmbedding, TabledLinear, tabled_modules
@@ -41,17 +44,27 @@ def assign_uncut(
     positional = {f"{name}.{path}" for name, b in blocks for path, m in b.named_modules() if _is_table(m, routed)}
     # a list, because classes are replaced on the way
     for path, module in list(model.named_modules()):
-        if isinstance(module, (SplitLinear, RowWise)) or not any(p is not None for p in module._parameters.values()):
+        if isinstance(module, (SplitLinear, RowWise)) or not (path in special or _has_parameters(module)):
             continue
         owners = {
             name: JOINT if (f"{path}.{name}" if path else name) in shared else RETAIN
             for name, p in module._parameters.items()
             if p is not None
         }
-        kind = special.get(path) or (Owned if path in positional else None)
+        frozen = OwnedQuantized if is_quantized(module) else None
+        kind = special.get(path) or frozen or (Owned if path in positional else None)
         assign_owner(module, owners, context, kind, f"{path}.".startswith(heads_first))
     for module, method in biases:
         route_bias(module, method)
+
+
+def _has_parameters(module: nn.Module) -> bool:
+    return any(parameter is not None for parameter in module._parameters.values())
+
+
+def adapted_kind(projection: Projection) -> type[Adapted]:
+    """What a layer becomes to which groups add adapters."""
+    return AdaptedQuantized if projection.quantized else AdaptedLinear
 
 
 def _is_table(module: nn.Module, routed: set[nn.Module]) -> bool:

@@ -19,10 +19,10 @@ from gradmask.partitioning.kernel.call import Geometry
 from gradmask.partitioning.kernel.layout import Layout
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.route import JOINT, RETAIN, RoutingContext
-from gradmask.partitioning.owned.adapters import AdaptedLinear, add_adapter
+from gradmask.partitioning.owned.adapters import Adapted, add_adapter
 from gradmask.partitioning.owned.experts import assign_rows
 from gradmask.partitioning.owned.routers import SilentExperts, assign_router
-from gradmask.partitioning.surgery.assigning import add_tables, assign_uncut, table_kinds
+from gradmask.partitioning.surgery.assigning import adapted_kind, add_tables, assign_uncut, table_kinds
 from gradmask.partitioning.surgery.attachments import carry_over, check_attachments
 from gradmask.partitioning.surgery.choosing import (
     Units,
@@ -35,6 +35,7 @@ from gradmask.partitioning.surgery.choosing import (
 from gradmask.partitioning.surgery.growing import grow
 from gradmask.partitioning.surgery.kinds import kinds_of, match, present
 from gradmask.partitioning.surgery.owners import find_owners
+from gradmask.partitioning.surgery.quantized import check_not_quantized
 from gradmask.partitioning.surgery.restoring import restore
 from gradmask.partitioning.surgery.silent_experts import settle_silent
 
@@ -91,6 +92,7 @@ def cut(
     joint = (*joint, *(kind for kind in present(defaults, kinds) if kind not in joint))
     shared = match(joint, kinds)
     shared |= _tied_names(model, shared)
+    check_not_quantized(model, shared)
     adapted = choose_layers(slices, sites)
     trained = tuple(name for name, p in model.named_parameters() if p.requires_grad) if freeze else ()
     if units is None:  # else a checkpoint says which units there are
@@ -135,12 +137,12 @@ def _carry_out(
     for site in sites:
         _cut_site(model, site, record.units[f"{site.name}/{site.unit}"], shared, context, record.silent_experts)
     kinds_of_tables = table_kinds(model) if any(spec.embeddings for spec in slices.values()) else {}
-    special = {**kinds_of_tables, **{p.name: AdaptedLinear for layers in adapted.values() for p in layers}}
+    special = {**kinds_of_tables, **{p.name: adapted_kind(p) for layers in adapted.values() for p in layers}}
     assign_uncut(model, architecture, shared, context, special)
     record.hooks += add_tables(model, slices)
     for group, adapter in adapters_of(slices).items():
         for projection in adapted[group]:
-            add_adapter(cast(AdaptedLinear, projection.module), group, adapter, projection)
+            add_adapter(cast(Adapted, projection.module), group, adapter, projection)
 
 
 def _to_cut(

@@ -12,6 +12,7 @@ from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.experts import RowWise, release_rows
 from gradmask.partitioning.owned.owning import release
 from gradmask.partitioning.owned.position_bias import unroute_bias
+from gradmask.partitioning.owned.quantized import AdaptedQuantized
 from gradmask.partitioning.owned.routers import Router, release_router
 from gradmask.partitioning.owned.table_kinds import drop_tables
 from gradmask.partitioning.owned.tables import merged_table, tabled_modules
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def restore(model: PreTrainedModel, record: Cut) -> None:
-    """Undo `cut`: plain modules again, with the merged weights, bit for bit."""
+    """Undo `cut`: plain modules again, with the merged weights, bit for bit.
+
+    Adapters of quantized layers, into which nothing can be merged, are dropped.
+    """
     _merge_tables(model)  # first, since the modules' classes say how tables are read
     for path, module in list(model.named_modules()):
         if isinstance(module, SplitLinear):
@@ -57,3 +61,6 @@ def _merge_tables(model: PreTrainedModel) -> None:
             shared.copy_(merged_table(module))
             merged.add(id(shared))
         drop_tables(module)
+    for module in model.modules():
+        if isinstance(module, AdaptedQuantized):
+            drop_tables(module)
