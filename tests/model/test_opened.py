@@ -1,8 +1,7 @@
-"""Models that are quantized, dispatched or of half precision: they work, or are refused by name before anything is changed."""
+"""Models that are dispatched or of half precision: they work, or are refused by name before anything is changed."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,47 +40,6 @@ def test_a_map_with_one_device_is_welcome(tmp_path: Path) -> None:
     assert torch.equal(
         gm.partition(model, {"forget": gm.Slice(heads=2)})(tokens(), data_labels="forget").logits, before
     )
-
-
-class Linear8bitLt(nn.Linear):
-    """As that of bitsandbytes: its weight holds whole numbers."""
-
-    def __init__(self, plain: nn.Linear) -> None:
-        super().__init__(plain.in_features, plain.out_features, bias=False)
-        self.weight = nn.Parameter((plain.weight.detach() * 100).to(torch.int8), requires_grad=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.linear(x, self.weight.to(x.dtype) / 100)
-
-
-@pytest.mark.parametrize("spec", SPECS, ids=["slice", "adapter"])
-def test_a_quantized_model_is_refused_by_name(spec: Any) -> None:
-    model = tiny()
-    model.model.layers[1].mlp.up_proj = Linear8bitLt(model.model.layers[1].mlp.up_proj)
-    with pytest.raises(
-        gm.GradmaskError, match="up_proj.weight is quantized \\(Linear8bitLt with a .* of torch.int8\\)"
-    ):
-        gm.partition(model, {"forget": spec}, base="frozen")
-    assert not gm.is_partitioned(model)
-
-
-def test_what_bitsandbytes_quantizes_is_refused_by_name() -> None:
-    modules = pytest.importorskip("bitsandbytes.nn", exc_type=ImportError)
-    model: Any = tiny()
-    plain = model.model.layers[0].mlp.up_proj
-    model.model.layers[0].mlp.up_proj = modules.Linear4bit(plain.in_features, plain.out_features, bias=False)
-    model.model.layers[0].mlp.up_proj.load_state_dict(plain.state_dict())
-    with pytest.raises(gm.GradmaskError, match="up_proj.weight is quantized \\(Linear4bit with a Params4bit"):
-        gm.partition(model.to("cpu"), {"forget": gm.Adapter(rank=2)}, base="frozen")
-
-
-def test_what_torchao_quantizes_is_refused_by_name() -> None:
-    quantization = pytest.importorskip("torchao.quantization", exc_type=ImportError)
-    model = tiny()
-    quantization.quantize_(model, quantization.Int8WeightOnlyConfig())
-    with pytest.raises(gm.GradmaskError, match="is quantized \\(Linear with a"):
-        gm.partition(model, {"forget": gm.Adapter(rank=2)}, base="frozen")
-    assert "torchao" in sys.modules
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -31,7 +31,8 @@ from gradmask.errors import GradmaskError
 from gradmask.files import whole_folder
 from gradmask.model.attached import gradmask_of, plain_class
 from gradmask.model.manifest import ExportOptions, read_manifest, seal, write_manifest
-from gradmask.model.quantized_base import is_quantized_base, learned_beside, saved_whole
+from gradmask.model.quantized_base import is_quantized_base, learned_beside
+from gradmask.model.quantized_saving import saved_whole
 from gradmask.model.removal import check_removable, without as running_without
 from gradmask.model.scratch import Store, outline, scratch, storing
 from gradmask.partitioning.kernel.call import call_for

@@ -22,7 +22,7 @@ from gradmask.errors import GradmaskError
 from gradmask.model.attached import gradmask_of
 from gradmask.model.manifest import MANIFEST, read_manifest
 from gradmask.model.partitioned import partition
-from gradmask.model.quantized_base import reversible
+from gradmask.model.quantized_saving import reversible
 from gradmask.partitioning import SilentExperts
 from gradmask.partitioning.owned.adapters import Adapted
 from gradmask.partitioning.owned.table_kinds import MARKS, group_of

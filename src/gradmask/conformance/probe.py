@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import gradmask_of
+from gradmask.model.quantized_base import is_quantized_base
 from gradmask.model.tiny_batch import main_output, random_batch
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.kernel.linear import SplitLinear
@@ -77,7 +78,8 @@ class Probe:
     def noise(self) -> float:
         """The noise by which a silent parameter is changed."""
         half = any(p.dtype == torch.float16 for p in self.parameters.values())
-        return HUGE_IN_HALF if half else HUGE
+        # 8-bit layers of bitsandbytes compute in float16, whatever they are given
+        return HUGE_IN_HALF if half or is_quantized_base(self.model) else HUGE
 
     @property
     def rounding(self) -> float:

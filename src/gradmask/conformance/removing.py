@@ -124,7 +124,9 @@ def check_export(probe: Probe) -> Iterator[Finding]:
             "export", "note", "no plain model gives the share of silent experts to others: export with all groups alone"
         )
     if is_quantized_base(probe.model):
-        yield Finding("export", "note", "adapters cannot be merged into quantized weights: gm.export_adapter writes them")
+        yield Finding(
+            "export", "note", "adapters cannot be merged into quantized weights: gm.export_adapter writes them"
+        )
         return
     for names in choices:
         if not torch.equal(probe.plain(exported(probe.model, (*already, *names))), quiet_without(probe, names)):

@@ -31,7 +31,8 @@ from gradmask.model.mixing import settle_mixing
 from gradmask.model.mixing_proof import disturbed
 from gradmask.model.opened import refuse_dispatched
 from gradmask.model.padding import shifts
-from gradmask.model.quantized_base import check_no_loss, forget_adapters, note_adapters, prepare_quantized, saved_whole, unpacked
+from gradmask.model.quantized_base import check_no_loss, prepare_quantized, repack, unpacked
+from gradmask.model.quantized_saving import forget_adapters, note_adapters, saved_whole
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
 from gradmask.model.resume_hooks import install
 from gradmask.model.resuming import mark, obey_mark
@@ -292,7 +293,7 @@ def partition(
         raise GradmaskError(f"base={base!r}: give 'learning' or 'frozen'")
     if labels not in ("required", "optional"):
         raise GradmaskError(f"labels={labels!r}: give 'required' or 'optional'")
-    prepare_quantized(model, slices, base, architecture)
+    mixing = prepare_quantized(model, slices, base, architecture)
     table = resolve_policy(policy)
     _check_adapters_fit(slices, table)
     _check_experts_fit(slices, table)
@@ -309,7 +310,9 @@ def partition(
         record.context.labels_required, record.context.training = labels == "required", model.training
         router = Router(table, record.context, tuple(slices), seed)
         router.predicts_next = shifts(model)
-        partitioned(model).gradmask = Gradmask(record, table, router, labeler=_labeler(self_labeling), exact=exact)
+        partitioned(model).gradmask = Gradmask(
+            record, table, router, labeler=_labeler(self_labeling), exact=exact, mixing=mixing
+        )
         gradmask_of(model).obey(table)
         model.config.data_labels = label_ids(tuple(slices))
         model.__class__ = partitioned_class(type(model))
@@ -369,6 +372,7 @@ def unpartition(model: PreTrainedModel) -> PreTrainedModel:
     gradmask = gradmask_of(model)
     gradmask.ranks.remove_hooks()
     forget_adapters(model)
+    repack(model)
     restore(model, gradmask.cut)
     model.__class__ = plain_class(model)
     del model.gradmask

@@ -12,6 +12,7 @@ from torch import nn
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import Gradmask, gradmask_of
 from gradmask.model.prefixes import check_prefix, mark_prefix
+from gradmask.model.quantized_base import APART
 from gradmask.model.removal import check_removable
 from gradmask.partitioning import Route, RoutingContext
 from gradmask.partitioning.kernel.route import Ambient
@@ -96,7 +97,8 @@ def rights(model: nn.Module, groups: Groups) -> Iterator[nn.Module]:
         groups: for each row of the batch, the names of the removable groups that run; an empty set runs none of them.
 
     Raises:
-        GradmaskError: a name that is not a removable group, or one that was removed. Where the calls come: a batch of another
+        GradmaskError: a name that is not a removable group, or one that was removed; a quantized base whose rows depend on each
+            other. Where the calls come: a batch of another
             size, data labels, training mode, or a cache that was filled with other rights.
     """
     with granted(model, groups, expands=False):
@@ -107,6 +109,11 @@ def rights(model: nn.Module, groups: Groups) -> Iterator[nn.Module]:
 def granted(model: nn.Module, groups: Groups, expands: bool) -> Iterator[None]:
     """`rights`; with ``expands`` each request may take several rows of a batch, one after another."""
     gradmask = gradmask_of(model)
+    if gradmask.mixing:
+        raise GradmaskError(
+            f"{gradmask.mixing}, so a request without a right would notice what shares its batch: {APART}; or run each request "
+            "by itself, inside gm.without"
+        )
     requests, device = _requests(gradmask, groups), next(model.parameters()).device
     made = Rights(gradmask.context, gradmask.removable, requests, device, expands)
     # inner modules that are called by themselves (an encoder) see as many rows as there are requests

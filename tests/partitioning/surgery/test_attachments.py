@@ -145,7 +145,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "an old backward hook": (lambda m: m.register_backward_hook(lambda *_: None), "deprecated backward hook"),
     "a kind of tensor": (
         lambda m: m.register_parameter("weight", nn.Parameter(m.weight.detach().to(torch.int8), requires_grad=False)),
-        "up_proj.weight is quantized",
+        "up_proj is quantized \\(Linear\\), and group 'forget' is a slice",
     ),
 }
 

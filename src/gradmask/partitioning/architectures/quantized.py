@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -48,7 +50,8 @@ def shape_of(module: nn.Module) -> tuple[int, int]:
     """The weight of a linear layer, ``(out, in)``, whatever the shape that it is stored in."""
     if is_quantized(module):
         return module.out_features, module.in_features  # type: ignore[bad-return]
-    rows, columns = module.weight.shape[:: -1 if isinstance(module, Conv1D) else 1]  # type: ignore[bad-index]
+    weight = cast(nn.Linear, module).weight  # not in `_parameters` where it is computed (a parametrization)
+    rows, columns = weight.shape[:: -1 if isinstance(module, Conv1D) else 1]
     return rows, columns
 
 

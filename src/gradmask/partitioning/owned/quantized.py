@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradmask.partitioning.kernel.linear import compute_dtype
 from gradmask.partitioning.owned.adapted_matmul import AdapterCall
 from gradmask.partitioning.owned.adapter_sums import AdapterSums, add_adapters
 from gradmask.partitioning.owned.adapters import Adapted
 from gradmask.partitioning.owned.base import Owned
+from gradmask.partitioning.owned.table_kinds import group_of
 
 
 class OwnedQuantized(Owned):
-    """A module with quantized weights, owned whole and frozen: nothing of it is routed."""
+    """A module with quantized weights, owned whole and frozen: nothing of it is routed, and a state dict must hold the same."""
+
+    def _load_from_state_dict(
+        self,
+        state: Mapping[str, Any],
+        prefix: str,
+        metadata: Any,
+        strict: bool,
+        missing: list[str],
+        unexpected: list[str],
+        errors: list[str],
+    ) -> None:
+        """Read the adapters. The base is compared only: its library may have rearranged it since, and would read it wrongly."""
+        own: dict[str, Any] = {}
+        self._save_to_state_dict(own, prefix, keep_vars=False)
+        adapters = {key for key in own if group_of(key.removeprefix(prefix)) is not None}
+        given = {key: state[key] for key in adapters & set(state)}
+        nn.Module._load_from_state_dict(self, given, prefix, metadata, False, [], [], errors)
+        if strict:
+            missing += [key for key in own if key not in state]
+            unexpected += [key for key in state if key.startswith(prefix) and key not in own]
+        if other := [k for k, v in own.items() if k in state and k not in adapters and not _same(v, state[k])]:
+            errors.append(
+                f"{other[0]} is of another base than this model's, which is quantized and cannot change: open the base that it was "
+                "trained on, or the whole checkpoint with gm.load"
+            )
+
+
+def _same(own: Tensor, given: Tensor) -> bool:
+    """Whether both are equal; tensors that only pass for one (torchao's) are not compared."""
+    if hasattr(own, "__tensor_flatten__") or hasattr(given, "__tensor_flatten__"):
+        return True
+    return torch.equal(own.reshape(-1), given.to(own.device).reshape(-1))
 
 
 class AdaptedQuantized(Adapted, OwnedQuantized):
