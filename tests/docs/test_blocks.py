@@ -24,6 +24,7 @@ COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 LANGUAGES = {"python", "sh", "yaml", "json", "text"}
 NOT_RUN = {
     "README.md": 1,
+    "docs/adapters.md": 1,
     "docs/attacks.md": 2,
     "docs/compare.md": 2,
     "docs/distributed.md": 2,
