@@ -22,25 +22,27 @@ class OwnedQuantized(Owned):
 
     def _load_from_state_dict(
         self,
-        state: Mapping[str, Any],
+        state_dict: Mapping[str, Any],
         prefix: str,
-        metadata: Any,
+        local_metadata: Any,
         strict: bool,
-        missing: list[str],
-        unexpected: list[str],
-        errors: list[str],
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
     ) -> None:
         """Read the adapters. The base is compared only: its library may have rearranged it since, and would read it wrongly."""
         own: dict[str, Any] = {}
         self._save_to_state_dict(own, prefix, keep_vars=False)
         adapters = {key for key in own if group_of(key.removeprefix(prefix)) is not None}
-        given = {key: state[key] for key in adapters & set(state)}
-        nn.Module._load_from_state_dict(self, given, prefix, metadata, False, [], [], errors)
+        given = {key: state_dict[key] for key in adapters & set(state_dict)}
+        nn.Module._load_from_state_dict(self, given, prefix, local_metadata, False, [], [], error_msgs)
         if strict:
-            missing += [key for key in own if key not in state]
-            unexpected += [key for key in state if key.startswith(prefix) and key not in own]
-        if other := [k for k, v in own.items() if k in state and k not in adapters and not _same(v, state[k])]:
-            errors.append(
+            missing_keys += [key for key in own if key not in state_dict]
+            unexpected_keys += [key for key in state_dict if key.startswith(prefix) and key not in own]
+        if other := [
+            k for k, v in own.items() if k in state_dict and k not in adapters and not _same(v, state_dict[k])
+        ]:
+            error_msgs.append(
                 f"{other[0]} is of another base than this model's, which is quantized and cannot change: open the base that it was "
                 "trained on, or the whole checkpoint with gm.load"
             )
