@@ -93,7 +93,7 @@ dist: $(STAMP)
 	cd build/fresh && bin/gradmask demo --set train.steps=8 --set evaluate.measures=[]
 
 ## notebooks: the examples in cells, run, as notebooks with their output (some minutes)
-NOTEBOOKS := removable_language removable_topic two_skills customer_documents protein_family
+NOTEBOOKS := removable_language removable_topic two_skills customer_documents protein_family grpo_reward_hack
 notebooks: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[notebooks]"
 	cd examples && for name in $(NOTEBOOKS); do \

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from datasets import Dataset
 from tests.training.stack import Moved, model, only, settings, tokenizer, words
 
@@ -144,17 +143,22 @@ def test_what_off_policy_means(policy: str, on_policy: bool, tmp_path: Path) -> 
     assert (max(clipped) == 0.0) == on_policy
 
 
-def test_the_example_of_a_reward_hack_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> dict[str, dict[str, float]]:
+    """What the example finds: state -> how likely the model is right, and hacks."""
     monkeypatch.chdir(tmp_path)
-    found = runpy.run_path(str(EXAMPLE))["main"](steps=2)
+    monkeypatch.syspath_prepend(str(EXAMPLE.parent))
+    monkeypatch.setenv("EXAMPLE_STEPS", str(steps))
+    return runpy.run_path(str(EXAMPLE))["found"]
+
+
+def test_the_example_of_a_reward_hack_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = example(tmp_path, monkeypatch, steps=2)
     assert set(found) == {"at first", "trained", "removed"}
 
 
 @pytest.mark.slow
 def test_removal_takes_a_reward_hack_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    found = runpy.run_path(str(EXAMPLE))["main"](steps=250)
+    found = example(tmp_path, monkeypatch, steps=250)
     assert found["at first"]["lenient hack"] > 0.3
     assert found["trained"]["lenient hack"] > 0.9
     assert found["removed"]["lenient hack"] < 0.05
