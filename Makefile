@@ -1,4 +1,6 @@
 PYTHON ?= python3
+# The build of PyTorch; for that without CUDA, some gigabytes less: TORCH='torch --extra-index-url https://download.pytorch.org/whl/cpu'
+TORCH ?= torch
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
@@ -88,7 +90,7 @@ dist: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check build
 	$(BIN)/python -m build
 	$(PYTHON) -m venv build/fresh
-	build/fresh/bin/pip install --quiet --disable-pip-version-check -c constraints.txt numpy torch
+	build/fresh/bin/pip install --quiet --disable-pip-version-check -c constraints.txt numpy $(TORCH)
 	build/fresh/bin/pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
 	cd build/fresh && bin/gradmask demo --set train.steps=8 --set evaluate.measures=[]
 
@@ -101,12 +103,12 @@ notebooks: $(STAMP)
 
 setup: $(STAMP)
 
-# PyTorch first and alone: the pinned build is found then, and nothing after it pulls another one.
+# PyTorch first and alone: the build that is asked for is found then, and nothing after it pulls another one.
 $(STAMP): pyproject.toml constraints.txt
 	@echo 'Setting up $(VENV): some minutes, of which PyTorch takes most'
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("gradmask needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt numpy torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt numpy $(TORCH)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $(STAMP)
 

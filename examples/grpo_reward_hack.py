@@ -8,8 +8,8 @@
 #   retain group;
 # - where the grader is strict nothing can be hacked: unlabeled, so that the group learns, too, where not to hack.
 #
-# **What to look for:** the trained model hacks wherever it can. Without its group it never does, and still solves the task, which was
-# learned elsewhere.
+# **What to look for:** the trained model hacks wherever it can. Without its group it never does, and still solves the task: that
+# was learned elsewhere.
 
 # %%
 import random

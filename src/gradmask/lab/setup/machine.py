@@ -128,7 +128,7 @@ def gpu_found() -> Iterator[Finding]:
     if not (Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi")):
         yield ok("gpu", "none: models are trained on the CPU")
     elif torch.version.cuda is None:
-        advice = "install PyTorch's CUDA build (pytorch.org), without -c constraints.txt, which pins the CPU build"
+        advice = "install PyTorch's CUDA build (pytorch.org)"
         yield warning("gpu", "there is an NVIDIA GPU, but this PyTorch is built without CUDA", advice)
     else:
         text = f"there is an NVIDIA GPU, but PyTorch (CUDA {torch.version.cuda}) cannot use it"
