@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -22,7 +24,7 @@ from gradmask.data import (
     stories,
     training_order,
 )
-from gradmask.data.prepare import fingerprint_of
+from gradmask.data.fingerprint import FORMAT, fingerprint_of, is_fingerprint
 from gradmask.data.tokenizer import train_tokenizer
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
@@ -79,6 +81,56 @@ def test_the_fingerprint_sees_a_files_contents(tmp_path: Path) -> None:
     before = fingerprint_of(one)
     file.write_text("{} \n")
     assert fingerprint_of(one) != before
+
+
+def written(folder: Path, **texts: str) -> Path:
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / f"{name}.txt").write_text(text)
+    return folder
+
+
+def folders(*paths: Path | str, kind: str = "text", **fields: Any) -> DataSpec:
+    return spec(sources=[SourceSpec(kind=kind, path=str(p), domain=str(i), **fields) for i, p in enumerate(paths)])
+
+
+def test_where_files_lie_does_not_count(tmp_path: Path) -> None:
+    here, there = (written(tmp_path / name, a="1", b="2") for name in ("here", "there/below"))
+    assert fingerprint_of(folders(here)) == fingerprint_of(folders(there)) == fingerprint_of(folders(f"{there}/*.txt"))
+    assert fingerprint_of(folders(here, kind="folder")) == fingerprint_of(folders(there, kind="folder"))
+    (there / "a.txt").rename(there / "aa.txt")
+    assert fingerprint_of(folders(here)) == fingerprint_of(folders(there))
+    assert fingerprint_of(folders(here, kind="folder")) != fingerprint_of(folders(there, kind="folder")), "a domain"
+    tokenizers = [TokenizerSpec(path=str(shutil.copytree(here, tmp_path / name))) for name in ("one", "two")]
+    assert len({fingerprint_of(spec(tokenizer=tokenizer)) for tokenizer in tokenizers}) == 1
+
+
+def test_which_file_is_of_which_source_counts(tmp_path: Path) -> None:
+    """The same three files in the same order, cut at another place."""
+    one, two = (tmp_path / "one", tmp_path / "two")
+    written(one / "x", a="1"), written(one / "y", b="2", c="3")
+    written(two / "x", a="1", b="2"), written(two / "y", c="3")
+    assert fingerprint_of(folders(one / "x", one / "y")) != fingerprint_of(folders(two / "x", two / "y"))
+    assert fingerprint_of(folders(one / "x", one / "y")) != fingerprint_of(folders(one / "y", one / "x"))
+
+
+def test_a_name_on_a_hub_counts() -> None:
+    names = {fingerprint_of(folders(name, kind="datasets")) for name in ("own/one", "own/two")}
+    assert len(names) == 2
+
+
+def test_what_an_earlier_version_prepared_is_still_its_own(tmp_path: Path) -> None:
+    """Its fingerprint counted paths, too."""
+    one = folders(written(tmp_path / "x", a="1"))
+    content = one.model_dump(mode="json")
+    content.pop("stream")
+    content["tokenizer"].pop("without_forget")
+    digest = hashlib.sha256(json.dumps([FORMAT, content], sort_keys=True).encode())
+    digest.update(hashlib.sha256(b"1").digest())
+    assert is_fingerprint(digest.hexdigest(), one)
+    assert is_fingerprint(fingerprint_of(one), one)
+    (tmp_path / "x/a.txt").write_text("2")
+    assert not is_fingerprint(digest.hexdigest(), one)
 
 
 def test_the_fingerprint_sees_datasets_tokenizers_and_the_story_generator(

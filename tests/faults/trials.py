@@ -379,6 +379,7 @@ HARMLESS = (
     "evaluated during training",
     "exported during training",
     "clock set back",
+    "data moved",
     "another version of the libraries",
 )
 """Faults that the program puts right by itself, with a message."""

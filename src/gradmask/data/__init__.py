@@ -1,8 +1,8 @@
 """Data: sources, the built-in stories, labels and their noise, packing, order.
 
 From a spec to sequences, as a recipe's ``data`` section does it:
-    `prepare`, `Prepared`, `fingerprint_of`; `DataSpec`, `SourceSpec`, `StreamSpec`, `LabelSpec`, `Thresholds`, `SimulateSpec`,
-    `AuditSpec`, `TokenizerSpec`, `Fraction`.
+    `prepare`, `Prepared`, `fingerprint_of`, `is_fingerprint`; `DataSpec`, `SourceSpec`, `StreamSpec`, `LabelSpec`, `Thresholds`,
+    `SimulateSpec`, `AuditSpec`, `TokenizerSpec`, `Fraction`.
 
 The steps of `prepare`, one by one:
     `load_documents` and `SourceCounts`, `label_documents`, `Labeled` (with `RETAIN`, `UNLABELED` and group ids from 1),
@@ -32,7 +32,7 @@ A world of invented people with questions: `write_people`.
 
 from gradmask.data.arrow import column as column, select_rows as select_rows, with_column as with_column
 from gradmask.data.counted import marked as marked, targets_of as targets_of, tokens_of as tokens_of
-from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
+from gradmask.data.fingerprint import fingerprint_of as fingerprint_of, is_fingerprint as is_fingerprint
 from gradmask.data.inspection import (
     Finding as Finding,
     Inspection as Inspection,

@@ -14,7 +14,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict, load_from_disk
 
 from gradmask.data.arrow import column, columns_of, select_rows
-from gradmask.data.fingerprint import fingerprint_of as fingerprint_of
+from gradmask.data.fingerprint import fingerprint_of as fingerprint_of, is_fingerprint
 from gradmask.data.kept_text import tokenizer_texts
 from gradmask.data.label_tables import label_table
 from gradmask.data.labeled import PIECES
@@ -225,7 +225,8 @@ def _key(row: dict[str, Any]) -> tuple:
 def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared | None:
     """The data in the folder, or None if there is none, or it has another fingerprint or is damaged."""
     try:
-        if (folder / "fingerprint.txt").read_text(encoding="utf-8").strip() != fingerprint:
+        recorded = (folder / "fingerprint.txt").read_text(encoding="utf-8").strip()
+        if recorded != fingerprint and not is_fingerprint(recorded, spec):
             return None
         packed: Any = load_from_disk(folder / "packed")
         train, test = packed["train"], packed["test"]
@@ -246,7 +247,7 @@ def _load(spec: DataSpec, folder: Path, fingerprint: str) -> Prepared | None:
         label_table=label_table(train, groups, spec.sequence_length),
         label_counts=counts,
         label_rates=rates,
-        fingerprint=fingerprint,
+        fingerprint=recorded,
         notices=notices,
         sets={name: packed[name] for name in packed if name not in ("train", "test")},
         unknown=unknown,

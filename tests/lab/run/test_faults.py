@@ -103,6 +103,36 @@ def test_a_data_file_that_changed_since_the_run_began(tmp_path: Path) -> None:
         train(recipe.model_copy(update={"arms": ["no_filter", "filter"]}))
 
 
+def test_data_that_moved_is_the_same_data_and_that_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = tiny_recipe(tmp_path, "arms=[no_filter]")
+    train(recipe)
+    there = tmp_path / "elsewhere/renamed.jsonl"
+    there.parent.mkdir()
+    (tmp_path / "corpus.jsonl").rename(there)
+    with pytest.raises(GradmaskError, match="give their new paths in the recipe"):
+        train(recipe.model_copy(update={"arms": ["no_filter", "filter"]}))
+    moved = tiny_recipe(tmp_path, "arms=[no_filter, filter]", f"data.sources.0.path={there}")
+    with caplog.at_level("INFO"):
+        train(moved)
+        train(moved)
+    said = [m for m in caplog.messages if "moved, with equal contents" in m]
+    assert len(said) == 1
+    assert "corpus.jsonl" in said[0]
+    assert "renamed.jsonl" in said[0]
+    assert RunFolder.of(moved).arm("filter").finished
+    assert RunFolder.of(moved).recipe().data.sources[0].path == str(there)
+
+
+def test_other_data_at_a_new_path_is_another_recipe(tmp_path: Path) -> None:
+    train(tiny_recipe(tmp_path, "arms=[no_filter]"))
+    text = (tmp_path / "corpus.jsonl").read_text()
+    (tmp_path / "other.jsonl").write_text(text.replace("e", "a", 1))
+    with pytest.raises(GradmaskError, match=r"(?s)sources\.0\.path: was .*Data may move, but the contents"):
+        train(tiny_recipe(tmp_path, "arms=[no_filter]", f"data.sources.0.path={tmp_path}/other.jsonl"))
+
+
 def test_restart_deletes_only_what_a_run_made(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path, "arms=[no_filter]")
     (tmp_path / "run/report").mkdir(parents=True)

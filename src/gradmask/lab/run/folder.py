@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from gradmask.data import is_fingerprint
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.files import write_whole
 from gradmask.lab.recipe.loading import load_recipe
@@ -19,6 +22,7 @@ from gradmask.lab.recipe.problems import shown
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.recipe.yamls import dump_yaml
 
+logger = logging.getLogger(__name__)
 MAY_CHANGE = (
     "name",
     "output",
@@ -31,7 +35,9 @@ MAY_CHANGE = (
     "train.engine",
 )
 """What may differ when a run is resumed: nothing here changes a finished arm's weights."""
-
+PLACES = re.compile(r"data\.(sources\.\d+|tokenizer|audit)\.path")
+"""Where data lies: may differ where its contents are the same."""
+NOT_EQUAL = "\nData may move, but the contents at the new paths are not those that the run began with."
 
 AT_MOST = 0.3
 """Seconds to wait for the lock: who lists runs holds it for a moment."""
@@ -159,12 +165,23 @@ class RunFolder:
             return
         if not self.recipe_file.is_file():
             raise GradmaskError(f"{self.path} holds arms of a run but no recipe.yaml: choose another output")
-        if changed := changes(self.recipe(), recipe):
+        old = self.recipe()
+        changed = differences(old, recipe)
+        moved = [line for key, line in changed.items() if PLACES.fullmatch(key)]
+        if changed and len(moved) == len(changed) and self._has(recipe):
+            logger.info("the data of %s moved, with equal contents: %s", self.path, "; ".join(moved))
+        elif changed:
             raise GradmaskError(
                 f"{self.path} holds a run of another recipe:\n"
-                + "\n".join(f"  {line}" for line in changed)
+                + "\n".join(f"  {line}" for line in changed.values())
+                + (NOT_EQUAL if moved else "")
                 + "\nChoose another output, resume with the old recipe, or start over with --restart"
             )
+
+    def _has(self, recipe: Recipe) -> bool:
+        """Whether the data of ``recipe`` is, in its contents, what the run here began with."""
+        recorded = self.data / "fingerprint.txt"
+        return recorded.is_file() and is_fingerprint(recorded.read_text(encoding="utf-8").strip(), recipe.data)
 
     def check_data(self, recipe: Recipe, fingerprint: str) -> None:
         """Refuse data that is not what the run here began with.
@@ -177,11 +194,14 @@ class RunFolder:
             GradmaskError: a file that the data came from has changed or is gone.
         """
         recorded = self.data / "fingerprint.txt"
-        if self.started and recorded.is_file() and recorded.read_text(encoding="utf-8").strip() != fingerprint:
+        if not self.started or not recorded.is_file():
+            return
+        if recorded.read_text(encoding="utf-8").strip() != fingerprint and not self._has(recipe):
             paths = ", ".join(source.name for source in recipe.data.sources if source.path)
             raise GradmaskError(
-                f"the data of the run in {self.path} has changed since it started: check {paths}. Restore the files, "
-                "choose another output, or start over with --restart"
+                f"the data of the run in {self.path} has changed since it started: check {paths}. Restore the files (or, where "
+                "they moved with equal contents, give their new paths in the recipe), choose another output, or start over with "
+                "--restart"
             )
 
     def clear(self) -> None:
@@ -212,13 +232,23 @@ def as_yaml(recipe: Recipe) -> str:
 
 def changes(old: Recipe, new: Recipe) -> list[str]:
     """What differs between two recipes and may not, a line each."""
+    return list(differences(old, new).values())
+
+
+def differences(old: Recipe, new: Recipe) -> dict[str, str]:
+    """Dotted path -> the line about it, for what differs between two recipes and may not."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    return [
-        f"{key}: was {shown(before.get(key))}, now {shown(after.get(key))}"
+    return {
+        key: f"{key}: was {_in_full(key, before.get(key))}, now {_in_full(key, after.get(key))}"
         for key in keys
         if not any(key == free or key.startswith(f"{free}.") for free in MAY_CHANGE)
-    ]
+    }
+
+
+def _in_full(key: str, value: Any) -> str:
+    """A value in a message; of two paths, the end is what differs."""
+    return repr(value) if PLACES.fullmatch(key) else shown(value)
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
