@@ -80,7 +80,9 @@ def main(sample: int = 120, seed: int = 0) -> None:
     left = [name for name in tried if codes[name] in (0, 33)]
     print("\n".join(["survived:", *left]))
     words = sum(map(only_words, codes))
-    print(f"{len(tried) - len(left)} of {len(tried)} mutants killed, of {len(codes) - words} (and {words} of words alone)")
+    print(
+        f"{len(tried) - len(left)} of {len(tried)} mutants killed, of {len(codes) - words} (and {words} of words alone)"
+    )
 
 
 if __name__ == "__main__":
