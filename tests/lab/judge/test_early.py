@@ -29,3 +29,8 @@ def test_nothing_is_said_too_early_or_without_both_models() -> None:
     assert early_signs({"full": {"en": 4.0, "es": 4.0}}, ROLES, 0.9) == []
     broken = float("inf")
     assert early_signs(point((broken, broken), (broken, broken)), ROLES, 0.9) == []
+
+
+def test_before_a_consolidation_only_an_idle_group_is_said() -> None:
+    assert early_signs(point((4.3, 4.2), (4.0, 8.0)), ROLES, 0.5, consolidates=True) == []
+    assert len(early_signs(point((4.3, 4.2), (4.0, 4.2)), ROLES, 0.5, consolidates=True)) == 1

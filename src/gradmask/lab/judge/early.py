@@ -17,7 +17,9 @@ Losses = Mapping[str, Mapping[str, float]]
 """Model (``full``, ``removed``) -> domain -> nats."""
 
 
-def early_signs(losses: Losses, roles: Mapping[str, str], share: float, since: float = HALF) -> list[str]:
+def early_signs(
+    losses: Losses, roles: Mapping[str, str], share: float, since: float = HALF, consolidates: bool = False
+) -> list[str]:
     """Warnings at a point of the curve of a partitioned arm, a sentence each.
 
     Args:
@@ -25,10 +27,12 @@ def early_signs(losses: Losses, roles: Mapping[str, str], share: float, since: f
         roles: domain -> role.
         share: of the training that is done.
         since: before this share nothing is said.
+        consolidates: a consolidation follows; what a group disturbs before it is what that phase is for.
     """
     if share < since or {"full", "removed"} - losses.keys():
         return []
-    return [sign for sign in (_idle(losses, roles), _disturbing(losses, roles)) if sign is not None]
+    signs = [_idle(losses, roles), None if consolidates else _disturbing(losses, roles)]
+    return [sign for sign in signs if sign is not None]
 
 
 def _distance(losses: Losses, roles: Mapping[str, str], role: str) -> float | None:

@@ -74,6 +74,7 @@ class CurveCallback(TrainerCallback):
         roles: domain -> role.
         title: what a message calls the model.
         since: the share of the steps after which it is said that they lead nowhere.
+        consolidates: a consolidation follows.
     """
 
     def __init__(
@@ -84,9 +85,10 @@ class CurveCallback(TrainerCallback):
         roles: Mapping[str, str],
         title: str,
         since: float = HALF,
+        consolidates: bool = False,
     ) -> None:
         self.measure, self.every, self.writer, self.roles, self.title = measure, every, writer, roles, title
-        self.since, self.warned = since, False
+        self.since, self.consolidates, self.warned = since, consolidates, False
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.global_step % self.every and state.global_step != state.max_steps:
@@ -99,7 +101,7 @@ class CurveCallback(TrainerCallback):
 
     def _warn(self, losses: dict[str, dict[str, float]], share: float) -> None:
         """Say once that the run leads nowhere."""
-        signs = [] if self.warned else early_signs(losses, self.roles, share, self.since)
+        signs = [] if self.warned else early_signs(losses, self.roles, share, self.since, self.consolidates)
         for sign in signs:
             logger.warning("%s: %s", self.title, sign)
         self.warned = self.warned or share >= self.since

@@ -147,6 +147,11 @@ def run_stage(
         training.stop_if_asked(f"step {done} of {stage.steps} of {stage.title}")
 
 
+def _judged(stage: Stage) -> tuple[float, bool]:
+    """From which share of the steps on a run is judged, and whether a consolidation follows; it is judged by its end alone."""
+    return (1.0, False) if stage.before else (HALF, stage.train.consolidation is not None)
+
+
 def save_whole(model: PreTrainedModel, folder: Path, prepared: Prepared) -> None:
     """Save a model and the tokenizer; the folder appears in its place in one step. The first process writes, the others wait."""
     state = whole_state(model) if sharded(model) else None
@@ -183,8 +188,7 @@ def _callbacks(training: Training, prepared: Prepared, arm: ArmFolder, stage: St
         *([GroupGuard()] if is_routed(arm.path.name) else []),
         GuardCallback(stage.place),
         writer,
-        # a consolidation is judged by its end alone
-        CurveCallback(measure, points, writer, prepared.roles, stage.title, 1.0 if stage.before else HALF),
+        CurveCallback(measure, points, writer, prepared.roles, stage.title, *_judged(stage)),
         CheckpointCallback(stage.place, settings.checkpoint_every or points, settings.keep, training.stopper),
         data,  # last: CheckpointCallback overwrites should_save, and seals a checkpoint before this one raises
     ]
