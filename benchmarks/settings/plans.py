@@ -97,7 +97,7 @@ def rules() -> Iterator[Task]:
     sizes = {0.5: (4, 256), 0.15: (2, 128), 0.02: (2, 128)}
     corpora = ("topic", "author", "headers", "novels", "docs", "code")
     for share, (heads, neurons) in sizes.items():
-        chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),))
+        chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),), fit=True)
         worded = replace(chosen, words=2.0, common="retain")
         for corpus in corpora if share == 0.5 else EXPLORED:
             yield Task(corpus, share, "gradmask", chosen if corpus in OWN_WORDS else worded)

@@ -42,6 +42,8 @@ class Settings:
     shared: float = 0.0
     """Share of the examples labeled retain that are given as unlabeled: everything runs and learns."""
     ends: tuple[tuple[float, float], ...] = ((0.15, 1.5),)
+    fit: bool = False
+    """Whether the group's strength is fitted before each end; what that takes is taken off its steps."""
 
 
 @dataclass(frozen=True)
@@ -244,9 +246,15 @@ def _measure_routed(
     before, result["ends"] = copy.deepcopy(model.state_dict()), []
     for share, rate in task.settings.ends:
         model.load_state_dict(before)
-        steps = max(1, round(share * task.steps))
+        steps = max(1, round(share * task.steps * (0.9 if task.settings.fit else 1.0)))
         order = training_order(labels, steps, BATCH, task.seed + 1_000_003)
         with gm.consolidation(model) as learning:
+            strength = _fit(model, ids[order[: max(1, steps // 20) * BATCH]]) if task.settings.fit else 1.0
             optimizer = optimizer_of(model, list(learning), {"forget": task.settings.group_rate})
             train(model, ids, labels, order, optimizer, RATE * rate, 0.1)
-        result["ends"].append({"share": share, "rate": rate, **losses(model, held_out)})
+        result["ends"].append({"share": share, "rate": rate, "strength": strength, **losses(model, held_out)})
+
+
+def _fit(model: Any, ids: np.ndarray) -> float:
+    batch = torch.from_numpy(ids.astype(np.int64)).to(next(model.parameters()).device)
+    return gm.fit_strengths(model, lambda: loss_of(model, batch))["forget"]

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         training_state as training_state,
     )
     from gradmask.model.rights import rights as rights
+    from gradmask.model.strengths import fit_strengths as fit_strengths
     from gradmask.partitioning import (
         Adapter as Adapter,
         Architecture as Architecture,
@@ -89,6 +90,7 @@ _ROOMS = {
     "errors": ("GradmaskError",),
     "model.attached": ("coverage", "groups", "is_partitioned", "label_limits"),
     "model.consolidation": ("consolidation",),
+    "model.strengths": ("fit_strengths",),
     "model.in_advance": ("draw_in_advance",),
     "model.labels": ("labels",),
     "model.manifest": ("MANIFEST", "read_manifest", "seal"),

@@ -46,7 +46,7 @@ class Facts:
         removed: role -> price of the removed model.
         full: role -> price of the full model.
         filter_retain: price of the filter with the same labels on what is kept, in nats.
-        extra_compute: tokens trained on over those of no filter.
+        extra_compute: tokens trained on over those of no filter, with what finding the groups' strengths took.
         still_falling: nats by which no filter's forget loss fell in the last quarter of its training.
         learned: nats by which it fell in the whole of its curve.
         guessed: loss on forget text of a guesser that knows only how often each token occurs.
@@ -157,7 +157,7 @@ def _prices(results: Results, model: str) -> dict[str, Price]:
 def _extra_compute(arms: Mapping[str, ArmResult]) -> float | None:
     if GRADMASK not in arms or NO_FILTER not in arms or not arms[NO_FILTER].tokens:
         return None
-    return arms[GRADMASK].tokens / arms[NO_FILTER].tokens
+    return (arms[GRADMASK].tokens + arms[GRADMASK].fitting_tokens) / arms[NO_FILTER].tokens
 
 
 def _guessed(results: Results) -> tuple[float | None, float | None]:

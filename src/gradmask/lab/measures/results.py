@@ -70,6 +70,10 @@ class ArmResult(_Strict):
     seconds: float
     consolidation: int = 0
     """Of ``steps``, the last ones, in which the removable groups alone learn."""
+    strengths: dict[str, float] = {}
+    """Group -> the strength with which it began them."""
+    fitting_tokens: int = 0
+    """The compute of finding these strengths, in tokens of training; not in ``tokens``."""
     models: dict[str, dict[str, DomainResult]]
     curve: list[Point] = []
     samples: list[Sample] = []

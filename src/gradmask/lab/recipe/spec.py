@@ -170,6 +170,10 @@ class ConsolidationSpec(_Part):
     learning_rate: float = Field(1.5, gt=0, allow_inf_nan=False, description="factor on the learning rate")
     warmup: float = Field(0.1, ge=0, description="steps, or a share of the phase's where below 1")
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    fit_strength: bool = Field(
+        True,
+        description="first scale what each group writes so that all text fits best; at most a tenth of the phase's compute",
+    )
     together: float = Field(
         1.0, ge=0, le=1, description="with several groups: how likely each runs on retain text and beside another group"
     )

@@ -21,12 +21,13 @@ from gradmask.lab.run.examples import consolidation_examples
 from gradmask.lab.run.failures import RunError
 from gradmask.lab.run.folder import ArmFolder, write_json
 from gradmask.lab.run.stage import Stage, Training, run_stage, save_whole
+from gradmask.lab.run.strengths import Strengths, fit_strengths
 from gradmask.lab.run.team import here
 from gradmask.lab.run.team.placing import placed, whole_checkpoint
 from gradmask.lab.run.team.sharding import whole
 
 KEPT = "kept.json"
-"""Holds the digest of what the phase must not change."""
+"""Holds the digest of what the phase must not change, and the strengths with which its groups began."""
 
 
 def consolidation_of(arm: ArmFolder, recipe: Recipe, before: int, steps: int, title: str) -> Stage:
@@ -38,15 +39,18 @@ def consolidation_of(arm: ArmFolder, recipe: Recipe, before: int, steps: int, ti
     return Stage(arm.consolidation.path, train, steps, f"{title}, consolidation", before)
 
 
-def begin(training: Training, stage: Stage, model: PreTrainedModel, prepared: Prepared) -> None:
-    """Keep the model that the phase begins with, and the digest of what it must not change."""
-    phase = ArmFolder(stage.place)
+def begin(training: Training, stage: Stage, model: PreTrainedModel, prepared: Prepared, name: str) -> None:
+    """Keep the model that the phase begins with, its groups as strong as fits, and the digest of what must not change."""
+    recipe, phase, found = training.recipe, ArmFolder(stage.place), Strengths()
+    assert recipe.train.consolidation is not None
     phase.path.mkdir(exist_ok=True)
     here().wait()
     with clean_failure(phase.path), training.stopper.after_step():
         kept = digest(model)
+        if recipe.train.consolidation.fit_strength:
+            found = fit_strengths(recipe, prepared, name, stage.steps, model)
         if here().first:
-            write_json(phase.path / KEPT, {"sha256": kept})
+            write_json(phase.path / KEPT, {"sha256": kept, "strengths": found.of, "tokens": found.tokens})
         save_whole(model, phase.model, prepared)
 
 
@@ -71,6 +75,13 @@ def consolidate(training: Training, prepared: Prepared, name: str, stage: Stage)
             "before. Report this, with the recipe and the versions of gradmask, torch and transformers"
         )
     return model
+
+
+def strengths_of(arm: ArmFolder) -> Strengths:
+    """With what strengths the groups of a finished arm began its phase; none where it had no phase."""
+    path = arm.consolidation.path / KEPT
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return Strengths(kept.get("strengths", {}), kept.get("tokens", 0))
 
 
 def finish(arm: ArmFolder) -> None:

@@ -46,7 +46,7 @@ def train_arm(training: Training, prepared: Prepared, name: str, title: str = ""
     if more:
         phase = consolidation_of(arm, recipe, steps, more, title or name)
         if model is not None:
-            begin(training, phase, model, prepared)
+            begin(training, phase, model, prepared, name)
         model = consolidate(training, prepared, name, phase)
     assert model is not None
     with clean_failure(arm.path), training.stopper.after_step():

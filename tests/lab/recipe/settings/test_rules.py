@@ -99,6 +99,13 @@ def test_compute_stays_within_the_target() -> None:
     assert 0 < settings["steps"] <= 0.15
 
 
+def test_a_rare_group_begins_its_consolidation_as_weak_as_fits_within_the_same_compute() -> None:
+    rare, half = (value(seen, "train.consolidation") for seen in (TOPIC, LANGUAGE))
+    assert (rare["fit_strength"], half["fit_strength"]) == (True, False)
+    assert rare["steps"] * (1 / (1 - 0.1)) == pytest.approx(half["steps"])
+    assert value(TOPIC, "train.consolidation.fit_strength") is True
+
+
 @pytest.mark.parametrize("path", RULES)
 @pytest.mark.parametrize("seen", [LANGUAGE, TOPIC, replace(TOPIC, labeled_share=1.0, policy="gram", pretrained=True)])
 def test_every_choice_says_why(path: str, seen: Seen) -> None:

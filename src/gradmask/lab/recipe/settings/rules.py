@@ -33,6 +33,10 @@ SELF_LABELING_AFTER = 0.1
 """Share of the training passes."""
 CONSOLIDATION, CONSOLIDATION_RATE = 0.15, 1.0
 """Share of the steps before it, and factor on the learning rate."""
+RARE = 0.15
+"""Share of the labeled tokens up to which a group whose words others use, too, begins its consolidation as weak as fits."""
+FITTING = 0.1
+"""Share of the compute of a consolidation that finding the strengths takes."""
 
 Chosen = tuple[Any, str]
 """A value, and the sentence that says why."""
@@ -145,12 +149,30 @@ def consolidation(seen: Seen) -> Chosen:
     if seen.policy != OURS:
         return None, f"the policy {seen.policy} is trained as it is: write train.consolidation: true for more"
     steps, why = consolidation_steps(seen)
-    return {"steps": steps, "learning_rate": CONSOLIDATION_RATE}, f"{why}, at {CONSOLIDATION_RATE:g} x the rate"
+    fit, because = consolidation_strength(seen)
+    settings = {"steps": steps, "learning_rate": CONSOLIDATION_RATE, "fit_strength": fit}
+    return settings, f"{why}, at {CONSOLIDATION_RATE:g} x the rate; {because}"
 
 
 def consolidation_steps(seen: Seen) -> Chosen:
     """As a share of the steps before it."""
-    return CONSOLIDATION, f"{percent(CONSOLIDATION)} more steps make the full model whole"
+    fit, _ = consolidation_strength(seen)
+    share = round(CONSOLIDATION * (1.0 - FITTING * fit), 4)
+    return share, f"{100 * share:g} % more steps make the full model whole"
+
+
+def consolidation_strength(seen: Seen) -> Chosen:
+    """Whether the groups begin as weak as fits: on text that is mostly not theirs, they say too much."""
+    text = "a group begins" if len(seen.groups) == 1 else "groups begin"
+    own = max((group.distinctive for group in seen.groups.values()), default=1.0)
+    if seen.pretrained:
+        return False, f"{text} as strong as it is: an adapter is small"
+    if own >= OWN_VOCABULARY:
+        return False, f"{text} as strong as it is, because {percent(own)} of what must go are tokens of its own"
+    share = max((group.share for group in seen.groups.values()), default=0.0)
+    if share > RARE:
+        return False, f"{text} as strong as it is, because {percent(share)} of the labeled tokens are its own"
+    return True, f"{text} as weak as fits, because only {100 * share:.2g} % of the labeled tokens are its own"
 
 
 def consolidation_rate(seen: Seen) -> Chosen:
@@ -181,6 +203,7 @@ RULES: dict[str, Callable[[Seen], Chosen]] = {
     "train.consolidation": consolidation,
     "train.consolidation.steps": consolidation_steps,
     "train.consolidation.learning_rate": consolidation_rate,
+    "train.consolidation.fit_strength": consolidation_strength,
     "train.group_learning_rates": group_learning_rates,
 }
 """Path -> its rule."""

@@ -15,7 +15,10 @@ PARTITION: dict[str, Any] = {
     "self_labeling": True,
 }
 TRAIN: dict[str, Any] = {"consolidation": None, "group_learning_rates": {}}
-INSIDE = {("partition", "self_labeling"): ("after",), ("train", "consolidation"): ("steps", "learning_rate")}
+INSIDE = {
+    ("partition", "self_labeling"): ("after",),
+    ("train", "consolidation"): ("steps", "learning_rate", "fit_strength"),
+}
 """Fields of settings that may be ``auto`` while the rest is given; their own defaults stand in."""
 
 

@@ -17,6 +17,7 @@ from gradmask.lab.measures.run import measure, sample
 from gradmask.lab.progress import heading, status
 from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.run.consolidating import strengths_of
 from gradmask.lab.run.examples import consolidation_steps, total_steps
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.log import RunLog
@@ -66,6 +67,7 @@ def _measure(recipe: Recipe, folder: RunFolder, prepared: Prepared, name: str, m
     models = measure(model, prepared.test, prepared.roles, measures, prepared.tokenizer)
     status("samples")
     lines = list(RunLog(folder.arm(name).log).lines())
+    fitted = strengths_of(folder.arm(name))
     return ArmResult(
         title=ARMS[name].title,
         policy=partition_of(recipe, name).policy if is_routed(name) else None,
@@ -74,6 +76,8 @@ def _measure(recipe: Recipe, folder: RunFolder, prepared: Prepared, name: str, m
         tokens=max(line["tokens"] for line in lines),
         seconds=max(line["seconds"] for line in lines),
         consolidation=0 if ARMS[name].unlearns else consolidation_steps(recipe, name, total_steps(recipe, prepared)),
+        strengths=fitted.of,
+        fitting_tokens=fitted.tokens,
         models=models,
         curve=curve(lines),
         samples=sample(model, prepared.tokenizer, prepared.test, measures, recipe.train.seed),
