@@ -104,6 +104,10 @@ def test_a_rare_group_begins_its_consolidation_as_weak_as_fits_within_the_same_c
     assert (rare["fit_strength"], half["fit_strength"]) == (True, False)
     assert rare["steps"] * (1 / (1 - 0.1)) == pytest.approx(half["steps"])
     assert value(TOPIC, "train.consolidation.fit_strength") is True
+    rare_language = replace(LANGUAGE, groups={"forget": GroupSeen(0.05, 0.88)})
+    large_topic = replace(LANGUAGE, groups={"forget": GroupSeen(0.5, 0.04)})
+    for seen in (rare_language, large_topic, replace(TOPIC, pretrained=True)):
+        assert value(seen, "train.consolidation.fit_strength") is False
 
 
 @pytest.mark.parametrize("path", RULES)
