@@ -44,7 +44,8 @@ def gather() -> list[str]:
     for file in sorted(links.shown):
         write(shown_place(file), show(file))
     shutil.copytree(ROOT / "docs" / "images", PAGES / "images")
-    shutil.copy(ROOT / "website" / "site.css", PAGES)
+    for name in ("site.css", "site.js"):
+        shutil.copy(ROOT / "website" / name, PAGES)
     return [place_of(page) or "" for page in sources()]
 
 

@@ -119,3 +119,9 @@ def test_the_site_builds() -> None:
     """Strict: a broken link or anchor is an error."""
     pytest.importorskip("zensical")
     assert build() == 0
+
+
+def test_tables_name_their_columns() -> None:
+    for page in sources():
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"^\|(\s*\|)+\n\|\s*--", text, re.MULTILINE), page.name
