@@ -48,7 +48,7 @@ def _idle(losses: Losses, roles: Mapping[str, str]) -> str | None:
     if gone is None or gone >= SMALLEST_GAP:
         return None
     return (
-        f"the group holds nothing yet: without it, the loss on what must go is only {gone:.3f} nats higher. Check that "
+        f"the group holds nothing yet: without it, the loss on what must go is only {max(gone, 0.0):.3f} nats higher. Check that "
         "forget text is labeled (gradmask train --dry-run), or stop and label more"
     )
 
