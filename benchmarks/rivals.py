@@ -34,6 +34,11 @@ COLUMNS = {
     "PrivLeak": lambda r: signed(r.evidence.get("PrivLeak"), 1),
 }
 """Column -> what it says of a rival."""
+FULL = {
+    "retain": lambda r: signed(r.differences.get("retain")),
+    "forget": lambda r: signed(r.differences.get("forget")),
+}
+"""Column -> what it says of the full model, over no filter."""
 
 
 def number(value: Estimate | None, digits: int = 2, scale: float = 1.0, end: str = "", sign: str = "") -> str:
@@ -54,14 +59,17 @@ def signed(value: Estimate | None, digits: int = 3) -> str:
 
 def table(compared: Compared) -> str:
     """The rivals of one corpus as a Markdown table, those closest to a perfect filter first, no filter last."""
-    full = [r for r in compared.rivals.values() if r.arm == NO_FILTER]
-    rows = [["rival", *COLUMNS], ["--"] * (1 + len(COLUMNS))]
-    rows += [row(rival) for rival in [*removed_rivals(compared), *full]]
+    none = [r for r in compared.rivals.values() if r.arm == NO_FILTER]
+    whole = {r.arm: r for r in compared.rivals.values() if r.view == "full" and r.arm != NO_FILTER}
+    rows = [["rival", *COLUMNS, *(f"full model: {name}" for name in FULL)], ["--"] * (1 + len(COLUMNS) + len(FULL))]
+    rows += [row(rival, whole.get(rival.arm)) for rival in [*removed_rivals(compared), *none]]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def row(rival: Rival) -> list[str]:
-    return [rival.title, *(cell(rival) for cell in COLUMNS.values())]
+def row(rival: Rival, full: Rival | None) -> list[str]:
+    """A removed model, or one from which nothing can be removed; and the full model that it came from."""
+    cells = [rival.title.removesuffix(", removed"), *(cell(rival) for cell in COLUMNS.values())]
+    return cells + ["-" if full is None or rival.view == "full" else cell(full) for cell in FULL.values()]
 
 
 def compare(name: str, out: Path, seeds: Sequence[int], jobs: int, dry_run: bool, changes: Sequence[str]) -> Path:

@@ -97,10 +97,19 @@ def rules() -> Iterator[Task]:
     sizes = {0.5: (4, 256), 0.15: (2, 128), 0.02: (2, 128)}
     corpora = ("topic", "author", "headers", "novels", "docs", "code")
     for share, (heads, neurons) in sizes.items():
-        chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),), fit=True)
-        worded = replace(chosen, words=2.0, common="retain")
+        chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),))
+        worded = replace(chosen, words=2.0, common="retain", fit=share <= 0.15)
         for corpus in corpora if share == 0.5 else EXPLORED:
             yield Task(corpus, share, "gradmask", chosen if corpus in OWN_WORDS else worded)
 
 
-PLANS = {"explore": explore, "second": second, "little_labeled": little_labeled, "rules": rules}
+def strengths() -> Iterator[Task]:
+    """A consolidation that begins as weak as fits, and one that does not."""
+    for corpus, share in (("topic", 0.05), ("medicine", 0.05), ("docs", 0.15), ("novels", 0.05), ("topic", 0.5)):
+        heads, neurons = (4, 256) if share == 0.5 else (2, 128)
+        chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),))
+        worded = chosen if corpus in OWN_WORDS else replace(chosen, words=2.0, common="retain")
+        yield from (Task(corpus, share, "gradmask", replace(worded, fit=fit)) for fit in (False, True))
+
+
+PLANS = {"explore": explore, "second": second, "little_labeled": little_labeled, "rules": rules, "strengths": strengths}

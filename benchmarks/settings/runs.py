@@ -249,12 +249,15 @@ def _measure_routed(
         steps = max(1, round(share * task.steps * (0.9 if task.settings.fit else 1.0)))
         order = training_order(labels, steps, BATCH, task.seed + 1_000_003)
         with gm.consolidation(model) as learning:
-            strength = _fit(model, ids[order[: max(1, steps // 20) * BATCH]]) if task.settings.fit else 1.0
+            strength = _fit(model, ids[order], labels[order], max(1, steps // 20)) if task.settings.fit else 1.0
             optimizer = optimizer_of(model, list(learning), {"forget": task.settings.group_rate})
             train(model, ids, labels, order, optimizer, RATE * rate, 0.1)
         result["ends"].append({"share": share, "rate": rate, "strength": strength, **losses(model, held_out)})
 
 
-def _fit(model: Any, ids: np.ndarray) -> float:
-    batch = torch.from_numpy(ids.astype(np.int64)).to(next(model.parameters()).device)
-    return gm.fit_strengths(model, lambda: loss_of(model, batch))["forget"]
+def _fit(model: Any, ids: np.ndarray, labels: np.ndarray, batches: int) -> float:
+    """As `gradmask.lab.run.strengths` does: text of each label counts the same."""
+    model.eval()
+    device, each = next(model.parameters()).device, batches * BATCH // 2
+    kinds = [torch.from_numpy(ids[labels == code][:each].astype(np.int64)).to(device) for code in (0, 1)]
+    return gm.fit_strengths(model, lambda: sum(loss_of(model, kind) for kind in kinds) / 2)["forget"]

@@ -15,13 +15,13 @@ from gradmask.lab.recipe.loading import load_recipe
 
 
 def rival(arm: str, gap: float, view: str = "full") -> Rival:
-    seeds = {0: gap - 0.1, 1: gap + 0.1}
+    seeds, kept = {0: gap - 0.1, 1: gap + 0.1}, -0.0126 if view == "removed" else -0.25
     return Rival(
         arm=arm,
         view=view,
         title=f"the {arm}",
         losses={},
-        differences={"retain": Estimate(mean=-0.0126, values={0: -0.0126})},
+        differences={"retain": Estimate(mean=kept, values={0: kept})},
         gap_closed=Estimate(mean=gap, low=gap - 0.2, high=gap + 0.2, values=seeds),
         evidence={"PrivLeak": Estimate(mean=-12.34, low=-14.34, high=-10.34, values=seeds)},
     )
@@ -38,7 +38,8 @@ def test_the_table_has_every_removed_model_the_best_first() -> None:
     lines = rivals.table(compared).splitlines()
     assert lines[0].startswith("| rival | gap closed | retain loss over no filter |")
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["the gradmask", "the npo", "the no_filter"]
-    assert lines[2] == "| the gradmask | 90 ± 20 % | −0.013 | - | - | - | −12.3 ± 2.0 |"
+    assert lines[2] == "| the gradmask | 90 ± 20 % | −0.013 | - | - | - | −12.3 ± 2.0 | −0.250 | - |"
+    assert lines[3].endswith("| - | - |")
 
 
 def test_the_numbers_are_those_of_measures() -> None:
