@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.security.forgeries import FORGERIES, Case, make_case, reseal
-from tests.security.forgeries.case import GROUPS
+from tests.security.forgeries.case import GROUPS, read, write
 
 import gradmask as gm
 from gradmask.errors import GradmaskError
@@ -79,3 +79,27 @@ def test_a_forgery_is_found(case: Case, name: str, sealed: bool) -> None:
     said = outcome(folder, case.full)
     assert said
     assert "\x1b" not in said
+
+
+def test_what_the_files_show_by_themselves(case: Case) -> None:
+    """Without the full checkpoint, more than a model is still found in them, also in those of the tokenizer."""
+    honest = gm.verify(case.plain, without=list(GROUPS))
+    assert honest.verdict == "consistent"
+    assert any("byte for byte" in line for line in honest.holds)
+    extra, spaces = case.root / "extra-metadata", forged(case, "white_space_after_a_json", True)
+    shutil.copytree(case.plain, extra)
+    write(extra, read(extra), {"format": "pt", "note": "x"})
+    reseal(extra)
+    assert "model.safetensors" in outcome(extra, None)
+    assert "tokenizer.json" in outcome(spaces, None)
+
+
+def test_hashes_that_were_made_anew_are_no_news(case: Case) -> None:
+    """Where a file differs its hash does, too; the file is named, and not the manifest beside it."""
+    folder = case.root / "one-bit-resealed"
+    shutil.copytree(case.plain, folder)
+    FORGERIES["one_bit_of_one_weight"].edit(folder, case)
+    reseal(folder)
+    said = outcome(folder, case.full)
+    assert "model.safetensors" in said
+    assert "gradmask.json" not in said

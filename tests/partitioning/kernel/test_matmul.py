@@ -8,8 +8,8 @@ from torch import Tensor
 
 from gradmask.partitioning.kernel.call import Geometry, call_for
 from gradmask.partitioning.kernel.layout import Layout
-from gradmask.partitioning.kernel.matmul import RoutedMatmul
-from gradmask.partitioning.kernel.route import Route
+from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
+from gradmask.partitioning.kernel.route import Route, RoutingContext
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 
 IN, OUT, BATCH, LENGTH = 5, 6, 2, 3
@@ -109,3 +109,17 @@ def test_one_pass_equals_one_pass_per_token(
         torch.testing.assert_close(bias.grad, dy[rows].sum(0), rtol=1e-12, atol=1e-12)
     else:
         assert bias.grad is None
+
+
+def test_a_bias_that_is_added_apart_is_added() -> None:
+    x, weight, bias = torch.randn(3, IN), torch.randn(OUT, IN), torch.randn(OUT)
+    assert torch.equal(product(x, weight, bias, bias_apart=True), x @ weight.t() + bias)
+    assert torch.equal(product(x, weight.t(), bias, transposed=True, bias_apart=True), x @ weight.t() + bias)
+
+
+def test_what_is_frozen_learns_from_no_pass() -> None:
+    """The answer is no, and not nothing: kernels compare it with ``is``."""
+    context = RoutingContext(GROUPS)
+    context.frozen = frozenset({"a"})
+    route = context.compose({}, {"a": True, "b": True}, {})
+    assert [route.learn(group) for group in GROUPS] == [True, False, True]

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.security.forgeries import code, extra_files, headers, hidden_bits, links, manifests, models, tensors, texts
+from tests.security.forgeries import (
+    code,
+    disguises,
+    extra_files,
+    headers,
+    hidden_bits,
+    links,
+    manifests,
+    models,
+    tensors,
+    texts,
+)
 from tests.security.forgeries.case import FORGERIES, Case, Forgery, make_case, reseal
 
 __all__ = [
@@ -10,6 +21,7 @@ __all__ = [
     "Case",
     "Forgery",
     "code",
+    "disguises",
     "extra_files",
     "headers",
     "hidden_bits",
