@@ -53,7 +53,7 @@ faults: $(STAMP)
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign
 
-## forgeries: 212 forged exports, each with old and new hashes; none may pass gradmask verify (docs/security.md)
+## forgeries: 229 forged exports, each with old and new hashes; none may pass gradmask verify (docs/security.md)
 forgeries: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/security/test_forgeries.py
 
@@ -65,7 +65,7 @@ honest: $(STAMP)
 sweep: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.sweep.campaign
 
-## mutants: 110 mutants of verification, removal and what strangers may not do (docs/security.md)
+## mutants: 120 mutants of verification, removal, routing and guards (docs/security.md)
 mutants: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.security.mutants
 

@@ -138,7 +138,14 @@ def test_a_removal_is_certified(signed: Path) -> None:
     assert predicate["from"]["digest"]["sha256"] == gm.read_manifest(full).digest
     assert predicate["evidence"]["notTried"] == ["nothing: the run was not evaluated, so no attack was tried"]
     page = (signed / "plain.certificate.html").read_text()
-    for text in ("Nothing was tried", "does not say", "merged into the weights", gm.read_manifest(plain).digest):
+    for text in (
+        "Nothing was tried",
+        "does not prove",
+        "No attack was tried",
+        "does not say",
+        "merged into the weights",
+        gm.read_manifest(plain).digest,
+    ):
         assert text in page
     assert "http" not in page.replace("https://in-toto.io", "")
     with pytest.raises(GradmaskError, match="is not a statement that the holder of"):
@@ -168,3 +175,23 @@ def test_names_from_a_manifest_are_text_on_the_page(tmp_path: Path) -> None:
     page = write_certificate(statement, tmp_path / "x.html", None).read_text()
     assert "<script>" not in page
     assert "not signed" in page
+
+
+@pytest.mark.parametrize(("recovered", "said"), [([], "None of these counts"), (["pruning"], "More came back")])
+def test_the_page_says_how_what_was_tried_ended(tmp_path: Path, recovered: list[str], said: str) -> None:
+    from gradmask.lab.report.attestation import write_certificate
+
+    digest = {"digest": {"sha256": "0" * 64}}
+    evidence = {"results": digest, "measured": "2026-01-02T03:04:05+00:00", "verdict": "works", "attacks": None}
+    evidence |= {"tried": ["pruning"], "recovered": recovered, "notTried": ["sampling again and again"]}
+    predicate = {"removed": ["forget"], "kept": [], "export": {**digest, "compact": False, "options": {}}}
+    predicate |= {"from": {**digest, "trainingData": None}, "by": {"gradmask": "1", "transformers": "5"}}
+    predicate |= {"at": "2026-01-02T03:04:05+00:00", "shown": ["it"], "notShown": [], "notes": [], "evidence": evidence}
+    page = write_certificate({"predicate": predicate, "subject": []}, tmp_path / "x.html", None).read_text()
+    assert said in page
+    for text in ("<li>Pruning.</li>", "2026-01-02 03:04 UTC", "<li>sampling again and again</li>", "run: works"):
+        assert text in page
+    evidence["verdict"] = None
+    page = write_certificate({"predicate": predicate, "subject": []}, tmp_path / "x.html", None).read_text()
+    assert "no verdict: whether any of these brought more back" in page
+    assert "None of these counts" not in page
