@@ -33,6 +33,22 @@ def test_a_dispatched_model_is_refused_by_name(spec: Any, where: str, tmp_path: 
     assert not gm.is_partitioned(model)
 
 
+@pytest.mark.parametrize("spec", SPECS, ids=["slice", "adapter"])
+def test_a_model_opened_with_automatic_offload_to_disk_is_refused_by_name(spec: Any, tmp_path: Path) -> None:
+    """As with ``device_map="auto"`` on a machine that is too small: what does not fit stays on the disk."""
+    tiny().save_pretrained(tmp_path / "plain")
+    room: Any = {"cpu": "60KB"}
+    model = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "plain", device_map="auto", max_memory=room, offload_folder=str(tmp_path / "offload")
+    )
+    assert {*map(str, model.hf_device_map.values())} == {"cpu", "disk"}
+    before = model(tokens()).logits
+    with pytest.raises(gm.GradmaskError, match="over cpu, disk \\(device_map; hooks on .*on one device.*FSDP2"):
+        gm.partition(model, {"forget": spec}, base="frozen")
+    assert not gm.is_partitioned(model)
+    assert torch.equal(model(tokens()).logits, before)
+
+
 def test_a_map_with_one_device_is_welcome(tmp_path: Path) -> None:
     tiny().save_pretrained(tmp_path)
     model = AutoModelForCausalLM.from_pretrained(tmp_path, device_map={"": "cpu"})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.lab.run.tiny_run import tiny_data
+from transformers import LlamaConfig
 
 from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.loading import load_recipe, make_recipe
@@ -124,6 +125,15 @@ def test_a_token_budget_below_one_step(tmp_path: Path) -> None:
 )
 def test_what_only_building_the_model_can_tell(tmp_path: Path, change: str, text: str) -> None:
     assert text in str(wrong(tiny_data(tmp_path), change, trial=True))
+
+
+def test_a_quantized_model_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    config = LlamaConfig(
+        num_hidden_layers=1, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}
+    )
+    config.save_pretrained(tmp_path / "in-4-bits")
+    error = wrong(tiny_data(tmp_path), f"model={{pretrained: {tmp_path / 'in-4-bits'}}}", trial=True)
+    assert "in-4-bits holds quantized weights, and a recipe trains and measures ordinary ones" in str(error)
 
 
 def test_changes_are_read_as_yaml(tmp_path: Path) -> None:

@@ -119,10 +119,17 @@ def pretrained_config(name: str) -> PreTrainedConfig:
     """The configuration of a pretrained model.
 
     Raises:
-        GradmaskError: it cannot be opened.
+        GradmaskError: it cannot be opened, or is quantized.
     """
     with _opened(name):
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    if getattr(config, "quantization_config", None):
+        raise GradmaskError(
+            f"{name} holds quantized weights, and a recipe trains and measures ordinary ones (its other arms train all of them): "
+            "give the model that it was made from; or train adapters on it with gm.partition in a loop or Trainer of your own "
+            "(docs/adapters.md)"
+        )
+    return config
 
 
 def _pretrained(name: str) -> PreTrainedModel:
