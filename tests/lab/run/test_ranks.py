@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ from gradmask.lab.run.checkpoints import checkpoints, step_of
 from gradmask.lab.run.driver import perform, train
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.team import Team, started
+from gradmask.lab.run.team.team import join
+from gradmask.lab.run.trainer import own_batch
 
 EXACT = ("model.config.attention_dropout=0.0", "evaluate.samples=0")
 OWN = (
@@ -102,18 +106,34 @@ def test_measures_and_unlearning_are_divided(tmp_path: Path) -> None:
     assert all(folder.arm(name).finished for name in own.arms)
 
 
-def uneven(own: Recipe) -> str:
-    try:
-        train(own)
-    except (GradmaskError, SystemExit) as error:
-        return str(error)
-    return ""
+@pytest.fixture
+def second_of_two() -> Iterator[None]:
+    """This process is the second of two, for what they do without waiting for each other."""
+    join(Team(rank=1, world=2, local_rank=1, local_world=2, store=Shelf()))
+    yield
+    join(Team())
 
 
-@pytest.mark.slow
-def test_a_batch_must_be_shared_evenly(tmp_path: Path) -> None:
-    said = on_ranks(2, uneven, recipe(tmp_path, "two", "arms=[no_filter]", "train.batch_size=7"))
-    assert any("train.batch_size is 7, which 2 processes" in text for text in said)
+def test_what_is_divided_is_saved_by_the_process_that_did_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second_of_two: None
+) -> None:
+    from gradmask.lab.run import training
+
+    folder = RunFolder(tmp_path)
+    folder.arm("no_filter").model.mkdir(parents=True)
+    saved: Any = SimpleNamespace(save_pretrained=lambda place, **_: Path(place).mkdir(exist_ok=True), parameters=list)
+    found = SimpleNamespace(model=saved, trials={}, steps=1, tokens=1, seconds=1.0)
+    monkeypatch.setattr(training, "unlearn", lambda *_: found)
+    monkeypatch.setattr(training, "trained_model", lambda *_: None)
+    run: Any = SimpleNamespace(folder=folder, recipe=None)
+    training.unlearn_arm(run, SimpleNamespace(tokenizer=saved, fingerprint=""), "npo")  # type: ignore[bad-argument-type]
+    assert folder.arm("npo").finished
+
+
+def test_a_batch_must_be_shared_evenly(tmp_path: Path, second_of_two: None) -> None:
+    own = recipe(tmp_path, "two", "train.batch_size=7")
+    with pytest.raises(GradmaskError, match="train.batch_size is 7, which 2 processes"):
+        own_batch(own.train)
 
 
 def test_engines_of_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,12 @@ from gradmask.lab.run.team import here
 
 
 @contextmanager
-def clean_failure(arm: Path) -> Iterator[None]:
+def clean_failure(arm: Path, alone: bool = False) -> Iterator[None]:
     """Within: an error deletes what was half-written in the arm's folder, and names a full disk or a dead data loader.
+
+    Args:
+        arm: its folder.
+        alone: this process works on the arm without the others; otherwise the first one deletes.
 
     Raises:
         RunError: the disk is full, or a process that loads data died. Other errors pass as they are.
@@ -23,7 +27,7 @@ def clean_failure(arm: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if here().first:
+        if alone or here().first:
             sweep_unsealed(arm)
             shutil.rmtree(arm / ".model.tmp", ignore_errors=True)
         if _disk_full(error):

@@ -156,11 +156,12 @@ def save_whole(model: PreTrainedModel, folder: Path, prepared: Prepared) -> None
     """Save a model and the tokenizer; the folder appears in its place in one step. The first process writes, the others wait."""
     state = whole_state(model) if sharded(model) else None
     if here().first:
-        _save_whole(model, folder, prepared, state)
+        save_alone(model, folder, prepared, state)
     here().wait()
 
 
-def _save_whole(model: PreTrainedModel, folder: Path, prepared: Prepared, state: dict[str, Any] | None) -> None:
+def save_alone(model: PreTrainedModel, folder: Path, prepared: Prepared, state: dict[str, Any] | None = None) -> None:
+    """As `save_whole`, in one process, whichever that is: for what the processes divide among them."""
     require_room(folder.parent, 4 * sum(p.numel() for p in model.parameters()) + 2**20, "the trained model")
     temporary = folder.parent / f".{folder.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)

@@ -21,7 +21,7 @@ from gradmask.lab.run.folder import write_json
 from gradmask.lab.run.guards import check_labels
 from gradmask.lab.run.log import RunLog
 from gradmask.lab.run.modular import begin_modular
-from gradmask.lab.run.stage import Stage, Training, run_stage, save_whole
+from gradmask.lab.run.stage import Stage, Training, run_stage, save_alone, save_whole
 from gradmask.lab.run.team import here
 from gradmask.lab.run.team.placing import placed, whole_checkpoint
 from gradmask.lab.run.trained import trained_model
@@ -87,14 +87,15 @@ def unlearn_arm(training: Training, prepared: Prepared, name: str) -> None:
         raise GradmaskError(f"{name} starts from the finished {NO_FILTER} model: add {NO_FILTER} to arms")
     arm.path.mkdir(parents=True, exist_ok=True)
     logger.info("unlearning with %s, from the %s model", name, NO_FILTER)
-    with clean_failure(arm.path):
+    with clean_failure(arm.path, alone=True):
         never_trained = trained_model(perfect) if perfect.finished else None
         unlearned = unlearn(trained_model(start), never_trained, training.recipe, prepared, name)
         write_json(arm.path / "tuning.json", unlearned.trials)
         log = RunLog(arm.log)
         log.rewind(-1)
         log.append({"step": unlearned.steps, "tokens": unlearned.tokens, "seconds": unlearned.seconds})
-        save_whole(unlearned.model, arm.model, prepared)
+        # other arms are unlearned by other processes at the same time, none of which waits for this one
+        save_alone(unlearned.model, arm.model, prepared)
 
 
 def starting_model(recipe: Recipe, prepared: Prepared, name: str, last: LastCheckpoint) -> PreTrainedModel:
