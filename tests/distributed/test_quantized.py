@@ -32,7 +32,7 @@ def trained(engine: str) -> dict[str, dict[str, Tensor]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["ddp", "own", "fsdp2"])
+@pytest.mark.parametrize("engine", ["ddp", "own"])
 def test_two_processes_make_what_one_makes(engine: str) -> None:
     (alone,) = on_ranks(1, trained, "own")
     untouched = dict(quantize(tiny()).double().named_parameters())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 from tests.distributed.running import on_ranks
 from tests.lab.run.tiny_run import tiny_recipe
@@ -19,9 +20,11 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.checkpoints import checkpoints, step_of
 from gradmask.lab.run.driver import perform, train
+from gradmask.lab.run.failures import RunError
 from gradmask.lab.run.folder import RunFolder
-from gradmask.lab.run.team import Team, started
+from gradmask.lab.run.team import Team, started, starting, watching
 from gradmask.lab.run.team.team import join
+from gradmask.lab.run.team.watching import Watch
 from gradmask.lab.run.trainer import own_batch
 
 EXACT = ("model.config.attention_dropout=0.0", "evaluate.samples=0")
@@ -106,6 +109,57 @@ def test_measures_and_unlearning_are_divided(tmp_path: Path) -> None:
     assert all(folder.arm(name).finished for name in own.arms)
 
 
+class Shelf(dict[str, Any]):
+    """A store of one process."""
+
+    def add(self, key: str, value: int) -> int:
+        self[key] = self.get(key, 0) + value
+        return self[key]
+
+    def check(self, keys: list[str]) -> bool:
+        return all(key in self for key in keys)
+
+    def set(self, key: str, value: str) -> None:
+        self[key] = value
+
+
+class Gone(Shelf):
+    """A store whose process was killed."""
+
+    def check(self, *given: Any) -> bool:
+        raise dist.DistNetworkError("recvValue failed: Connection reset by peer\nframe #0: ...")
+
+    compare_set = set = get = check  # type: ignore
+
+    def clone(self) -> Gone:
+        return self
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Connection closed by peer"), ValueError("anything else")])
+def test_the_others_say_that_the_first_process_is_gone(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever notices first: the collective that the main thread is in, …"""
+    monkeypatch.setattr(starting.atexit, "register", lambda *_: None)
+    monkeypatch.setattr(starting.signal, "signal", lambda *_: None)
+    with pytest.raises(
+        RunError, match=r"first process, or its machine, cannot be reached any more \(recvValue failed.*again"
+    ):
+        starting._fail(Team(rank=1, world=2, store=Gone()), error)
+
+
+def test_a_watching_thread_says_it_aloud(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """… or the thread beside it, while the loggers of all but the first process are silent."""
+    codes: list[int] = []
+    watch = Watch(Team(rank=1, world=2, store=Gone()))
+    monkeypatch.setattr(watching, "EVERY", 0.01)
+    monkeypatch.setattr(watching.os, "_exit", lambda code: (codes.append(code), watch.over.set()))
+    with starting._speaking(watch.team):
+        watch.run()
+    assert codes == [1]
+    said = capfd.readouterr().err
+    assert "error: the first process, or its machine, cannot be reached any more" in said
+    assert "Run the same command again" in said
+
+
 @pytest.fixture
 def second_of_two() -> Iterator[None]:
     """This process is the second of two, for what they do without waiting for each other."""
@@ -145,20 +199,6 @@ def test_engines_of_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     with pytest.raises(GradmaskError, match="MASTER_ADDR is not set"), started():
         pass
-
-
-class Shelf(dict[str, Any]):
-    """A store of one process."""
-
-    def add(self, key: str, value: int) -> int:
-        self[key] = self.get(key, 0) + value
-        return self[key]
-
-    def check(self, keys: list[str]) -> bool:
-        return all(key in self for key in keys)
-
-    def set(self, key: str, value: str) -> None:
-        self[key] = value
 
 
 def test_one_process_is_a_team_that_waits_for_nobody() -> None:

@@ -20,7 +20,7 @@ from gradmask.lab.progress import Progress, showing
 from gradmask.lab.run.failures import Interrupted, RunError
 from gradmask.lab.run.launcher import launched
 from gradmask.lab.run.team.team import Team, here, join
-from gradmask.lab.run.team.watching import LEFT, SILENCE, Watch, post, where
+from gradmask.lab.run.team.watching import LEFT, SILENCE, Watch, post, unreachable, where
 
 TIMEOUT = 1800.0
 """Seconds that a collective may take, by default: the slowest thing that one process does while others wait in one."""
@@ -132,6 +132,14 @@ def _fail(team: Team, error: BaseException) -> None:
     signal.signal(
         signal.SIGTERM, signal.SIG_IGN
     )  # the launcher ends the others' processes when the first one has ended
+    try:
+        _tell(team, error)
+    except dist.DistError as gone:
+        atexit.register(os._exit, 1)
+        raise RunError(unreachable(gone)) from error
+
+
+def _tell(team: Team, error: BaseException) -> None:
     code = error.exit_code if isinstance(error, Interrupted) else 1 if _ran(error) else 2
     text = str(error) or type(error).__name__
     if _lost(error):

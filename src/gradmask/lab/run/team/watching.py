@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -58,11 +59,7 @@ class Watch(threading.Thread):
                 self._look(count)
             except Exception as error:  # whatever the store raises: it is gone, and so is the process that holds it
                 if not self.over.is_set():
-                    self._end(
-                        f"error: the first process, or its machine, cannot be reached any more ({_line(error)}). Run the same "
-                        "command again: it resumes from the last checkpoint",
-                        1,
-                    )
+                    self._end(f"error: {unreachable(error)}", 1)
 
     def _look(self, count: int) -> None:
         team = self.team
@@ -101,8 +98,19 @@ class Watch(threading.Thread):
     def _end(self, text: str, code: int) -> None:
         if text:
             status("")
-            logger.error(text)
+            if self.team.first:
+                logger.error(text)
+            else:  # the loggers of other processes are silent, and the first one cannot speak for this one any more
+                print(text, file=sys.stderr, flush=True)
         os._exit(code)
+
+
+def unreachable(error: BaseException) -> str:
+    """What a process says that finds the store, which the first one holds, gone."""
+    return (
+        f"the first process, or its machine, cannot be reached any more ({_line(error)}). Run the same command again: it resumes "
+        "from the last checkpoint"
+    )
 
 
 def where(team: Team) -> str:
