@@ -46,6 +46,7 @@ class Case:
         compact_heads: its config can say that there are fewer heads of the same size.
         experts: how many it has.
         dense: whether some block has neurons to give.
+        scans: tokens meet in modules that hold parameters (convolutions, scans), which the oracle of labels per token cannot do.
         loading: arguments with which its checkpoints open as what they were.
     """
 
@@ -58,12 +59,13 @@ class Case:
     compact_heads: bool = False
     experts: int = 0
     dense: bool = True
+    scans: bool = False
     loading: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def per_token(self) -> bool:
-        """Whether labels per token are supported."""
-        return self.kind != "seq2seq"
+        """Whether there is an oracle of labels per token."""
+        return self.kind != "seq2seq" and not self.scans
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -80,7 +82,7 @@ _GEMMA = {"head_dim": HEAD_DIM, "sliding_window": 4, "query_pre_attn_scalar": HE
 _EAGER = {"experts_implementation": "eager"}
 _LOCAL = {"layer_types": ["sliding_attention", "full_attention"]}
 
-CASES: tuple[Case, ...] = (
+DECLARED: tuple[Case, ...] = (
     Case("llama", "llama", config={"attention_bias": True, "mlp_bias": True}, compact_heads=True),
     Case("mistral", "mistral", config={"sliding_window": 4, "head_dim": HEAD_DIM}, compact_heads=True),
     Case("qwen2", "qwen2", compact_heads=True),
@@ -160,10 +162,57 @@ CASES: tuple[Case, ...] = (
         dense=False,
         loading=_EAGER,
     ),
+    Case(
+        "gpt-oss",
+        "gpt_oss",
+        config={
+            "num_local_experts": EXPERTS,
+            "num_experts_per_tok": 2,
+            "head_dim": HEAD_DIM,
+            "sliding_window": 4,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+        },
+        compact_heads=True,
+        experts=EXPERTS,
+        dense=False,
+        loading=_EAGER,
+    ),
     Case("t5", "t5", "seq2seq", _T5, kv_heads=HEADS),
     Case("t5-gated", "t5", "seq2seq", {**_T5, "feed_forward_proj": "gated-gelu"}, kv_heads=HEADS),
     Case("mt5", "mt5", "seq2seq", _T5, kv_heads=HEADS),
 )
+RECOGNISED: tuple[Case, ...] = (
+    Case(
+        "qwen3-next",
+        "qwen3_next",
+        config={
+            "num_experts": EXPERTS,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 16,
+            "shared_expert_intermediate_size": 24,
+            "head_dim": HEAD_DIM,
+            "linear_key_head_dim": HEAD_DIM,
+            "linear_value_head_dim": HEAD_DIM,
+            "linear_num_value_heads": HEADS,
+            "linear_num_key_heads": KV_HEADS,
+            "layer_types": ["linear_attention", "full_attention"],
+        },
+        experts=EXPERTS,
+        scans=True,
+        loading=_EAGER,
+    ),
+    Case(
+        "mamba2",
+        "mamba2",
+        config={"num_heads": HEADS, "head_dim": 16, "expand": 2, "state_size": 8, "n_groups": 1, "chunk_size": 4},
+        kv_heads=HEADS,
+        mixes_heads=True,
+        dense=False,
+        scans=True,
+    ),
+)
+"""Types that nobody declared, with heads of delta nets and of state-space layers."""
+CASES = (*DECLARED, *RECOGNISED)
 BY_NAME = {case.name: case for case in CASES}
 
 
@@ -228,7 +277,7 @@ def logits(model: PreTrainedModel, inputs: dict[str, torch.Tensor], **kwargs: An
 
 def total_loss(case: Case, model: PreTrainedModel, inputs: dict[str, torch.Tensor], **kwargs: Any) -> torch.Tensor:
     """The summed cross-entropy over all targets, so that losses of separate passes add up."""
-    found = model(**inputs, **kwargs).logits
+    found = model(**inputs, **kwargs, **({} if case.kind == "masked" else {"use_cache": False})).logits
     targets = inputs["labels"]
     if case.kind == "causal":
         found, targets = found[:, :-1], targets[:, 1:]

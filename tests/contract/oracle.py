@@ -124,8 +124,8 @@ def closed(experts: Sequence[int]) -> Iterator[None]:
     """Within, linear layers give -inf for these outputs: the logits of experts that are not to be chosen."""
     linear = torch.nn.functional.linear
 
-    def logits(x: Tensor, weight: Tensor) -> Tensor:
-        return linear(x, weight).index_fill(-1, torch.tensor(experts, dtype=torch.long), float("-inf"))
+    def logits(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return linear(x, weight, bias).index_fill(-1, torch.tensor(experts, dtype=torch.long), float("-inf"))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.nn.functional, "linear", logits)

@@ -36,11 +36,11 @@ def test_every_architecture(case: Case, tmp_path: Path) -> None:
             assert torch.equal(model(**inputs).logits, before)
         assert torch.equal(model(**inputs, data_labels="retain").logits, before)
         model.save_pretrained(tmp_path / "saved")
-        assert torch.equal(gm.load(tmp_path / "saved").eval()(**inputs).logits, full)
+        assert torch.equal(gm.load(tmp_path / "saved", **case.loading).eval()(**inputs).logits, full)
         gm.export(model, tmp_path / "full")
         gm.export(model, tmp_path / "base", without=["bio", "code"])
         for name, expected in (("full", full), ("base", before)):
-            plain = type(model).gradmask_plain.from_pretrained(tmp_path / name).eval()
+            plain = type(model).gradmask_plain.from_pretrained(tmp_path / name, **case.loading).eval()
             assert torch.equal(plain(**inputs).logits, expected)
     model.train()
     for label, learning in (("bio", {"bio"}), ("retain", {"retain"}), ("unlabeled", {"bio", "code", "retain"})):

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 import gradmask as gm
-from contract.cases import BY_NAME, CASES, HEADS, Case, batch, build, logits, total_loss
+from contract.cases import BY_NAME, DECLARED, HEADS, Case, batch, build, logits, total_loss
 from contract.oracle import check, everything_in_double, example_gradients
 from gradmask.partitioning import architecture_of
 from gradmask.partitioning.architectures import registry
@@ -23,10 +23,10 @@ LLAMA = BY_NAME["llama"]
 
 
 def test_every_declared_model_type_is_in_the_contract() -> None:
-    assert {case.model_type for case in CASES} == set(gm.supported())
+    assert {case.model_type for case in DECLARED} == set(gm.supported())
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", DECLARED, ids=str)
 def test_every_block_is_covered(case: Case) -> None:
     model = build(case)
     places = {(site.layer, site.unit) for site in find_sites(model, architecture_of(model))}
@@ -35,7 +35,7 @@ def test_every_block_is_covered(case: Case) -> None:
     assert {layer for layer, unit in places if unit != "heads"} == set(layers)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.model_type != "falcon"], ids=str)
+@pytest.mark.parametrize("case", [case for case in DECLARED if case.model_type != "falcon"], ids=str)
 def test_what_shapes_and_proofs_infer_is_what_is_declared(case: Case) -> None:
     model = build(case).train()
     values = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -52,7 +52,7 @@ def units(model: PreTrainedModel, architecture: gm.Architecture) -> set[tuple[st
     for site in find_sites(model, architecture):
         if isinstance(site, (AttentionSite, MlpSite)):
             first = list(range(site.repeats)) if isinstance(site, AttentionSite) else [0]
-            found |= {(p.name, tuple(sorted(site.positions(p, first)))) for p in site.projections}
+            found |= {(p.name, tuple(sorted(site.positions(p, first)))) for p in (*site.projections, *site.entries)}
     return found
 
 

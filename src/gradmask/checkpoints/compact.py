@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -15,6 +14,9 @@ from gradmask.model.attached import plain_class
 from gradmask.partitioning import Architecture, Attention, Cut
 from gradmask.partitioning.architectures.finding import find_blocks, get_module
 from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.owned.base import Owned
+from gradmask.partitioning.owned.experts import RowWise
+from gradmask.partitioning.surgery.growing import neuron_fields
 from gradmask.partitioning.surgery.shells import shell_of
 
 
@@ -36,12 +38,13 @@ def compact(
     small = dict(state)
     for path, module in model.named_modules():
         if isinstance(module, SplitLinear):
-            geometry = module.geometry
-            kept = sorted(p for g, ps in geometry.units.positions.items() if g not in removed for p in ps)
-            index = torch.tensor(kept, device=state[f"{path}.weight"].device)
-            small[f"{path}.weight"] = store(state[f"{path}.weight"].index_select(geometry.dim, index))
-            if geometry.split == "out" and f"{path}.bias" in small:
-                small[f"{path}.bias"] = store(state[f"{path}.bias"].index_select(0, index))
+            units, dim = module.geometry.units, module.geometry.dim
+            small[f"{path}.weight"] = store(units.without(state[f"{path}.weight"], removed, dim))
+            if module.geometry.split == "out" and f"{path}.bias" in small:
+                small[f"{path}.bias"] = store(units.without(state[f"{path}.bias"], removed, 0))
+        elif isinstance(module, Owned) and not isinstance(module, RowWise):
+            for name, layout in module.gradmask_layouts.items():
+                small[f"{path}.{name}"] = store(layout.without(state[f"{path}.{name}"], removed, 0))
     config = _smaller_config(model, record, removed, model.config if config is None else config)
     _check_fits(model, config, small)
     return small, config
@@ -86,11 +89,14 @@ def _drop_heads(attention: Attention, config: Any, count: int) -> None:
 
 
 def _drop_neurons(model: PreTrainedModel, architecture: Architecture, config: Any, count: int) -> None:
+    text = copy.deepcopy(config)
     for _, block in find_blocks(model, architecture):
         for mlp in architecture.mlp:
             output = get_module(block, mlp.output)
             if isinstance(output, SplitLinear) and all(get_module(block, path) is not None for path in mlp.inputs):
-                setattr(config, mlp.neurons, output.in_features - count)
+                before = output.in_features
+                for field, value in neuron_fields(text, mlp, before, before - count).items():
+                    setattr(config, field, value)
 
 
 def _dropped(record: Cut, unit: str, removed: Sequence[str]) -> int:

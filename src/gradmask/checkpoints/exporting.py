@@ -39,7 +39,7 @@ from gradmask.partitioning.kernel.call import call_for
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.merging import merge, merge_bias
 from gradmask.partitioning.owned.adapters import Adapted
-from gradmask.partitioning.owned.experts import RowWise
+from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.table_kinds import MARKS
 from gradmask.partitioning.owned.tables import SHARED, Tabled, merged_table, tabled_modules
 
@@ -225,7 +225,7 @@ def _scaled(
                 bias = merge_bias(call, module.biases, module.biases[0].dtype)
                 assert bias is not None
                 state[f"{path}.bias"] = bias.detach()
-        elif isinstance(module, RowWise):
+        elif isinstance(module, Owned):
             for name in module.routed_names():
                 state[f"{path}.{name}"] = store(module.as_routed(name).detach())
     scale = {**context.strength, **dict.fromkeys(silenced, 0.0)}

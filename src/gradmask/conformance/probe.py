@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ from gradmask.model.tiny_batch import main_output, random_batch
 from gradmask.partitioning import JOINT, RETAIN
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.zero_gradients import RequireGradient, in_joint_optimizer
+from gradmask.partitioning.owned.base import Owned
+from gradmask.partitioning.owned.experts import RowWise
+from gradmask.partitioning.owned.parts import parts_of
 from gradmask.partitioning.surgery.owners import find_owners
 from gradmask.routing.policy import Cell
 from gradmask.routing.router import UNLABELED
@@ -25,6 +29,8 @@ HUGE = 1e3
 """Standard deviation of the noise that a silent parameter is changed by: enough to show in any output."""
 HUGE_IN_HALF = 0.25
 """The same for float16, many times a weight's usual size; more would overflow, and infinity times a silent zero is NaN."""
+LARGE = 8.0
+"""The same for entries of other parameters than matrices, which code may raise to a power of e (decay rates): not to infinity."""
 
 Labels = str | Sequence[str] | Tensor | None
 
@@ -74,12 +80,20 @@ class Probe:
         path, _, key = name.rpartition(".")
         return exact is False or in_joint_optimizer(self.model.get_submodule(path), key, group)
 
-    @property
-    def noise(self) -> float:
+    @cached_property
+    def _entries(self) -> frozenset[nn.Parameter]:
+        modules = [m for m in self.model.modules() if isinstance(m, Owned) and not isinstance(m, RowWise)]
+        return frozenset(
+            p for m in modules for n, own in m.gradmask_layouts.items() for p in parts_of(m, n, own).values()
+        )
+
+    def noise(self, parameter: nn.Parameter) -> float:
         """The noise by which a silent parameter is changed."""
         half = any(p.dtype == torch.float16 for p in self.parameters.values())
         # 8-bit layers of bitsandbytes compute in float16, whatever they are given
-        return HUGE_IN_HALF if half or is_quantized_base(self.model) else HUGE
+        if half or is_quantized_base(self.model):
+            return HUGE_IN_HALF
+        return LARGE if parameter in self._entries else HUGE
 
     @property
     def rounding(self) -> float:

@@ -45,7 +45,7 @@ def difference(probe: Probe, group: str) -> float:
 
 
 def _no_effect(probe: Probe, group: str) -> Finding:
-    with changed(list(probe.owned[group].values()), 1.0):
+    with changed(list(probe.owned[group].values()), lambda _: 1.0):
         effect = difference(probe, group)
     if effect:
         says = (

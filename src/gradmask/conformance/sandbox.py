@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,13 +59,13 @@ def kept(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
 
 
 @contextmanager
-def changed(parameters: Sequence[nn.Parameter], scale: float) -> Iterator[None]:
-    """Add noise of standard deviation ``scale`` to parameters for a while; the same noise every time."""
+def changed(parameters: Sequence[nn.Parameter], scale: Callable[[nn.Parameter], float]) -> Iterator[None]:
+    """Add noise to parameters for a while, of the standard deviation that ``scale`` gives to each; the same noise every time."""
     generator = torch.Generator().manual_seed(0)
     with kept(parameters):
         with torch.no_grad():
             for parameter in parameters:
-                noise = torch.randn(parameter.shape, generator=generator, device="cpu") * scale
+                noise = torch.randn(parameter.shape, generator=generator, device="cpu") * scale(parameter)
                 parameter.add_(noise.to(parameter.device, parameter.dtype))
         yield
 

@@ -263,6 +263,10 @@ def text_of(manifest: Manifest) -> str:
 def _content(manifest: Manifest) -> dict[str, Any]:
     """A field that is newer than the format is left out where it says nothing, so that older digests still fit."""
     content = manifest.model_dump(mode="json")
+    architecture = content["architecture"] or {}
+    for spec in (*architecture.get("attention", ()), *architecture.get("mlp", ())):
+        if not spec["entries"]:
+            del spec["entries"]
     return {k: v for k, v in content.items() if v is not None or k not in NEWER}
 
 

@@ -13,7 +13,7 @@ from gradmask.model.engines import refuse_sharded
 from gradmask.model.removal import check_removable
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.route import JOINT, RETAIN
-from gradmask.partitioning.owned.experts import RowWise
+from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.table_kinds import ADAPTER, COLUMNS, A, table_names
 
 FALLBACK = 0.02
@@ -61,7 +61,7 @@ def _cut(module: nn.Module) -> Iterator[dict[str, nn.Parameter]]:
     if isinstance(module, SplitLinear):
         layouts = {name: layout for name, (layout, _) in module._layouts().items()}
     else:
-        layouts = module.gradmask_layouts if isinstance(module, RowWise) else {}
+        layouts = module.gradmask_layouts if isinstance(module, Owned) else {}
     for name, layout in layouts.items():
         yield {g: p for g in layout.groups if (p := module._parameters[f"{name}_{g}"]) is not None}
 

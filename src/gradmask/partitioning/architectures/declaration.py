@@ -40,6 +40,8 @@ class Attention:
         mixes_heads: an operation between the projections mixes heads (a norm over all of them, before or after
             attention), so a group that does not run must be silent before it.
         optional: a model may lack it in every block.
+        entries: other parameters of which heads have entries along the first dimension (attention sinks, decay rates, channels
+            of a convolution, scales of a norm): path -> packing. What a block lacks of them is left out.
     """
 
     inputs: Mapping[str, str]
@@ -49,6 +51,7 @@ class Attention:
     head_dim: str = "head_dim"
     mixes_heads: bool = False
     optional: bool = False
+    entries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -67,6 +70,7 @@ class Mlp:
         optional: a model may lack it in every block.
         mixes_neurons: an operation between the projections mixes neurons (a norm over all of them, the scan of a
             state-space layer), so a group that does not run must be silent before it.
+        entries: paths of other parameters whose first dimension counts neurons (channels of a convolution, decay rates).
     """
 
     inputs: tuple[str, ...]
@@ -75,6 +79,7 @@ class Mlp:
     neurons: str = "intermediate_size"
     optional: bool = False
     mixes_neurons: bool = False
+    entries: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:

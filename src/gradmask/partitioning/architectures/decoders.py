@@ -6,13 +6,28 @@ from gradmask.partitioning.architectures.declaration import Architecture, Attent
 
 _SEPARATE = {"self_attn.q_proj": "q", "self_attn.k_proj": "k", "self_attn.v_proj": "v"}
 _LLAMA_ATTENTION = Attention(_SEPARATE, output="self_attn.o_proj")
+QK_NORMS = {"self_attn.q_norm.weight": "q", "self_attn.k_norm.weight": "k"}
 _GATED = Mlp(("mlp.gate_proj", "mlp.up_proj"), output="mlp.down_proj")
 
 LLAMA = Architecture(
-    ("llama", "mistral", "qwen2", "qwen3", "gemma2", "smollm3", "granite", "cohere", "cohere2"),
+    ("llama", "mistral", "qwen2", "qwen3", "gemma2", "smollm3", "granite", "cohere2"),
     blocks=("layers",),
     attention=(_LLAMA_ATTENTION,),
     mlp=(_GATED,),
+)
+
+COHERE = Architecture(
+    ("cohere",),
+    blocks=("layers",),
+    attention=(
+        Attention(
+            _SEPARATE,
+            output="self_attn.o_proj",
+            entries={"self_attn.q_norm.weight": "h", "self_attn.k_norm.weight": "g"},
+        ),
+    ),
+    mlp=(_GATED,),
+    notes="one scale for each head and channel, in models that have these norms",
 )
 
 GEMMA3 = Architecture(
@@ -34,7 +49,7 @@ STABLELM = Architecture(
 OLMO2 = Architecture(
     ("olmo2",),
     blocks=("layers",),
-    attention=(Attention(_SEPARATE, output="self_attn.o_proj", mixes_heads=True),),
+    attention=(Attention(_SEPARATE, output="self_attn.o_proj", mixes_heads=True, entries=QK_NORMS),),
     mlp=(_GATED,),
 )
 
@@ -97,4 +112,4 @@ OPT = Architecture(
     mlp=(Mlp(("fc1",), output="fc2", neurons="ffn_dim"),),
 )
 
-DECODERS = (LLAMA, GEMMA3, STABLELM, OLMO2, PHI3, GPT2, GPT_NEO, GPT_J, GPT_NEOX, FALCON, OPT)
+DECODERS = (LLAMA, COHERE, GEMMA3, STABLELM, OLMO2, PHI3, GPT2, GPT_NEO, GPT_J, GPT_NEOX, FALCON, OPT)

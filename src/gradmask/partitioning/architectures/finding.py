@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,11 +12,12 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.architectures import Architecture, Attention, Mlp, architecture_of
+from gradmask.partitioning.architectures import Architecture, Attention, Mlp, architecture_of, is_built_in
 from gradmask.partitioning.architectures.quantized import is_linear, is_quantized, shape_of
 from gradmask.partitioning.architectures.sites import (
     AttentionSite,
     DenseSite,
+    Entries,
     ExpertSite,
     MlpSite,
     Projection,
@@ -53,9 +54,11 @@ def find_sites(model: PreTrainedModel, architecture: Architecture) -> list[Site]
     specs = (*architecture.attention, *architecture.mlp)
     unmatched = {spec.output for spec in specs if not spec.optional}
     unmatched |= {spec.module for spec in architecture.experts if not spec.optional}
+    if not is_built_in(architecture):  # some of ours are of several types, or of variants of one
+        unmatched |= {path for spec in specs for path in spec.entries}
     for layer, (name, block) in enumerate(find_blocks(model, architecture)):
         dense = [_fitting(model, architecture, name, layer, block, rivals) for rivals in _present(name, block, specs)]
-        unmatched -= {site.projections[-1].name.removeprefix(f"{name}.") for site in dense}
+        unmatched -= {p.name.removeprefix(f"{name}.") for site in dense for p in (site.projections[-1], *site.entries)}
         sites += _distinct(dense)
         experts = _expert_sites(name, layer, block, architecture)
         unmatched -= {f"{path}" for path, _ in experts}
@@ -172,7 +175,21 @@ def make_site(
                 f"{projection.name} has {projection.size} output rows, but {output.name} reads {output.size} units "
                 f"with {spec.fused} row(s) each"
             )
-    return MlpSite(name, layer, output.size, spec.fused, (*inputs, output), spec.mixes_neurons)
+    entries = tuple(_entries(block, name, dict.fromkeys(spec.entries, "each")))
+    for each in entries:
+        if each.size != output.size:
+            raise GradmaskError(f"{each.name} has {each.size} entries, but {output.name} reads {output.size} units")
+    return MlpSite(name, layer, output.size, spec.fused, (*inputs, output), spec.mixes_neurons, entries)
+
+
+def _entries(block: nn.Module, name: str, packings: Mapping[str, str]) -> Iterator[Entries]:
+    """What a block has of these parameters."""
+    for path, packing in packings.items():
+        owner, _, own_name = path.rpartition(".")
+        module = get_module(block, owner) if owner else block
+        parameter = module._parameters.get(own_name) if module is not None else None
+        if module is not None and parameter is not None:
+            yield Entries(f"{name}.{path}", module, packing, parameter)
 
 
 def _attention_site(
@@ -195,12 +212,14 @@ def _attention_site(
     kv_heads = heads if declared is None or declared == 0 else declared
     if kv_heads < 1 or heads % kv_heads:
         raise GradmaskError(f"{output.name} has {heads} heads, which {kv_heads} key-value heads cannot share evenly")
-    site = AttentionSite(name, layer, heads, kv_heads, head_dim, spec.mixes_heads, (*inputs, output))
-    for projection in inputs:
+    entries = tuple(_entries(block, name, spec.entries))
+    site = AttentionSite(name, layer, heads, kv_heads, head_dim, spec.mixes_heads, (*inputs, output), entries)
+    for projection in (*inputs, *entries):
         if not site.fits(projection):
             needs = "" if sections(projection.packing, 0) else f" needs {site.rows(projection.packing)}"
+            rows = "entries" if isinstance(projection, Entries) else "output rows"
             raise GradmaskError(
-                f"{projection.name} has {projection.size} output rows; its packing {projection.packing!r} with {heads} "
+                f"{projection.name} has {projection.size} {rows}; its packing {projection.packing!r} with {heads} "
                 f"heads, {site.kv_heads} key-value heads of {head_dim}{needs or ' has not this many'}"
             )
     return site
@@ -266,7 +285,8 @@ def undeclared(block: nn.Module, architecture: Architecture, known: Collection[s
     """The share of a block's weights outside every layer that ``architecture`` declares, and their names, without ``known``."""
     paths = [path for spec in (*architecture.attention, *architecture.mlp) for path in spec.paths]
     paths += [path for spec in architecture.experts for path in (spec.module, spec.router)]
-    declared = tuple(f"{path}." for path in paths)
+    entries = [path for spec in (*architecture.attention, *architecture.mlp) for path in spec.entries]
+    declared = (*(f"{path}." for path in paths), *entries)
     sizes = {name: p.numel() for name, p in block.named_parameters() if p.dim() > 1}
     left_out = [name for name in sizes if not name.startswith(declared) and name not in known]
     return sum(sizes[name] for name in left_out) / max(1, sum(sizes.values())), left_out

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import library
 from gradmask.partitioning.architectures.backbone import block_lists, distinct_blocks, linears
+from gradmask.partitioning.architectures.beside import with_what_stands_beside
 from gradmask.partitioning.architectures.declaration import Architecture, Attention, Experts, Mlp
 from gradmask.partitioning.architectures.finding import base_prefix, find_sites, make_site, undeclared
 from gradmask.partitioning.architectures.probing import PROOFS, Proof, proves
@@ -77,8 +78,9 @@ def find(model: PreTrainedModel, by_shape: bool, by_name: bool = True) -> Archit
         traced, length = trace(model, blocks)
         for block in traced:
             found = _Finder(model, block, by_name)
-            attention += [a for a in found.attentions(by_shape) if a not in attention]
-            mlp += [m for m in found.mlps(by_shape) if m not in mlp]
+            specs = [*found.attentions(by_shape), *found.mlps(by_shape)]
+            for spec in found.with_what_stands_beside(specs):
+                _add(attention if isinstance(spec, Attention) else mlp, spec)
             experts += [e for e in library.experts(block.module) if e not in experts]
     if not attention and not mlp and not experts:
         raise GradmaskError(_nothing(model, lists, by_shape))
@@ -131,6 +133,12 @@ class _Finder:
             found += list(self._proven([*gated, *(Mlp((p,), output, fused) for fused in (2, 1) for p in others)]))
         return found
 
+    def with_what_stands_beside(self, specs: Sequence[Attention | Mlp]) -> Iterator[Attention | Mlp]:
+        """Each with what else its units own in the block, once all layers of all sites are known."""
+        for spec in specs:
+            site = make_site(self.model, ANYTHING, self.block.name, 0, self.block.module, spec)
+            yield with_what_stands_beside(spec, site, self.block, self.taken)
+
     def _free(self) -> list[str]:
         return [path for path in linears(self.block.module) if path not in self.taken]
 
@@ -160,6 +168,17 @@ class _Finder:
         if key not in self.tried:
             self.tried[key] = proves(self.block, site, proof)
         return self.tried[key]
+
+
+def _add(found: list[Any], spec: Attention | Mlp) -> None:
+    """Enter a declaration; where blocks differ only in what units own beside (some lack sinks), they share one."""
+    alike = next((i for i, other in enumerate(found) if replace(other, entries=spec.entries) == spec), None)
+    if alike is None:
+        found.append(spec)
+    elif isinstance(spec, Attention):
+        found[alike] = replace(spec, entries={**spec.entries, **found[alike].entries})
+    else:
+        found[alike] = replace(spec, entries=tuple(dict.fromkeys((*found[alike].entries, *spec.entries))))
 
 
 def _mixing(spec: Spec) -> Spec:

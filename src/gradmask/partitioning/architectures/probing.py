@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gradmask.partitioning.architectures.sites import AttentionSite, MlpSite, Projection
+from gradmask.partitioning.architectures.sites import AttentionSite, Entries as Beside, MlpSite, Projection
 from gradmask.partitioning.architectures.tracing import Traced
 
 Entries = tuple[nn.Parameter, int, list[int]]
@@ -36,20 +36,20 @@ def proves(block: Traced, site: AttentionSite | MlpSite, proof: Proof = "units")
     The model is in evaluation mode; weights are changed, and restored.
     """
     *inputs, output = site.projections
-    units = _tried(site)
-    rows = [entries for p in inputs for entries in _entries(p, site.positions(p, units))]
-    columns = _entries(output, site.positions(output, units))
-    valued = [e for p in inputs if p.packing == "v" for e in _entries(p, site.positions(p, units))]
+    units = tried_units(site)
+    rows = [entries for p in inputs for entries in entries_of(p, site.positions(p, units))]
+    columns = entries_of(output, site.positions(output, units))
+    valued = [e for p in inputs if p.packing == "v" for e in entries_of(p, site.positions(p, units))]
     rows_alone = (valued or rows) if proof == "values" else rows
     both = proof == "values" or (proof == "units" and isinstance(site, AttentionSite))
     weak = proof in ("scale", "silence")
     pairs = [(columns, rows_alone)] * (not weak) + [(rows, columns)] * (both or weak)
-    with _restored([parameter for parameter, _, _ in (*rows, *columns)]) as restore:
+    with restored([parameter for parameter, _, _ in (*rows, *columns)]) as restore:
         plain = block.run()
         if not torch.equal(block.run(), plain):
             return False  # other outputs in every call: nothing can be proven
         for written in (rows_alone, columns):
-            _fill(written, torch.randn_like)
+            filled(written, torch.randn_like)
             if torch.equal(block.run(), plain):
                 return False
             restore()
@@ -57,16 +57,16 @@ def proves(block: Traced, site: AttentionSite | MlpSite, proof: Proof = "units")
             return False
         restore()
         for zeroed, written in pairs:
-            _fill(zeroed, torch.zeros_like)
+            filled(zeroed, torch.zeros_like)
             silent = block.run()
-            _fill(written, torch.randn_like)
+            filled(written, torch.randn_like)
             if not torch.equal(block.run(), silent):
                 return False
             restore()
     return True
 
 
-def _tried(site: AttentionSite | MlpSite) -> list[int]:
+def tried_units(site: AttentionSite | MlpSite) -> list[int]:
     """The heads of the first key-value group; of neurons several, since one may be dead, and far apart, since a layer between
     may mix neighbours alone (the gates of RG-LRU work in blocks): all of a block would look like a unit.
     """
@@ -76,6 +76,16 @@ def _tried(site: AttentionSite | MlpSite) -> list[int]:
     return [i * site.total // count for i in range(count)]
 
 
+def silence(site: AttentionSite | MlpSite) -> None:
+    """Make the first units of ``site`` silent, as those of a group are that does not run: without columns, and, where
+    something mixes units, without rows."""
+    *inputs, output = site.projections
+    units = tried_units(site)
+    filled(entries_of(output, site.positions(output, units)), torch.zeros_like)
+    for p in inputs if site.mixes else ():
+        filled(entries_of(p, site.positions(p, units)), torch.zeros_like)
+
+
 def _scales(block: Traced, site: AttentionSite | MlpSite, rows: Sequence[Entries]) -> bool:
     """Whether changed rows of the first heads leave the direction of what each other head hands on as it was."""
     assert isinstance(site, AttentionSite)
@@ -83,7 +93,7 @@ def _scales(block: Traced, site: AttentionSite | MlpSite, rows: Sequence[Entries
     hook = site.projections[-1].module.register_forward_pre_hook(lambda _, args: read.append(args[0].clone()))
     try:
         block.run()
-        _fill(rows, torch.randn_like)
+        filled(rows, torch.randn_like)
         block.run()
     finally:
         hook.remove()
@@ -94,21 +104,23 @@ def _scales(block: Traced, site: AttentionSite | MlpSite, rows: Sequence[Entries
     return torch.allclose(before, after, rtol=1e-3, atol=1e-4)
 
 
-def _entries(projection: Projection, positions: list[int]) -> list[Entries]:
+def entries_of(projection: Projection | Beside, positions: list[int]) -> list[Entries]:
+    if isinstance(projection, Beside):
+        return [(projection.parameter, projection.dim, positions)]
     weight, bias = projection.module._parameters["weight"], projection.module._parameters.get("bias")
     assert weight is not None
     entries = [(weight, int((projection.split == "in") != projection.transposed), positions)]
     return [*entries, (bias, 0, positions)] if bias is not None and projection.split == "out" else entries
 
 
-def _fill(entries: Sequence[Entries], make: Callable[[Tensor], Tensor]) -> None:
+def filled(entries: Sequence[Entries], make: Callable[[Tensor], Tensor]) -> None:
     for parameter, dim, positions in entries:
         index = torch.tensor(positions, device=parameter.device)
         parameter.index_copy_(dim, index, make(parameter.index_select(dim, index)))
 
 
 @contextmanager
-def _restored(parameters: Sequence[nn.Parameter]) -> Iterator[Callable[[], None]]:
+def restored(parameters: Sequence[nn.Parameter]) -> Iterator[Callable[[], None]]:
     before = [parameter.clone() for parameter in parameters]
 
     def restore() -> None:

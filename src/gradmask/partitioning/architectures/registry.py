@@ -29,7 +29,8 @@ def checked(architecture: Architecture) -> Architecture:
     """
     if not isinstance(architecture, Architecture):
         raise GradmaskError(f"architecture must be a gm.Architecture, got {type(architecture).__name__}")
-    packings = [p for attention in architecture.attention for p in attention.inputs.values()]
+    attentions = architecture.attention
+    packings = [p for a in attentions for p in (*a.inputs.values(), *a.entries.values())]
     for packing in packings:
         if packing not in PACKINGS and not SECTIONS.fullmatch(packing):
             raise GradmaskError(

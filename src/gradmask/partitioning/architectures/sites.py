@@ -58,6 +58,31 @@ class Projection:
 
 
 @dataclass(frozen=True)
+class Entries:
+    """A parameter beside the layers of a site, of which units have entries along its first dimension with more than one."""
+
+    name: str
+    module: nn.Module
+    packing: str
+    parameter: nn.Parameter
+
+    split = "out"
+
+    @property
+    def path(self) -> str:
+        """Of its module."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def dim(self) -> int:
+        return next((dim for dim, size in enumerate(self.parameter.shape) if size > 1), 0)
+
+    @property
+    def size(self) -> int:
+        return self.parameter.shape[self.dim] if self.parameter.dim() else 0
+
+
+@dataclass(frozen=True)
 class AttentionSite:
     """An attention: ``heads`` query heads of ``head_dim``, ``kv_heads`` key and value heads."""
 
@@ -68,12 +93,13 @@ class AttentionSite:
     head_dim: int
     mixes_heads: bool
     projections: tuple[Projection, ...]
+    entries: tuple[Entries, ...] = ()
 
     unit = "heads"
 
     def parameters(self) -> list[nn.Parameter]:
-        """Of all its layers."""
-        return [p for projection in self.projections for p in projection.module.parameters()]
+        """Of all its layers, and what its heads have entries of."""
+        return _parameters(self.projections, self.entries)
 
     @property
     def total(self) -> int:
@@ -89,7 +115,7 @@ class AttentionSite:
         """Query heads per key-value head."""
         return self.heads // self.kv_heads
 
-    def positions(self, projection: Projection, heads: Sequence[int]) -> list[int]:
+    def positions(self, projection: Projection | Entries, heads: Sequence[int]) -> list[int]:
         """Rows (or, of the output projection, columns) of ``projection`` that belong to these query heads."""
         chosen = set(heads)
         kv = [j for j in range(self.kv_heads) if all(j * self.repeats + i in chosen for i in range(self.repeats))]
@@ -121,7 +147,7 @@ class AttentionSite:
         queries = [h // r * width + h % r for h in heads]
         return sorted([*queries, *(j * width + r + i for j in kv for i in range(2))])
 
-    def fits(self, projection: Projection) -> bool:
+    def fits(self, projection: Projection | Entries) -> bool:
         """Whether a projection has the number of output rows that its packing needs."""
         parts = sections(projection.packing, projection.size)
         if parts is None:
@@ -147,6 +173,7 @@ class MlpSite:
     fused: int
     projections: tuple[Projection, ...]
     mixes_neurons: bool = False
+    entries: tuple[Entries, ...] = ()
 
     unit = "neurons"
 
@@ -156,11 +183,11 @@ class MlpSite:
         return self.mixes_neurons
 
     def parameters(self) -> list[nn.Parameter]:
-        """Of all its layers."""
-        return [p for projection in self.projections for p in projection.module.parameters()]
+        """Of all its layers, and what its neurons have entries of."""
+        return _parameters(self.projections, self.entries)
 
-    def positions(self, projection: Projection, neurons: Sequence[int]) -> list[int]:
-        copies = 1 if projection.split == "in" else self.fused
+    def positions(self, projection: Projection | Entries, neurons: Sequence[int]) -> list[int]:
+        copies = projection.size // self.total
         return [n + c * self.total for c in range(copies) for n in neurons]
 
 
@@ -182,4 +209,26 @@ class ExpertSite:
 
 
 DenseSite = AttentionSite | MlpSite
+
+
+def fitting_packings(site: DenseSite, size: int) -> Iterator[str]:
+    """How ``size`` entries may be those of a site's units, likeliest first."""
+    if isinstance(site, MlpSite):
+        yield from ["each"] if size == site.total else []
+        return
+    heads, groups, inner = site.heads, site.kv_heads, site.heads * site.head_dim
+    yield from ["h"] if size and size % heads == 0 else []
+    yield from ["g"] if size and size % groups == 0 and groups != heads else []
+    if size > inner:
+        key = (
+            size - inner
+        ) // 2  # channels of a convolution: of queries and keys, then values; or values, then what is shared
+        yield from [f"g{key}|g{key}|h{inner}"] if 2 * key + inner == size and key % groups == 0 else []
+        yield f"h{inner}|_{size - inner}"
+
+
+def _parameters(projections: Sequence[Projection], entries: Sequence[Entries]) -> list[nn.Parameter]:
+    return [*(p for projection in projections for p in projection.module.parameters()), *(e.parameter for e in entries)]
+
+
 Site = DenseSite | ExpertSite

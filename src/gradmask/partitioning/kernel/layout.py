@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -77,6 +77,36 @@ class Layout:
         if len(self.positions) == 1:
             return parts[self.groups[0]]
         return torch.cat([parts[s.group].narrow(dim, s.offset, s.length) for s in self.spans], dim)
+
+    def without(self, whole: Tensor, groups: Collection[str], dim: int) -> Tensor:
+        """What is left of ``whole`` without the positions of ``groups``."""
+        kept = sorted(p for group, own in self.positions.items() if group not in groups for p in own)
+        return whole.index_select(dim, torch.tensor(kept, device=whole.device))
+
+
+@dataclass(frozen=True)
+class Along:
+    """A layout along a dimension of its own, whatever ``dim`` says."""
+
+    layout: Layout
+    dim: int
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return self.layout.groups
+
+    def take(self, whole: Tensor, group: str, dim: int = 0) -> Tensor:
+        return self.layout.take(whole, group, self.dim)
+
+    def assemble(self, parts: Mapping[str, Tensor], dim: int = 0) -> Tensor:
+        return self.layout.assemble(parts, self.dim)
+
+    def without(self, whole: Tensor, groups: Collection[str], dim: int = 0) -> Tensor:
+        return self.layout.without(whole, groups, self.dim)
+
+
+AnyLayout = Layout | Along
+"""How a parameter is taken apart."""
 
 
 def sharded_like(whole: Tensor, part: Tensor) -> Tensor:

@@ -233,6 +233,11 @@ class RoutingContext:
         return self.route_to_read
 
     @property
+    def is_running(self) -> bool:
+        """Whether a forward pass of this thread has a route."""
+        return self._running.route is not None or torch.compiler.is_compiling()
+
+    @property
     def route_to_read(self) -> Route:
         """As `route`, for a parameter that may be read from outside of any forward pass, where nothing is refused."""
         running = self._running.route

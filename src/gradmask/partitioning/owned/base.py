@@ -11,16 +11,19 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
+from gradmask.partitioning.kernel.layout import AnyLayout
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.spied import Spied
-from gradmask.partitioning.kernel.token_mask import TokenMask
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
 from gradmask.partitioning.owned.gradients import as_taught, taught
+from gradmask.partitioning.owned.parts import load_parts, parts_of, save_merged, writable
 
 if TYPE_CHECKING:
     Mixin = nn.Module
@@ -88,23 +91,43 @@ class Owned(Mixin):
     gradmask_names: tuple[str, ...]
     gradmask_context: RoutingContext
     gradmask_heads_first = False
+    gradmask_layouts: Mapping[str, AnyLayout] = MappingProxyType({})
+    """The parameters of which several groups own entries, which are parameters ``<name>_<group>``."""
 
     def read_parameter(self, name: str) -> Tensor | None:
         """The parameter as the current route lets this module see it: as it is, or detached where the owner does not learn."""
         override = self.overrides()
         if name in override:
             return override[name]
+        if name in self.gradmask_layouts:
+            return self._read_merged(name)
         parameter = self._parameters[name]
         if _choosing.watched is not None and parameter is not None:
             return _choosing.watched(self, parameter)
-        if parameter is None or not parameter.requires_grad or not torch.is_grad_enabled() or is_part(parameter):
+        return None if parameter is None else self._read_one(name, parameter, self.gradmask_owners[name])
+
+    def _read_one(self, name: str, parameter: Tensor, owner: str) -> Tensor:
+        if not parameter.requires_grad or not torch.is_grad_enabled() or is_part(parameter):
             return parameter
         # without gradients, or for a frozen parameter, there is nothing to detach: generation takes the short way out above
-        flag = self.gradmask_context.route_to_read.learn(self.gradmask_owners[name])
+        flag = self.gradmask_context.route_to_read.learn(owner)
         answer = _choosing.of.get(id(flag))
         read = as_taught(parameter, flag) if answer is None else taught(parameter, answer)
         # code may ask what dtype it has (Mamba's head), but must not compute with it
         return Spied.over(parameter, partial(self._refuse_read, name)) if read is None else read
+
+    def _read_merged(self, name: str) -> Tensor:
+        """All groups' entries of a parameter; those of a group that does not run are zero, as in an export without it."""
+        layout, route = self.gradmask_layouts[name], self.gradmask_context.route_to_read
+        parts = parts_of(self, name, layout)
+        whole = layout.assemble({g: self._read_part(name, g, p, route.run(g)) for g, p in parts.items()}, 0)
+        if _choosing.watched is not None:
+            return _choosing.watched(self, whole)
+        return whole if self.gradmask_context.is_running else writable(self, name, layout, whole)
+
+    def _read_part(self, name: str, group: str, part: Tensor, runs: Flag) -> Tensor:
+        # where it runs for some tokens, it is read for all, as rows of keys are: its unit's own layers leave out the others
+        return torch.zeros_like(part) if runs is False else self._read_one(name, part, group)
 
     def _refuse_read(self, name: str) -> None:
         raise GradmaskError(
@@ -145,6 +168,25 @@ class Owned(Mixin):
         if torch.compiler.is_compiling():
             return self.__dict__.get("_gradmask_reading") or _NOTHING
         return _reading.of.get(id(self), _NOTHING)
+
+    def routed_names(self) -> tuple[str, ...]:
+        """What is not as it lies there in a plain model without the groups that do not run."""
+        return tuple(self.gradmask_layouts)
+
+    def as_routed(self, name: str) -> Tensor:
+        """The merged parameter as the current route uses it: silenced groups zero."""
+        layout, route = self.gradmask_layouts[name], self.gradmask_context.route_to_read
+        parts = parts_of(self, name, layout)
+        silent = {g for g in parts if route.run(g) is False}
+        return layout.assemble({g: torch.zeros_like(p) if g in silent else p for g, p in parts.items()}, 0)
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        save_merged(self, self.gradmask_layouts, self.gradmask_context, destination, prefix)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        load_parts(self.gradmask_layouts, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def rows(self, mask: TokenMask, lead: tuple[int, ...]) -> Tensor:
         """What counts of the leading dimensions of what this module reads, flattened to ``[N]``; see `TokenMask.factors`."""

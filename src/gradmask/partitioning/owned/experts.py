@@ -14,20 +14,18 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from gradmask.partitioning.kernel.carrying import carry_to_parts, carry_to_whole
-from gradmask.partitioning.kernel.layout import Layout, sharded_like
-from gradmask.partitioning.kernel.merged import merged, plain
+from gradmask.partitioning.kernel.layout import AnyLayout
 from gradmask.partitioning.kernel.route import Route, RoutingContext
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask, TokenWeights
 from gradmask.partitioning.owned.base import Owned
 from gradmask.partitioning.owned.gradients import taught
 from gradmask.partitioning.owned.owning import assign_owner, owned_class, release
+from gradmask.partitioning.owned.parts import take_apart, writable
 
 
 class TokenClass(NamedTuple):
@@ -41,7 +39,6 @@ class TokenClass(NamedTuple):
 class RowWise(Owned):
     """A module whose outputs for a token depend on that token's inputs alone, all of them flattened to ``[N, ...]``."""
 
-    gradmask_layouts: dict[str, Layout]
     gradmask_writes: str | None
     gradmask_copies = 1
     """How often it gets all tokens, one copy after another: experts that take no choice get them once for each (Llama 4)."""
@@ -55,9 +52,7 @@ class RowWise(Owned):
             return self._parameters[name]
         everything = dict.fromkeys(self._groups(), True)
         whole, layout = self._value(name, TokenClass(None, everything, everything)), self.gradmask_layouts[name]
-        if whole is None or len(layout.groups) == 1:
-            return whole
-        return merged(whole, name, layout, 0, partial(_parts, self, name, layout))
+        return None if whole is None else writable(self, name, layout, whole)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         if self.gradmask_context.route.sets and self.gradmask_writes not in self.gradmask_layouts:
@@ -164,31 +159,6 @@ class RowWise(Owned):
         assert value is not None
         return value
 
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        for name, layout in self.gradmask_layouts.items():
-            parts = {group: destination.pop(f"{prefix}{name}_{group}") for group in layout.groups}
-            whole = layout.assemble(parts, 0)
-            if len(parts) > 1:
-                whole = merged(whole, name, layout, 0, partial(_parts, self, name, layout))
-                whole = self.gradmask_context.stored(whole)
-            destination[prefix + name] = sharded_like(whole, parts[layout.groups[0]])
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        for name, layout in self.gradmask_layouts.items():
-            whole = state_dict.pop(prefix + name, None)
-            if whole is not None:
-                whole = plain(whole)
-                for group in layout.groups:
-                    state_dict[f"{prefix}{name}_{group}"] = layout.take(whole, group, 0)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def _parts(module: nn.Module, name: str, layout: Layout) -> dict[str, nn.Parameter]:
-    """Group -> its part; empty once the module is plain again."""
-    parts = {group: module._parameters.get(f"{name}_{group}") for group in layout.groups}
-    return {group: part for group, part in parts.items() if part is not None}
-
 
 def _where(rows: Tensor, chosen: Any, others: Any) -> Any:
     if isinstance(chosen, tuple):
@@ -212,7 +182,7 @@ def assign_rows(
     module: nn.Module,
     owners: Mapping[str, str],
     context: RoutingContext,
-    layouts: Mapping[str, Layout],
+    layouts: Mapping[str, AnyLayout],
     writes: str | None = None,
     kind: type[RowWise] = RowWise,
     others: Sequence[str] = (),
@@ -234,31 +204,13 @@ def assign_rows(
     copies = len(written) if copied and written is not None else 1
     owned_class(type(module), kind, (*names, *others))  # raises where a class cannot be, before anything is changed
     # the module's code reads the plain names only, so only these get readers (`names`); `_part` reads the parts
-    for name, layout in layouts.items():
-        whole = module._parameters[name]
-        assert whole is not None
-        for group in layout.groups:
-            part = nn.Parameter(layout.take(whole.detach(), group, 0).clone(), whole.requires_grad)
-            module.register_parameter(f"{name}_{group}", part)
-            all_owners[f"{name}_{group}"] = group
-        carry_to_parts(whole, _parts(module, name, layout), layout, 0)
-        del module._parameters[name]
+    all_owners |= take_apart(module, layouts)
     target = cast(RowWise, module)
     target.gradmask_layouts, target.gradmask_writes, target.gradmask_copies = dict(layouts), writes, copies
     assign_owner(module, all_owners, context, kind, names=(*names, *others))
 
 
 def release_rows(module: RowWise) -> None:
-    """Undo `assign_rows`: the plain parameters again, merged, in their old order."""
-    for name, layout in module.gradmask_layouts.items():
-        popped = {group: module._parameters.pop(f"{name}_{group}") for group in layout.groups}
-        parts = {group: part for group, part in popped.items() if part is not None}
-        trainable = any(part.requires_grad for part in parts.values())
-        merged = module._parameters[name] = nn.Parameter(layout.assemble(parts, 0).detach().clone(), trainable)
-        carry_to_whole(parts, merged, layout, 0)
-    # the order of parameters is that of the optimizer's state, so it must be the plain module's
-    for name in module.gradmask_names:
-        if name in module._parameters:
-            module._parameters[name] = module._parameters.pop(name)
-    del module.gradmask_layouts, module.gradmask_writes, module.gradmask_copies
+    """Undo `assign_rows`."""
+    del module.gradmask_writes, module.gradmask_copies
     release(module)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import cast
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from gradmask.partitioning.kernel.layout import AnyLayout
 from gradmask.partitioning.kernel.pickling import reduced
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.owned.base import Owned, owned
@@ -15,6 +17,10 @@ from gradmask.partitioning.owned.by_class import ByClass
 from gradmask.partitioning.owned.embeddings import OwnedEmbedding
 from gradmask.partitioning.owned.linear import OwnedLinear, whole_geometry
 from gradmask.partitioning.owned.norms import OwnedContainer, OwnedLayerNorm, OwnedScale
+from gradmask.partitioning.owned.parts import put_together, take_apart
+
+OWN = ("layouts", "owners", "context", "geometry", "heads_first", "hosts")
+"""What an owned module has of its own, each with ``gradmask_`` before it."""
 
 
 def kind_of(module: nn.Module) -> type[Owned]:
@@ -68,6 +74,7 @@ def assign_owner(
     kind: type[Owned] | None = None,
     heads_first: bool = False,
     names: tuple[str, ...] | None = None,
+    layouts: Mapping[str, AnyLayout] | None = None,
 ) -> None:
     """Give the parameters of ``module`` itself, without its children's, to groups, in place.
 
@@ -78,7 +85,12 @@ def assign_owner(
         kind: its token-wise behaviour; by default what fits its class.
         heads_first: it reads ``[batch, heads, sequence, ...]``.
         names: the parameters that its code reads, where these are not the names in ``owners``.
+        layouts: of the parameters of which groups own entries: who owns which; the others' owners stand in ``owners``.
     """
+    if layouts:
+        kind, names = ByClass, tuple(module._parameters)
+        owners = {n: o for n, o in owners.items() if n not in layouts} | take_apart(module, layouts)
+        module.__dict__["gradmask_layouts"] = dict(layouts)
     kind, target = kind or kind_of(module), owned(module)
     target.gradmask_owners, target.gradmask_context = owners, context
     if heads_first:
@@ -100,6 +112,7 @@ def change_kind(module: nn.Module, kind: type[Owned], hosts: frozenset[str] = fr
 
 def release(module: nn.Module) -> None:
     """Undo `assign_owner`."""
+    put_together(module, owned(module).gradmask_layouts, owned(module).gradmask_names)
     module.__class__ = owned(module).gradmask_plain
-    for name in ("gradmask_owners", "gradmask_context", "gradmask_geometry", "gradmask_heads_first", "gradmask_hosts"):
-        module.__dict__.pop(name, None)
+    for name in OWN:
+        module.__dict__.pop(f"gradmask_{name}", None)

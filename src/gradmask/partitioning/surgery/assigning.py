@@ -13,6 +13,7 @@ from gradmask.partitioning.architectures.finding import find_blocks, get_module
 from gradmask.partitioning.architectures.quantized import is_quantized
 from gradmask.partitioning.architectures.sites import Projection
 from gradmask.partitioning.groups.adapters import Adapter, GroupSpec
+from gradmask.partitioning.kernel.layout import AnyLayout
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.route import JOINT, RETAIN, RoutingContext
 from gradmask.partitioning.owned.adapters import Adapted, AdaptedLinear
@@ -32,10 +33,12 @@ def assign_uncut(
     shared: set[str],
     context: RoutingContext,
     special: Mapping[str, type[Owned]],
+    layouts: Mapping[int, Mapping[str, AnyLayout]],
 ) -> None:
     """Give every parameter that is not cut to joint (those named in ``shared``) or to retain.
 
-    ``special``: the kinds of modules that hold tables or adapters, by name.
+    ``special``: the kinds of modules that hold tables or adapters, by name; ``layouts``: by a module's id, who owns which
+    entries of its parameters, where several groups do.
     """
     blocks = list(find_blocks(model, architecture))
     heads_first = tuple(f"{name}.{path}." for name, _ in blocks for path in architecture.heads_first)
@@ -53,7 +56,8 @@ def assign_uncut(
         }
         frozen = OwnedQuantized if is_quantized(module) else None
         kind = special.get(path) or frozen or (Owned if path in positional else None)
-        assign_owner(module, owners, context, kind, f"{path}.".startswith(heads_first))
+        first = f"{path}.".startswith(heads_first)
+        assign_owner(module, owners, context, kind, first, layouts=layouts.get(id(module)))
     for module, method in biases:
         route_bias(module, method)
 

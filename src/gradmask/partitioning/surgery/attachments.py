@@ -59,13 +59,16 @@ def _problems(model: PreTrainedModel, cut_sites: list[Site], adapted: list[Proje
         yield from (f"{projection.name} {problem}" for problem in _of_a_cut_layer(projection.module))
     for name, module in experts:
         yield from (f"{name} {problem}" for problem in (*_of_code(module), *_of_tensors(module)))
+    entries = [each for site in cut_sites if not isinstance(site, ExpertSite) for each in site.entries]
+    for each in entries:
+        yield from (f"{each.path} {problem}" for problem in _of_tensors(each.module))
     for projection in adapted:
         yield from (f"{projection.name} {problem}" for problem in _of_code(projection.module))
     seen = {id(p.module) for p in dense}
     for name, module in model.named_modules():
         if isinstance(module, (nn.Linear, Conv1D, nn.Embedding)) and id(module) not in seen:
             yield from (f"{name} {problem}" for problem in _of_weight(module))
-    yield from _shared(model, [*((p.name, p.module) for p in dense), *experts])
+    yield from _shared(model, [*((p.name, p.module) for p in dense), *((e.path, e.module) for e in entries), *experts])
 
 
 def _of_a_cut_layer(module: nn.Module) -> Iterator[str]:

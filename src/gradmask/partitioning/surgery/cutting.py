@@ -16,7 +16,7 @@ from gradmask.partitioning.architectures.finding import find_blocks, find_sites
 from gradmask.partitioning.architectures.sites import ExpertSite, Projection, Site
 from gradmask.partitioning.groups.adapters import GroupSpec, adapters_of, choose_layers
 from gradmask.partitioning.kernel.call import Geometry
-from gradmask.partitioning.kernel.layout import Layout
+from gradmask.partitioning.kernel.layout import Along, AnyLayout, Layout
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.route import JOINT, RETAIN, RoutingContext
 from gradmask.partitioning.owned.adapters import Adapted, add_adapter
@@ -136,13 +136,29 @@ def _carry_out(
     record.silent_experts = settle_silent(model, sites, record.units, shared, record.silent_experts)
     for site in sites:
         _cut_site(model, site, record.units[f"{site.name}/{site.unit}"], shared, context, record.silent_experts)
+    chosen_entries = _layouts(sites, record.units, shared)
     kinds_of_tables = table_kinds(model) if any(spec.embeddings for spec in slices.values()) else {}
     special = {**kinds_of_tables, **{p.name: adapted_kind(p) for layers in adapted.values() for p in layers}}
-    assign_uncut(model, architecture, shared, context, special)
+    assign_uncut(model, architecture, shared, context, special, chosen_entries)
     record.hooks += add_tables(model, slices)
     for group, adapter in adapters_of(slices).items():
         for projection in adapted[group]:
             add_adapter(cast(Adapted, projection.module), group, adapter, projection)
+
+
+def _layouts(sites: Sequence[Site], units: Units, shared: set[str]) -> dict[int, dict[str, AnyLayout]]:
+    """Module (by id) -> those of its parameters of which groups own entries -> who owns which."""
+    layouts: dict[int, dict[str, AnyLayout]] = {}
+    for site in sites:
+        chosen = units[f"{site.name}/{site.unit}"]
+        for each in site.entries if chosen and not isinstance(site, ExpertSite) else ():
+            if each.name not in shared:
+                positions = {group: site.positions(each, indices) for group, indices in chosen.items()}
+                layout = Layout.carve(each.size, positions, RETAIN)
+                if layout.groups != (RETAIN,):  # not of keys and values that no group took
+                    own_name = each.name.rpartition(".")[2]
+                    layouts.setdefault(id(each.module), {})[own_name] = Along(layout, each.dim)
+    return layouts
 
 
 def _to_cut(

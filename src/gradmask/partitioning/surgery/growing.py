@@ -212,7 +212,7 @@ def _fields(model: PreTrainedModel, architecture: Architecture, plan: Plan) -> d
     fields: dict[str, Any] = {}
     for site, wider, _ in plan:
         if isinstance(wider, MlpSite):
-            fields |= _neurons(text, _spec_of(architecture.mlp, site), site.total, wider.total)
+            fields |= neuron_fields(text, _spec_of(architecture.mlp, site), site.total, wider.total)
         elif isinstance(site, AttentionSite) and isinstance(wider, AttentionSite):
             spec = _spec_of(architecture.attention, site)
             fields |= {spec.head_dim: wider.head_dim, spec.heads: wider.heads}
@@ -227,7 +227,7 @@ def _spec_of(specs: Sequence[Spec], site: DenseSite) -> Spec:
     return next(s for s in specs if all(n.endswith(f".{p}") for n, p in zip(names, s.paths, strict=False)))
 
 
-def _neurons(text: Any, spec: Mlp, before: int, after: int) -> dict[str, Any]:
+def neuron_fields(text: Any, spec: Mlp, before: int, after: int) -> dict[str, Any]:
     """The field that counts a site's neurons: the declared one, or another that holds this number."""
     value = _read(text, spec.neurons)
     if isinstance(value, (list, tuple)):

@@ -64,10 +64,12 @@ def kinds_of(
                 for name in module._parameters:
                     kinds[f"{path}.{name}"].add("mlp")
             continue
+        layer = "attention" if isinstance(site, AttentionSite) else "mlp"
+        for each in site.entries:
+            kinds[each.name].add(layer)
         for projection in site.projections:
             for name in projection.module._parameters:
                 own = kinds[f"{projection.name}.{name}"]
-                layer = "attention" if isinstance(site, AttentionSite) else "mlp"
                 own |= {layer, *(["projections", f"{layer}_projections"] if projection.split == "in" else [])}
     return kinds
 
