@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from posixpath import commonpath
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +18,9 @@ from gradmask.partitioning.architectures.probing import entries_of, filled, rest
 from gradmask.partitioning.architectures.sites import AttentionSite, DenseSite, Entries, Projection, fitting_packings
 from gradmask.partitioning.architectures.tracing import Traced
 
-Spec = TypeVar("Spec", Attention, Mlp)
-
 
 @torch.no_grad()
-def with_what_stands_beside(spec: Spec, site: DenseSite, block: Traced, taken: set[str]) -> Spec:
+def with_what_stands_beside(spec: Attention | Mlp, site: DenseSite, block: Traced, taken: set[str]) -> Attention | Mlp:
     """The declaration of a proven site, with the entries that its units have of other parameters, and further rows.
 
     A parameter is a unit's if, with the unit silent, random numbers in its entries change no bit of the block's output, and

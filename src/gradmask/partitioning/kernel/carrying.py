@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from gradmask.partitioning.kernel.layout import Layout
+from gradmask.partitioning.kernel.layout import AnyLayout
 
 
 @torch.no_grad()
-def carry_to_parts(whole: Tensor, parts: Mapping[str, nn.Parameter], layout: Layout, dim: int) -> None:
+def carry_to_parts(whole: Tensor, parts: Mapping[str, nn.Parameter], layout: AnyLayout, dim: int) -> None:
     """Give every part the attributes of ``whole`` (``param._no_weight_decay``), and its positions of the gradient."""
     for group, part in parts.items():
         part.__dict__.update(whole.__dict__)
@@ -20,7 +20,7 @@ def carry_to_parts(whole: Tensor, parts: Mapping[str, nn.Parameter], layout: Lay
 
 
 @torch.no_grad()
-def carry_to_whole(parts: Mapping[str, nn.Parameter], whole: Tensor, layout: Layout, dim: int) -> None:
+def carry_to_whole(parts: Mapping[str, nn.Parameter], whole: Tensor, layout: AnyLayout, dim: int) -> None:
     """The reverse; positions without a gradient get zeros where others have one, as a plain layer would have."""
     for part in reversed(list(parts.values())):
         whole.__dict__.update(part.__dict__)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.kernel.layout import Layout
+from gradmask.partitioning.kernel.layout import AnyLayout
 
 _PLAIN = (Tensor, nn.Parameter)
 
@@ -35,7 +35,7 @@ class Source:
     """
 
     name: str
-    layout: Layout
+    layout: AnyLayout
     dim: int
     parts: Callable[[], Mapping[str, Tensor]]
     whole: Tensor = field(init=False, repr=False)
@@ -136,7 +136,7 @@ class MergedWeight(Tensor):
         return plain(self).detach().__reduce_ex__(proto)
 
 
-def merged(whole: Tensor, name: str, layout: Layout, dim: int, parts: Callable[[], Mapping[str, Tensor]]) -> Tensor:
+def merged(whole: Tensor, name: str, layout: AnyLayout, dim: int, parts: Callable[[], Mapping[str, Tensor]]) -> Tensor:
     """``whole``, a fresh copy merged from ``parts``, as a `MergedWeight`.
 
     It stays an ordinary tensor inside compiled graphs, and where an engine has put tensors of its own in the place of the

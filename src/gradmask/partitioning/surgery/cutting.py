@@ -151,7 +151,9 @@ def _layouts(sites: Sequence[Site], units: Units, shared: set[str]) -> dict[int,
     layouts: dict[int, dict[str, AnyLayout]] = {}
     for site in sites:
         chosen = units[f"{site.name}/{site.unit}"]
-        for each in site.entries if chosen and not isinstance(site, ExpertSite) else ():
+        if isinstance(site, ExpertSite) or not chosen:
+            continue
+        for each in site.entries:
             if each.name not in shared:
                 positions = {group: site.positions(each, indices) for group, indices in chosen.items()}
                 layout = Layout.carve(each.size, positions, RETAIN)
