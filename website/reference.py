@@ -9,8 +9,8 @@ import gradmask as gm
 SECTIONS = {
     "Partition and train": (
         "partition", "unpartition", "is_partitioned", "Slice", "Adapter", "SelfLabeling", "labels", "groups", "coverage",
-        "label_limits", "consolidation", "fit_strengths", "draw_in_advance", "reinitialize", "training_state", "load_training_state",
-        "recomputation_contexts", "across_ranks",
+        "label_limits", "consolidation", "fit_strengths", "draw_in_advance", "reinitialize", "training_state",
+        "load_training_state", "recomputation_contexts", "across_ranks",
     ),
     "Remove": ("without", "ablate", "strength", "rights"),
     "Checkpoints": (
