@@ -95,6 +95,14 @@ class Along:
     def groups(self) -> tuple[str, ...]:
         return self.layout.groups
 
+    @property
+    def positions(self) -> Mapping[str, tuple[int, ...]]:
+        return self.layout.positions
+
+    @property
+    def size(self) -> int:
+        return self.layout.size
+
     def take(self, whole: Tensor, group: str, dim: int = 0) -> Tensor:
         return self.layout.take(whole, group, self.dim)
 

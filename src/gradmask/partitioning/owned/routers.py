@@ -20,7 +20,7 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from gradmask.partitioning.kernel.layout import Layout
+from gradmask.partitioning.kernel.layout import AnyLayout, Layout
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.owned.experts import RowWise, TokenClass, assign_rows, release_rows
 
@@ -75,7 +75,7 @@ class Router(RowWise):
         return self._layout.positions
 
     @property
-    def _layout(self) -> Layout:
+    def _layout(self) -> AnyLayout:
         return next(iter(self.gradmask_layouts.values()))
 
     def _closed(self, name: str, values: Mapping[str, Tensor | None], silent: list[int]) -> Tensor:
