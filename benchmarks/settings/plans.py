@@ -93,23 +93,26 @@ OWN_WORDS = ("novels", "code", "headers", "catalogs")  # whole documents carry t
 
 
 def rules() -> Iterator[Task]:
-    """What the rules choose, exactly: a group as large as its share, 3 % rehearsal, words where vocabularies overlap."""
+    """What the rules choose, exactly: a group as large as its share, 3 % rehearsal; words, or, where rare, a weak beginning."""
     sizes = {0.5: (4, 256), 0.15: (2, 128), 0.02: (2, 128)}
     corpora = ("topic", "author", "headers", "novels", "docs", "code")
     for share, (heads, neurons) in sizes.items():
         chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),))
-        worded = replace(chosen, words=2.0, common="retain", fit=share <= 0.15)
+        fits = replace(chosen, fit=True) if share <= 0.15 else replace(chosen, words=2.0, common="retain")
         for corpus in corpora if share == 0.5 else EXPLORED:
-            yield Task(corpus, share, "gradmask", chosen if corpus in OWN_WORDS else worded)
+            yield Task(corpus, share, "gradmask", chosen if corpus in OWN_WORDS else fits)
 
 
 def strengths() -> Iterator[Task]:
-    """A consolidation that begins as weak as fits, and one that does not."""
+    """A consolidation that begins as weak as fits, and one that does not; words and whole documents."""
+    yield from references(("docs",), (0.15,))
     for corpus, share in (("topic", 0.05), ("medicine", 0.05), ("docs", 0.15), ("novels", 0.05), ("topic", 0.5)):
         heads, neurons = (4, 256) if share == 0.5 else (2, 128)
-        chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),))
-        worded = chosen if corpus in OWN_WORDS else replace(chosen, words=2.0, common="retain")
+        whole = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),))
+        worded = whole if corpus in OWN_WORDS else replace(whole, words=2.0, common="retain")
         yield from (Task(corpus, share, "gradmask", replace(worded, fit=fit)) for fit in (False, True))
+        if share <= 0.15 and worded != whole:
+            yield Task(corpus, share, "gradmask", replace(whole, fit=True))
 
 
 PLANS = {"explore": explore, "second": second, "little_labeled": little_labeled, "rules": rules, "strengths": strengths}

@@ -34,8 +34,8 @@ SELF_LABELING_AFTER = 0.1
 CONSOLIDATION, CONSOLIDATION_RATE = 0.15, 1.0
 """Share of the steps before it, and factor on the learning rate."""
 RARE = 0.25
-"""Share of the labeled tokens up to which a group whose words others use, too, begins its consolidation as weak as fits; tested
-at 0.05 and 0.15, where it helps, and at 0.5, where it does not."""
+"""Share of the labeled tokens up to which a group whose words others use, too, gets whole documents, and begins its consolidation
+as weak as fits; above, it gets words, and keeps its strength. Tested at 0.05 and 0.15, and at 0.5."""
 FITTING = 0.1
 """Share of the compute of a consolidation that finding the strengths takes."""
 
@@ -126,6 +126,12 @@ def distinctive_words(seen: Seen) -> Chosen:
     own = max((group.distinctive for group in seen.groups.values()), default=1.0)
     if own >= OWN_VOCABULARY:
         return None, f"all tokens keep their label, because {percent(own)} of what must go are tokens of its own"
+    share = _share(seen)
+    if share <= RARE:
+        return (
+            None,
+            f"all tokens keep their label: for {100 * share:.2g} % of the labeled tokens that costs the rest little",
+        )
     text = "words twice as frequent in what must go carry its label, other words are retain"
     return WORDS, f"{text}, because only {100 * own:.1f} % of it are tokens of its own"
 
@@ -170,7 +176,7 @@ def consolidation_strength(seen: Seen) -> Chosen:
         return False, f"{text} as strong as it is: an adapter is small"
     if own >= OWN_VOCABULARY:
         return False, f"{text} as strong as it is, because {percent(own)} of what must go are tokens of its own"
-    share = max((group.share for group in seen.groups.values()), default=0.0)
+    share = _share(seen)
     if share > RARE:
         return False, f"{text} as strong as it is, because {percent(share)} of the labeled tokens are its own"
     return True, f"{text} as weak as fits, because only {100 * share:.2g} % of the labeled tokens are its own"
@@ -208,6 +214,11 @@ RULES: dict[str, Callable[[Seen], Chosen]] = {
     "train.group_learning_rates": group_learning_rates,
 }
 """Path -> its rule."""
+
+
+def _share(seen: Seen) -> float:
+    """Share of the labeled tokens that are the largest group's."""
+    return max((group.share for group in seen.groups.values()), default=0.0)
 
 
 def _fraction(seen: Seen, group: str) -> float:
