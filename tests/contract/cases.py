@@ -117,7 +117,7 @@ DECLARED: tuple[Case, ...] = (
     Case("stablelm-qk-norm", "stablelm", config={"qk_layernorm": True, "use_parallel_residual": True}),
     Case("granite", "granite", config={"embedding_multiplier": 2.0, "logits_scaling": 1.5}, compact_heads=True),
     Case("cohere", "cohere", compact_heads=True),
-    Case("cohere-qk-norm", "cohere", config={"use_qk_norm": True}),
+    Case("cohere-qk-norm", "cohere", config={"use_qk_norm": True}, compact_heads=True),
     Case("cohere2", "cohere2", config={"sliding_window": 4, **_LOCAL}, compact_heads=True),
     Case("bert", "bert", "masked", kv_heads=HEADS),
     Case("roberta", "roberta", "masked", kv_heads=HEADS),

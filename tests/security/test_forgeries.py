@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def forged(case: Case, name: str, sealed: bool) -> Path:
-    folder = case.root / f"forged-{list(FORGERIES).index(name)}-{sealed}"
+    folder = Path(tempfile.mkdtemp(dir=case.root)) / "forged"  # two tests may try the same one
     shutil.copytree(case.plain, folder)
     FORGERIES[name].edit(folder, case)
     if sealed:

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.lab.run.tiny_run import Doing, tiny_recipe
@@ -23,6 +24,12 @@ CASES = {
     "accumulation": ["train.gradient_accumulation=2"],
     "learning rates per group": ["train.group_learning_rates={forget: 3.0}"],
 }
+
+
+def _case(name: str) -> Any:
+    """Where the loop of training is the same, once is enough for `make test`."""
+    slow = name in ("accumulation", "learning rates per group")
+    return pytest.param(CASES[name], marks=pytest.mark.slow if slow else ())
 
 
 def weights(folder: Path, arm: str = "gradmask") -> bytes:
@@ -49,7 +56,7 @@ def stop_after(step: int, folder: Path, *changes: str) -> Doing:
     return display
 
 
-@pytest.mark.parametrize("changes", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize("changes", [_case(name) for name in CASES], ids=CASES.keys())
 def test_a_stopped_run_ends_with_the_same_bits(tmp_path: Path, changes: list[str]) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir(), parts.mkdir()
