@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -165,10 +166,21 @@ def save_alone(model: PreTrainedModel, folder: Path, prepared: Prepared, state: 
     require_room(folder.parent, 4 * sum(p.numel() for p in model.parameters()) + 2**20, "the trained model")
     temporary = folder.parent / f".{folder.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
-    model.save_pretrained(temporary, state_dict=state)
+    with _saving_here(model):
+        model.save_pretrained(temporary, state_dict=state)
     prepared.tokenizer.save_pretrained(temporary)
     gm.seal(temporary, prepared.fingerprint)
     os.replace(temporary, folder)
+
+
+@contextmanager
+def _saving_here(model: PreTrainedModel) -> Iterator[None]:
+    """Within: the model is saved by this process, which Transformers leaves to the first of several."""
+    model.__dict__["should_save_on_this_rank"] = lambda is_main_process=True: True
+    try:
+        yield
+    finally:
+        del model.__dict__["should_save_on_this_rank"]
 
 
 def _callbacks(training: Training, prepared: Prepared, arm: ArmFolder, stage: Stage, done: int) -> list[Any]:
