@@ -17,12 +17,16 @@ from gradmask.model.attached import gradmask_of
 
 @contextmanager
 def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[None]:
-    """Restore, bit for bit: parameters, gradients, buffers, modes, routing, optimizer state, random number generators."""
+    """Restore, bit for bit: parameters, gradients, buffers, modes, routing, optimizer state, random number generators.
+
+    Within, no cache is filled: recurrent models (RWKV) change their state in place then, and refuse gradients in evaluation mode.
+    """
     random_states = _random_states()
     tensors = [*model.parameters(), *model.buffers()]
     values = [tensor.detach().clone() for tensor in tensors]
     gradients = [parameter.grad for parameter in model.parameters()]
     modes = [(module, module.training) for module in model.modules()]
+    caching = _caching(model)
     routing = _routing(model)
     optimizing = _optimizer_state(optimizer) if optimizer is not None else None
     gradmask_of(model).labeler = gradmask_of(model).router.in_advance = None
@@ -30,8 +34,12 @@ def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[
     gradmask_of(model).guarded = False  # as is what a wrong step does
     try:
         model.zero_grad(set_to_none=True)
+        for config in caching.values():
+            config.use_cache = False
         yield
     finally:
+        for config in caching.values():
+            config.use_cache = True
         with torch.no_grad():
             for tensor, value in zip(tensors, values, strict=True):
                 tensor.copy_(value)
@@ -44,6 +52,12 @@ def untouched(model: nn.Module, optimizer: Optimizer | None = None) -> Iterator[
         if optimizer is not None and optimizing is not None:
             _restore_optimizer(optimizer, optimizing)
         _restore_random_states(random_states)
+
+
+def _caching(model: nn.Module) -> dict[int, Any]:
+    """The configurations by which the model fills a cache, each once."""
+    configs = [getattr(module, "config", None) for module in model.modules()]
+    return {id(config): config for config in configs if getattr(config, "use_cache", None) is True}
 
 
 @contextmanager
