@@ -33,7 +33,7 @@ SELF_LABELING_AFTER = 0.1
 """Share of the training passes."""
 CONSOLIDATION, CONSOLIDATION_RATE = 0.15, 1.0
 """Share of the steps before it, and factor on the learning rate."""
-RARE = 0.25
+RARE = 0.15
 """Share of the labeled tokens up to which a group whose words others use, too, gets whole documents, and begins its consolidation
 as weak as fits; above, it gets words, and keeps its strength. Tested at 0.05 and 0.15, and at 0.5."""
 FITTING = 0.1
