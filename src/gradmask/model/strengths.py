@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from torch import nn
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import gradmask_of, partitioned
 from gradmask.partitioning.kernel.linear import SplitLinear
+from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.owned.table_kinds import ADAPTER, COLUMNS, A, table_names
 
@@ -48,7 +50,7 @@ def fit_strengths(
     for group in groups:
         best, least = 1.0, math.inf
         for strength in strengths:
-            with _at(model, group, strength):
+            with _at(context, group, strength):
                 value = loss()
             if not value < least:
                 break
@@ -59,19 +61,16 @@ def fit_strengths(
     return found
 
 
-class _at:  # reads as a preposition
+@contextmanager
+def _at(context: RoutingContext, group: str, strength: float) -> Iterator[None]:
     """Within: one group contributes with this strength."""
-
-    def __init__(self, model: nn.Module, group: str, strength: float) -> None:
-        self.context, self.group, self.strength = gradmask_of(model).context, group, strength
-
-    def __enter__(self) -> None:
-        self.context.strength[self.group] = self.strength
-        self.context.refresh()
-
-    def __exit__(self, *_: object) -> None:
-        self.context.strength.pop(self.group)
-        self.context.refresh()
+    context.strength[group] = strength
+    context.refresh()
+    try:
+        yield
+    finally:
+        context.strength.pop(group)
+        context.refresh()
 
 
 def _check(now: dict[str, float], strengths: Sequence[float]) -> None:

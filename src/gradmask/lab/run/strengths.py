@@ -37,7 +37,7 @@ class Strengths:
 
 def fit_strengths(recipe: Recipe, prepared: Prepared, name: str, steps: int, model: PreTrainedModel) -> Strengths:
     """Give the groups the strengths that suit all text."""
-    kinds = _kinds(recipe, prepared, name, steps, max(1, int(SHARE * steps / len(_groups(model)))))
+    kinds = _kinds(recipe, prepared, name, steps, max(1, int(SHARE * steps / len(prepared.groups))))
     device, passes, training, found = model.device, 0, model.training, dict[str, float]()
 
     def loss() -> float:
@@ -60,10 +60,6 @@ def fit_strengths(recipe: Recipe, prepared: Prepared, name: str, steps: int, mod
         logger.info("%s: group %s goes on with %g of its strength", name, group, strength)
     tokens = sum(part["input_ids"].numel() for parts in kinds for part in parts)
     return Strengths(found, round(FORWARD * passes * tokens))
-
-
-def _groups(model: PreTrainedModel) -> list[str]:
-    return [name for name in gm.groups(model) if name not in ("retain", "joint")]
 
 
 Part = dict[str, torch.Tensor]
