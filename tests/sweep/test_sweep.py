@@ -7,11 +7,10 @@ import time
 from typing import Any
 
 import pytest
-
-from sweep import campaign
-from sweep.promises import Outcome, outcome
-from sweep.table import DOC, MARKS, tables
-from sweep.tiny_models import TASKS, types
+from tests.sweep import campaign
+from tests.sweep.promises import Outcome, outcome
+from tests.sweep.table import DOC, MARKS, merged, read, tables
+from tests.sweep.tiny_models import TASKS, types
 
 SAMPLE = {
     ("image-text", "mistral3"): ("heads", "neurons"),
@@ -49,6 +48,28 @@ def test_the_tables_name_every_type_once() -> None:
     assert "| causal | 2 | 1 | 0 | 1 | 0 |" in text
     assert "| causal | heads | `a` |" in text
     assert r"| causal | `b` | refused | no \| heads |" in text
+
+
+def test_types_that_were_not_tried_keep_their_rows() -> None:
+    llama = Outcome("causal", "llama", "passes", ("heads", "neurons"))
+    rwkv = Outcome("causal", "rwkv", "fails", why="in-place: [torch] | <class 'x'> a_b * \\d")
+    lost = Outcome("causal", "lost", "passes", ("heads",))  # of an older Transformers
+    bert = Outcome("masked", "bert", "passes", ("heads",))
+    kept = read(_page([llama, rwkv, lost, bert]))
+    assert {*kept} == {llama, rwkv, lost, bert}
+    again = [Outcome("causal", "rwkv", "passes", ("neurons",)), Outcome("masked", "bert", "fails", why="new")]
+    assert merged(kept, again) == [llama, *again]
+
+
+def test_the_tables_of_the_docs_read_back_as_they_were_written() -> None:
+    kept = read(DOC.read_text(encoding="utf-8"))
+    assert len(kept) == sum(len(types(task)) for task in TASKS)
+    assert read(_page(kept)) == kept
+    assert {*merged(kept, [])} == {*kept}
+
+
+def _page(found: list[Outcome]) -> str:
+    return f"<!-- sweep -->\n{tables(found)}\n<!-- end of sweep -->"
 
 
 def test_the_docs_know_every_type_of_the_mappings() -> None:
