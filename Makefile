@@ -9,7 +9,7 @@ PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants sweep tables docs test-docs dist notebooks setup clean
+.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants sweep tables docs test-docs test-site dist notebooks setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -82,7 +82,11 @@ docs: tables $(DOCS_STAMP)
 
 ## test-docs: every command of the documentation as pasted, on small runs (what is quick is part of make test)
 test-docs: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests/docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests/docs --ignore tests/docs/test_axe.py
+
+## test-site: builds the site, then axe-core on every page, on a desktop and a phone, light and dark; needs Chromium
+test-site: $(DOCS_STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow tests/docs/test_axe.py
 
 ## dist: the wheel and the source archive; the wheel is installed in a fresh environment, and runs a short demo there
 dist: $(STAMP)

@@ -70,7 +70,7 @@ def _passing(found: Sequence[Outcome]) -> str:
 
 
 def _others(found: Sequence[Outcome]) -> str:
-    lines = ["| mapping | type | | why |", "| -- | -- | -- | -- |"]
+    lines = ["| mapping | type | result | why |", "| -- | -- | -- | -- |"]
     for each in found:
         if each.state != "passes":
             lines.append(f"| {each.task} | `{each.model_type}` | {each.state} | {_escaped(each.why)} |")
