@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -13,4 +14,8 @@ class GradmaskError(ValueError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint such as ``" Did you mean 'forget'?"`` for a misspelled ``name``, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1)
+    if close and unicodedata.normalize("NFC", close[0]) == unicodedata.normalize("NFC", name):
+        return (
+            f" Did you mean {close[0]!r}? It looks the same, but its accents are other code points: copy it from there"
+        )
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -42,7 +42,10 @@ def test_the_overview_names_every_command_and_the_exit_codes(capsys: pytest.Capt
     said = " ".join(capsys.readouterr().out.split())
     for command in COMMANDS:
         assert command in said
-    assert "Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 130, 143 stopped" in said
+    assert (
+        "Exit codes: 0 done; 1 it failed, or a check did; 2 wrong usage or input; 3 not proved (verify); 130, 143"
+        in said
+    )
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,8 @@ QUIET = {
 app = typer.Typer(
     name="gradmask",
     help="Train a language model so that what it learns from labeled data can be removed afterwards.",
-    epilog="Exit codes: 0 done; 1 the run failed; 2 bad usage or input; 130, 143 stopped by Ctrl-C, SIGTERM.",
+    epilog="Exit codes: 0 done; 1 it failed, or a check did; 2 wrong usage or input; 3 not proved (verify); 130, 143 stopped by "
+    "Ctrl-C, SIGTERM.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -36,7 +36,7 @@ def print_findings(inspection: Inspection, console: Console) -> None:
 
 
 def _labels(inspection: Inspection) -> Table:
-    numbers = ("documents", "MB", "tokens", "share", "held out", "MB")
+    numbers = ("documents", "MB", "tokens", "of tokens", "held out", "MB")
     table = table_of("Data by label: training text, and held-out text", "label", numbers=numbers)
     for label in inspection.labels:
         parts = [part for part in inspection.parts if part.label == label]
@@ -46,7 +46,7 @@ def _labels(inspection: Inspection) -> Table:
 
 def _domains(inspection: Inspection) -> Table:
     columns = _label_columns(inspection)
-    numbers = ("documents", "tokens", "share", *columns, "held out")
+    numbers = ("documents", "tokens", "of tokens", *columns, "held out")
     table = table_of("Data by domain, with the labels of its training tokens", "domain", numbers=numbers)
     domains: dict[str, list[Part]] = {}
     for part in inspection.parts:

@@ -11,7 +11,7 @@ import typer
 from gradmask.cli.asking import Questions, in_terminal
 from gradmask.cli.output import AsJson, logger, print_json, result_console
 from gradmask.cli.tables import table_of
-from gradmask.errors import GradmaskError
+from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.lab.progress import status
 
 if TYPE_CHECKING:
@@ -32,95 +32,116 @@ gradmask init data/docs.jsonl --forget ml=scikit-learn --forget plots=matplotlib
 """
 SHOWN = 30
 """Domains or labels in the table."""
+KINDS_OF_FILES = ("jsonl", "json", "csv", "tsv", "parquet", "text")
+GUESSED, ANSWERED = "The data, where a guess is wrong", "Answers"
 
 
-def _field(name: str, what: str) -> Any:
-    return typer.Option(
-        f"--{name}-field", metavar="FIELD", help=what, rich_help_panel="The data, where a guess is wrong"
-    )
+def _read(name: str, help: str, metavar: str | None = "FIELD") -> Any:
+    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=GUESSED)
 
 
-def _about(help: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel="Answers", **more)
+def _about(name: str, help: str, **more: Any) -> Any:
+    return typer.Option(name, help=help, rich_help_panel=ANSWERED, **more)
+
+
+Data = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A file or a folder with text, or the output of gradmask label.")
+]
+Output = Annotated[Path, typer.Option("--output", help="The recipe to write.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the default of every question.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", "--force", help="Replace an existing recipe.")]
+
+FORGET = _about("--forget", "What must go: a domain or a label; or GROUP=NAME. Repeatable.", metavar="NAME")
+ADJACENT = _about("--adjacent", "What is related but must stay. Repeatable.", metavar="NAME")
+WORDS = _about("--as", "It is written in its own words (language) or in common words (topic); the data tells.")
+MODEL = _about("--model", "A size (tiny, small, medium, large), or a pretrained model's name or folder.")
+MINUTES = _about("--minutes", "Minutes of training, all arms together, on this machine.", min=0.1)
+STEPS = _about("--steps", "Steps of each arm, instead of minutes.", min=1)
+BATCH = _about("--batch-size", "Sequences per step.", min=1)
+RUN_NAME = _about("--name", "The run's name; by default the data's.")
+
+TEXT, DOMAIN = _read("--text-field", "The text."), _read("--domain-field", "The kind of a document.")
+LABEL = _read("--label-field", "The label: forget, retain, or nothing.")
+TRUTH = _read("--truth-field", "The true label, for evaluation only.")
+SPLIT, MESSAGES = _read("--split-field", "train or test."), _read("--messages-field", "Chat messages.")
+QUESTION, ANSWER = _read("--question-field", "A question."), _read("--answer-field", "Its answer.")
+KIND = _read("--kind", "The kind of the files, where names do not tell: jsonl, json, csv, tsv, parquet, text.", "KIND")
+ENCODING = _read("--encoding", "Of text files.", "NAME")
+BAD_ROWS = _read("--skip-bad-rows", "Skip and count broken rows instead of stopping at the first.", None)
 
 
 def run(
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A file or a folder with text, or the output of gradmask label.")
-    ],
-    output: Annotated[Path, typer.Option("--output", help="The recipe to write.")] = Path("recipe.yaml"),
-    forget: Annotated[
-        list[str] | None,
-        _about("What must go: a domain or a label; or GROUP=NAME. Repeatable.", "--forget", metavar="NAME"),
-    ] = None,
-    adjacent: Annotated[
-        list[str] | None, _about("What is related but must stay. Repeatable.", "--adjacent", metavar="NAME")
-    ] = None,
-    kind: Annotated[
-        str | None,
-        _about("It is written in its own words (language) or in common words (topic); the data tells.", "--as"),
-    ] = None,
-    model: Annotated[
-        str | None, _about("A size (tiny, small, medium, large), or a pretrained model's name or folder.", "--model")
-    ] = None,
-    minutes: Annotated[
-        float | None, _about("Minutes of training, all arms together, on this machine.", "--minutes", min=0.1)
-    ] = None,
-    steps: Annotated[int | None, _about("Steps of each arm, instead of minutes.", "--steps", min=1)] = None,
-    batch_size: Annotated[int | None, _about("Sequences per step.", "--batch-size", min=1)] = None,
-    name: Annotated[str | None, _about("The run's name; by default the data's.", "--name")] = None,
-    text_field: Annotated[str | None, _field("text", "The text.")] = None,
-    domain_field: Annotated[str | None, _field("domain", "The kind of a document.")] = None,
-    label_field: Annotated[str | None, _field("label", "The label: forget, retain, or nothing.")] = None,
-    truth_field: Annotated[str | None, _field("truth", "The true label, for evaluation only.")] = None,
-    split_field: Annotated[str | None, _field("split", "train or test.")] = None,
-    messages_field: Annotated[str | None, _field("messages", "Chat messages.")] = None,
-    question_field: Annotated[str | None, _field("question", "A question.")] = None,
-    answer_field: Annotated[str | None, _field("answer", "Its answer.")] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option("--encoding", help="Of text files.", rich_help_panel="The data, where a guess is wrong"),
-    ] = None,
-    skip_bad_rows: Annotated[
-        bool,
-        typer.Option(
-            "--skip-bad-rows",
-            help="Skip rows that cannot be read.",
-            rich_help_panel="The data, where a guess is wrong",
-        ),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the default of every question.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", "--force", help="Replace an existing recipe.")] = False,
+    path: Data,
+    output: Output = Path("recipe.yaml"),
+    forget: Annotated[list[str] | None, FORGET] = None,
+    adjacent: Annotated[list[str] | None, ADJACENT] = None,
+    words: Annotated[str | None, WORDS] = None,
+    model: Annotated[str | None, MODEL] = None,
+    minutes: Annotated[float | None, MINUTES] = None,
+    steps: Annotated[int | None, STEPS] = None,
+    batch_size: Annotated[int | None, BATCH] = None,
+    name: Annotated[str | None, RUN_NAME] = None,
+    text_field: Annotated[str | None, TEXT] = None,
+    domain_field: Annotated[str | None, DOMAIN] = None,
+    label_field: Annotated[str | None, LABEL] = None,
+    truth_field: Annotated[str | None, TRUTH] = None,
+    split_field: Annotated[str | None, SPLIT] = None,
+    messages_field: Annotated[str | None, MESSAGES] = None,
+    question_field: Annotated[str | None, QUESTION] = None,
+    answer_field: Annotated[str | None, ANSWER] = None,
+    kind: Annotated[str | None, KIND] = None,
+    encoding: Annotated[str | None, ENCODING] = None,
+    skip_bad_rows: Annotated[bool, BAD_ROWS] = False,
+    yes: Yes = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at your data, ask what must go, and write a recipe that says why each of its values was chosen.
 
     Every question is also an option. The recipe is checked with the data before it is written.
     """
-    if output.exists() and not overwrite:
-        raise GradmaskError(f"{output} exists: choose another file with --output, or replace it with --overwrite")
     chosen = {
         "text_field": text_field, "domain_field": domain_field, "label_field": label_field, "truth_field": truth_field,
         "split_field": split_field, "messages_field": messages_field, "question_field": question_field,
-        "answer_field": answer_field, "encoding": encoding, "bad_rows": "skip" if skip_bad_rows else None,
+        "answer_field": answer_field, "kind": kind, "encoding": encoding, "bad_rows": "skip" if skip_bad_rows else None,
     }  # fmt: skip
+    given = {
+        "forget": forget, "adjacent": adjacent, "words": words, "model": model, "minutes": minutes, "steps": steps,
+        "batch_size": batch_size, "name": name,
+    }  # fmt: skip
+    _require_new(output, overwrite)
+    _require_kind(kind)
+    told = {key: value for key, value in chosen.items() if value is not None}
+    _tell(_write_recipe(path, output, told, given, Questions(not yes and in_terminal()), as_json), output, as_json)
+
+
+def _require_new(output: Path, overwrite: bool) -> None:
+    if output.exists() and not overwrite:
+        raise GradmaskError(f"{output} exists: choose another file with --output, or replace it with --overwrite")
+
+
+def _require_kind(kind: str | None) -> None:
+    if kind is not None and kind not in KINDS_OF_FILES:
+        close = did_you_mean(kind, KINDS_OF_FILES)
+        raise GradmaskError(f"--kind {kind}: needed: {', '.join(KINDS_OF_FILES)}.{close}")
+
+
+def _write_recipe(
+    path: Path, output: Path, chosen: Mapping[str, str], given: Mapping[str, Any], questions: Questions, as_json: bool
+) -> Draft:
+    """Look, show, ask, and write."""
     from gradmask.lab.setup.machine import this_machine
     from gradmask.lab.setup.start.answers import require_choice
 
-    found, counts = _look(path, {key: value for key, value in chosen.items() if value is not None})
+    found, counts = _look(path, chosen)
     machine = this_machine()
     if not as_json:
         _show(found, counts, machine)
     require_choice(found, counts)
-    questions = Questions(not yes and in_terminal())
-    given = {
-        "forget": forget, "adjacent": adjacent, "kind": kind, "model": model, "minutes": minutes, "steps": steps,
-        "batch_size": batch_size, "name": name,
-    }  # fmt: skip
     answers, size_reason = _answers(found, counts, machine, questions, given)
     draft = _draft(found, counts, answers, machine, size_reason)
     _write(draft, output, counts)
-    _tell(draft, output, as_json)
+    return draft
 
 
 def _look(path: Path, chosen: Mapping[str, str]) -> tuple[Found, Counts]:
@@ -148,7 +169,7 @@ def _show(found: Found, counts: Counts, machine: Machine) -> None:
     console = result_console()
     what = "label" if counts.by_label else "domain"
     console.print(f"{found.path}: {short(counts.megabytes)} MB of text", highlight=False, markup=False, soft_wrap=True)
-    table = table_of("", what, numbers=("documents", "megabytes", "share"))
+    table = table_of("", what, numbers=("documents", "megabytes", "of bytes"))
     total = sum(amount.size for amount in counts.named.values())
     for name, amount in list(counts.named.items())[:SHOWN]:
         table.add_row(name, f"{amount.documents:,}", f"{amount.size / 1e6:.2f}", f"{amount.size / max(1, total):.1%}")
@@ -168,7 +189,7 @@ def _show(found: Found, counts: Counts, machine: Machine) -> None:
 def _answers(
     found: Found, counts: Counts, machine: Machine, questions: Questions, given: Mapping[str, Any]
 ) -> tuple[Answers, str]:
-    from gradmask.lab.setup.start.answers import Answers, default_forget, groups_of, name_of, require_known
+    from gradmask.lab.setup.start.answers import Answers, default_forget, groups_of, name_of
     from gradmask.lab.setup.start.sizing import choose_size
 
     forget = (
@@ -176,33 +197,30 @@ def _answers(
     )
     questions.require_answers()
     groups = groups_of(forget, counts)
-    names = [name for one in groups.values() for name in one]
-    rest = {name: title for name, title in _titles(counts).items() if name not in names}
-    related = given["adjacent"]
-    if related is None and rest:
-        related = questions.many(
-            "What is related, but must stay? (none: just Enter)", rest, "--adjacent NAME", default=[]
-        )
-    adjacent = [require_known(name, counts, "--adjacent") for name in related or []]
-    if both := set(adjacent) & set(names):
-        raise GradmaskError(f"{min(both)!r} is named by --forget and by --adjacent: keep one")
-    own_words = _kind(given["kind"])
+    adjacent = _adjacent(counts, {name for names in groups.values() for name in names}, questions, given["adjacent"])
+    own_words = _own_words(given["words"])
     best, reason = choose_size(counts.megabytes, machine)
     model = given["model"] or _model(questions, best, reason)
-    minutes = given["minutes"]
-    if minutes is None and given["steps"] is None:
+    minutes, steps = given["minutes"], given["steps"]
+    if minutes is None and steps is None:
         minutes = questions.number("How many minutes may training take, all arms together?", "--minutes", 10)
-    answers = Answers(
-        given["name"] or name_of(found),
-        groups,
-        adjacent,
-        own_words,
-        model,
-        minutes,
-        given["batch_size"],
-        given["steps"],
-    )
+    name = given["name"] or name_of(found)
+    answers = Answers(name, groups, adjacent, own_words, model, minutes, given["batch_size"], steps)
     return answers, reason if model == best else "as you said"
+
+
+def _adjacent(counts: Counts, forgotten: set[str], questions: Questions, given: list[str] | None) -> list[str]:
+    """What is related but must stay."""
+    from gradmask.lab.setup.start.answers import require_known
+
+    rest = {name: title for name, title in _titles(counts).items() if name not in forgotten}
+    if given is None and rest:
+        question = "What is related, but must stay? (none: just Enter)"
+        given = questions.many(question, rest, "--adjacent NAME", default=[])
+    adjacent = [require_known(name, counts, "--adjacent") for name in given or []]
+    if both := forgotten & set(adjacent):
+        raise GradmaskError(f"{min(both)!r} is named by --forget and by --adjacent: keep one")
+    return adjacent
 
 
 def _titles(counts: Counts) -> dict[str, str]:
@@ -212,14 +230,14 @@ def _titles(counts: Counts) -> dict[str, str]:
     return {n: f"{n} ({a.documents:,} documents, {a.size / 1e6:.2f} MB)" for n, a in amounts.items()}
 
 
-KINDS = {"language": True, "topic": False}
+OWN_WORDS = {"language": True, "topic": False}
 
 
-def _kind(given: str | None) -> bool | None:
+def _own_words(given: str | None) -> bool | None:
     """None: the data tells."""
-    if given is not None and given not in KINDS:
+    if given is not None and given not in OWN_WORDS:
         raise GradmaskError(f"--as {given}: needed: language (in its own words) or topic (in common words)")
-    return None if given is None else KINDS[given]
+    return None if given is None else OWN_WORDS[given]
 
 
 def _model(questions: Questions, best: str, reason: str) -> str:

@@ -9,7 +9,8 @@ The steps of `prepare`, one by one:
     `build_tokenizer`, `pack` and `Packed`, or `pack_tokenwise`.
 
 A first look:
-    `guess_kind`, `is_saved_dataset`, `source_files`, `first_rows`, `first_documents`, `read_documents`, `Document`.
+    `guess_kind`, `table_in`, `is_saved_dataset`, `source_files`, `first_rows`, `first_documents`, `read_documents`,
+    `Document`.
 
 What a corpus is and what is wrong with it, before a model is built:
     `inspect`, `Inspection` with each `Part` and `Finding`; `Use`, what training will do with the documents.
@@ -53,6 +54,7 @@ from gradmask.data.peeking import (
     is_saved_dataset as is_saved_dataset,
     read_documents as read_documents,
     source_files as source_files,
+    table_in as table_in,
 )
 from gradmask.data.people import write_people as write_people
 from gradmask.data.prepare import Prepared as Prepared, prepare as prepare

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -16,12 +17,19 @@ from gradmask.data.kinds import is_saved, kind_of_file
 from gradmask.data.reading import FORMATS, Document, files_of, read
 from gradmask.data.reading.content import described
 from gradmask.data.reading.counts import ALWAYS, Row, Skipped
+from gradmask.data.reading.encoding import open_text
 from gradmask.data.reading.files import require_readable
-from gradmask.data.reading.opening import head_of
+from gradmask.data.reading.opening import DAMAGE, head_of
 from gradmask.data.spec import SourceSpec
 from gradmask.errors import GradmaskError
 
 JSON_LINES, JSON_ARRAY = re.compile(rb'\{\s*("|\})'), re.compile(rb'\[\s*[{"]')
+TABLE_KINDS = {"\t": "tsv", ";": "csv", "|": "csv", ",": "csv"}
+FEWEST_ROWS = 5
+LOOKED = 1 << 18
+"""Bytes in which a table is looked for."""
+LONGEST_HEADER = 40
+"""Characters of a name in the first line of a table."""
 
 
 def guess_kind(path: Path, encoding: str = "utf-8") -> str:
@@ -51,6 +59,34 @@ def _decodes(head: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def table_in(path: Path, encoding: str = "utf-8") -> tuple[str, int] | None:
+    """Kind and columns of a table in a text file, as spreadsheets write it; None where its first rows are no table.
+
+    A table has short names in its first line, and equally many fields in every row that can be seen.
+    """
+    try:
+        with open_text(path, encoding) as file:
+            head, cut = file.read(LOOKED).decode(errors="replace"), bool(file.read(1))
+    except DAMAGE:
+        return None
+    lines = head.splitlines(keepends=True)
+    for delimiter, kind in TABLE_KINDS.items():
+        if columns := _columns(lines, delimiter, cut):
+            return kind, columns
+    return None
+
+
+def _columns(lines: list[str], delimiter: str, cut: bool) -> int:
+    """Of the table that the lines are, the last of which is not whole where it was ``cut``; 0 where they are none."""
+    try:
+        rows = [row for row in csv.reader(lines, delimiter=delimiter) if row][: -1 if cut else None]
+    except csv.Error:
+        return 0
+    names = {name.strip() for name in rows[0]} if rows else set()
+    fits = all(0 < len(name) <= LONGEST_HEADER for name in names) and {len(row) for row in rows} == {len(names)}
+    return len(names) if fits and len(names) > 1 and len(rows) >= FEWEST_ROWS else 0
 
 
 def read_documents(source: SourceSpec, seed: int = 0) -> Iterator[Document]:

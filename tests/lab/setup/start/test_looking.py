@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gradmask.data import table_in
+from gradmask.data.peeking import LOOKED
 from gradmask.errors import GradmaskError
 from gradmask.lab.setup.start.counting import count, own_words
 from gradmask.lab.setup.start.looking import Found, look
@@ -250,3 +252,36 @@ def test_own_words(tmp_path: Path) -> None:
     assert own_words(counts, ["es"]) == 1.0
     assert own_words(counts, ["it"]) == pytest.approx(2 / 6)
     assert own_words(counts, ["en", "it"]) == 1.0
+
+
+@pytest.mark.parametrize(("delimiter", "kind"), [("\t", "tsv"), ("|", "csv")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_table_that_is_called_a_text_is_found_out(tmp_path: Path, delimiter: str, kind: str, encoding: str) -> None:
+    path = table(tmp_path / "exported.txt", ROWS, delimiter=delimiter, encoding=encoding, end="\r\n")
+    found = look(path)
+    assert specs(found) == [{"kind": kind, "path": str(path), "text_field": "Body", "domain_field": "Topic"}]
+    assert found.sources[0].reasons["kind"] == "its rows have 2 columns; --kind text if it is no table"
+    assert {name: amount.documents for name, amount in count(found).named.items()} == {"a": 3, "b": 3}
+    assert specs(look(path, {"kind": "text"})) == [{"kind": "text", "path": str(path), "domain": path.stem}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "One, two and three.\n\nFour, five.\n\nSix, seven.\n\nEight, nine, ten.\n\nEleven, twelve.\n",
+        "a list\twith a tab\n" * 3,
+        f"{TEXT * 4}, a first line that is no name\n" * 9,
+        "one word a line\n" * 9,
+    ],
+)
+def test_prose_is_no_table(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "prose.txt"
+    path.write_text(text, encoding="utf-8")
+    assert table_in(path) is None
+
+
+def test_a_table_is_told_from_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("kind\twords\n" + "".join(f"law\t{TEXT * 100}\n" for _ in range(200)), encoding="utf-8")
+    assert path.stat().st_size > LOOKED
+    assert table_in(path) == ("tsv", 2)

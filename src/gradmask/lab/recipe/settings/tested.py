@@ -32,7 +32,7 @@ RANGES = (
     Range("of the labeled tokens must go", lambda seen: seen.forget_share, 0.04, 0.52, percent),
     Range("of the training tokens have a label", lambda seen: seen.labeled_share, 0.80, 1.0, percent),
     Range("steps", lambda seen: seen.steps, 300, 1200, lambda value: f"{value:,.0f}"),
-    Range("passes over the text", lambda seen: seen.passes, 0.5, 10.0),
+    Range("passes over the text", lambda seen: seen.passes, 0.5, 10.0, lambda value: f"{value:,.2g}"),
     Range("million parameters", lambda seen: seen.sizes.parameters / 1e6, 0.8, 3.2),
     Range("removable group", lambda seen: len(seen.groups), 1, 1, lambda value: f"{value:.0f}"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -104,7 +105,8 @@ def alike(forget: Sequence[str], counts: Counts) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return name.strip().casefold()
+    """Without capitals, and with one code point for a letter and its accent: keyboards and files write either."""
+    return unicodedata.normalize("NFC", name).strip().casefold()
 
 
 def name_of(found: Found) -> str:

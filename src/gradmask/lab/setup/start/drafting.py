@@ -193,7 +193,7 @@ def _data(lines: Lines, plan: Plan) -> None:
     lines.key("labels", 1)
     what = "label" if plan.counts.by_label else "domain"
     lines.value(
-        "forget", plan.names, 2, f"what must go, by {what}: {plan.forget_share:.1%} of the text{plan.true_names}"
+        "forget", plan.names, 2, f"what must go, by {what}: {plan.forget_share:.1%} of the bytes{plan.true_names}"
     )
     if plan.answers.adjacent:
         lines.value("adjacent", plan.answers.adjacent, 2, "related but wanted: measured separately")

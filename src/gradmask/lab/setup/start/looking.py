@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gradmask.data import SourceSpec, first_rows, guess_kind, is_saved_dataset, source_files
+from gradmask.data import SourceSpec, first_rows, guess_kind, is_saved_dataset, source_files, table_in
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.lab.setup.start.fields import LONGEST_NAME, Fields, field_names, guess_fields, only_kind
 from gradmask.lab.setup.start.kinds import kind_named, patterns_of, split_of
@@ -100,10 +100,16 @@ def _labeled(path: Path, chosen: Mapping[str, Any]) -> FoundSource:
 def _of_file(path: Path, chosen: Mapping[str, Any]) -> FoundSource:
     if not path.stat().st_size:
         raise GradmaskError(f"{path} is empty: give a file with documents")
-    kind = chosen.get("kind") or guess_kind(path, chosen.get("encoding", "utf-8"))
-    if kind == "text":
+    kind, encoding = chosen.get("kind"), chosen.get("encoding", "utf-8")
+    guessed = kind or guess_kind(path, encoding)
+    if guessed == "text" and kind is None and (table := table_in(path, encoding)):
+        found = _of_rows(table[0], [path], path, chosen, alone=True)
+        return replace(
+            found, reasons=found.reasons | {"kind": f"its rows have {table[1]} columns; --kind text if it is no table"}
+        )
+    if guessed == "text":
         return _of_texts("text", [path], path, path.stem, chosen)
-    return _of_rows(kind, [path], path, chosen, alone=True)
+    return _of_rows(guessed, [path], path, chosen, alone=True)
 
 
 def _of_rows(
@@ -224,7 +230,7 @@ def _sorted(files: Iterable[Path], chosen: Mapping[str, Any]) -> tuple[dict[str,
             others["empty"].append(f"{path} is empty")
             continue
         try:
-            kind = guess_kind(path, chosen.get("encoding", "utf-8"))
+            kind = chosen.get("kind") or guess_kind(path, chosen.get("encoding", "utf-8"))
         except GradmaskError as error:
             others[path.suffix].append(str(error))
             continue

@@ -124,7 +124,7 @@ def choose_steps(
     passes = fitting * per_step / max(1, tokens)
     return (
         fitting,
-        f"{seconds / 60:.0f} minutes for {trainings} arms at {seconds_per_step:.2f} s a step: {passes:.1f} passes",
+        f"{seconds / 60:g} minutes for {trainings} arms at {seconds_per_step:.2f} s a step: {passes:.1f} passes",
     )
 
 
