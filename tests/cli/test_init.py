@@ -212,13 +212,6 @@ def test_labels_beside_a_truth_with_other_names(capsys: pytest.CaptureFixture[st
     assert "check them" in Path("recipe.yaml").read_text()
 
 
-def test_a_name_is_known_however_its_accents_are_written(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [{"text": words, "lang": name} for name in ("español", "english") for words in [WORDS["es"]] * 5]
-    (there / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    assert main(["init", "data.jsonl", "--forget", "espan\u0303ol", "--steps", "3", "--batch-size", "2", "--yes"]) == 0
-    assert load_recipe("recipe.yaml").data.labels.groups == {"forget": ["español"]}
-
-
 def test_a_kind_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", "data.jsonl", "--kind", "jsnol"]) == 2
     assert (
