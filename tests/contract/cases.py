@@ -70,7 +70,7 @@ class Case:
     @property
     def units(self) -> tuple[str, ...]:
         """What a slice may ask for."""
-        return ("heads", *(["neurons"] if self.dense else []), *(["experts"] if self.experts else []))
+        return ("heads", *(["neurons"] if self.dense else []), *(["experts", "expert_neurons"] if self.experts else []))
 
     def __str__(self) -> str:
         return self.name

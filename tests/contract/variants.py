@@ -23,16 +23,20 @@ def slices(case: Case, variant: str) -> dict[str, gm.Slice]:
     alone = case.kv_heads == 1
     if variant == "many":
         amounts = {
-            "a": {"heads": [0, 1], "neurons": [0, 3, 4, -1], "experts": [-1]},
+            "a": {"heads": [0, 1], "neurons": [0, 3, 4, -1], "experts": [-1], "expert_neurons": [0, 3, -1]},
             "b": {"heads": 2, "neurons": 0.1, "experts": 1, "layers": [1], "embeddings": True},
-            "c": {"heads": [2], "neurons": 5, "experts": 1},
+            "c": {"heads": [2], "neurons": 5, "experts": 1, "expert_neurons": 2},
         }
         return {group: _slice(case, query_only=alone or group == "c", **asked) for group, asked in amounts.items()}
-    return {"forget": _slice(case, heads=2, neurons=8, experts=2, query_only=alone, embeddings=variant == "joint")}
+    return {
+        "forget": _slice(
+            case, heads=2, neurons=8, experts=2, expert_neurons=3, query_only=alone, embeddings=variant == "joint"
+        )
+    }
 
 
 def _slice(case: Case, **asked: Any) -> gm.Slice:
-    absent = {"heads", "neurons", "experts"} - set(case.units)
+    absent = {"heads", "neurons", "experts", "expert_neurons"} - set(case.units)
     if case.experts:
         absent |= {"layers"}  # not every block has all that is asked for
     return gm.Slice(**{name: value for name, value in asked.items() if name not in absent})

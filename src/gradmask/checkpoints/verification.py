@@ -273,7 +273,7 @@ def _cut_again(folder: Path, manifest: Manifest) -> dict[str, dict[str, nn.Param
     slices = {
         name: replace(spec, embeddings=False)
         for name, entry in manifest.groups.items()
-        if isinstance(spec := entry.slice(), Slice) and (spec.heads or spec.neurons or spec.experts)
+        if isinstance(spec := entry.slice(), Slice) and spec.cuts
     }
     gone = manifest.removed if manifest.shapes else ()
     slices = {n: replace(s, experts=0) if n in gone and not _only_experts(s) else s for n, s in slices.items()}
@@ -283,7 +283,7 @@ def _cut_again(folder: Path, manifest: Manifest) -> dict[str, dict[str, nn.Param
 
 
 def _only_experts(spec: Slice) -> bool:
-    return bool(spec.experts) and not (spec.heads or spec.neurons)
+    return bool(spec.experts) and not (spec.heads or spec.neurons or spec.expert_neurons)
 
 
 def _compact(folder: Path, manifest: Manifest, result: Verification) -> None:

@@ -92,6 +92,7 @@ def _slices(probe: Probe) -> Iterator[Finding]:
         "heads": [spec.output for spec in architecture.attention],
         "neurons": [spec.output for spec in architecture.mlp],
         "experts": [spec.module for spec in architecture.experts],
+        "expert_neurons": [spec.module for spec in architecture.experts],
     }
     lost: list[str] = []
     for place, chosen in record.units.items():

@@ -34,6 +34,7 @@ class GroupEntry(_Strict):
     heads: int | float | list[int] = 0
     neurons: int | float | list[int] = 0
     experts: int | float | list[int] = 0
+    expert_neurons: int | float | list[int] = 0
     layers: list[int] | None = None
     embeddings: bool | int | list[int] = False
     query_only: bool = False
@@ -267,6 +268,9 @@ def _content(manifest: Manifest) -> dict[str, Any]:
     for spec in (*architecture.get("attention", ()), *architecture.get("mlp", ())):
         if not spec["entries"]:
             del spec["entries"]
+    for group in content["groups"].values():
+        if not group.get("expert_neurons"):
+            group.pop("expert_neurons", None)
     return {k: v for k, v in content.items() if v is not None or k not in NEWER}
 
 

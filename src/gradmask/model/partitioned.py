@@ -413,7 +413,8 @@ def _check_adapters_fit(slices: Mapping[str, GroupSpec], policy: Policy) -> None
 
 def _check_experts_fit(slices: Mapping[str, GroupSpec], policy: Policy) -> None:
     """Experts are multiplied all at once, so that gradient cannot be kept from flowing back through some of them."""
-    group = next((name for name, spec in slices.items() if isinstance(spec, Slice) and asks(spec.experts)), None)
+    asking = (name for name, spec in slices.items() if asks(spec.experts) or asks(spec.expert_neurons))
+    group = next(asking, None)
     for row, column, cell in policy.cells() if group is not None else ():
         if cell.runs and (cell.passes < 1.0 or cell.pass_weight != 1.0):
             raise GradmaskError(

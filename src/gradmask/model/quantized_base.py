@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
 from gradmask.model.quantized_trials import mixing_of_rows
-from gradmask.partitioning import Adapter, Architecture, GroupSpec
+from gradmask.partitioning import Architecture, GroupSpec
 from gradmask.partitioning.architectures.quantized import is_quantized
 from gradmask.partitioning.architectures.registry import is_declared
 from gradmask.partitioning.owned.quantized import AdaptedQuantized
@@ -58,7 +58,7 @@ def prepare_quantized(
     path, module = next(iter(layers.items()))
     which = f"{path} is quantized ({type(module).__name__})"
     for group, spec in groups.items():
-        if not isinstance(spec, Adapter) and (spec.heads or spec.neurons or spec.experts):
+        if spec.cuts:
             raise GradmaskError(f"{which}, and group {group!r} is a slice, which is cut out of the weights. {INSTEAD}")
         if spec.embeddings and (table := _quantized_table(model)):
             raise GradmaskError(

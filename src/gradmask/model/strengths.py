@@ -97,9 +97,9 @@ def _written_by(module: nn.Module, group: str) -> Iterator[nn.Parameter]:
         if part is None:
             raise GradmaskError(f"what {group!r} writes is joint, so its strength cannot be put into its own weights")
         yield part
-    if isinstance(module, RowWise) and module.gradmask_writes:
-        part = owned.get(f"{module.gradmask_writes}_{group}")
-        yield from [] if part is None else [part]
+    if isinstance(module, RowWise):
+        parts = (owned.get(f"{name}_{group}") for name in module.written_names())
+        yield from (part for part in parts if part is not None)
     for name in table_names(module).get(group, []):
         parameter = owned[name]
         factor = name.endswith(A if name.startswith(ADAPTER) else COLUMNS)  # the other factor of a product

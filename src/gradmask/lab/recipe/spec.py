@@ -80,6 +80,7 @@ class GroupSpec(_Part):
     heads: Amount = Field(0, description="of every attention: a count, a share, or indices")
     neurons: Amount = Field(0, description="of every MLP: a count, a share, or indices")
     experts: Amount = Field(0, description="of every mixture of experts: a count, a share, or indices")
+    expert_neurons: Amount = Field(0, description="inside every expert: a count, a share, or indices")
     layers: list[int] | None = Field(None, description="block indices; null is every block")
     embeddings: bool | int | list[int] = Field(
         False, description="own embedding and head tables: all, a rank, or token ids"

@@ -13,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from gradmask.errors import GradmaskError
 from gradmask.partitioning.architectures import Architecture, Attention, Mlp, architecture_of, is_built_in
+from gradmask.partitioning.architectures.expert_neurons import neurons_inside
 from gradmask.partitioning.architectures.quantized import is_linear, is_quantized, shape_of
 from gradmask.partitioning.architectures.sites import (
     AttentionSite,
@@ -85,7 +86,8 @@ def _expert_sites(name: str, layer: int, block: nn.Module, architecture: Archite
                 f"{name}.{spec.module} holds {total} experts, but {name}.{spec.router} has no weight with a row for each"
             )
         modules = ((f"{name}.{spec.module}", experts), (f"{name}.{spec.router}", router))
-        sites.append((spec.module, ExpertSite(name, layer, total, modules, spec.writes)))
+        inside = neurons_inside(name, layer, modules[0][0], experts, spec.writes)
+        sites.append((spec.module, ExpertSite(name, layer, total, modules, spec.writes, inside)))
     return sites
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from gradmask.partitioning.architectures.declaration import SECTIONS
+from gradmask.partitioning.architectures.expert_neurons import ExpertNeurons
 from gradmask.partitioning.architectures.quantized import is_quantized, shape_of
 
 
@@ -200,6 +201,8 @@ class ExpertSite:
     total: int
     modules: tuple[tuple[str, nn.Module], ...]
     writes: str
+    inside: ExpertNeurons | None = None
+    """The neurons of each expert, where its tensors show them."""
 
     unit = "experts"
 
@@ -232,3 +235,9 @@ def _parameters(projections: Sequence[Projection], entries: Sequence[Entries]) -
 
 
 Site = DenseSite | ExpertSite
+
+
+def with_inside(sites: Sequence[Site]) -> list[Site | ExpertNeurons]:
+    """All places of which groups can own units: those inside experts stand beside the mixture that has them."""
+    inside = [site.inside for site in sites if isinstance(site, ExpertSite) and site.inside is not None]
+    return [*sites, *inside]

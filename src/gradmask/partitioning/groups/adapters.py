@@ -38,6 +38,8 @@ class Adapter:
     heads: ClassVar[int] = 0
     neurons: ClassVar[int] = 0
     experts: ClassVar[int] = 0
+    expert_neurons: ClassVar[int] = 0
+    cuts: ClassVar[bool] = False
     query_only: ClassVar[bool] = False
     new: ClassVar[bool] = False
 
@@ -84,7 +86,7 @@ def choose_layers(groups: Mapping[str, GroupSpec], sites: Sequence[Site]) -> dic
     if not adapters:
         return {}
     for group, spec in groups.items():
-        if spec.heads or spec.neurons or spec.experts:
+        if spec.cuts:
             raise GradmaskError(
                 f"group {group!r} is a slice of heads, neurons or experts, and {next(iter(adapters))!r} an adapter: adapters "
                 "are added to whole layers. Make all groups adapters, or all slices (one of embeddings alone may stay)"

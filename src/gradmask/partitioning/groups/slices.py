@@ -11,6 +11,8 @@ from gradmask.errors import GradmaskError
 Amount = int | float | Sequence[int]
 MOST = 2**20
 """Units of one kind that a group may ask for: new ones are made, and a number from a file must not fill the memory."""
+UNITS = ("heads", "neurons", "experts", "expert_neurons")
+"""What a group can own of layers."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Slice:
             Otherwise a slice takes whole key-value groups, and a count is rounded up to them.
         new: add the heads and neurons to the model instead of carving them out: its function is unchanged at first, its
             config grows.
+        expert_neurons: hidden units inside experts, the same ones of every expert that no group owns whole: a count, a share, or
+            indices.
     """
 
     heads: Amount = 0
@@ -37,18 +41,24 @@ class Slice:
     embeddings: bool | int | Sequence[int] = False
     query_only: bool = False
     new: bool = False
+    expert_neurons: Amount = 0
 
     def __post_init__(self) -> None:
-        for name in ("heads", "neurons", "experts"):
+        for name in UNITS:
             _check_amount(name, getattr(self, name))
         check_embeddings(self.embeddings)
         if self.empty:
-            raise GradmaskError("an empty slice: give it heads, neurons, experts or embeddings")
+            raise GradmaskError("an empty slice: give it heads, neurons, experts, expert_neurons or embeddings")
 
     @property
     def empty(self) -> bool:
         """Whether the slice asks for nothing at all."""
-        return not (asks(self.heads) or asks(self.neurons) or asks(self.experts) or asks(self.embeddings))
+        return not (self.cuts or asks(self.embeddings))
+
+    @property
+    def cuts(self) -> bool:
+        """Whether it asks for units of layers."""
+        return any(asks(getattr(self, unit)) for unit in UNITS)
 
     def covers(self, layer: int) -> bool:
         """Whether the group has a slice of block ``layer``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -113,8 +113,18 @@ class Along:
         return self.layout.without(whole, groups, self.dim)
 
 
-AnyLayout = Layout | Along
-"""How a parameter is taken apart."""
+class AnyLayout(Protocol):
+    """How a parameter is taken apart: `Layout`, `Along`, or `gradmask.partitioning.kernel.nested.Nested`."""
+
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+    @property
+    def positions(self) -> Mapping[str, tuple[int, ...]]: ...
+    @property
+    def size(self) -> int: ...
+    def take(self, whole: Tensor, group: str, dim: int) -> Tensor: ...
+    def assemble(self, parts: Mapping[str, Tensor], dim: int) -> Tensor: ...
+    def without(self, whole: Tensor, groups: Collection[str], dim: int) -> Tensor: ...
 
 
 def sharded_like(whole: Tensor, part: Tensor) -> Tensor:

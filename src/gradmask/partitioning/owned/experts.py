@@ -145,7 +145,11 @@ class RowWise(Owned):
             return torch.zeros_like(part)  # no narrower tensor: an exported model has zeros there, and so the same bits
         scale = self.gradmask_context.route_to_read.scale(group)
         part = taught(part, chosen.learns[group])
-        return part * scale if scale != 1.0 and name == self.gradmask_writes else part
+        return part * scale if scale != 1.0 and name in self.written_names() else part
+
+    def written_names(self) -> tuple[str, ...]:
+        """The parameters that make what a group adds to the residual stream: these scale it."""
+        return (self.gradmask_writes, f"{self.gradmask_writes}_bias") if self.gradmask_writes else ()
 
     def routed_names(self) -> tuple[str, ...]:
         """What is not as it lies there in a plain model without the groups that do not run."""

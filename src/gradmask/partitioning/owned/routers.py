@@ -20,7 +20,7 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from gradmask.partitioning.kernel.layout import AnyLayout, Layout
+from gradmask.partitioning.kernel.layout import AnyLayout
 from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.owned.experts import RowWise, TokenClass, assign_rows, release_rows
 
@@ -143,7 +143,7 @@ def assign_router(
     module: nn.Module,
     owners: Mapping[str, str],
     context: RoutingContext,
-    layouts: Mapping[str, Layout],
+    layouts: Mapping[str, AnyLayout],
     silent: SilentExperts,
 ) -> None:
     """Make a router row-wise, in place; see `assign_rows`. Nothing is checked here (`why_not_around`)."""

@@ -12,16 +12,17 @@ from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from gradmask.partitioning.architectures import Architecture
+from gradmask.partitioning.architectures.expert_neurons import ExpertNeurons
 from gradmask.partitioning.architectures.finding import find_blocks, find_sites
-from gradmask.partitioning.architectures.sites import ExpertSite, Projection, Site
+from gradmask.partitioning.architectures.sites import DenseSite, ExpertSite, Projection, Site, with_inside
 from gradmask.partitioning.groups.adapters import GroupSpec, adapters_of, choose_layers
 from gradmask.partitioning.kernel.call import Geometry
 from gradmask.partitioning.kernel.layout import Along, AnyLayout, Layout
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.route import JOINT, RETAIN, RoutingContext
 from gradmask.partitioning.owned.adapters import Adapted, add_adapter
-from gradmask.partitioning.owned.experts import assign_rows
-from gradmask.partitioning.owned.routers import SilentExperts, assign_router
+from gradmask.partitioning.owned.base import Owned
+from gradmask.partitioning.owned.routers import SilentExperts
 from gradmask.partitioning.surgery.assigning import adapted_kind, add_tables, assign_uncut, table_kinds
 from gradmask.partitioning.surgery.attachments import carry_over, check_attachments
 from gradmask.partitioning.surgery.choosing import (
@@ -32,6 +33,7 @@ from gradmask.partitioning.surgery.choosing import (
     choose_units,
     unsliced,
 )
+from gradmask.partitioning.surgery.experts import cut_experts
 from gradmask.partitioning.surgery.growing import grow
 from gradmask.partitioning.surgery.kinds import kinds_of, match, present
 from gradmask.partitioning.surgery.owners import find_owners
@@ -85,19 +87,12 @@ def cut(
             `gradmask.partitioning.surgery.kinds.match`.
     """
     sites = find_sites(model, architecture)
-    check_layers(slices, sites)
-    check_slices_found(slices, sites)
-    names = [name for name, _ in find_blocks(model, architecture)]
-    kinds = kinds_of(model, sites, names, unsliced(names, slices, sites))
+    kinds = _checked_kinds(model, architecture, slices, sites)
     joint = (*joint, *(kind for kind in present(defaults, kinds) if kind not in joint))
     shared = match(joint, kinds)
     shared |= _tied_names(model, shared)
-    check_not_quantized(model, shared)
-    adapted = choose_layers(slices, sites)
+    adapted = _checked_layers(model, sites, slices, shared, units)
     trained = tuple(name for name, p in model.named_parameters() if p.requires_grad) if freeze else ()
-    if units is None:  # else a checkpoint says which units there are
-        check_not_joint(slices, sites, shared)
-    check_attachments(model, _to_cut(sites, slices, units, shared), [p for layers in adapted.values() for p in layers])
     record = Cut(architecture, dict(slices), joint, units or {}, RoutingContext((RETAIN, JOINT, *slices)))
     record.silent_experts = silent_experts
     try:
@@ -109,6 +104,33 @@ def cut(
         undo_cut(model, record)
         raise
     return record
+
+
+def _checked_kinds(
+    model: PreTrainedModel, architecture: Architecture, slices: Mapping[str, GroupSpec], sites: Sequence[Site]
+) -> dict[str, set[str]]:
+    """The kinds of all parameters; raises where a group asks for layers or units that are not there."""
+    places = with_inside(sites)
+    check_layers(slices, places)
+    check_slices_found(slices, places)
+    names = [name for name, _ in find_blocks(model, architecture)]
+    return kinds_of(model, sites, names, unsliced(names, slices, places))
+
+
+def _checked_layers(
+    model: PreTrainedModel,
+    sites: Sequence[Site],
+    slices: Mapping[str, GroupSpec],
+    shared: set[str],
+    units: Units | None,
+) -> dict[str, list[Projection]]:
+    """The layers to which each group adds adapters; raises where what is asked for cannot be had, or would be lost."""
+    check_not_quantized(model, shared)
+    adapted = choose_layers(slices, sites)
+    if units is None:  # else a checkpoint says which units there are
+        check_not_joint(slices, with_inside(sites), shared)
+    check_attachments(model, _to_cut(sites, slices, units, shared), [p for layers in adapted.values() for p in layers])
+    return adapted
 
 
 def undo_cut(model: PreTrainedModel, record: Cut) -> None:
@@ -132,25 +154,40 @@ def _carry_out(
     if choose:
         added = grow(model, architecture, slices, record.undo_growth)
         sites = find_sites(model, architecture) if added else sites
-        record.units = {f"{site.name}/{site.unit}": choose_units(site, slices, added, shared) for site in sites}
+        record.units = _chosen_units(sites, slices, added, shared)
     record.silent_experts = settle_silent(model, sites, record.units, shared, record.silent_experts)
     for site in sites:
-        _cut_site(model, site, record.units[f"{site.name}/{site.unit}"], shared, context, record.silent_experts)
-    chosen_entries = _layouts(sites, record.units, shared)
-    kinds_of_tables = table_kinds(model) if any(spec.embeddings for spec in slices.values()) else {}
-    special = {**kinds_of_tables, **{p.name: adapted_kind(p) for layers in adapted.values() for p in layers}}
-    assign_uncut(model, architecture, shared, context, special, chosen_entries)
+        _cut_site(model, site, record, shared)
+    layouts, special = _layouts(sites, record.units, shared), _special_kinds(model, slices, adapted)
+    assign_uncut(model, architecture, shared, context, special, layouts)
     record.hooks += add_tables(model, slices)
     for group, adapter in adapters_of(slices).items():
         for projection in adapted[group]:
             add_adapter(cast(Adapted, projection.module), group, adapter, projection)
 
 
+def _chosen_units(sites: Sequence[Site], slices: Mapping[str, GroupSpec], added: Units, shared: set[str]) -> Units:
+    units = {_key(site): choose_units(site, slices, added, shared) for site in with_inside(sites)}
+    return {key: chosen for key, chosen in units.items() if chosen or not key.endswith(f"/{ExpertNeurons.unit}")}
+
+
+def _key(site: Site | ExpertNeurons) -> str:
+    return f"{site.name}/{site.unit}"
+
+
+def _special_kinds(
+    model: PreTrainedModel, slices: Mapping[str, GroupSpec], adapted: Mapping[str, Sequence[Projection]]
+) -> dict[str, type[Owned]]:
+    """Module -> what it becomes, where it gets tables or adapters."""
+    tables = table_kinds(model) if any(spec.embeddings for spec in slices.values()) else {}
+    return {**tables, **{p.name: adapted_kind(p) for layers in adapted.values() for p in layers}}
+
+
 def _layouts(sites: Sequence[Site], units: Units, shared: set[str]) -> dict[int, dict[str, AnyLayout]]:
     """Module (by id) -> those of its parameters of which groups own entries -> who owns which."""
     layouts: dict[int, dict[str, AnyLayout]] = {}
     for site in sites:
-        chosen = units[f"{site.name}/{site.unit}"]
+        chosen = units[_key(site)]
         if isinstance(site, ExpertSite) or not chosen:
             continue
         for each in site.entries:
@@ -167,12 +204,17 @@ def _to_cut(
     sites: Sequence[Site], slices: Mapping[str, GroupSpec], units: Units | None, shared: set[str]
 ) -> list[Site]:
     """The sites out of which some group takes units; raises what there is to raise before the model is widened."""
+    return [site for site in sites if any(_is_cut(place, slices, units, shared) for place in with_inside([site]))]
+
+
+def _is_cut(
+    place: Site | ExpertNeurons, slices: Mapping[str, GroupSpec], units: Units | None, shared: set[str]
+) -> bool:
     if units is not None:
-        return [site for site in sites if units.get(f"{site.name}/{site.unit}")]
+        return bool(units.get(_key(place)))
     carved = {group: spec for group, spec in slices.items() if not spec.new}
-    new = [spec for spec in slices.values() if spec.new]
-    chosen = {id(site): choose_units(site, carved, {}, shared) for site in sites}
-    return [s for s in sites if chosen[id(s)] or any(spec.covers(s.layer) and getattr(spec, s.unit) for spec in new)]
+    grown = any(spec.covers(place.layer) and getattr(spec, place.unit) for spec in slices.values() if spec.new)
+    return bool(choose_units(place, carved, {}, shared)) or grown
 
 
 def _freeze(model: PreTrainedModel) -> None:
@@ -189,50 +231,36 @@ def _tied_names(model: PreTrainedModel, chosen: set[str]) -> set[str]:
     return {name for name, p in names if id(p) in ids}
 
 
-def _cut_site(
-    model: PreTrainedModel,
-    site: Site,
-    chosen: Mapping[str, list[int]],
-    shared: set[str],
-    context: RoutingContext,
-    silent: SilentExperts | None,
-) -> None:
+def _cut_site(model: PreTrainedModel, site: Site, record: Cut, shared: set[str]) -> None:
+    chosen = record.units[_key(site)]
     if isinstance(site, ExpertSite):
-        _cut_experts(site, chosen, shared, context, silent)
+        inside = record.units.get(_key(site.inside), {}) if site.inside is not None else {}
+        cut_experts(site, chosen, inside, shared, record.context, record.silent_experts)
         return
-    if not chosen:
-        return
-    for projection in site.projections:
-        positions = {group: site.positions(projection, indices) for group, indices in chosen.items()}
-        geometry = _geometry(projection, positions, shared)
-        if len(geometry.units.groups) == 1 and geometry.units.groups == (RETAIN,):
-            continue  # keys and values that no group took: owned whole, by `assign_uncut`
-        # what a norm over all heads reads must be silent already, or silent heads would change the others
-        mixes = site.mixes and projection.split == "out"
-        plain = projection.linear
-        split = SplitLinear(plain.weight, plain.bias, geometry, context, mixes)
-        carry_over(plain, split)
-        _keep_plain(split, plain)
-        parent, _, name = projection.name.rpartition(".")
-        setattr(model.get_submodule(parent), name, split)
+    for projection in site.projections if chosen else ():
+        _cut_projection(model, site, projection, chosen, shared, record.context)
 
 
-def _cut_experts(
-    site: ExpertSite,
+def _cut_projection(
+    model: PreTrainedModel,
+    site: DenseSite,
+    projection: Projection,
     chosen: Mapping[str, list[int]],
     shared: set[str],
     context: RoutingContext,
-    silent: SilentExperts | None,
 ) -> None:
-    layout = Layout.carve(site.total, chosen, RETAIN)
-    for path, module in site.modules:
-        owners = {n: JOINT if f"{path}.{n}" in shared else RETAIN for n in module._parameters}
-        counted = [n for n, p in module._parameters.items() if p is not None and len(p) == site.total]
-        layouts = {n: layout for n in counted if owners[n] == RETAIN} if chosen else {}
-        if layouts and site.writes not in module._parameters and silent not in (None, "zeros"):
-            assign_router(module, owners, context, layouts, silent)
-        else:
-            assign_rows(module, owners, context, layouts, site.writes)
+    positions = {group: site.positions(projection, indices) for group, indices in chosen.items()}
+    geometry = _geometry(projection, positions, shared)
+    if geometry.units.groups == (RETAIN,):
+        return  # keys and values that no group took: owned whole, by `assign_uncut`
+    # what a norm over all heads reads must be silent already, or silent heads would change the others
+    mixes = site.mixes and projection.split == "out"
+    plain = projection.linear
+    split = SplitLinear(plain.weight, plain.bias, geometry, context, mixes)
+    carry_over(plain, split)
+    _keep_plain(split, plain)
+    parent, _, name = projection.name.rpartition(".")
+    setattr(model.get_submodule(parent), name, split)
 
 
 def _geometry(projection: Projection, positions: dict[str, list[int]], shared: set[str]) -> Geometry:

@@ -160,8 +160,8 @@ def _narrowing(model: PreTrainedModel, plan: Plan) -> Callable[[], None]:
 def _new_units(site: Any, asking: Mapping[str, GroupSpec]) -> dict[str, list[int]]:
     """Group -> the indices that its new units will have at this site."""
     if isinstance(site, ExpertSite):
-        if any(spec.experts for spec in asking.values()):
-            raise GradmaskError("experts cannot be added to a model: take existing ones (new=False)")
+        if any(spec.experts or spec.expert_neurons for spec in asking.values()):
+            raise GradmaskError("experts, and neurons inside them, cannot be added: take existing ones (new=False)")
         return {}
     step, start = (site.repeats if isinstance(site, AttentionSite) else 1), site.total
     new = {}
