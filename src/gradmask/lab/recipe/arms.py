@@ -99,7 +99,15 @@ def _as_module(group: GroupSpec) -> dict[str, Any]:
     """Added MLP units; an adapter is added already, and experts cannot be."""
     if group.adapter is not None or group.experts or group.expert_neurons:
         return _without_tables(group)
-    units = {"heads": 0, "neurons": MODULE, "experts": 0, "expert_neurons": 0, "layers": None, "query_only": False, "new": True}
+    units = {
+        "heads": 0,
+        "neurons": MODULE,
+        "experts": 0,
+        "expert_neurons": 0,
+        "layers": None,
+        "query_only": False,
+        "new": True,
+    }
     return {**units, **_without_tables(group)}
 
 
