@@ -86,7 +86,7 @@ def test_a_budget_in_steps_then_the_same_again_costs_nothing(
 def test_a_run_or_a_checkpoint(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in (
         ([], "give a run's folder, or --model with --data"),
-        ([str(run), "--twin", str(run)], "--twin: only with --model"),
+        ([str(run), "--twin", str(run)], "--never-trained: only with --model"),
         (["--model", str(run)], "--model needs --data"),
         (["--model", str(tmp_path / "none"), "--data", str(run)], "there is no folder"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,17 @@ def test_every_text_of_an_option_stays_as_it_is(
     for parameter in COMMANDS[command].params:
         assert parameter.help.replace("\\[", "[") in shown
         assert parameter.help, f"{parameter.name} is not explained"
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_a_switch_shows_no_value_and_a_value_has_a_word_for_it(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main([*([command] if command else []), "--help"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if re.match(r"│ \*? *--", line)]
+    assert any("--help" in line for line in lines)
+    assert [line for line in lines if re.search(r"<(bool|str|path|int|float)", line)] == []
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from gradmask.cli import (
     train,
     verify,
 )
-from gradmask.cli.help import Command
+from gradmask.cli.help import Command, Group
 from gradmask.cli.output import logger, work_shown
 from gradmask.errors import GradmaskError
 from gradmask.lab.progress import status
@@ -62,6 +62,7 @@ QUIET = {
 
 app = typer.Typer(
     name="gradmask",
+    cls=Group,
     help="Train a language model so that what it learns from labeled data can be removed afterwards.",
     epilog="Exit codes: 0 done; 1 it failed, or a check did; 2 wrong usage or input; 3 not proved (verify); 130, 143 stopped by "
     "Ctrl-C, SIGTERM.",

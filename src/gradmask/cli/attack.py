@@ -20,15 +20,20 @@ EXAMPLES = """
 gradmask attack runs/demo
 gradmask attack runs/demo --budget 1h
 gradmask attack runs/demo --budget "2000 steps" --set evaluate.preset=standard
-gradmask attack --model removed/ --twin filtered/ --data secret.jsonl --retain other.jsonl --budget 30m --accept 0.1
+gradmask attack --model removed/ --never-trained filtered/ --data secret.jsonl --retain other.jsonl --budget 30m --accept 0.1
 """
 
 Checkpoint = Annotated[
     Path | None, typer.Option("--model", help="Instead of a run: the folder of any checkpoint, which is attacked.")
 ]
-Twin = Annotated[
+NeverTrained = Annotated[
     Path | None,
-    typer.Option("--twin", help="With --model: a checkpoint that never saw the text, with the same tokenizer."),
+    typer.Option(
+        "--never-trained",
+        "--twin",
+        metavar="CHECKPOINT",
+        help="With --model: a checkpoint that never saw the text, with the same tokenizer.",
+    ),
 ]
 Reference = Annotated[
     Path | None, typer.Option("--reference", help="With --model: a checkpoint that knows the text; it sets the scale.")
@@ -64,7 +69,7 @@ def run(
     folder: Annotated[Path | None, RUN] = None,
     budget: BudgetText = None,
     model: Checkpoint = None,
-    twin: Twin = None,
+    never_trained: NeverTrained = None,
     reference: Reference = None,
     data: Data = None,
     retain: Retain = None,
@@ -88,13 +93,15 @@ def run(
     """
     from gradmask.lab.measures.campaign.budget import parse_budget
 
-    checkpoints = {"--twin": twin, "--reference": reference, "--questions": questions, "--output": output}
+    checkpoints = {
+        "--never-trained": never_trained, "--reference": reference, "--questions": questions, "--output": output,
+    }  # fmt: skip
     _require_one(folder, model, {"--data": data, "--retain": retain, "--control": control, **checkpoints})
     if model is not None and data is not None:
         from gradmask.lab.run.attacking.given_text import Texts
         from gradmask.lab.run.attacking.of_checkpoints import Given, attack_checkpoint
 
-        given = Given(model, Texts(data, retain, control), twin, reference, questions, output)
+        given = Given(model, Texts(data, retain, control), never_trained, reference, questions, output)
         campaign, file = attack_checkpoint(given, parse_budget(budget or "10m"), preset or "smallest")  # type: ignore[arg-type]
         _show(campaign, file, as_json)
         raise typer.Exit(_exit_code(campaign, accept))

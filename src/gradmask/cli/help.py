@@ -7,9 +7,16 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from gradmask.lab.progress import status
+
+
+class Group(TyperGroup):
+    """The program: its own options are shown as those of commands are."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _named(super().get_params(ctx))
 
 
 class Command(TyperCommand):
@@ -26,6 +33,9 @@ class Command(TyperCommand):
             told: Any = parameter  # an option or an argument
             told.help = escape(told.help or "")
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _named(super().get_params(ctx))
+
     def invoke(self, ctx: Any) -> Any:
         """Something is shown from the first moment on: what a command imports takes seconds."""
         status("starting")
@@ -39,6 +49,14 @@ class Command(TyperCommand):
         for line in self.examples:
             console.print(f"   {line}", soft_wrap=True)
         console.print()
+
+
+def _named(parameters: list[Any]) -> list[Any]:
+    """The value of an option is called as the option is, where nothing says it better; a switch takes none, and shows none."""
+    for each in parameters:
+        if each.param_type_name == "option" and each.metavar is None:
+            each.metavar = "" if each.is_flag else each.opts[0].rpartition("-")[2].upper()
+    return parameters
 
 
 def _flowing(text: str) -> str:

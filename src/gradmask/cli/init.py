@@ -53,14 +53,18 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", "--force", help="Replace
 
 FORGET = _about("--forget", "What must go: a domain or a label; or GROUP=NAME. Repeatable.", metavar="NAME")
 ADJACENT = _about("--adjacent", "What is related but must stay. Repeatable.", metavar="NAME")
-WORDS = _about("--as", "It is written in its own words (language) or in common words (topic); the data tells.")
+WORDS = _about(
+    "--as",
+    "How it is written: in words of its own (language), or in common words (topic); the data tells.",
+    metavar="WORDS",
+)
 MODEL = _about("--model", "A size (tiny, small, medium, large), or a pretrained model's name or folder.")
 MINUTES = _about("--minutes", "Minutes of training, all arms together, on this machine.", min=0.1)
 STEPS = _about("--steps", "Steps of each arm, instead of minutes.", min=1)
 BATCH = _about("--batch-size", "Sequences per step.", min=1)
 RUN_NAME = _about("--name", "The run's name; by default the data's.")
 
-TEXT, DOMAIN = _read("--text-field", "The text."), _read("--domain-field", "The kind of a document.")
+TEXT, DOMAIN = _read("--text-field", "The text."), _read("--domain-field", "What each document is: its domain.")
 LABEL = _read("--label-field", "The label: forget, retain, or nothing.")
 TRUTH = _read("--truth-field", "The true label, for evaluation only.")
 SPLIT, MESSAGES = _read("--split-field", "train or test."), _read("--messages-field", "Chat messages.")

@@ -80,7 +80,7 @@ def test_formats_give_the_same_text(place: Path) -> None:
 
 def test_what_cannot_be_compared_is_refused(place: Path, tmp_path: Path) -> None:
     texts = Texts(place / "forget.jsonl")
-    with pytest.raises(GradmaskError, match="different tokenizers .* cannot be compared: give a twin"):
+    with pytest.raises(GradmaskError, match="different tokenizers .* cannot be compared: give one that never saw"):
         pair_of(Given(place / "removed", texts, twin=place / "foreign"))
     (tmp_path / "short.txt").write_text("gato")
     with pytest.raises(GradmaskError, match=f"attacks need {16 * SHORTEST} of each text"):

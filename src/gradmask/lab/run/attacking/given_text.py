@@ -84,7 +84,7 @@ def require_same_tokens(tokenizer: Any, other: Any, model: Path, twin: Path, tex
             if _encoded(tokenizer, text) != _encoded(other, text):
                 raise GradmaskError(
                     f"{model} and {twin} have different tokenizers (they cut the text of {path} differently), so their losses per "
-                    "token cannot be compared: give a twin that was trained with the same tokenizer"
+                    "token cannot be compared: give one that never saw the text and has the same tokenizer"
                 )
 
 

@@ -134,9 +134,7 @@ def model_at(folder: Path) -> PreTrainedModel:
 def _plain(folder: Path) -> PreTrainedModel:
     model = model_at(folder)
     if gm.is_partitioned(model):
-        raise GradmaskError(
-            f"{folder} still has its groups: give a plain checkpoint that never saw the text as the twin"
-        )
+        raise GradmaskError(f"{folder} still has its groups: give a plain checkpoint that never saw the text")
     return model
 
 
