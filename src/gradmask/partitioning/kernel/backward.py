@@ -85,11 +85,19 @@ def weight_grads(
         for i, grad in _part_grads(geometry, members, *sides):
             grads[i] = grad
     for unit, scale in call.scales:
-        for i, group in enumerate(geometry.parts.groups):
-            grad = grads[i]
-            if group == unit and grad is not None:
-                grads[i] = grad * scale
+        for i, grad in enumerate(grads):
+            if grad is not None:
+                grads[i] = _scaled(geometry, grad, geometry.parts.groups[i], unit, scale)
     return grads
+
+
+def _scaled(geometry: Geometry, grad: Tensor, group: str, unit: str, scale: float) -> Tensor:
+    """The gradient of a group's part where ``unit`` has a strength; a joint part holds the unit's columns among others."""
+    if geometry.parts is geometry.units:
+        return grad * scale if group == unit else grad
+    factors = grad.new_ones(geometry.units.size)
+    unit_views(geometry, factors, unit, dim=0).mul_(scale)
+    return grad * (factors.unsqueeze(1) if geometry.dim == 0 else factors)
 
 
 def _gated_sides(call: Call, dy: Tensor, x: Tensor, lead: tuple[int, ...]) -> tuple[Tensor, Tensor]:
