@@ -152,3 +152,33 @@ def test_what_learns_from_no_token_gets_none_and_not_zero() -> None:
     model(tokens()[:2], labels=tokens()[:2], data_labels="a").loss.backward()
     assert all(p.grad is None for p in gm.groups(model)["a"].values())
     assert all(p.grad is not None for p in gm.groups(model)["retain"].values())
+
+
+def test_questions_of_equal_odds_are_drawn_apart() -> None:
+    """Unless cells name a draw that they share: equal odds are one mask only where nothing is drawn."""
+    cells = {"own": gm.Cell(0.5, 0.5), "retain": gm.Cell(1.0, 0.5), "joint": gm.Cell(1.0, 0.5)}
+    half = gm.Policy("half", {"group": cells})
+    route = router(half).route(["forget"] * 64, 64, training=True)
+    learns = [route.learn(group).mask for group in ("retain", "joint", "forget")]  # type: ignore[union-attr]
+    assert not any(torch.equal(learns[i], learns[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+    plain = router(groups=("a", "b")).route(["a", "retain"], 2, training=True)
+    assert plain.run("a") is plain.learn("a")
+
+
+def test_a_weight_is_exact() -> None:
+    """Of double precision, and rounded once where it is multiplied: 0.1 in single precision is another number."""
+    tenth = gm.Policy("tenth", {"group": {"retain": gm.Cell(learn_weight=0.1)}})
+    learn: Any = router(tenth).route(["forget", "retain"], 2, training=True).learn("retain")
+    assert learn.weights.tolist() == [0.1, 1.0]
+    assert learn.single is None
+
+
+def test_the_default_device_does_not_matter() -> None:
+    """With ``torch.set_default_device("cuda")`` draws are still made where generators are: on the CPU."""
+    policy = dataclasses.replace(gm.POLICIES["strict"], rehearsal=0.5)
+    labels, cpu = torch.zeros(32, dtype=torch.long), torch.device("cpu")
+    expected = router(policy, ("a", "b"), seed=3).route(labels, 32, True, cpu)
+    with torch.device("meta"):
+        found = router(policy, ("a", "b"), seed=3).route(labels, 32, True, cpu)
+    for group in ("retain", "a", "b"):
+        assert torch.equal(found.learn(group).mask, expected.learn(group).mask)  # type: ignore[union-attr]

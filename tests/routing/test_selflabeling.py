@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 import gradmask as gm
-from gradmask.routing.selflabeling import SelfLabeler, example_losses
+from gradmask.routing.selflabeling import SelfLabeler, Share, example_losses
 from tiny import VOCABULARY, integers, tiny, tokens
 
 
@@ -83,6 +83,34 @@ def test_clear_cases_are_routed_and_the_middle_stays_unlabeled(retain_below: flo
     assert labeler._decide(given, torch.arange(4), gains, router).tolist() == expected
     labeler.means["forget"] = [3.0, 3.0]
     assert labeler._decide(given, torch.arange(4), gains, router).tolist() == [-1] * 4
+
+
+def test_the_default_device_does_not_matter() -> None:
+    labeler, router = between(0.5)
+    given, rows, gains = torch.full((4,), -1), torch.arange(4), {"forget": torch.tensor([1.2, 1.9, 2.0, 2.4])}
+    with torch.device("meta"):
+        found = labeler._decide(given, rows, gains, router)
+    assert found.tolist() == [0, 0, -1, 1]
+
+
+def test_processes_of_one_batch_gather_all_of_its_labels() -> None:
+    """Of different lengths, in the order of ranks; each knows where its own begin."""
+    parts = [torch.tensor([1, -1, 0]), torch.tensor([], dtype=torch.long), torch.tensor([-1])]
+    # what each of two collective calls sums up to
+    sizes, padded = torch.tensor([3, 0, 1]), torch.tensor([[1, -1, 0], [0, 0, 0], [-1, 0, 0]])
+    for rank, (own, start) in enumerate(zip(parts, (0, 3, 3), strict=True)):
+        given: list[torch.Tensor] = []
+
+        def total(tensor: torch.Tensor, given: list[torch.Tensor] = given) -> torch.Tensor:
+            given.append(tensor.clone())
+            return (sizes, padded)[len(given) - 1]
+
+        every, begins = Share(rank, 3, total).gathered(own)
+        assert every.tolist() == [1, -1, 0, -1]
+        assert begins == start
+        assert given[0].tolist() == [len(own) if i == rank else 0 for i in range(3)]
+        assert given[1].tolist() == [row if i == rank else [0, 0, 0] for i, row in enumerate(padded.tolist())]
+    assert Share().gathered(parts[0]) == (parts[0], 0)
 
 
 def between(retain_below: float | None = 0.5, share: float = 0.5) -> tuple[SelfLabeler, Any]:

@@ -16,6 +16,7 @@ gradmask evaluate runs/demo --json | jq .headline
 gradmask evaluate runs/demo --measures all --preset standard
 gradmask evaluate runs/demo --measures compute,leakage --set evaluate.ladder=[0.01,0.05]
 gradmask evaluate runs/demo --tasks wmdp_bio,mmlu
+gradmask evaluate runs/demo --tasks my_questions.jsonl
 """
 
 Preset = Annotated[
@@ -38,7 +39,8 @@ def run(
     tasks: Annotated[
         str | None,
         typer.Option(
-            "--tasks", help="Comma-separated tasks of lm-evaluation-harness (pip install 'gradmask[lm-eval]')."
+            "--tasks",
+            help="Comma-separated tasks of lm-evaluation-harness, and files of multiple choice (pip install 'gradmask[lm-eval]').",
         ),
     ] = None,
     changes: Changes = None,

@@ -8,7 +8,7 @@ import torch
 import gradmask as gm
 from gradmask.lab.measures.calibration import CalibrationSettings
 from gradmask.lab.measures.findings import ModelFindings
-from gradmask.lab.measures.registry import attacks, comparisons, names, of_a_model, quick
+from gradmask.lab.measures.registry import attacks, comparisons, find, names, of_a_model, quick
 from gradmask.lab.measures.settings import PRESETS, RelearningSettings, SuiteSettings
 from gradmask.lab.measures.suite import examine
 from gradmask.lab.progress import showing
@@ -26,7 +26,7 @@ SMALL = SuiteSettings(
 )
 
 
-ASKED = [name for name in of_a_model() if name not in {"router", "questions"}]
+ASKED = [name for name in of_a_model() if name != "router" and not find(name).asks]
 """Every measure but those that need a mixture of experts, or questions."""
 
 

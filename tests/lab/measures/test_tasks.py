@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 import gradmask as gm
+from gradmask.lab.measures.local_tasks import LocalTask
+from gradmask.lab.measures.questions import answered, read_questions
 from gradmask.lab.measures.tasks import evaluate_tasks
 from lab.measures.fabricated import word_tokenizer
 from tiny import tiny
@@ -50,6 +52,19 @@ def test_an_own_task_is_answered_by_every_view(quiz: Path) -> None:
         found = evaluate_tasks(model, word_tokenizer(), ["gradmask_quiz"], view, str(quiz))
         assert found["gradmask_quiz"]["acc"] in (0.0, 0.25, 0.5, 0.75, 1.0)
     assert gm.is_partitioned(model)
+
+
+@needs_harness
+def test_a_file_of_questions_is_a_task(tmp_path: Path) -> None:
+    """Scored as by our own arithmetic; nothing is left in caches."""
+    rows = [{"question": f"w{5 + i}", "choices": ["w7", "w9", "w11"], "answer": i % 3} for i in range(9)]
+    path = tmp_path / "own quiz.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    model, tokenizer = tiny().eval(), word_tokenizer()
+    found = evaluate_tasks(model, tokenizer, [str(path), LocalTask(str(path), letters=True, name="lettered")])
+    right = sum(answered(model, tokenizer, read_questions(path)))
+    assert found["own_quiz"]["acc"] == pytest.approx(right / 9)
+    assert set(found) == {"own_quiz", "lettered"}
 
 
 @needs_harness

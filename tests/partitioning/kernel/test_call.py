@@ -19,7 +19,9 @@ OTHERS = TokenMask(torch.tensor([False, True]))
 
 
 def geometry(split: Literal["in", "out"] = "out", joint: bool = False) -> Geometry:
-    return Geometry(split, False, Layout.whole(6, "joint") if joint else UNITS, UNITS, UNITS if split == "out" else None)
+    return Geometry(
+        split, False, Layout.whole(6, "joint") if joint else UNITS, UNITS, UNITS if split == "out" else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,9 @@ def geometry(split: Literal["in", "out"] = "out", joint: bool = False) -> Geomet
         (SOME, False, False, False),
     ],
 )
-def test_rows_learn_where_they_run_or_whatever_arrives(learns: Flag, runs: Flag, credited: Flag, arriving: Flag) -> None:
+def test_rows_learn_where_they_run_or_whatever_arrives(
+    learns: Flag, runs: Flag, credited: Flag, arriving: Flag
+) -> None:
     route = Route({"a": runs}, {"a": learns})
     at = UNITS.groups.index("a")
     call = call_for(geometry(), route)

@@ -54,7 +54,7 @@ def read_questions(path: str | Path) -> list[Question]:
     """
     rows = first_rows(SourceSpec(path=str(path)), MOST)  # type: ignore[call-arg]
     others = sorted({str(row["answer"]) for row in rows if isinstance(row.get("answer"), str)})
-    return [_question(row, f"{path}, question {i}", others) for i, row in enumerate(rows, 1)]
+    return [question_of(row, f"{path}, question {i}", others) for i, row in enumerate(rows, 1)]
 
 
 def fingerprint(questions: Sequence[Question]) -> str:
@@ -62,7 +62,12 @@ def fingerprint(questions: Sequence[Question]) -> str:
     return hashlib.sha256(json.dumps([asdict(q) for q in questions]).encode()).hexdigest()
 
 
-def _question(row: Mapping[str, Any], where: str, others: Sequence[str]) -> Question:
+def question_of(row: Mapping[str, Any], where: str, others: Sequence[str] = ()) -> Question:
+    """The question of one row; ``others``: answers to choose wrong ones among, where the row has none.
+
+    Raises:
+        GradmaskError: the row is of no kind that `read_questions` knows; ``where`` it stands is said.
+    """
     prompt, answer = row.get("prompt"), row.get("answer")
     if prompt is None and isinstance(row.get("question"), str):
         prompt = f"Question: {row['question']}\nAnswer:"

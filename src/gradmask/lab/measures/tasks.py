@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from gradmask.errors import GradmaskError
+from gradmask.lab.measures.local_tasks import LocalTask, local_questions, local_task, write_task
 from gradmask.lab.measures.views import plain_copy
 
 
@@ -18,10 +21,17 @@ def require_harness() -> None:
         raise GradmaskError("tasks need lm-evaluation-harness, which is not installed: pip install 'gradmask[lm-eval]'")
 
 
+def check_tasks(tasks: Sequence[str | LocalTask]) -> None:
+    """Raise a `GradmaskError` unless the harness is installed and every file of questions can be read."""
+    require_harness()
+    for own in filter(None, map(local_task, tasks)):
+        local_questions(own)
+
+
 def evaluate_tasks(
     model: nn.Module,
     tokenizer: Any,
-    tasks: Sequence[str],
+    tasks: Sequence[str | LocalTask],
     view: str = "full",
     path: str = "",
     limit: int | None = None,
@@ -32,21 +42,36 @@ def evaluate_tasks(
     Args:
         model: partitioned or plain; it is not changed.
         tokenizer: of the model.
-        tasks: names that the harness or ``path`` knows.
+        tasks: names that the harness or ``path`` knows, and files of questions (`LocalTask`, or their paths).
         view: of a partitioned model.
         path: a folder with own task files.
         limit: examples per task; None: all.
         batch_size: of the harness.
 
     Raises:
-        GradmaskError: the harness is not installed, or knows no such task.
+        GradmaskError: the harness is not installed, or knows no such task; a file of questions cannot be read.
     """
     require_harness()
+    with tempfile.TemporaryDirectory(prefix="gradmask-") as place:
+        own = [(task, local_task(task)) for task in tasks]
+        names = [name for task, local in own for name in (write_task(local, Path(place)) if local else [str(task)])]
+        return _evaluated(model, tokenizer, names, view, [place, *([path] if path else [])], limit, batch_size)
+
+
+def _evaluated(
+    model: nn.Module,
+    tokenizer: Any,
+    tasks: Sequence[str],
+    view: str,
+    paths: list[str],
+    limit: int | None,
+    batch_size: int,
+) -> dict[str, dict[str, float]]:
     from lm_eval import simple_evaluate  # type: ignore[import-not-found]
     from lm_eval.models.huggingface import HFLM  # type: ignore[import-not-found]
     from lm_eval.tasks import TaskManager  # type: ignore[import-not-found]
 
-    manager = TaskManager(include_path=path or None)
+    manager = TaskManager(include_path=paths)
     unknown = [task for task in tasks if not manager.match_tasks([task])]
     if unknown:
         raise GradmaskError(

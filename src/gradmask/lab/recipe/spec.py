@@ -237,6 +237,17 @@ class RelearningSpec(_Part):
     )
 
 
+class LocalTaskSpec(_Part):
+    """A file of multiple choice as a task of lm-evaluation-harness (`gradmask.lab.measures.local_tasks.LocalTask`)."""
+
+    path: str = Field(description="JSONL, JSON, CSV or Parquet")
+    question: str = Field("", description="column of the question; rows as those of WMDP, TOFU or MUSE need no columns")
+    choices: str | list[str] = Field("", description="column that lists the choices, or a column for each")
+    answer: str = Field("", description="column of the right choice: its number from 0, its letter, or its text")
+    letters: bool = Field(False, description="score letters before the choices, as wmdp and mmlu do")
+    name: str = Field("", pattern=r"^\w*$", description="of the task; by default that of the file")
+
+
 class EvaluateSpec(_Part):
     """What is measured, and on how much."""
 
@@ -262,7 +273,9 @@ class EvaluateSpec(_Part):
     questions: str = Field(
         "", description="a JSONL file of questions about what must go and what is kept, for the attack `questions`"
     )
-    tasks: list[str] = Field([], description="tasks of lm-evaluation-harness")
+    tasks: list[str | LocalTaskSpec] = Field(
+        [], description="tasks of lm-evaluation-harness, and files of multiple choice (a path, or path and columns)"
+    )
     tasks_path: str = Field("", description="a folder with your own task files")
     tasks_limit: int | None = Field(None, ge=1, description="examples per task; null: all")
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
@@ -68,7 +68,7 @@ def probes(
     unseen, truth = _states(model, test, chosen, tokens, batch_size, generator)
     if len(np.unique(known)) < 2 or not len(truth):
         raise GradmaskError("linear probes need forget text with at least two different next tokens: give more text")
-    accuracy = [_accuracy(x, known, z, truth) for x, z in zip(seen, unseen, strict=True)]
+    accuracy = [float(fitted(x, known).score(z, truth)) for x, z in zip(seen, unseen, strict=True)]
     chance = float(np.bincount(truth.astype(int)).max() / len(truth))
     return Probes(
         accuracy=accuracy,
@@ -97,11 +97,12 @@ def _states(
     return [torch.cat(parts).numpy() for parts in zip(*layers, strict=True)], targets.numpy()
 
 
-def _accuracy(train: np.ndarray, known: np.ndarray, test: np.ndarray, truth: np.ndarray) -> float:
+def fitted(states: np.ndarray, known: np.ndarray) -> Pipeline:
+    """A linear readout that tells the classes ``known`` ``[n]`` by states ``[n, width]``."""
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=100))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a readout that is nearly fitted tells as much
-        return float(probe.fit(train, known).score(test, truth))
+        return probe.fit(states, known)
 
 
 class ProbesMeasure(Measure[Probes]):

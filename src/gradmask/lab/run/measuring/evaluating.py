@@ -13,10 +13,11 @@ from gradmask.lab.measures.campaign.budget import Budget
 from gradmask.lab.measures.environment import machine, versions
 from gradmask.lab.measures.frequencies import frequency_losses
 from gradmask.lab.measures.headline import headline
+from gradmask.lab.measures.local_tasks import LocalTask
 from gradmask.lab.measures.registry import attacks, comparisons
 from gradmask.lab.measures.results import ArmResult, ChosenSetting, Results, read_results, write_results
 from gradmask.lab.measures.run import HISTOGRAM_EDGES
-from gradmask.lab.measures.tasks import evaluate_tasks, require_harness
+from gradmask.lab.measures.tasks import check_tasks, evaluate_tasks
 from gradmask.lab.measures.views import views
 from gradmask.lab.progress import Countdown, heading, status
 from gradmask.lab.recipe.loading import load_recipe
@@ -124,7 +125,7 @@ def _measure(
     if not done:
         raise GradmaskError(f"{folder.path} has no finished arm yet: finish gradmask train with its recipe.yaml first")
     if recipe.evaluate.tasks:
-        require_harness()
+        check_tasks(_given(recipe.evaluate))
     prepared = Training(recipe, folder).prepared
     examination = Examination(recipe, folder, prepared)
     arms, tasks = _arms(examination, done, measures, known)
@@ -183,18 +184,22 @@ def _arms(
     return arms, _tasks(recipe.evaluate, examination, arms)
 
 
+def _given(spec: EvaluateSpec) -> list[str | LocalTask]:
+    return [task if isinstance(task, str) else LocalTask(**task.model_dump()) for task in spec.tasks]
+
+
 def _tasks(
     spec: EvaluateSpec, examination: Examination, arms: Mapping[str, ArmResult]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Series -> task -> metric -> value."""
     scores: dict[str, dict[str, dict[str, float]]] = {}
-    tokenizer = examination.prepared.tokenizer
-    for name in arms if spec.tasks else ():
+    tokenizer, given = examination.prepared.tokenizer, _given(spec)
+    for name in arms if given else ():
         model = examination.model(name)
         for view in views(model):
             with heading(f"{name}, {view} model"):
-                status(f"tasks {', '.join(spec.tasks)}")
+                status(f"tasks {', '.join(task if isinstance(task, str) else task.title for task in given)}")
                 scores[series_name(name, view, arms)] = evaluate_tasks(
-                    model, tokenizer, spec.tasks, view, spec.tasks_path, spec.tasks_limit, spec.batch_size
+                    model, tokenizer, given, view, spec.tasks_path, spec.tasks_limit, spec.batch_size
                 )
     return scores
