@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tests.docs.blocks import blocks
 
 import gradmask as gm
 from gradmask.lab.measures.local_tasks import LocalTask
@@ -65,6 +66,16 @@ def test_a_file_of_questions_is_a_task(tmp_path: Path) -> None:
     right = sum(answered(model, tokenizer, read_questions(path)))
     assert found["own_quiz"]["acc"] == pytest.approx(right / 9)
     assert set(found) == {"own_quiz", "lettered"}
+
+
+@needs_harness
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = [b for b in blocks("python", run=False) if b.page == "docs/evidence.md" and "LocalTask" in b.code]
+    row = {"question": "w5", "choices": ["w7", "w9"], "answer": 0}
+    (tmp_path / "questions.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=16)})
+    exec(block.code, {"model": model, "tokenizer": word_tokenizer()})
 
 
 @needs_harness

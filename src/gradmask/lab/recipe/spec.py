@@ -271,7 +271,8 @@ class EvaluateSpec(_Part):
     ladder_cache: str = Field("", description="folder that keeps those models for all runs; by default beside the run")
     sizes: list[str] = Field([], description="compute ratio: folders of evaluated runs of other sizes")
     questions: str = Field(
-        "", description="a JSONL file of questions about what must go and what is kept, for the attack `questions`"
+        "",
+        description="a JSONL file of questions about what must go and what is kept, for the attacks `questions`, `fact_probes`",
     )
     tasks: list[str | LocalTaskSpec] = Field(
         [], description="tasks of lm-evaluation-harness, and files of multiple choice (a path, or path and columns)"

@@ -14,7 +14,6 @@ import gradmask as gm
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.attacks import logit_lens
 from gradmask.lab.measures.attacks.fact_probes import FactProbes, FactProbesAttack, fact_probes
-from gradmask.lab.measures.attacks.questions import taught
 from gradmask.lab.measures.measure import Inputs
 from gradmask.lab.measures.questions import Question, answered
 from gradmask.lab.measures.settings import SuiteSettings
@@ -40,8 +39,15 @@ QUESTIONS = [question(person) for person in PEOPLE]
 @cache
 def knows(*roles: str) -> Any:
     model = tiny()
-    taught(model, TOKENIZER, [q for q in QUESTIONS if q.role in roles], 150, 0)
-    return model
+    some = [q for q in QUESTIONS if q.role in roles]
+    ids = torch.tensor([TOKENIZER(f"{q.prompt} {q.answer}")["input_ids"] for q in some])
+    labels = torch.cat([torch.full_like(ids[:, :-1], -100), ids[:, -1:]], 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(40):
+        model(input_ids=ids, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.eval()
 
 
 def silenced(model: nn.Module) -> nn.Module:

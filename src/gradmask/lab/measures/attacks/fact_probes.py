@@ -3,9 +3,9 @@
 A readout (Alain and Bengio, arXiv 1610.01644) is trained on activations of prompts about what is kept, one for each attribute
 (questions with the same choices), and tested on prompts about what must go: whoever can tell one person's city from activations
 can tell another's, if the model still holds it. As a control (Hewitt and Liang, arXiv 1909.03369) it is trained on permuted
-answers, too. The lens (nostalgebraist 2020; Belrose et al., arXiv 2303.08112) scores the choices by the last norm and the head on each
-layer's states; the last layer's are the model's own answers. Patil et al. (arXiv 2309.17410) found answers in inner layers that
-editing had taken from the output. The perfect filter is measured in the same way, and whatever it allows is guessing.
+answers, too. The lens (nostalgebraist 2020; Belrose et al., arXiv 2303.08112) scores the choices by the last norm and the head
+on each layer's states; the last layer's are the model's own answers. Patil et al. (arXiv 2309.17410) found answers in inner
+layers that editing had taken from the output. The perfect filter is measured in the same way, and what it allows is guessing.
 """
 
 from __future__ import annotations
@@ -123,14 +123,18 @@ def _readouts(
     half, permuted = len(known) // 2, rng.permutation(known)
     counts = [
         (
-            int((fitted(x, known).predict(z) == truth).sum()),
-            int((fitted(x, permuted).predict(z) == truth).sum()),
-            int((fitted(x[:half], known[:half]).predict(x[half:]) == known[half:]).sum()),
+            _hits(x, known, z, truth),
+            _hits(x, permuted, z, truth),
+            _hits(x[:half], known[:half], x[half:], known[half:]),
             len(known) - half,
         )
         for x, z in zip(seen, unseen, strict=True)
     ]
     return dict(zip(("readout", "permuted", "kept", "tested"), np.array(counts).T, strict=True))
+
+
+def _hits(train: np.ndarray, known: np.ndarray, test: np.ndarray, truth: np.ndarray) -> int:
+    return int(np.count_nonzero(np.equal(fitted(train, known).predict(test), truth)))
 
 
 def _padded(rows: Sequence[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
