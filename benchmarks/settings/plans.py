@@ -98,6 +98,7 @@ def rules() -> Iterator[Task]:
     corpora = ("topic", "author", "headers", "novels", "docs", "code")
     for share, (heads, neurons) in sizes.items():
         chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),))
+        chosen = replace(chosen, distil=0.7 if share <= 0.15 else 0.0)
         fits = replace(chosen, fit=True) if share <= 0.15 else replace(chosen, words=2.0, common="retain")
         for corpus in corpora if share == 0.5 else EXPLORED:
             yield Task(corpus, share, "gradmask", chosen if corpus in OWN_WORDS else fits)
@@ -115,4 +116,18 @@ def strengths() -> Iterator[Task]:
             yield Task(corpus, share, "gradmask", replace(whole, fit=True))
 
 
-PLANS = {"explore": explore, "second": second, "little_labeled": little_labeled, "rules": rules, "strengths": strengths}
+def distillation() -> Iterator[Task]:
+    """What retain text teaches in a consolidation: the next token, what the removed model says, or some of both."""
+    for corpus, share in (("topic", 0.05), ("medicine", 0.05), ("docs", 0.15), ("novels", 0.05)):
+        whole = replace(TABLES, rehearsal=0.03, ends=((0.15, 1.0),), fit=corpus not in OWN_WORDS)
+        yield from (Task(corpus, share, "gradmask", replace(whole, distil=distil)) for distil in (0.0, 0.5, 0.7, 1.0))
+
+
+PLANS = {
+    "distillation": distillation,
+    "explore": explore,
+    "second": second,
+    "little_labeled": little_labeled,
+    "rules": rules,
+    "strengths": strengths,
+}

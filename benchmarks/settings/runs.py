@@ -20,6 +20,8 @@ from gradmask.data import token_labels, training_order
 from gradmask.lab.measures.calibration import CalibrationSettings, calibrate
 
 RATE, BATCH, POINTS = 2e-3, 16, 12
+FORWARD = 1 / 3
+"""Compute of a forward pass, as a share of a training step's."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Settings:
     ends: tuple[tuple[float, float], ...] = ((0.15, 1.5),)
     fit: bool = False
     """Whether the group's strength is fitted before each end; what that takes is taken off its steps."""
+    distil: float = 0.0
+    """Share of the removed model's distribution in what retain text teaches in each end; its passes are taken off the steps."""
 
 
 @dataclass(frozen=True)
@@ -246,9 +250,10 @@ def _measure_routed(
     before, result["ends"] = copy.deepcopy(model.state_dict()), []
     for share, rate in task.settings.ends:
         model.load_state_dict(before)
-        steps = max(1, round(share * task.steps * (0.9 if task.settings.fit else 1.0)))
+        passes = FORWARD * (labels == 0).mean() if task.settings.distil else 0.0
+        steps = max(1, round(share * task.steps * (0.9 if task.settings.fit else 1.0) / (1.0 + passes)))
         order = training_order(labels, steps, BATCH, task.seed + 1_000_003)
-        with gm.consolidation(model) as learning:
+        with gm.consolidation(model, distillation=task.settings.distil) as learning:
             strength = _fit(model, ids[order], labels[order], max(1, steps // 20)) if task.settings.fit else 1.0
             optimizer = optimizer_of(model, list(learning), {"forget": task.settings.group_rate})
             train(model, ids, labels, order, optimizer, RATE * rate, 0.1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
+from contract.oracle import everything_in_double
 from gradmask.routing.policy import consolidating
 from tiny import CONFIGS, tiny, tokens
 
@@ -109,6 +110,69 @@ def test_afterwards_the_policy_is_the_one_before_and_labels_are_needed_again() -
     with pytest.raises(gm.GradmaskError, match="got no data_labels"):
         model(tokens(), labels=tokens())
     step(model, torch.optim.SGD(model.parameters(), lr=0.1), 0, data_labels="retain")
+
+
+@pytest.mark.parametrize("case", ["own tables", "adapter", "several groups"])
+def test_retain_text_teaches_what_the_removed_model_says_and_the_next_token(case: str) -> None:
+    """Against both losses written out, with the logits of the phase without distillation."""
+    with everything_in_double():
+        model, other = (CASES[case]() for _ in range(2))
+        for each in (model, other):
+            trained(each)
+            each.double()
+        ids, labels = tokens(4), torch.tensor([0, 1, -1, 0])
+        with gm.consolidation(model, distillation=0.7):
+            loss = model(ids, labels=ids, data_labels=labels).loss
+            loss.backward()
+        with gm.consolidation(other):
+            logits = other(ids, data_labels=labels).logits[:, :-1].log_softmax(-1)
+        with torch.no_grad(), gm.without(other.eval()):
+            taught = other(ids).logits[:, :-1].log_softmax(-1)
+        next_token = nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
+        divergence = (taught.exp() * (taught - logits)).sum(-1)
+        expected = torch.where((labels == 0)[:, None], 0.7 * divergence + 0.3 * next_token, next_token)
+        expected.mean().backward()
+        torch.testing.assert_close(loss, next_token.mean())  # what is reported is the plain loss
+        for (name, p), q in zip(model.named_parameters(), other.parameters(), strict=True):
+            assert (p.grad is None) == (q.grad is None), name
+            if p.grad is not None:
+                torch.testing.assert_close(p.grad, q.grad, rtol=1e-9, atol=1e-13, msg=name)
+        assert {name for name, p in model.named_parameters() if p.grad is not None} == {
+            name for group in model.gradmask.removable for name in gm.groups(model)[group]
+        }
+
+
+def test_distillation_keeps_the_removed_model_is_recorded_and_ends_with_the_phase(tmp_path: Path) -> None:
+    model = CASES["own tables"]()
+    optimizer = trained(model)
+    logits = removed_logits(model)
+    with gm.consolidation(model, distillation=0.7):
+        for seed in range(3):
+            step(model, optimizer, seed, data_labels="retain")
+        gm.check(model)
+        model.save_pretrained(tmp_path / "phase")
+    assert torch.equal(removed_logits(model), logits)
+    again = gm.load(tmp_path / "phase").train()
+    assert again.gradmask.policy == consolidating(distillation=0.7)
+    assert "retain is taught by the removed model (0.7) and by the next token" in str(again.gradmask.policy)
+    with gm.consolidation(model, distillation=0.7):
+        grads = []
+        for each in (model, again):
+            each.zero_grad()
+            each(tokens(), labels=tokens(), data_labels="retain").loss.backward()
+            grads.append([p.grad for p in each.parameters()])
+    assert all(a is b is None or torch.equal(a, b) for a, b in zip(*grads, strict=True))
+    step(model, optimizer, 3, data_labels="retain")
+    assert model.gradmask.policy.name == "strict"
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with (
+        pytest.raises(gm.GradmaskError, match="a share between 0 and 1"),
+        gm.consolidation(gm.partition(tiny(), SLICE), distillation=share),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -84,10 +84,13 @@ def oracle(policy: Policy, spec: str, rehearsed: Tensor, groups: Tensor, **how: 
         for t, target in enumerate(targets[i].tolist()):
             if target == -100:
                 continue
+            next_token = -torch.log_softmax(logits[t], 0)[target]
             if rehearsed[i]:
-                total = total + policy.rehearsal_weight * divergence(logits[t], taught[t])
+                blend = policy.rehearsal_blend
+                taught_by_both = blend * divergence(logits[t], taught[t]) + (1 - blend) * next_token
+                total = total + policy.rehearsal_weight * taught_by_both
             else:
-                total = total - torch.log_softmax(logits[t], 0)[target]
+                total = total + next_token
     return gradients(model, total / (targets != -100).sum())
 
 
@@ -97,10 +100,10 @@ def close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         torch.testing.assert_close(value, expected[name], rtol=1e-9, atol=1e-13, msg=name)
 
 
-@pytest.mark.parametrize("weight", [1.0, 3.0])
+@pytest.mark.parametrize(("weight", "blend"), [(1.0, 1.0), (3.0, 1.0), (1.0, 0.25)])
 @pytest.mark.parametrize("spec", SPECS)
-def test_the_gradient_is_that_of_the_divergence(spec: str, weight: float) -> None:
-    policy = replace(DISTILLED, rehearsal_weight=weight)
+def test_the_gradient_is_that_of_the_divergence(spec: str, weight: float, blend: float) -> None:
+    policy = replace(DISTILLED, rehearsal_weight=weight, rehearsal_blend=blend)
     with everything_in_double(), chunks_of(200):  # three positions of 64 words at a time
         model = partitioned(policy, spec=spec)
         seen: list[Any] = []

@@ -13,13 +13,13 @@ from torch import nn
 
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import Gradmask, gradmask_of, groups, partitioned
-from gradmask.routing.distillation import add_distillation, remove_distillation
+from gradmask.routing.distillation import add_distillation, check_distillation, remove_distillation
 from gradmask.routing.policy import Policy, consolidating
 from gradmask.routing.rehearsal import add_loss_weighting, remove_loss_weighting
 
 
 @contextmanager
-def consolidation(model: nn.Module, together: float = 1.0) -> Iterator[list[nn.Parameter]]:
+def consolidation(model: nn.Module, together: float = 1.0, distillation: float = 0.0) -> Iterator[list[nn.Parameter]]:
     """Within: everything runs, only the removable groups learn, and training needs no data labels.
 
     Give the parameters that this yields to an optimizer of their own. A checkpoint that is saved within records the phase;
@@ -29,17 +29,22 @@ def consolidation(model: nn.Module, together: float = 1.0) -> Iterator[list[nn.P
         model: a partitioned model (inside DDP, FSDP2 or PEFT, give the model itself).
         together: with several removable groups, the probability that each runs on retain text, and beside the own group on
             another group's text; see docs/consolidation.md.
+        distillation: above 0, text labeled retain teaches the groups this share of the removed model's distribution, and the
+            rest of the next token. Needs data labels, and ``labels`` in each training pass; costs a forward pass of that text.
 
     Yields:
         The parameters that learn: those of every removable group that was not removed.
 
     Raises:
-        GradmaskError: the model is not partitioned, or nothing is left that may learn; ``together`` is no probability.
+        GradmaskError: the model is not partitioned, or nothing is left that may learn; ``together`` is no probability;
+            ``distillation`` is no share, or the model has another loss than a causal language model's.
     """
     gradmask = gradmask_of(model)
     learning = _learning(model, gradmask)
     before = gradmask.policy_before or gradmask.policy
-    _obey(model, consolidating(together, before.joint))
+    policy = consolidating(together, before.joint, distillation)
+    check_distillation(partitioned(model), policy)
+    _obey(model, policy)
     gradmask.policy_before = before
     try:
         yield learning

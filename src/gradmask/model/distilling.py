@@ -58,7 +58,8 @@ def prepare_lesson(
     if nothing:
         return
     positions = where.flatten().nonzero().squeeze(1)
-    context.lesson = Lesson(positions, states[where[rows]], logits if last else lambda states: states)
+    make = logits if last else lambda states: states
+    context.lesson = Lesson(positions, states[where[rows]], make, gradmask.policy.rehearsal_blend)
 
 
 def require_taught(model: Partitioned) -> None:
@@ -90,7 +91,7 @@ def _rehearsed(model: Partitioned, kwargs: Mapping[str, Any]) -> Tensor | None:
     """The positions that are rehearsed in a training pass ``[B, S]``; None where nothing is, here or on other ranks."""
     context = model.gradmask.context
     rehearsed, together = context.rehearsed, _sharded(model) is not None
-    if not torch.is_grad_enabled() or context.frozen or not (together or rehearsed is not None):
+    if not torch.is_grad_enabled() or not (together or rehearsed is not None):
         return None
     if together and (not model.training or model.gradmask.policy.rehearsal_target != "removed_model"):
         return None

@@ -87,6 +87,7 @@ class PolicyEntry(_Strict):
     rehearsal: float = 0.0
     rehearsal_weight: float = 1.0
     rehearsal_target: RehearsalTarget = "next_token"
+    rehearsal_blend: float = 1.0
     token_labels: TokenLabels = "read"
     credit: Credit = "position"
     consolidates: bool = False
@@ -103,6 +104,7 @@ class PolicyEntry(_Strict):
             rehearsal=policy.rehearsal,
             rehearsal_weight=policy.rehearsal_weight,
             rehearsal_target=policy.rehearsal_target,
+            rehearsal_blend=policy.rehearsal_blend,
             token_labels=policy.token_labels,
             credit=policy.credit,
             consolidates=policy.consolidates,

@@ -3,7 +3,8 @@
 At a rehearsed position the loss of the full model's logits ``z`` is the Kullback-Leibler divergence KL(q ‖ softmax(z)), where
 ``q`` is the distribution of the model without the removable groups. Its gradient, softmax(z) − q, takes the place of that of
 the cross-entropy, and is weighted as that was (one over the number of targets). Only the group learns from a rehearsed
-example, so only the group is taught.
+example, so only the group is taught. With a blend b below 1 the loss is b times this one and 1 − b times the cross-entropy: in
+the gradient, b q plus 1 − b at the next token takes the place of q.
 
 A vocabulary may be large, so ``q`` is made from the removed model's last hidden states, a chunk of positions at a time, when
 the backward pass arrives, and is written into the gradient that the cross-entropy of the other examples made.
@@ -14,7 +15,7 @@ Shapes: B batch, S sequence, V vocabulary, H hidden, M positions that are taught
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -41,16 +42,29 @@ class Lesson:
         positions: of the flattened outputs ``[B * S]``, those that are rehearsed ``[M]``, ascending.
         states: what the removed model makes of them ``[M, H]``.
         logits: makes logits ``[n, V]`` of some of these states.
+        blend: share of what it says in the target; the rest is the next token.
+        targets: the next tokens at the positions ``[M]``, once they are known.
     """
 
     positions: Tensor
     states: Tensor
     logits: Callable[[Tensor], Tensor]
+    blend: float = 1.0
+    targets: Tensor | None = None
 
     def among(self, targets: Tensor) -> Lesson:
         """The lesson at positions that have a target, given all targets ``[B * S]``."""
         kept = targets[self.positions] != IGNORED
-        return Lesson(self.positions[kept], self.states[kept], self.logits)
+        positions = self.positions[kept]
+        return replace(self, positions=positions, states=self.states[kept], targets=targets[positions])
+
+    def taught(self, part: slice) -> Tensor:
+        """The distributions ``[n, V]`` that are taught at some of the positions."""
+        distribution = torch.softmax(precise(self.logits(self.states[part])), -1)
+        if self.blend == 1.0 or self.targets is None:
+            return distribution
+        nexts = torch.full_like(self.targets[part, None], 1.0 - self.blend, dtype=distribution.dtype)
+        return (self.blend * distribution).scatter_add_(-1, self.targets[part, None], nexts)
 
 
 class _Teach(torch.autograd.Function):
@@ -75,13 +89,12 @@ class _Teach(torch.autograd.Function):
 
 
 def _write(grad: Tensor, logits: Tensor, few: bool, lesson: Lesson, scale: Tensor) -> Tensor:
-    """``grad`` with p − q at the taught positions; ``logits`` are of these alone, or of all."""
+    """``grad`` with p less what is taught at the taught positions; ``logits`` are of these alone, or of all."""
     rows = grad.flatten(0, 1)
     for part in chunks(len(lesson.positions), logits.shape[-1]):
         at = lesson.positions[part]
         student = torch.softmax(precise(logits[part if few else at]), -1)
-        taught = torch.softmax(precise(lesson.logits(lesson.states[part])), -1)
-        rows[at] = ((student - taught) * scale).to(grad.dtype)
+        rows[at] = ((student - lesson.taught(part)) * scale).to(grad.dtype)
     return grad
 
 

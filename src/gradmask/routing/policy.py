@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.routing.cells import ALWAYS as ALWAYS, NEVER as NEVER, RUNS as RUNS, Cell as Cell
@@ -52,7 +52,8 @@ class Policy:
             retain examples (see `gradmask.routing.rehearsal`).
         rehearsal_target: what a rehearsed example teaches the group: ``"next_token"``, as any example does; or
             ``"removed_model"``, the distribution over the vocabulary of the model without the removable groups
-            (see `gradmask.routing.distillation`).
+            (see `gradmask.routing.distillation`). Where the policy consolidates, all text labeled retain is taught so.
+        rehearsal_blend: with ``"removed_model"``, the share of that distribution in the target; the rest is the next token.
         token_labels: which token a label per token is about. ``"read"``: the one at its position, so that it says what is done
             where this token is the input. ``"predicted"``: what it labels is done where this token is the target, one position
             before in a causal language model (in others it is the same position).
@@ -74,6 +75,7 @@ class Policy:
     rehearsal: float = 0.0
     rehearsal_weight: float = 1.0
     rehearsal_target: RehearsalTarget = "next_token"
+    rehearsal_blend: float = 1.0
     token_labels: TokenLabels = "read"
     credit: Credit = "position"
     consolidates: bool = False
@@ -134,7 +136,14 @@ class Policy:
     def _check_target(self) -> None:
         if self.rehearsal_target not in ("next_token", "removed_model"):
             raise GradmaskError(f"rehearsal_target is 'next_token' or 'removed_model', got {self.rehearsal_target!r}")
-        if self.distils and not self.rehearsal:
+        if not 0.0 < self.rehearsal_blend <= 1.0:
+            raise GradmaskError(f"rehearsal_blend must be above 0 and at most 1, got {self.rehearsal_blend!r}")
+        if self.rehearsal_blend != 1.0 and not self.distils:
+            raise GradmaskError(
+                f"rehearsal_blend={self.rehearsal_blend:g} is a share of the removed model's distribution: it needs "
+                "rehearsal_target='removed_model'"
+            )
+        if self.distils and not self.rehearsal and not self.consolidates:
             raise GradmaskError(
                 "rehearsal_target='removed_model' is what rehearsed examples teach, but rehearsal is 0: give rehearsal a share, "
                 "such as 0.1"
@@ -144,6 +153,10 @@ class Policy:
     def distils(self) -> bool:
         """Whether rehearsed examples are taught by the removed model."""
         return self.rehearsal_target == "removed_model"
+
+    def _taught(self) -> str:
+        rest = f" ({self.rehearsal_blend:g}) and by the next token" if self.rehearsal_blend < 1.0 else ""
+        return f"taught by the removed model{rest}"
 
     def cell(self, row: str, column: str, label: str | None = None) -> Cell:
         """The cell of a row and a column; ``label``: the removable group that names the row ``group``."""
@@ -186,7 +199,7 @@ class Policy:
             notes.append(f"drawn as {', '.join(f'{group} {odds:g}' for group, odds in self.odds.items())}")
         if self.rehearsal:
             weight = f", its loss times {self.rehearsal_weight:g}" if self.rehearsal_weight != 1.0 else ""
-            target = ", taught by the removed model" if self.distils else ""
+            target = f", {self._taught()}" if self.distils else ""
             notes.append(
                 f"retain is routed as one random removable group with probability {self.rehearsal:g}{weight}{target}"
             )
@@ -196,6 +209,8 @@ class Policy:
             notes.append("rows of heads and neurons learn by the label of the position that reads them")
         if self.consolidates:
             notes.append("without data labels: unlabeled")
+        if self.consolidates and self.distils:
+            notes.append(f"retain is {self._taught()}")
         return "\n".join([f"policy {self.name}", *lines, *notes])
 
 
@@ -304,7 +319,7 @@ stories; the number of modules; partial labels. (Oversampled, 3 and 4 times, are
 POLICIES |= {name: gram(*settings, name=name) for name, settings in GRAM_SETTINGS.items()}
 
 
-def consolidating(together: float = 1.0, joint: tuple[str, ...] = ()) -> Policy:
+def consolidating(together: float = 1.0, joint: tuple[str, ...] = (), distillation: float = 0.0) -> Policy:
     """The table of consolidation: everything runs, and of the groups only the removable ones learn.
 
     Text that is labeled with a group teaches this group alone; all other text teaches all of them.
@@ -313,14 +328,20 @@ def consolidating(together: float = 1.0, joint: tuple[str, ...] = ()) -> Policy:
         together: with several removable groups, the probability that each runs on retain text, and beside the own group on
             another group's text. Below 1, what remains when some are removed is met in training, too.
         joint: kinds or patterns of parameters that are joint by the policy that was trained with before.
+        distillation: share of the removed model's distribution in what text labeled retain teaches; the rest is the next token.
     """
+    if not 0.0 <= distillation <= 1.0:
+        raise GradmaskError(f"distillation is a share between 0 and 1, got {distillation!r}")
     beside = {"retain": RUNS, "joint": RUNS}
     rows = {
         "group": {**beside, "own": ALWAYS, "other": Cell(together, 0.0)},
         "retain": {**beside, "own": Cell(together), "other": Cell(together)},
         "unlabeled": {**beside, "own": ALWAYS, "other": ALWAYS},
     }
-    return Policy("consolidation", rows, joint, consolidates=True)
+    taught: dict[str, Any] = (
+        {"rehearsal_target": "removed_model", "rehearsal_blend": distillation} if distillation else {}
+    )
+    return Policy("consolidation", rows, joint, consolidates=True, **taught)
 
 
 POLICIES["consolidation"] = consolidating()

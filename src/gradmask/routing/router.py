@@ -95,6 +95,8 @@ class Router:
             labels = self._rehearse(labels, draw)
         present = sorted(set(labels.flatten().tolist())) if isinstance(labels, Tensor) else [labels]
         self.seen.update(present)
+        if training and self.policy.consolidates and self.policy.distils and 0 in present:
+            self.context.rehearsed = labels == 0 if isinstance(labels, Tensor) else torch.ones(batch, dtype=torch.bool)
         made: dict[object, Flag] = {}
         flags = {
             what: {g: self._flag(g, what, labels, present, draw, made) for g in self.context.groups}

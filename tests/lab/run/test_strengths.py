@@ -1,4 +1,4 @@
-"""The strengths that groups begin a consolidation with: found from all text, and counted."""
+"""A consolidation that begins as weak as fits, and distils: what it finds, what it costs, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from tests.lab.run.test_resume import weights
 from tests.lab.run.tiny_run import tiny_recipe
 
 import gradmask as gm
-from gradmask.lab.run.consolidating import strengths_of
+from gradmask.lab.run.consolidating import strengths_of, taught_tokens_of
 from gradmask.lab.run.driver import train
-from gradmask.lab.run.folder import ArmFolder
+from gradmask.lab.run.examples import consolidation_examples
+from gradmask.lab.run.folder import ArmFolder, RunFolder
+from gradmask.lab.run.stage import Training
 
-PHASE = "train.consolidation={steps: 4, learning_rate: 2.0, fit_strength: %s}"
+PHASE = "train.consolidation={steps: 4, learning_rate: 2.0, fit_strength: %s, distillation: %s}"
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
-    for fit in ("true", "false"):
+    for fit, share in (("true", 0.7), ("false", 0)):
         found[fit] = tmp_path_factory.mktemp(fit)
-        train(tiny_recipe(found[fit], PHASE % fit, "arms=[gradmask]"))
+        train(tiny_recipe(found[fit], PHASE % (fit, share), "arms=[gradmask]"))
     return found
 
 
@@ -41,6 +43,15 @@ def test_strengths_are_found_and_their_compute_is_counted(folders: dict[str, Pat
 def test_without_it_groups_begin_as_strong_as_they_are(folders: dict[str, Path]) -> None:
     found = strengths_of(ArmFolder(folders["false"] / "run/arms/gradmask"))
     assert (found.of, found.tokens) == ({}, 0)
+
+
+def test_the_removed_models_passes_are_counted(folders: dict[str, Path]) -> None:
+    recipe = tiny_recipe(folders["true"], PHASE % ("true", 0.7), "arms=[gradmask]")
+    folder = RunFolder(folders["true"] / "run")
+    labels = consolidation_examples(recipe, Training(recipe, folder).prepared, "gradmask", 4)["data_labels"][:]
+    assert 0 < sum(labels == 0) < len(labels) == 4 * 8
+    assert taught_tokens_of(folder.arm("gradmask")) == round(16 / 3 * sum(labels == 0))
+    assert taught_tokens_of(RunFolder(folders["false"] / "run").arm("gradmask")) == 0
 
 
 def test_the_removed_model_is_the_same_with_and_without(folders: dict[str, Path]) -> None:

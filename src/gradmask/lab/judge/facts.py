@@ -157,7 +157,8 @@ def _prices(results: Results, model: str) -> dict[str, Price]:
 def _extra_compute(arms: Mapping[str, ArmResult]) -> float | None:
     if GRADMASK not in arms or NO_FILTER not in arms or not arms[NO_FILTER].tokens:
         return None
-    return (arms[GRADMASK].tokens + arms[GRADMASK].fitting_tokens) / arms[NO_FILTER].tokens
+    ours = arms[GRADMASK]
+    return (ours.tokens + ours.fitting_tokens + ours.taught_tokens) / arms[NO_FILTER].tokens
 
 
 def _guessed(results: Results) -> tuple[float | None, float | None]:

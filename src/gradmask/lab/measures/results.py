@@ -74,6 +74,8 @@ class ArmResult(_Strict):
     """Group -> the strength with which it began them."""
     fitting_tokens: int = 0
     """The compute of finding these strengths, in tokens of training; not in ``tokens``."""
+    taught_tokens: int = 0
+    """The compute of the removed model's passes in them, where they distil, in tokens of training; not in ``tokens``."""
     models: dict[str, dict[str, DomainResult]]
     curve: list[Point] = []
     samples: list[Sample] = []

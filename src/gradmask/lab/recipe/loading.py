@@ -160,5 +160,7 @@ def _trial(sections: Mapping[str, Any], model: bool, cut: bool) -> list[Problem]
     problems = machine_problems(sections["train"]) if "train" in sections else []
     if model and "model" in sections and "partition" in sections:
         partition = sections["partition"] if cut else None
-        problems += trial_problems(sections["model"], partition, sections.get("data"))
+        phase = sections["train"].consolidation if "train" in sections else None
+        distillation = phase.distillation if phase is not None else 0.0
+        problems += trial_problems(sections["model"], partition, sections.get("data"), distillation)
     return problems

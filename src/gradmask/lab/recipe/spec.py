@@ -175,6 +175,12 @@ class ConsolidationSpec(_Part):
         True,
         description="first scale what each group writes so that all text fits best; at most a tenth of the phase's compute",
     )
+    distillation: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the removed model's distribution in what text labeled retain teaches; the rest is the next token",
+    )
     together: float = Field(
         1.0, ge=0, le=1, description="with several groups: how likely each runs on retain text and beside another group"
     )

@@ -27,10 +27,12 @@ TRIED = 500_000_000
 
 
 @quiet()
-def trial_problems(model: ModelSpec, partition: PartitionSpec | None, data: DataSpec | None) -> list[Problem]:
+def trial_problems(
+    model: ModelSpec, partition: PartitionSpec | None, data: DataSpec | None, distillation: float = 0.0
+) -> list[Problem]:
     """Build the model without weights and partition it, so that errors show before anything is computed.
 
-    ``partition``: None where it is still to be chosen.
+    ``partition``: None where it is still to be chosen; ``distillation``: that of a consolidation.
     """
     if model.config is not None and (problems := _config_problems(model.config)):
         return problems
@@ -47,7 +49,8 @@ def trial_problems(model: ModelSpec, partition: PartitionSpec | None, data: Data
     try:
         if partition is not None and _can_be_tried(built):
             anytime = partition.model_copy(update={"self_labeling": _anytime(partition.self_labeling)})
-            problems += _label_problems(cut_model(_cuttable(built), anytime), partition)
+            cut = cut_model(_cuttable(built), anytime)
+            problems += _label_problems(cut, partition) + _distillation_problems(cut, distillation)
     except GradmaskError as error:
         problems.append(Problem("partition", str(error)))
     return problems
@@ -61,6 +64,15 @@ def _label_problems(model: PreTrainedModel, partition: PartitionSpec) -> list[Pr
         return []
     do = "use another model, or a loop of your own with one label per batch" if needed == "example" else "write null"
     return [Problem(key, f"this {type(model).__name__} takes no labels per {needed}: {limits[needed]}; {do}")]
+
+
+def _distillation_problems(model: PreTrainedModel, share: float) -> list[Problem]:
+    """A consolidation that distils is tried, too: not at its beginning, after the whole run."""
+    try:
+        with gm.consolidation(model, distillation=share):
+            return []
+    except GradmaskError as error:
+        return [Problem("train.consolidation.distillation", str(error))] if share else []
 
 
 def _cuttable(built: PreTrainedModel) -> PreTrainedModel:

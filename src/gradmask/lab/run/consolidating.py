@@ -22,6 +22,7 @@ from gradmask.lab.run.failures import RunError
 from gradmask.lab.run.folder import ArmFolder, write_json
 from gradmask.lab.run.stage import Stage, Training, run_stage, save_whole
 from gradmask.lab.run.strengths import Strengths, fit_strengths
+from gradmask.lab.run.teaching import taught_tokens
 from gradmask.lab.run.team import here
 from gradmask.lab.run.team.placing import placed, whole_checkpoint
 from gradmask.lab.run.team.sharding import whole
@@ -50,7 +51,11 @@ def begin(training: Training, stage: Stage, model: PreTrainedModel, prepared: Pr
         if recipe.train.consolidation.fit_strength:
             found = fit_strengths(recipe, prepared, name, stage.steps, model)
         if here().first:
-            write_json(phase.path / KEPT, {"sha256": kept, "strengths": found.of, "tokens": found.tokens})
+            taught = taught_tokens(recipe, prepared, name, stage.steps)
+            write_json(
+                phase.path / KEPT,
+                {"sha256": kept, "strengths": found.of, "tokens": found.tokens, "taught_tokens": taught},
+            )
         save_whole(model, phase.model, prepared)
 
 
@@ -62,11 +67,12 @@ def consolidate(training: Training, prepared: Prepared, name: str, stage: Stage)
         Interrupted: a signal came; a checkpoint was saved.
     """
     recipe, arm, phase = training.recipe, training.folder.arm(name), ArmFolder(stage.place)
-    assert recipe.train.consolidation is not None
     last = stage.newest()
     model = placed(lambda: gm.load(whole_checkpoint(last.path) or phase.model), recipe.train)
     dataset = consolidation_examples(recipe, prepared, name, stage.steps)
-    with gm.consolidation(model, recipe.train.consolidation.together) as learning:
+    settings = recipe.train.consolidation
+    assert settings is not None
+    with gm.consolidation(model, settings.together, settings.distillation) as learning:
         run_stage(training, prepared, arm, stage, model, dataset, last, learning)
     kept = json.loads((phase.path / KEPT).read_text(encoding="utf-8"))["sha256"]
     if digest(model) != kept:
@@ -82,6 +88,12 @@ def strengths_of(arm: ArmFolder) -> Strengths:
     path = arm.consolidation.path / KEPT
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return Strengths(kept.get("strengths", {}), kept.get("tokens", 0))
+
+
+def taught_tokens_of(arm: ArmFolder) -> int:
+    """`taught_tokens` of a finished arm."""
+    path = arm.consolidation.path / KEPT
+    return int(json.loads(path.read_text(encoding="utf-8")).get("taught_tokens", 0)) if path.is_file() else 0
 
 
 def finish(arm: ArmFolder) -> None:

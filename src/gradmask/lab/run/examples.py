@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gradmask.data import Prepared, token_labels, training_order, with_column
+from gradmask.data import RETAIN, Prepared, token_labels, training_order, with_column
 from gradmask.lab.recipe.arms import ARMS, GRADMASK, is_routed, partition_of
+from gradmask.lab.recipe.settings.rules import FITTING, FORWARD
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.modular import order_of, steps_at_dense_compute
 from gradmask.lab.run.streamed import streamed_examples
@@ -36,7 +37,7 @@ def arm_steps(recipe: Recipe, prepared: Prepared, name: str) -> int:
         return steps_at_dense_compute(recipe, prepared, name, steps)
     if arm.budget == "text":
         return math.ceil(steps * len(prepared.training_set(arm.data)) / len(prepared.train))
-    return steps + (consolidation_steps(recipe, GRADMASK, steps) if arm.budget == "compute" else 0)
+    return steps + (_consolidation_compute(recipe, prepared, steps) if arm.budget == "compute" else 0)
 
 
 def consolidation_steps(recipe: Recipe, name: str, steps: int) -> int:
@@ -45,6 +46,16 @@ def consolidation_steps(recipe: Recipe, name: str, steps: int) -> int:
     if phase is None or not ARMS[name].own:
         return 0
     return max(1, math.floor(phase.steps * steps + 1e-6)) if phase.steps < 1 else int(phase.steps)
+
+
+def _consolidation_compute(recipe: Recipe, prepared: Prepared, steps: int) -> int:
+    """Plain steps with the compute of gradmask's consolidation, finding strengths and the removed model's passes included."""
+    more, phase = consolidation_steps(recipe, GRADMASK, steps), recipe.train.consolidation
+    if phase is None or not more:
+        return 0
+    labels = np.asarray(prepared.train["data_labels"][:])
+    taught = np.mean((labels.reshape(len(labels), -1) == RETAIN).any(1)) if phase.distillation else 0.0
+    return round(more * (1.0 + FITTING / (1.0 - FITTING) * phase.fit_strength + FORWARD * taught))
 
 
 def steps_of_arms(recipe: Recipe, prepared: Prepared) -> dict[str, int]:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 import gradmask as gm
 from gradmask.data import UNLABELED, Prepared
 from gradmask.errors import GradmaskError
+from gradmask.lab.recipe.settings.rules import FORWARD
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.examples import consolidation_examples
 from gradmask.lab.run.streamed import closing_stream
@@ -23,8 +24,6 @@ SHARE = 0.05
 """Batches that are looked at, as a share of the phase's steps; five strengths are tried on each, without gradients."""
 LOOK = 40
 """Times as many sequences are looked through for those of each label."""
-FORWARD = 1 / 3
-"""Compute of a forward pass, as a share of a training step's."""
 
 
 @dataclass(frozen=True)

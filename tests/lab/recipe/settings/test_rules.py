@@ -104,12 +104,22 @@ def test_compute_stays_within_the_target() -> None:
 def test_a_rare_group_begins_its_consolidation_as_weak_as_fits_within_the_same_compute() -> None:
     rare, half = (value(seen, "train.consolidation") for seen in (TOPIC, LANGUAGE))
     assert (rare["fit_strength"], half["fit_strength"]) == (True, False)
-    assert rare["steps"] * (1 / (1 - 0.1)) == pytest.approx(half["steps"])
+    assert (rare["distillation"], half["distillation"]) == (0.7, 0.0)
+    taught = TOPIC.labeled_share * (1 - TOPIC.forget_share)  # the removed model runs on it: a third of a step
+    assert rare["steps"] / (1 - 0.1) * (1 + taught / 3) == pytest.approx(half["steps"], abs=1e-3)
     assert value(TOPIC, "train.consolidation.fit_strength") is True
     rare_language = replace(LANGUAGE, groups={"forget": GroupSeen(0.05, 0.88)})
     large_topic = replace(LANGUAGE, groups={"forget": GroupSeen(0.5, 0.04)})
     for seen in (rare_language, large_topic, replace(TOPIC, pretrained=True)):
         assert value(seen, "train.consolidation.fit_strength") is False
+
+
+def test_where_the_text_is_rare_retain_text_teaches_what_the_removed_model_says() -> None:
+    path = "train.consolidation.distillation"
+    own_loss = replace(TOPIC, sizes=replace(TOPIC.sizes, usual_loss=False))
+    rare_language = replace(LANGUAGE, groups={"forget": GroupSeen(0.05, 0.88)})
+    assert [value(seen, path) for seen in (TOPIC, rare_language)] == [0.7, 0.7]
+    assert [value(seen, path) for seen in (LANGUAGE, own_loss, replace(TOPIC, pretrained=True))] == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("path", RULES)

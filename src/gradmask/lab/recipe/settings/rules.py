@@ -38,6 +38,10 @@ RARE = 0.15
 as weak as fits; above, it gets words, and keeps its strength. Tested at 0.05 and 0.15, and at 0.5."""
 FITTING = 0.1
 """Share of the compute of a consolidation that finding the strengths takes."""
+DISTILLATION = 0.7
+"""Share of the removed model's distribution in what retain text teaches in a consolidation, where the group's text is rare."""
+FORWARD = 1 / 3
+"""Compute of a forward pass, such as the removed model's, as a share of a training step's."""
 
 Chosen = tuple[Any, str]
 """A value, and the sentence that says why."""
@@ -157,14 +161,17 @@ def consolidation(seen: Seen) -> Chosen:
         return None, f"the policy {seen.policy} is trained as it is: write train.consolidation: true for more"
     steps, why = consolidation_steps(seen)
     fit, because = consolidation_strength(seen)
-    settings = {"steps": steps, "learning_rate": CONSOLIDATION_RATE, "fit_strength": fit}
-    return settings, f"{why}, at {CONSOLIDATION_RATE:g} x the rate; {because}"
+    taught, teaching = consolidation_distillation(seen)
+    settings = {"steps": steps, "learning_rate": CONSOLIDATION_RATE, "fit_strength": fit, "distillation": taught}
+    return settings, f"{why}, at {CONSOLIDATION_RATE:g} x the rate; {because}; {teaching}"
 
 
 def consolidation_steps(seen: Seen) -> Chosen:
     """As a share of the steps before it."""
     fit, _ = consolidation_strength(seen)
-    share = round(CONSOLIDATION * (1.0 - FITTING * fit), 4)
+    taught, _ = consolidation_distillation(seen)
+    retain = seen.labeled_share * (1.0 - seen.forget_share)
+    share = round(CONSOLIDATION * (1.0 - FITTING * fit) / (1.0 + FORWARD * retain * (taught > 0)), 3)
     return share, f"{100 * share:g} % more steps make the full model whole"
 
 
@@ -180,6 +187,22 @@ def consolidation_strength(seen: Seen) -> Chosen:
     if share > RARE:
         return False, f"{text} as strong as it is, because {percent(share)} of the labeled tokens are its own"
     return True, f"{text} as weak as fits, because only {100 * share:.2g} % of the labeled tokens are its own"
+
+
+def consolidation_distillation(seen: Seen) -> Chosen:
+    """Whether retain text teaches the groups what the removed model says: where they must learn to say little there."""
+    text = "retain text teaches the next token"
+    if seen.pretrained:
+        return 0.0, f"{text}: an adapter is small"
+    if not seen.sizes.usual_loss:
+        return 0.0, f"{text}: this model has a loss of its own"
+    share = _share(seen)
+    if share > RARE:
+        return 0.0, f"{text}, because {percent(share)} of the labeled tokens are a group's own"
+    return (
+        DISTILLATION,
+        f"retain text teaches what the removed model says, because only {100 * share:.2g} % are a group's",
+    )
 
 
 def consolidation_rate(seen: Seen) -> Chosen:
@@ -211,6 +234,7 @@ RULES: dict[str, Callable[[Seen], Chosen]] = {
     "train.consolidation.steps": consolidation_steps,
     "train.consolidation.learning_rate": consolidation_rate,
     "train.consolidation.fit_strength": consolidation_strength,
+    "train.consolidation.distillation": consolidation_distillation,
     "train.group_learning_rates": group_learning_rates,
 }
 """Path -> its rule."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedConfig
+from transformers.loss.loss_utils import LOSS_MAPPING
 
 from gradmask.data import RETAIN, UNLABELED, Prepared, distinctive_shares, tokens_per_word
 from gradmask.lab.recipe.build import config_of, pretrained_config
@@ -38,7 +39,10 @@ class GroupSeen:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the model; None where it has no such units. With experts, neurons are not cut."""
+    """Of the model; None where it has no such units. With experts, neurons are not cut.
+
+    ``usual_loss``: whether it computes Transformers' own loss of causal language models, as distillation needs.
+    """
 
     heads: int | None = None
     kv_heads: int | None = None
@@ -47,6 +51,7 @@ class Sizes:
     hidden: int = 0
     layers: int = 0
     parameters: int = 0
+    usual_loss: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,8 +145,9 @@ def sizes_of(recipe: Recipe, vocabulary: int) -> Sizes:
         else config_of(recipe.model.config or {}, {"vocab_size": vocabulary})
     )
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
-    return sizes_in(config.get_text_config(), parameters)
+        model = AutoModelForCausalLM.from_config(config)
+    usual = model.loss_function is LOSS_MAPPING["ForCausalLM"]
+    return replace(sizes_in(config.get_text_config(), model.num_parameters()), usual_loss=usual)
 
 
 def sizes_in(config: PreTrainedConfig, parameters: int) -> Sizes:

@@ -17,7 +17,7 @@ from gradmask.lab.measures.run import measure, sample
 from gradmask.lab.progress import heading, status
 from gradmask.lab.recipe.arms import ARMS, is_routed, partition_of
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.run.consolidating import strengths_of
+from gradmask.lab.run.consolidating import strengths_of, taught_tokens_of
 from gradmask.lab.run.examples import consolidation_steps, total_steps
 from gradmask.lab.run.folder import RunFolder
 from gradmask.lab.run.log import RunLog
@@ -78,6 +78,7 @@ def _measure(recipe: Recipe, folder: RunFolder, prepared: Prepared, name: str, m
         consolidation=0 if ARMS[name].unlearns else consolidation_steps(recipe, name, total_steps(recipe, prepared)),
         strengths=fitted.of,
         fitting_tokens=fitted.tokens,
+        taught_tokens=taught_tokens_of(folder.arm(name)),
         models=models,
         curve=curve(lines),
         samples=sample(model, prepared.tokenizer, prepared.test, measures, recipe.train.seed),
