@@ -12,30 +12,34 @@ from torch import Tensor
 import gradmask as gm
 from tiny import tokens
 
+LABELS = torch.tensor([1, -1, 1, 1, 0, 0, -1, 0])
+"""The first of two ranks has no retain text, of which the removed model would say something."""
 
-def phase(engine: str) -> tuple[dict[str, Tensor], dict[str, Tensor | None], dict[str, Tensor]]:
-    """Parameters before, gradients of a second step, parameters after it; no label is given, on any rank."""
+
+def phase(engine: str, distillation: float) -> tuple[dict[str, Tensor], dict[str, Tensor | None], dict[str, Tensor]]:
+    """Parameters before, gradients of a second step, parameters after it; no label is given, on any rank, but to distil."""
     model = partitioned()
     before = parameters(model)
     ranks: Any = wrap(model, engine) if engine else model
-    with gm.consolidation(model):
+    with gm.consolidation(model, distillation=distillation):
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
         for seed in range(2):
             optimizer.zero_grad()
             ids = tokens(8, 9, seed=seed)
-            ids = ids[share(8)] if engine else ids
-            ranks(input_ids=ids, labels=ids).loss.backward()
+            rows = share(8) if engine else slice(None)
+            labels = {"data_labels": LABELS[rows]} if distillation else {}
+            ranks(input_ids=ids[rows], labels=ids[rows], **labels).loss.backward()
             if engine == "own":
                 sum_gradients(model)
             optimizer.step()
     return before, gradients(model), parameters(model)
 
 
-@pytest.mark.parametrize("engine", ["ddp", "fsdp2", "own"])
-def test_any_number_of_ranks_consolidates_the_same_model(engine: str) -> None:
-    _, expected, ends = phase("")
+@pytest.mark.parametrize(("engine", "distillation"), [("ddp", 0.7), ("fsdp2", 0.7), ("own", 0.0)])
+def test_any_number_of_ranks_consolidates_the_same_model(engine: str, distillation: float) -> None:
+    _, expected, ends = phase("", distillation)
     owner = {name: group for group, members in gm.groups(partitioned()).items() for name in members}
-    for before, found, after in on_ranks(2, phase, engine):
+    for before, found, after in on_ranks(2, phase, engine, distillation):
         for name, group in owner.items():
             assert (found[name] is None) == (expected[name] is None) == (group in ("retain", "joint")), name
             assert torch.equal(before[name], after[name]) == (group in ("retain", "joint")), name

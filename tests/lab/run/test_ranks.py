@@ -54,7 +54,12 @@ def check_equal(one: Path, many: Path) -> None:
 
 
 def test_two_processes_make_the_model_that_one_makes(tmp_path: Path) -> None:
-    changes = ("arms=[gradmask]", "train.steps=2", "train.consolidation={steps: 1}", "train.eval_every=1")
+    changes = (
+        "arms=[gradmask]",
+        "train.steps=2",
+        "train.consolidation={steps: 1, distillation: 0.5}",
+        "train.eval_every=1",
+    )
     train(recipe(tmp_path, "one", *changes))
     on_ranks(2, train, recipe(tmp_path, "two", *changes, "train.engine=fsdp2"))
     check_equal(tmp_path / "one", tmp_path / "two")
