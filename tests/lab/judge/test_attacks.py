@@ -36,8 +36,8 @@ def test_nothing_recovered_is_said_of_these_attacks_at_this_budget() -> None:
         "rounding the weights (int8 and int4)",
         "linear probes of every layer",
         "membership inference and extraction of training documents",
-        "Not tried: questions about it (needs evaluate.questions), steering its routers (needs a mixture of "
-        "experts), larger budgets, other training seeds.",
+        "Not tried: facts in its activations (needs evaluate.questions), questions about it (needs evaluate.questions), "
+        "steering its routers (needs a mixture of experts), larger budgets, other training seeds.",
     ):
         assert words in last
     assert not any("removed for good" in sentence or "erased" in sentence for sentence in said)
@@ -93,11 +93,14 @@ def test_attacks_that_were_not_run_are_said() -> None:
     assert not attacked(bare)
     assert recovered(bare) == []
     assert tried(bare) == []
-    assert untried(bare)[2:5] == ["fine-tuning on the domain again", "its text in the prompt", "pruning"]
+    assert untried(bare)[3:6] == ["fine-tuning on the domain again", "its text in the prompt", "pruning"]
     assert relearning_words(bare) is None
     part = found({"relearning": None})
     assert "recovered by" not in verdict(part)[0]
-    assert "Not tried: fine-tuning on the domain again, questions about it" in verdict(part)[-1]
+    assert (
+        "Not tried: facts in its activations (needs evaluate.questions), fine-tuning on the domain again"
+        in verdict(part)[-1]
+    )
 
 
 def test_signs_of_over_unlearning_are_shown() -> None:
