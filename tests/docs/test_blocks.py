@@ -52,6 +52,20 @@ def test_what_is_not_run_is_counted() -> None:
     assert Counter(block.page for block in BLOCKS if block.not_run) == NOT_RUN
 
 
+STUDY = re.compile(r"a study of (minutes|half an hour|an hour|hours|a quiet machine)")
+MACHINE = re.compile(r"needs (vLLM and a GPU|bitsandbytes)")
+
+
+@pytest.mark.parametrize("reason", sorted({block.not_run for block in BLOCKS if block.not_run}))
+def test_what_is_not_run_is_a_study_needs_a_machine_or_is_run_elsewhere(reason: str) -> None:
+    """Whoever marks a block says where the same is run, smaller; what that names must be there."""
+    files = re.findall(r"tests/[\w/]+(?:\.py)?", reason)
+    targets = re.findall(r"\bmake ([\w-]+)", reason)
+    assert files or targets or STUDY.match(reason) or MACHINE.match(reason)
+    assert [file for file in files if not (ROOT / file).exists()] == []
+    check(["make", *targets])
+
+
 @pytest.mark.parametrize("page", QUICK)
 def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_page(page, tmp_path, monkeypatch)
