@@ -8,7 +8,7 @@ from gradmask.lab.measures.results import Headline, Verdict
 from gradmask.lab.report import summary
 from gradmask.lab.report.charts.dots import Dots
 from gradmask.lab.report.figures import summary as picture
-from gradmask.lab.report.opening import CLAIMS, cards, opening
+from gradmask.lab.report.opening import CLAIMS, SAID, cards, opening
 from gradmask.lab.report.summary import judged, signed, standings, worse
 from lab.judge.test_attacks import found
 from lab.measures.fabricated import arm, arms, measured, results
@@ -21,6 +21,12 @@ def test_the_claim_is_the_judges_and_what_to_try_stands_apart(outcome: str) -> N
     assert said.claim == CLAIMS[outcome].format("es")
     assert (said.sentence, said.hint, said.outcome) == ("So it is.", "Train longer.", outcome)
     assert not any(line in said.more for line in (said.sentence, verdict.sentence))
+
+
+@pytest.mark.parametrize("start", SAID)
+def test_the_sentence_does_not_say_the_claim_again(start: str) -> None:
+    verdict = Verdict(outcome="failed", sentence=f"{start}most of it is still there.")
+    assert opening(results(verdict=verdict)).sentence == "Most of it is still there."
 
 
 def test_the_cards_answer_what_was_removed_and_what_it_cost() -> None:

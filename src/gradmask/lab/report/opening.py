@@ -20,7 +20,7 @@ CLAIMS = {
     "not known": "No verdict on removing {} yet.",
 }
 HINT = " To try: "
-NOT_YET = "There is no verdict: "
+SAID = ("There is no verdict: ", "It failed: ", "It works: ", "It works at a price: ")
 """What the headline says already."""
 
 
@@ -63,7 +63,7 @@ def opening(results: Results) -> Opening:
         kind="run",
         outcome=judged.outcome,
         claim=CLAIMS[judged.outcome].format(short(forgotten(results), 60)),
-        sentence=_without(NOT_YET, sentence),
+        sentence=_without(SAID, sentence),
         cards=cards(facts_of(results), "damaged" in judged.reasons),
         hint=hint[:1].upper() + hint[1:],
         more=[*said[1:], *results.about_labels],
@@ -71,7 +71,8 @@ def opening(results: Results) -> Opening:
     )
 
 
-def _without(start: str, sentence: str) -> str:
+def _without(starts: Sequence[str], sentence: str) -> str:
+    start = next((start for start in starts if sentence.startswith(start)), "")
     rest = sentence.removeprefix(start)
     return rest[:1].upper() + rest[1:]
 
