@@ -20,46 +20,37 @@ gradmask export runs/demo plain/small --without forget --compact
 """
 
 
+OUT = typer.Argument(metavar="OUT", help="The new folder.")
+WITHOUT = typer.Option("--without", metavar="GROUP", help="Leave this group out. Repeatable.")
+COMPACT = typer.Option("--compact", help="Make layers smaller by the removed units instead of filling them with zeros.")
+DTYPE = typer.Option("--dtype", help="Number format of the weights: float32, bfloat16, float16 or float64.")
+SHARD = typer.Option("--max-shard-size", metavar="BYTES", min=1, help="Largest file of weights.")
+ANONYMOUS = typer.Option(
+    "--anonymous",
+    help="Leave out of gradmask.json what it tells of the training: names of groups, policy, labels, seed, self-labeling.",
+)
+DROP_WORDS = typer.Option(
+    "--drop-words", help="Leave out of the tokenizer what occurs in no kept training text; needs the data of the run."
+)
+SIGN = typer.Option(
+    "--sign", metavar="KEY", help="Sign all files with this private key (PEM): OUT.sig, beside the folder."
+)
+CERTIFICATE = typer.Option("--certificate", help="The certificate of the key that signs.")
+OVERWRITE = typer.Option("--overwrite", help="Replace an existing folder.")
+
+
 def run(
     source: SourcePath,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder.")],
-    without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="GROUP", help="Leave this group out. Repeatable.")
-    ] = None,
-    compact: Annotated[
-        bool,
-        typer.Option("--compact", help="Make layers smaller by the removed units instead of filling them with zeros."),
-    ] = False,
-    dtype: Annotated[
-        str | None, typer.Option("--dtype", help="Number format of the weights: float32, bfloat16, float16 or float64.")
-    ] = None,
-    max_shard_size: Annotated[
-        int | None, typer.Option("--max-shard-size", metavar="BYTES", min=1, help="Largest file of weights.")
-    ] = None,
-    anonymous: Annotated[
-        bool,
-        typer.Option(
-            "--anonymous",
-            help="Leave out of gradmask.json what it tells of the training: names of groups, policy, labels, seed, self-labeling.",
-        ),
-    ] = False,
-    drop_words: Annotated[
-        bool,
-        typer.Option(
-            "--drop-words",
-            help="Leave out of the tokenizer what occurs in no kept training text; needs the data of the run.",
-        ),
-    ] = False,
-    sign: Annotated[
-        Path | None,
-        typer.Option(
-            "--sign", metavar="KEY", help="Sign all files with this private key (PEM): OUT.sig, beside the folder."
-        ),
-    ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option("--certificate", help="The certificate of the key that signs.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
+    out: Annotated[Path, OUT],
+    without: Annotated[list[str] | None, WITHOUT] = None,
+    compact: Annotated[bool, COMPACT] = False,
+    dtype: Annotated[str | None, DTYPE] = None,
+    max_shard_size: Annotated[int | None, SHARD] = None,
+    anonymous: Annotated[bool, ANONYMOUS] = False,
+    drop_words: Annotated[bool, DROP_WORDS] = False,
+    sign: Annotated[Path | None, SIGN] = None,
+    certificate: Annotated[Path | None, CERTIFICATE] = None,
+    overwrite: Annotated[bool, OVERWRITE] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a plain Hugging Face checkpoint that needs no gradmask to load, with its tokenizer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -44,26 +44,40 @@ def run(
     """Open a checkpoint of published code, and write it as a partitioned one: plain weights, and gradmask.json beside them.
 
     Weights alone are read, from safetensors; the optimizer starts anew."""
+    _require(optimizer, out, overwrite)
+    names = [name.strip() for name in modules.split(",") if name.strip()]
+    model = _imported(source, out, names, biases_as_neurons, OPTIMIZERS[optimizer])
+    _tell(model, source, out, as_json)
+
+
+def _require(optimizer: str, out: Path, overwrite: bool) -> None:
+    if optimizer not in OPTIMIZERS:
+        raise GradmaskError(f"--optimizer {optimizer!r}: give one of {', '.join(OPTIMIZERS)}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not overwrite:
+        raise GradmaskError(f"{out} exists and is not empty: choose another folder, or replace it with --overwrite")
+
+
+def _imported(
+    source: Path, out: Path, modules: list[str], biases_as_neurons: bool, exact: Literal[True, False, "split"]
+) -> Any:
+    """Open the checkpoint, and write it as a partitioned one."""
     import gradmask as gm
     from gradmask.files import whole_folder
     from gradmask.lab.run.imported import copy_tokenizer
     from gradmask.quiet import quiet
 
-    if optimizer not in OPTIMIZERS:
-        raise GradmaskError(f"--optimizer {optimizer!r}: give one of {', '.join(OPTIMIZERS)}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not overwrite:
-        raise GradmaskError(f"{out} exists and is not empty: choose another folder, or replace it with --overwrite")
-    names = [name.strip() for name in modules.split(",") if name.strip()]
+    biases = "neuron" if biases_as_neurons else "refuse"
     with quiet():
-        model = gm.import_checkpoint(
-            source,
-            modules=names,
-            output_biases="neuron" if biases_as_neurons else "refuse",
-            exact=OPTIMIZERS[optimizer],
-        )
+        model = gm.import_checkpoint(source, modules=modules, output_biases=biases, exact=exact)
         with whole_folder(out) as folder:
             model.save_pretrained(folder)
             copy_tokenizer(source, folder)
+    return model
+
+
+def _tell(model: Any, source: Path, out: Path, as_json: bool) -> None:
+    import gradmask as gm
+
     entry = gm.read_manifest(out).policy
     policy = entry.name if entry else ""
     if as_json:

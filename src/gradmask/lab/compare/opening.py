@@ -12,7 +12,7 @@ from gradmask.lab.compare.table import removed_rivals
 from gradmask.lab.compare.words import verdict
 from gradmask.lab.measures.headline import TOO_FAR
 from gradmask.lab.measures.numbers import listed
-from gradmask.lab.report.opening import CLAIMS, Card, Opening, full, kept, removed_card, training_time
+from gradmask.lab.report.opening import CLAIMS, Card, Opening, first_reason, full, kept, removed_card, training_time
 from gradmask.lab.report.summary import Interval, Standing, ours_first
 
 OURS, FULL = "gradmask/removed", "gradmask/full"
@@ -26,7 +26,7 @@ IN_WORDS = {
 
 def opening(found: Comparison) -> Opening:
     """Of a comparison."""
-    said = verdict(found)
+    said = [*_why(found), *verdict(found)]
     missing = f"Not finished: {', '.join(found.missing)}. The same command goes on."
     return Opening(
         name=found.name,
@@ -44,6 +44,14 @@ def _outcome(found: Comparison) -> str:
     """That of all seeds, if they agree."""
     outcomes = set(found.verdicts.values())
     return outcomes.pop() if len(outcomes) == 1 else "not known"
+
+
+def _why(found: Comparison) -> list[str]:
+    """Why it failed, or what is not known, by the run of the first seed; what worked needs no reason."""
+    if _outcome(found) not in ("failed", "not known") or len(set(found.verdicts.values())) != 1 or not found.sentences:
+        return []
+    seed = min(found.sentences)
+    return [first_reason(found.sentences[seed]) + (f" (Seed {seed}.)" if len(found.verdicts) > 1 else "")]
 
 
 def _claim(found: Comparison) -> str:

@@ -84,8 +84,9 @@ class Comparison(_Strict):
     """A whole comparison. ``calibrated``: whether losses are; ``missing``: runs that are not finished.
 
     ``flags``: signs that a model was pushed away from the domain, with the run that shows them. ``forget``: what was to be removed,
-    as it stands in a sentence. ``verdicts``: seed -> the judge's outcome of the run with the recipe's own labels. ``samples``: what
-    the models of the first seed write. All three are empty in files of earlier versions.
+    as it stands in a sentence. ``verdicts``: seed -> the judge's outcome of the run with the recipe's own labels, and
+    ``sentences``: what the judge says of it. ``samples``: what the models of the first seed write. All four are empty in files of
+    earlier versions.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -102,6 +103,7 @@ class Comparison(_Strict):
     notes: list[str] = []
     forget: str = ""
     verdicts: dict[int, str] = {}
+    sentences: dict[int, str] = {}
     samples: list[Sample] = []
 
 

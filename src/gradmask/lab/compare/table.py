@@ -98,9 +98,11 @@ def _opening(runs: BySeed) -> dict[str, Any]:
     """What the first screen says beside the numbers: of what, the judge's outcomes, and samples of one seed."""
     first = runs[min(runs)]
     ours = first.arms.get(GRADMASK)
+    judged = {seed: run.verdict or verdict_of(run) for seed, run in sorted(runs.items())}
     return {
         "forget": forget_domains(first),
-        "verdicts": {seed: (run.verdict or verdict_of(run)).outcome for seed, run in sorted(runs.items())},
+        "verdicts": {seed: verdict.outcome for seed, verdict in judged.items()},
+        "sentences": {seed: verdict.sentence for seed, verdict in judged.items()},
         "samples": ours.samples[:SAMPLES] if ours else [],
     }
 

@@ -71,6 +71,12 @@ def opening(results: Results) -> Opening:
     )
 
 
+def first_reason(verdict: str) -> str:
+    """Of what the judge says: the first thing that decided it, as a sentence, without the claim and without advice."""
+    said = _without(SAID, verdict.partition(HINT)[0])
+    return said.partition("; ")[0].partition(". ")[0].rstrip(".") + "."
+
+
 def _without(starts: Sequence[str], sentence: str) -> str:
     start = next((start for start in starts if sentence.startswith(start)), "")
     rest = sentence.removeprefix(start)

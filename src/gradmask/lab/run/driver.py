@@ -26,7 +26,7 @@ from gradmask.lab.run.inspecting import tell
 from gradmask.lab.run.settling import settle
 from gradmask.lab.run.stopping import Stopper
 from gradmask.lab.run.tasks import Task, do, tasks_of
-from gradmask.lab.run.team import started
+from gradmask.lab.run.team import Team, started
 from gradmask.lab.run.together import do_together
 from gradmask.lab.run.training import Training
 from gradmask.lab.run.worker import Outcome, begin, work
@@ -72,19 +72,8 @@ def perform(
         Interrupted: a signal came; the same call resumes.
     """
     with started() as team, ExitStack() as locks:
-        if team.world > 1 and jobs > 1:
-            raise GradmaskError(
-                f"--jobs {jobs} and {team.world} processes of a launcher: take one of the two. The launcher's processes train each "
-                "arm together, and divide unlearning and measures among them"
-            )
-        if team.first:
-            for recipe in recipes:
-                locks.enter_context(RunFolder.of(recipe).locked())
-                locks.enter_context(recorded(RunFolder.of(recipe).path))
-            # The runs of a comparison differ in their labels' noise alone, and would all say the same.
-            recipes = [_begun(recipe, restart, telling=len(recipes) == 1) for recipe in recipes]
-        team.wait()
-        recipes = recipes if team.first else [RunFolder.of(recipe).recipe() for recipe in recipes]
+        _require_one_way(jobs, team)
+        recipes = _opened(recipes, restart, team, locks)
         shared = jobs > 1 or team.world > 1
         tasks = [task for recipe in recipes for task in tasks_of(recipe, measured, shared)]
         if jobs > 1:
@@ -93,6 +82,28 @@ def perform(
             do_together(tasks, team, stopper or Stopper())
         else:
             _Schedule(tasks).perform(_Here(stopper or Stopper()))
+
+
+def _require_one_way(jobs: int, team: Team) -> None:
+    if team.world > 1 and jobs > 1:
+        raise GradmaskError(
+            f"--jobs {jobs} and {team.world} processes of a launcher: take one of the two. The launcher's processes train each "
+            "arm together, and divide unlearning and measures among them"
+        )
+
+
+def _opened(recipes: Sequence[Recipe], restart: bool, team: Team, locks: ExitStack) -> Sequence[Recipe]:
+    """The recipes with every value: the first process begins the runs and holds their folders, the others read them there."""
+    if not team.first:
+        team.wait()
+        return [RunFolder.of(recipe).recipe() for recipe in recipes]
+    for recipe in recipes:
+        locks.enter_context(RunFolder.of(recipe).locked())
+        locks.enter_context(recorded(RunFolder.of(recipe).path))
+    # The runs of a comparison differ in their labels' noise alone, and would all say the same.
+    begun = [_begun(recipe, restart, telling=len(recipes) == 1) for recipe in recipes]
+    team.wait()
+    return begun
 
 
 def _begun(recipe: Recipe, restart: bool, telling: bool) -> Recipe:

@@ -38,7 +38,7 @@ from gradmask.lab.run.examples import (
 from gradmask.lab.run.folder import ArmFolder, RunFolder
 from gradmask.lab.run.inspecting import inspected
 from gradmask.lab.run.knowledge import about_labels
-from gradmask.lab.run.settling import settle
+from gradmask.lab.run.settling import Settled, settle
 from gradmask.lab.run.streamed import closing_stream, sample_shares
 from gradmask.lab.run.trained import parameters_of
 from gradmask.lab.run.trainer import make_trainer
@@ -119,42 +119,68 @@ def make_plan(recipe: Recipe, restart: bool = False) -> Plan:
             folder = RunFolder(Path(temporary))
         inspection = inspected(Training(recipe, folder))
         settled = settle(recipe, folder)
-        recipe = settled.recipe
-        folder.check(recipe)
-        training = Training(recipe, folder)
-        prepared = training.prepared
-        steps = total_steps(recipe, prepared)
-        trained = [name for name in recipe.arms if not ARMS[name].unlearns]
-        own = {name: arm_steps(recipe, prepared, name) for name in trained}
-        phases = {name: more for name in trained if (more := consolidation_steps(recipe, name, own[name]))}
-        whole = {name: own[name] + phases.get(name, 0) for name in trained}
-        done: dict[str, int] = {name: _steps_done(folder.arm(name), own[name], whole[name]) for name in trained}
-        examples: dict[str, Any] = {name: training_examples(recipe, prepared, name, own[name]) for name in trained}
-        parameters, trials = _try_arms(recipe, prepared, examples, steps)
-        return Plan(
-            name=recipe.name,
-            output=recipe.output,
-            steps=steps,
-            done=done,
-            tokens_per_step=recipe.train.batch_size * recipe.data.sequence_length,
-            parameters=parameters,
-            tokens={
-                name: _tokens(dataset, recipe, prepared, name) | _more(recipe, phases, name)
-                for name, dataset in examples.items()
-            },
-            seconds={name: trials[name].seconds(recipe.train, own[name], whole[name] - done[name]) for name in trained}
-            | _unlearning(recipe, folder, trials),
-            disk_needed=_disk(
-                recipe, sum(parameters.values()), sum(whole[name] > past for name, past in done.items()), phases
-            ),
-            disk_free=shutil.disk_usage(recipe.output).free,
-            inspection=inspection,
-            notices=about_labels(recipe, prepared),
-            consolidation=phases,
-            other_steps={name: count for name, count in own.items() if count != steps},
-            settings=list(settled.choices),
-            warnings=list(settled.warnings),
-        )
+        folder.check(settled.recipe)
+        return _plan(settled, folder, inspection)
+
+
+def _plan(settled: Settled, folder: RunFolder, inspection: Inspection) -> Plan:
+    """Of a recipe with every value, and data without errors."""
+    recipe, prepared = settled.recipe, Training(settled.recipe, folder).prepared
+    steps = total_steps(recipe, prepared)
+    arms = _Steps.of(recipe, prepared, folder)
+    examples: dict[str, Any] = {name: training_examples(recipe, prepared, name, own) for name, own in arms.own.items()}
+    parameters, trials = _try_arms(recipe, prepared, examples, steps)
+    return Plan(
+        name=recipe.name,
+        output=recipe.output,
+        steps=steps,
+        done=arms.done,
+        tokens_per_step=recipe.train.batch_size * recipe.data.sequence_length,
+        parameters=parameters,
+        tokens={
+            name: _tokens(dataset, recipe, prepared, name) | _more(recipe, arms.phases, name)
+            for name, dataset in examples.items()
+        },
+        seconds=_training(recipe, arms, trials) | _unlearning(recipe, folder, trials),
+        disk_needed=_disk(recipe, sum(parameters.values()), arms.unfinished, arms.phases),
+        disk_free=shutil.disk_usage(recipe.output).free,
+        inspection=inspection,
+        notices=about_labels(recipe, prepared),
+        consolidation=arms.phases,
+        other_steps={name: count for name, count in arms.own.items() if count != steps},
+        settings=list(settled.choices),
+        warnings=list(settled.warnings),
+    )
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Of each arm that is trained: by its labels, in its consolidation where it has one, and those that lie behind it."""
+
+    own: dict[str, int]
+    phases: dict[str, int]
+    done: dict[str, int]
+
+    @classmethod
+    def of(cls, recipe: Recipe, prepared: Prepared, folder: RunFolder) -> _Steps:
+        own = {name: arm_steps(recipe, prepared, name) for name in recipe.arms if not ARMS[name].unlearns}
+        phases = {name: more for name in own if (more := consolidation_steps(recipe, name, own[name]))}
+        done = {name: _steps_done(folder.arm(name), own[name], own[name] + phases.get(name, 0)) for name in own}
+        return cls(own, phases, done)
+
+    def left(self, name: str) -> int:
+        """What is still to be done."""
+        return self.own[name] + self.phases.get(name, 0) - self.done[name]
+
+    @property
+    def unfinished(self) -> int:
+        """How many arms are."""
+        return sum(self.left(name) > 0 for name in self.own)
+
+
+def _training(recipe: Recipe, arms: _Steps, trials: dict[str, Trial]) -> dict[str, float]:
+    """Seconds of the arms that are trained."""
+    return {name: trials[name].seconds(recipe.train, own, arms.left(name)) for name, own in arms.own.items()}
 
 
 def _unlearning(recipe: Recipe, folder: RunFolder, trials: dict[str, Trial]) -> dict[str, float]:
