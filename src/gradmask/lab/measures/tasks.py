@@ -55,7 +55,8 @@ def evaluate_tasks(
     with tempfile.TemporaryDirectory(prefix="gradmask-") as place:
         own = [(task, local_task(task)) for task in tasks]
         names = [name for task, local in own for name in (write_task(local, Path(place)) if local else [str(task)])]
-        return _evaluated(model, tokenizer, names, view, [place, *([path] if path else [])], limit, batch_size)
+        paths, known = [place, *([path] if path else [])], not all(local for _, local in own)
+        return _evaluated(model, tokenizer, names, view, paths, known, limit, batch_size)
 
 
 def _evaluated(
@@ -64,6 +65,7 @@ def _evaluated(
     tasks: Sequence[str],
     view: str,
     paths: list[str],
+    known: bool,
     limit: int | None,
     batch_size: int,
 ) -> dict[str, dict[str, float]]:
@@ -71,15 +73,16 @@ def _evaluated(
     from lm_eval.models.huggingface import HFLM  # type: ignore[import-not-found]
     from lm_eval.tasks import TaskManager  # type: ignore[import-not-found]
 
-    manager = TaskManager(include_path=paths)
+    # reading the harness's own thousands of tasks takes seconds, and files alone need none of them
+    manager = TaskManager(include_path=paths, include_defaults=known)
     unknown = [task for task in tasks if not manager.match_tasks([task])]
     if unknown:
         raise GradmaskError(
             f"lm-evaluation-harness knows no task {', '.join(unknown)}: see lm_eval ls tasks, or give the folder of your "
             "own with evaluate.tasks_path"
         )
-    known: Any = HFLM
-    harnessed = known(pretrained=plain_copy(model, view), tokenizer=tokenizer, batch_size=batch_size)
+    opened: Any = HFLM
+    harnessed = opened(pretrained=plain_copy(model, view), tokenizer=tokenizer, batch_size=batch_size)
     evaluated: Any = simple_evaluate(
         model=harnessed, tasks=list(tasks), task_manager=manager, limit=limit, bootstrap_iters=0, log_samples=False
     )
