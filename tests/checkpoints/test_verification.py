@@ -15,6 +15,7 @@ from tests.tiny import tiny
 
 import gradmask as gm
 from gradmask.checkpoints.traces import traces
+from gradmask.checkpoints.verification import _only_experts
 from gradmask.errors import GradmaskError
 from gradmask.files import CHECKPOINT_SEAL
 from gradmask.lab.run.checkpoints import seal as seal_checkpoint
@@ -319,6 +320,13 @@ def test_what_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
         gm.verify(tmp_path / "nothing")
     with pytest.raises(GradmaskError, match="has no gradmask.json"):
         gm.verify(tmp_path)
+
+
+def test_a_slice_of_experts_alone_has_no_other_places() -> None:
+    assert _only_experts(gm.Slice(experts=1))
+    for other in ({"heads": 1}, {"neurons": 4}, {"expert_neurons": 4}, {"heads": 1, "neurons": 4}):
+        assert not _only_experts(gm.Slice(experts=1, **other))  # type: ignore[bad-argument-type]
+        assert not _only_experts(gm.Slice(**other))  # type: ignore[bad-argument-type]
 
 
 def test_an_old_manifest_still_loads(tmp_path: Path) -> None:

@@ -15,6 +15,15 @@ def test_sgtm_is_the_papers_table() -> None:
     assert all(sgtm.cell("unlabeled", column) == gm.Cell(1, 1) for column in COLUMNS)
 
 
+def test_a_published_name_brings_what_is_joint_there_in_both_settings() -> None:
+    sgtm, masked = gm.POLICIES["sgtm_joint_projection"], gm.POLICIES["sgtm_joint_projection_mask_embeddings"]
+    assert (sgtm.joint, masked.joint) == (("projections",), ("projections",))
+    assert sgtm.joint_by_default == ("embeddings", "head", "norms", "unsliced_blocks")
+    assert masked.joint_by_default == ("norms", "untied_head", "unsliced_blocks")
+    assert gm.POLICIES["sgtm_mask_embeddings"].joint_by_default == ("outer_norms", "untied_head", "unsliced_blocks")
+    assert gm.POLICIES["strict"].joint_by_default == ()
+
+
 def test_equation_only_masks_gradients_and_never_the_forward_pass() -> None:
     policy = gm.POLICIES["equation_only"]
     assert all(policy.cell(row, column).runs == 1 for row in ROWS for column in COLUMNS)

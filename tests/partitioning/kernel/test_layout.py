@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, strategies as st
 
 from gradmask import GradmaskError
-from gradmask.partitioning.kernel.layout import Layout
+from gradmask.partitioning.kernel.layout import Along, Layout
 
 
 @given(st.lists(st.sampled_from(["retain", "a", "b"]), min_size=1, max_size=30), st.integers(0, 1))
@@ -29,3 +29,14 @@ def test_carve_leaves_the_rest_and_drops_empty_groups() -> None:
 def test_a_layout_gives_each_position_once(positions: dict[str, tuple[int, ...]]) -> None:
     with pytest.raises(GradmaskError, match="exactly one group"):
         Layout(3, positions)
+
+
+def test_a_layout_along_a_dimension_of_its_own() -> None:
+    whole = torch.arange(12).view(2, 3, 2)
+    along = Along(Layout.carve(3, {"a": (2, 0)}, "retain"), 1)
+    assert torch.equal(along.take(whole, "a"), whole[:, [0, 2]])
+    assert torch.equal(along.take(whole, "retain", 2), whole[:, [1]])  # whatever dimension is asked for
+    parts = {group: along.take(whole, group) for group in along.groups}
+    assert torch.equal(along.assemble(parts), whole)
+    assert torch.equal(along.without(whole, ["a"]), whole[:, [1]])
+    assert (along.size, along.positions["a"]) == (3, (0, 2))

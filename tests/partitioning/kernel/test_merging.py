@@ -116,6 +116,17 @@ def test_a_state_that_is_assigned_brings_its_number_format(assign: bool) -> None
     assert all((new is old) is not assign for new, old in zip(layer.weights, before, strict=True))
 
 
+def test_a_state_dict_holds_merged_weights_as_whoever_asks_wants_them() -> None:
+    """A copy that was merged may be taken elsewhere at once; a parameter itself never."""
+    context = RoutingContext(("retain", "a"))
+    context.store = lambda whole: whole.detach().clone().bfloat16()
+    for layout, dtype in ((UNITS, torch.bfloat16), (WHOLE, torch.float32)):
+        layer = SplitLinear(nn.Parameter(SQUARE.clone()), None, geometry("out", layout), context)
+        (value,) = layer.state_dict().values()
+        assert value.dtype == dtype
+        assert torch.equal(value.float(), SQUARE)
+
+
 def test_an_attribute_is_read_from_the_first_part() -> None:
     layer = SplitLinear(nn.Parameter(SQUARE.clone()), None, geometry("out"), RoutingContext(("retain", "a")))
     layer.weights[0].note = "first"  # type: ignore[missing-attribute]
