@@ -18,7 +18,8 @@ from transformers import PreTrainedModel
 import gradmask as gm
 from gradmask.partitioning import find_architecture
 from gradmask.partitioning.architectures.finding import find_sites
-from gradmask.partitioning.architectures.sites import AttentionSite
+from gradmask.partitioning.architectures.sites import AttentionSite, with_inside
+from gradmask.partitioning.groups.slices import UNITS
 
 EAGER = {"experts_implementation": "eager", "attn_implementation": "eager"}
 
@@ -44,18 +45,34 @@ def outcome(task: str, model_type: str) -> Outcome:
         inputs = batch(model)
         with torch.no_grad():
             model(**inputs)
+        if fault := plain_fault(model, inputs):
+            return Outcome(task, model_type, "not built", why=f"without gradmask, {fault}")
     except Exception as error:
         return Outcome(task, model_type, "not built", why=words(error))
     units: tuple[str, ...] = ()
     try:
         groups = {"forget": slice_for(model)}
-        units = tuple(u for u in ("heads", "neurons", "experts") if getattr(groups["forget"], u))
+        units = tuple(u for u in UNITS if getattr(groups["forget"], u))
         broken = broken_promises(model, inputs, groups)
     except gm.GradmaskError as error:
         return Outcome(task, model_type, "refused", units, words(error))
     except Exception as error:
         return Outcome(task, model_type, "fails", units, "raises " + words(error))
     return Outcome(task, model_type, "fails" if broken else "passes", tuple(units), "; ".join(broken))
+
+
+def plain_fault(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> str | None:
+    """What a plain model does not do that the contract asks of it, whoever made it."""
+    try:
+        with torch.no_grad():
+            model(**inputs, attention_mask=torch.ones_like(inputs["input_ids"]))
+    except Exception as error:
+        return f"it takes no attention_mask: {words(error)}"
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        back = type(model).from_pretrained(folder, **EAGER)
+    same = torch.equal(logits(back, inputs), logits(model, inputs))
+    return None if same else "it comes back from a checkpoint with other outputs"
 
 
 def quiet() -> None:
@@ -73,12 +90,13 @@ def words(error: BaseException) -> str:
 
 def slice_for(model: PreTrainedModel) -> gm.Slice:
     """Some of every kind of unit that the model has."""
-    sites = find_sites(model, find_architecture(model))
+    sites = with_inside(find_sites(model, find_architecture(model)))
     heads = [site for site in sites if isinstance(site, AttentionSite)]
     amounts = {
         "heads": 1 if heads else 0,
         "neurons": 4 if any(site.unit == "neurons" for site in sites) else 0,
         "experts": 1 if any(site.unit == "experts" for site in sites) else 0,
+        "expert_neurons": 2 if any(site.unit == "expert_neurons" for site in sites) else 0,
     }
     return gm.Slice(**amounts, query_only=any(site.kv_heads == 1 for site in heads))  # type: ignore[arg-type]
 

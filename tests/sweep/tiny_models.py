@@ -116,6 +116,8 @@ RULES: tuple[tuple[str, Any], ...] = (
 DROPOUT = re.compile(r"drop")
 _ROPE = {"rope_type": "default", "rope_theta": 10000.0}
 _MROPE = {"rope_parameters": {**_ROPE, "mrope_section": [2, 1, 1]}}
+_HALF_ROPE = {"rope_parameters": {**_ROPE, "partial_rotary_factor": 0.5, "mrope_section": [1, 1, 0]}}
+_ROUTED = {"n_routed_experts": EXPERTS, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1}
 _HYBRID = ["linear_attention", "full_attention"]
 OVERRIDES: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1]},
@@ -134,8 +136,19 @@ OVERRIDES: dict[str, dict[str, Any]] = {
         "activation_sparsity_pattern": [0.0] * 4,
     },
     "gemma4_text": {"num_kv_shared_layers": 0},
-    "dots1": {"moe_intermediate_size": 16, "n_routed_experts": EXPERTS, "num_experts_per_tok": 2},
-    "deepseek_v2": {"num_experts_per_tok": 2, "n_routed_experts": EXPERTS},
+    "dots1": {**_ROUTED, "moe_intermediate_size": 16, "n_shared_experts": 1, "first_k_dense_replace": 1},
+    "deepseek_v2": {**_ROUTED, "moe_intermediate_size": 16, "n_shared_experts": 1},
+    "longcat_flash": {"zero_expert_num": 1},
+    "neomme": {"head_dim": 16},
+    "perceiver": {"max_position_embeddings": 8},  # its outputs are as long as that
+    "cohere_compass_text": {"rope_parameters": {"full_attention": _ROPE, "sliding_attention": _ROPE}},
+    "step3p5": {"sliding_window": 4},
+    "qwen2_5_omni_thinker": {"vision_start_token_id": VOCABULARY - 20},
+    "qwen3_omni_moe_thinker": {"vision_start_token_id": VOCABULARY - 20},
+    "glm4v_moe_text": {**_HALF_ROPE, "num_key_value_heads": HEADS},
+    "glm_ocr_text": _HALF_ROPE,
+    "glmga_text": _HALF_ROPE,
+    "hunyuan_vl_text": _MROPE,
     "zaya": {"num_experts_per_tok": 1},
     "reformer": {
         "axial_pos_embds_dim": [16, 16],
@@ -171,9 +184,6 @@ OVERRIDES: dict[str, dict[str, Any]] = {
             "qwen2_5_vl_text",
             "glm4v_text",
             "glm46v_text",
-            "glm4v_moe_text",
-            "glm_ocr_text",
-            "glmga_text",
             "paddleocr_vl_text",
             "qwen2_5_omni_text",
             "ernie4_5_vl_moe_text",
@@ -238,9 +248,12 @@ def build(task: str, model_type: str) -> PreTrainedModel:
     config = config_of(model_type)
     if config.is_encoder_decoder and _read(config, "decoder_start_token_id") is None:
         config.decoder_start_token_id = 1
+    if task == "masked" and _read(config, "is_decoder"):
+        config.is_decoder = False
     config._experts_implementation = "eager"  # grouped kernels add up in another order for other batches
     torch.manual_seed(0)
     model = getattr(transformers, TASKS[task][1]).from_config(config, attn_implementation="eager")
+    model.tie_weights()  # as of a checkpoint that was opened: some types tie nothing before that
     with torch.no_grad():
         for p in (p for p in model.parameters() if p.requires_grad):
             p.add_(torch.randn_like(p) * 0.05)  # no promise may hold only because something is zero or one

@@ -19,15 +19,27 @@ Gradients = dict[str, Tensor]
 
 def check_mixing(probe: Probe) -> Iterator[Finding]:
     """A batch of mixed labels, and two passes before one backward pass, against each label routed alone."""
+    yield _examples(probe) if probe.mixes else _not_mixed(probe)
+    yield _passes(probe)
+
+
+def _not_mixed(probe: Probe) -> Finding:
+    reason = probe.gradmask.limits["example"]
+    return Finding("mixing", "note", f"one label for a batch: this model takes no labels per example ({reason})")
+
+
+def _examples(probe: Probe) -> Finding:
     alone = [probe.gradients(probe.labels, only=[row]) for row in range(len(probe.labels))]
     wrong = _unequal(probe, probe.gradients(probe.labels), _sum(alone))
     if wrong:
         says = "a batch of mixed labels does not give the gradients that its examples give one label at a time; it differs in"
-        yield Finding("mixing", "fails", says, wrong)
-    else:
-        yield Finding(
-            "mixing", "holds", "a batch of mixed labels gives the gradients that its examples give one label at a time"
-        )
+        return Finding("mixing", "fails", says, wrong)
+    return Finding(
+        "mixing", "holds", "a batch of mixed labels gives the gradients that its examples give one label at a time"
+    )
+
+
+def _passes(probe: Probe) -> Finding:
     groups = [label for label in probe.labels if label in probe.gradmask.removable]
     wrong = _unequal(probe, _together(probe, [*groups[:1], "retain"]), _apart(probe, [*groups[:1], "retain"]))
     if wrong:
@@ -35,9 +47,8 @@ def check_mixing(probe: Probe) -> Iterator[Finding]:
             "two forward passes with different labels before one backward pass do not keep their labels apart (the last "
             "label wins, as when recomputation sees the latest labels); it differs in"
         )
-        yield Finding("mixing", "fails", says, wrong)
-    else:
-        yield Finding("mixing", "holds", "two forward passes before one backward pass keep their labels apart")
+        return Finding("mixing", "fails", says, wrong)
+    return Finding("mixing", "holds", "two forward passes before one backward pass keep their labels apart")
 
 
 def _together(probe: Probe, labels: list[str]) -> Gradients:

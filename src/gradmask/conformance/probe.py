@@ -62,6 +62,11 @@ class Probe:
         return tuple(self.gradmask.router.ids)
 
     @property
+    def mixes(self) -> bool:
+        """Whether the model takes labels per example."""
+        return "example" not in self.gradmask.limits
+
+    @property
     def removable(self) -> tuple[str, ...]:
         """The removable groups that can still run."""
         return tuple(group for group in self.gradmask.removable if group not in self.off)

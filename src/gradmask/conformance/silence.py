@@ -42,7 +42,7 @@ def _labels(probe: Probe) -> Iterator[Finding]:
 
 def _mixed(probe: Probe) -> Iterator[Finding]:
     labels = probe.labels
-    for group in probe.removable:
+    for group in probe.removable if probe.mixes else ():
         rows = [i for i, label in enumerate(labels) if group in probe.silent(label)]
         if not rows:
             continue
