@@ -14,26 +14,26 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from gradmask.errors import GradmaskError
+from gradmask.model.asked import check_choices, check_groups, check_model, check_policy
 from gradmask.model.attached import (
     Gradmask,
     coverage,
     gradmask_of,
-    is_partitioned,
     partitioned,
     plain_class,
 )
 from gradmask.model.comparison import Comparison
-from gradmask.model.engines import refuse_deepspeed, refuse_parts, refuse_sharded
+from gradmask.model.engines import refuse_sharded
 from gradmask.model.forward import RoutedForward, batch_size
 from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.mixing import settle_mixing
 from gradmask.model.mixing_proof import disturbed
-from gradmask.model.opened import refuse_dispatched
 from gradmask.model.padding import shifts
 from gradmask.model.quantized_base import check_no_loss, prepare_quantized, repack, unpacked
 from gradmask.model.quantized_saving import forget_adapters, note_adapters, saved_whole
 from gradmask.model.recomputation import checkpoint_under_route, unwrap_checkpointing, wrap_checkpointing
+from gradmask.model.removal import warn_of_experts
 from gradmask.model.resume_hooks import install
 from gradmask.model.resuming import mark, obey_mark
 from gradmask.model.rights import Groups, granted
@@ -41,15 +41,12 @@ from gradmask.model.scratch import scratch, storing
 from gradmask.model.stepping import watch
 from gradmask.model.trl_head import keep_labels
 from gradmask.partitioning import (
-    JOINT,
-    RETAIN,
-    Adapter,
     Architecture,
+    Cut,
     GroupSpec,
     SilentExperts,
     Slice,
     Units,
-    adapters_of,
     checked,
     cut,
     find_architecture,
@@ -57,20 +54,18 @@ from gradmask.partitioning import (
     is_built_in,
     restore,
 )
-from gradmask.partitioning.groups.slices import asks
 from gradmask.partitioning.kernel.pickling import reduced
 from gradmask.partitioning.kernel.zero_gradients import Exactness
 from gradmask.partitioning.owned.experts import RowWise
 from gradmask.partitioning.surgery.resizing import check_tokens_kept, plain_tables
-from gradmask.routing.distillation import add_distillation, check_distillation, remove_distillation
+from gradmask.routing.distillation import add_distillation, remove_distillation
 from gradmask.routing.policy import Policy, resolve_policy
-from gradmask.routing.rehearsal import add_loss_weighting, check_loss_weighting, remove_loss_weighting
-from gradmask.routing.router import UNLABELED, Router, check_policy_groups, label_ids
+from gradmask.routing.rehearsal import add_loss_weighting, remove_loss_weighting
+from gradmask.routing.router import Router, label_ids
 from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
 
 logger = logging.getLogger(__name__)
 install()
-RESERVED = (RETAIN, JOINT, UNLABELED)
 
 
 if TYPE_CHECKING:
@@ -151,6 +146,7 @@ class Partitioned(Mixin):
         given = (
             len(args) > 1 or kwargs.get("state_dict") is not None or hasattr(type(self), "set_requires_gradient_sync")
         )
+        warn_of_experts(self.gradmask)
         with nullcontext() if given else self._merging_on_disk(Path(save_directory)), saved_whole(self):
             super().save_pretrained(save_directory, *args, **kwargs)
         if kwargs.get("is_main_process", True):
@@ -273,57 +269,56 @@ def partition(
             outputs on a made-up batch (a few tokens; hooks of the model see it) that differ afterwards. Nothing has been
             changed then.
     """
-    if is_partitioned(model):
-        raise GradmaskError("the model is partitioned already; undo that first with gm.unpartition(model)")
-    refuse_deepspeed(model)
-    if not isinstance(model, PreTrainedModel):
-        raise GradmaskError(f"gm.partition needs a Hugging Face PreTrainedModel, got {type(model).__name__}")
-    refuse_parts(model)
-    refuse_dispatched(model)
-    if "forward" in vars(model):
-        raise GradmaskError(
-            f"this {type(model).__name__} has a patched forward (set on the instance), which would never see data labels: "
-            "partition the model first, before accelerator.prepare or any other wrapper; or del model.forward"
-        )
+    check_model(model)
     slices = dict(groups) if groups is not None else {"forget": Slice(heads=1 / 32, neurons=1 / 16)}
-    _check_groups(slices)
-    if exact not in (True, False, "split"):
-        raise GradmaskError(f"exact={exact!r}: give True, False or 'split'")
-    if base not in ("learning", "frozen"):
-        raise GradmaskError(f"base={base!r}: give 'learning' or 'frozen'")
-    if labels not in ("required", "optional"):
-        raise GradmaskError(f"labels={labels!r}: give 'required' or 'optional'")
+    check_groups(slices)
+    check_choices(exact=exact, base=base, labels=labels)
     mixing = prepare_quantized(model, slices, base, architecture)
     table = resolve_policy(policy)
-    _check_adapters_fit(slices, table)
-    _check_experts_fit(slices, table)
-    check_policy_groups(table, tuple(slices))
-    check_loss_weighting(model, table)
-    check_distillation(model, table)
-    given, frozen = tuple(joint or ()), base == "frozen"
-    shared = [*given, *(p for p in table.joint if p not in given)]
-    defaults = table.joint_by_default if joint is None and not frozen else ()
+    check_policy(model, slices, table)
     with unpacked(model):
         comparison = Comparison(model)
-        record = cut(model, _architecture(model, architecture), slices, shared, units, frozen, defaults, silent_experts)
-        record.joint = tuple(p for p in record.joint if p in given or p not in table.joint)
+        record = _cut(model, architecture, slices, table, joint, units, base == "frozen", silent_experts)
         record.context.labels_required, record.context.training = labels == "required", model.training
         router = Router(table, record.context, tuple(slices), seed)
         router.predicts_next = shifts(model)
-        partitioned(model).gradmask = Gradmask(
-            record, table, router, labeler=_labeler(self_labeling), exact=exact, mixing=mixing
-        )
-        gradmask_of(model).obey(table)
-        model.config.data_labels = label_ids(tuple(slices))
-        model.__class__ = partitioned_class(type(model))
-        wrap_checkpointing(model, record.context)
-        add_loss_weighting(model, router)
-        add_distillation(model, router)
+        labeler = _labeler(self_labeling)
+        _attach(model, Gradmask(record, table, router, labeler=labeler, exact=exact, mixing=mixing))
         _check_outputs(model, comparison, slices)
     note_adapters(model)
     watch(model)
     logger.info("%s", coverage(model))
     return model
+
+
+def _cut(
+    model: PreTrainedModel,
+    architecture: Architecture | Literal["infer"] | None,
+    slices: dict[str, GroupSpec],
+    table: Policy,
+    joint: Sequence[str] | None,
+    units: Units | None,
+    frozen: bool,
+    silent_experts: SilentExperts | None,
+) -> Cut:
+    """Cut the model, with what is joint by the policy, too; the record lists what is joint beside that."""
+    given = tuple(joint or ())
+    shared = [*given, *(p for p in table.joint if p not in given)]
+    defaults = table.joint_by_default if joint is None and not frozen else ()
+    record = cut(model, _architecture(model, architecture), slices, shared, units, frozen, defaults, silent_experts)
+    record.joint = tuple(p for p in record.joint if p in given or p not in table.joint)
+    return record
+
+
+def _attach(model: PreTrainedModel, gradmask: Gradmask) -> None:
+    """Make a model that is cut route: `unpartition` takes all of this off again."""
+    partitioned(model).gradmask = gradmask
+    gradmask.obey(gradmask.policy)
+    model.config.data_labels = label_ids(gradmask.removable)
+    model.__class__ = partitioned_class(type(model))
+    wrap_checkpointing(model, gradmask.context)
+    add_loss_weighting(model, gradmask.router)
+    add_distillation(model, gradmask.router)
 
 
 def _check_outputs(model: PreTrainedModel, comparison: Comparison, slices: Mapping[str, GroupSpec]) -> None:
@@ -397,40 +392,3 @@ def _labeler(setting: SelfLabeling | bool) -> SelfLabeler | None:
     if isinstance(setting, SelfLabeling):
         return SelfLabeler(setting)
     return SelfLabeler(SelfLabeling()) if setting else None
-
-
-def _check_adapters_fit(slices: Mapping[str, GroupSpec], policy: Policy) -> None:
-    """An adapter adds to the weights of retain, so a policy cannot silence or detach retain alone."""
-    adapters = adapters_of(slices)
-    for row, column, cell in policy.cells() if adapters else ():
-        if cell.passes < 1.0 or cell.pass_weight != 1.0 or (column in (RETAIN, JOINT) and cell.runs < 1.0):
-            raise GradmaskError(
-                f"policy {policy.name!r} silences or detaches {column!r} on {row!r} data (or weights what it passes), which is "
-                f"impossible beside group {next(iter(adapters))!r}, an adapter: it is added to the weights of the base and runs "
-                "with them. Take another policy, or slices"
-            )
-
-
-def _check_experts_fit(slices: Mapping[str, GroupSpec], policy: Policy) -> None:
-    """Experts are multiplied all at once, so that gradient cannot be kept from flowing back through some of them."""
-    asking = (name for name, spec in slices.items() if asks(spec.experts) or asks(spec.expert_neurons))
-    group = next(asking, None)
-    for row, column, cell in policy.cells() if group is not None else ():
-        if cell.runs and (cell.passes < 1.0 or cell.pass_weight != 1.0):
-            raise GradmaskError(
-                f"policy {policy.name!r} detaches {column!r} on {row!r} data (or weights what it passes), which is not supported "
-                f"in mixtures of experts, of which group {group!r} has some: take a policy in which all gradient passes, such as "
-                "'sgtm', or a slice without experts"
-            )
-
-
-def _check_groups(slices: Mapping[str, GroupSpec]) -> None:
-    if not slices:
-        raise GradmaskError("groups is empty: name at least one removable group, e.g. {'forget': gm.Slice(neurons=64)}")
-    for name, spec in slices.items():
-        if not name.isidentifier() or name in RESERVED:
-            raise GradmaskError(
-                f"{name!r} cannot name a removable group: use letters, digits and _, and none of {', '.join(RESERVED)}"
-            )
-        if not isinstance(spec, (Slice, Adapter)):
-            raise GradmaskError(f"group {name!r} needs a gm.Slice or a gm.Adapter, got {type(spec).__name__}")

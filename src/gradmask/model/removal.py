@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from gradmask.errors import GradmaskError, did_you_mean
 from gradmask.model.attached import Gradmask, gradmask_of, groups
 from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.kernel.route import Ambient
+
+logger = logging.getLogger(__name__)
 
 
 def check_removable(gradmask: Gradmask, names: tuple[str, ...]) -> None:
@@ -45,7 +48,8 @@ def ablate(model: nn.Module, *names: str) -> nn.Module:
     """Remove the named groups permanently: their parameters become zero, and they never run again.
 
     With no name: all removable groups. Where a projection is joint, the columns that read their heads and neurons become zero,
-    too, so that no file that is saved afterwards holds them.
+    too, so that no file that is saved afterwards holds them. Removed experts are zeros as well, and routers leave them out as
+    ``silent_experts`` says; plain Transformers does not (a logit of 0), so write the removed model with `gradmask.export`.
 
     Raises:
         GradmaskError: a name that is not a removable group.
@@ -62,6 +66,19 @@ def ablate(model: nn.Module, *names: str) -> nn.Module:
             module.zero_joint_entries(names or gradmask.removable)
     gradmask.mark_removed(names or gradmask.removable)
     return model
+
+
+def warn_of_experts(gradmask: Gradmask) -> None:
+    """Before a model is saved: a plain router would choose experts that `ablate` removed, since their logits are 0."""
+    owners = {g for site, chosen in gradmask.cut.units.items() if site.endswith("/experts") for g in chosen}
+    gone = ", ".join(repr(group) for group in gradmask.removable if group in gradmask.removed & owners)
+    if gone and gradmask.cut.silent_experts in ("around", "renormalise"):
+        logger.warning(
+            "routers leave out the removed experts of %s here and after gm.load, but in plain Transformers, where they are zeros, "
+            "tokens choose them: write the removed model with gm.export%s",
+            gone,
+            "" if gradmask.cut.silent_experts == "around" else " from a partition with silent_experts='around'",
+        )
 
 
 def strength(model: nn.Module, /, **strengths: float) -> nn.Module:

@@ -191,3 +191,28 @@ def test_other_names_are_refused() -> None:
         gm.partition(mixtral(), {"forget": gm.Slice(experts=1)}, silent_experts="drop")  # type: ignore[bad-argument-type]
     with pytest.raises(gm.GradmaskError, match="returns no shares of the experts"):
         gm.partition(build("causal", "llama4_text"), {"forget": gm.Slice(experts=1)}, silent_experts="renormalise")
+
+
+@pytest.mark.parametrize(
+    ("model_type", "silent"),
+    [("mixtral", "around"), ("gpt_oss", "around"), ("gpt_oss", "zeros"), ("mixtral", "renormalise")],
+)
+def test_an_ablated_mixture_on_disk(
+    model_type: str, silent: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """gm.load opens the removed model; plain Transformers does so where silent experts are zeros, and else a warning says so."""
+    model = cut(model_type, silent_experts=silent)
+    with gm.without(model, "forget"):
+        removed = logits(model)
+    assert torch.equal(logits(gm.ablate(model, "forget")), removed)
+    zero = {group: not any(p.any() for p in members.values()) for group, members in gm.groups(model).items() if members}
+    assert zero == {"retain": False, "forget": True, "other": False}
+    with caplog.at_level(logging.WARNING, "gradmask"):
+        model.save_pretrained(tmp_path / "saved")
+    assert torch.equal(logits(gm.load(tmp_path / "saved", **EAGER)), removed)
+    opened = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", **EAGER)
+    assert torch.equal(logits(opened), removed) == (silent == "zeros")
+    assert ("tokens choose them: write the removed model with gm.export" in caplog.text) == (silent != "zeros")
+    if silent != "renormalise":
+        plain = AutoModelForCausalLM.from_pretrained(gm.export(model, tmp_path / "exported"), **EAGER)
+        assert torch.equal(logits(plain), removed)
