@@ -48,6 +48,16 @@ def test_a_rehearsing_policy_passes() -> None:
     assert gm.check(model).raise_for_failures().ok
 
 
+def test_a_model_that_takes_one_label_for_a_batch_passes_without_mixed_ones() -> None:
+    model = partitioned(num_hidden_layers=1)
+    model.gradmask.limits = {"example": "its layer holds tokens first", "token": "likewise"}
+    report = gm.check(model).raise_for_failures()
+    assert [f.says for f in report.findings if f.check == "mixing"] == [
+        "one label for a batch: this model takes no labels per example (its layer holds tokens first)",
+        "two forward passes before one backward pass keep their labels apart",
+    ]
+
+
 def everything(model: Any, optimizer: torch.optim.Optimizer) -> list[Any]:
     gradmask, context = model.gradmask, model.gradmask.context
     state = [optimizer.state[p] for p in model.parameters()]

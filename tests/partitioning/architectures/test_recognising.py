@@ -105,3 +105,17 @@ def test_what_cannot_be_cut_is_refused_by_name_with_what_can() -> None:
     model: PreTrainedModel = mamba()
     with pytest.raises(gm.GradmaskError, match=r"asks for heads.*which has none.*It has neurons"):
         gm.partition(model, {"forget": gm.Slice(heads=1)})
+
+
+def test_without_weights_a_small_model_of_the_same_sizes_says_where_units_are() -> None:
+    small = build("causal", "qwen3_next")
+    spec = {"forget": gm.Slice(heads=2, experts=1, expert_neurons=3)}
+    with torch.device("meta"):
+        empty = type(small)(small.config)
+    with pytest.raises(gm.GradmaskError, match=r"no weights .* partition one with the same sizes and few layers"):
+        gm.partition(empty, spec)
+    gm.partition(small, spec)
+    gm.partition(empty, spec, architecture=small.gradmask.cut.architecture)  # type: ignore[attr-defined]
+    sizes = [{n: p.shape for n, p in members.items()} for members in gm.groups(empty).values()]
+    assert sizes == [{n: p.shape for n, p in members.items()} for members in gm.groups(small).values()]
+    assert {p.device.type for p in empty.parameters()} == {"meta"}

@@ -67,8 +67,18 @@ def infer(model: PreTrainedModel) -> Architecture:
     return find(model, by_shape=True)
 
 
+def _check_weights(model: PreTrainedModel) -> None:
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise GradmaskError(
+            f"this {type(model).__name__} has no weights (it is on the meta device), and what its layers do is found by running "
+            "it on a few tokens: partition one with the same sizes and few layers on the CPU, and give this one "
+            "architecture=small.gradmask.cut.architecture; or declare it with gm.Architecture"
+        )
+
+
 def find(model: PreTrainedModel, by_shape: bool, by_name: bool = True) -> Architecture:
     """See `recognise` and `infer`."""
+    _check_weights(model)
     lists = block_lists(model)
     blocks = distinct_blocks(model, lists)
     attention: list[Attention] = []
