@@ -20,6 +20,12 @@ def write(path: Path, rows: list[dict]) -> Path:
     return path
 
 
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    for name in ("nothing", "nothing.jsonl"):
+        with pytest.raises(GradmaskError, match=f"there is no file or folder .*{name}: give the text to label"):
+            inputs([tmp_path / name])
+
+
 def test_files_of_examples(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\nline\n\ntwo\n")
     assert [(e.text, e.label) for e in examples_in(inputs([tmp_path / "a.txt"]), "med")] == [

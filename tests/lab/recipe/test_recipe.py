@@ -40,6 +40,13 @@ def test_three_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     assert "unknown key. Did you mean 'learning_rate'? Known: batch_size, betas, checkpoint_every" in lines[3]
 
 
+def test_a_key_without_its_section_is_found_there(tmp_path: Path) -> None:
+    error = wrong({**tiny_data(tmp_path), "steps": 3, "zzz": 4})
+    lines = {line.split()[0]: line for line in str(error).splitlines()[1:]}
+    assert "unknown key. Did you mean 'train.steps'? Known: accept, arms" in lines["steps"]
+    assert "unknown key. Known: accept, arms" in lines["zzz"]
+
+
 def test_mistakes_of_every_kind_come_together(tmp_path: Path) -> None:
     """A bad field, parts that do not fit each other, and a group that the layers cannot hold."""
     error = wrong(

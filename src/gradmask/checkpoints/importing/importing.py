@@ -64,7 +64,7 @@ def _imported(
         )
     raise GradmaskError(
         f"{folder} is not a checkpoint of published code that is known here: config.json names no {sgtm.CLASS}, and there is no "
-        "stage.json of a GRAM run. A checkpoint with gradmask.json is opened by gradmask.load, a plain model by gradmask.partition"
+        "stage.json of a GRAM run. A checkpoint with gradmask.json opens with gm.load; a plain model is cut by gm.partition"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -41,8 +42,11 @@ def inputs(paths: Sequence[str | Path], **settings: Any) -> list[InputSpec]:
     """The sources of files, folders and patterns, in order; ``settings`` are those of a `SourceSpec`.
 
     Raises:
-        GradmaskError: the kind of a file cannot be told, or a setting is wrong.
+        GradmaskError: there is no such file, its kind cannot be told, or a setting is wrong.
     """
+    for path in map(str, paths):
+        if not settings.get("kind") and not glob.has_magic(path) and not Path(path).expanduser().exists():
+            raise GradmaskError(f"there is no file or folder {path}: give the text to label")
     if settings.get("kind"):
         return [_input(settings["kind"], list(map(str, paths)), settings)]
     try:

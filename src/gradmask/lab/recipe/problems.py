@@ -102,12 +102,19 @@ def _describe(detail: ErrorDetails, keys: Sequence[str | int], model: type[BaseM
         return "", "missing, but needed"
     if kind == "extra_forbidden":
         known = _fields_at(model, keys[:-1])
-        return "", f"unknown key.{did_you_mean(str(keys[-1]), known)} Known: {', '.join(sorted(known))}"
+        hint = _elsewhere(model, keys) or did_you_mean(str(keys[-1]), known)
+        return "", f"unknown key.{hint} Known: {', '.join(sorted(known))}"
     if kind in ("value_error", "assertion_error"):
         return f"given {shown(detail['input'])}, ", str(detail["ctx"]["error"]).removeprefix("needed: ")
     need = need_of(detail)
     hint = did_you_mean(detail["input"], _words(need)) if isinstance(detail["input"], str) else ""
     return f"given {shown(detail['input'])}, ", f"{need}.{hint}" if hint else need
+
+
+def _elsewhere(model: type[BaseModel], keys: Sequence[str | int]) -> str:
+    """A hint at the section that has a key which was given without one, such as ``steps`` for ``train.steps``."""
+    inside = [name for name in model.model_fields if len(keys) == 1 and keys[0] in _fields_at(model, [name])]
+    return f" Did you mean '{inside[0]}.{keys[0]}'?" if inside else ""
 
 
 def _words(need: str) -> list[str]:

@@ -25,7 +25,9 @@ def checkpoint_of(source: Path) -> Path:
         raise GradmaskError(f"the gradmask arm of {source} is not trained yet: run gradmask train again")
     if not source.is_dir():
         hint = near(source) or near(source, gm.MANIFEST)
-        raise GradmaskError(f"there is no folder {source}: give a run, or a checkpoint with gradmask.json.{hint}")
+        raise GradmaskError(
+            f"there is no folder {source}: give a run, or a checkpoint with gradmask.json{hint and '.'}{hint}"
+        )
     raise GradmaskError(
         f"{source} is neither a run (no recipe.yaml) nor a partitioned checkpoint (no gradmask.json): give one of the two"
     )

@@ -241,7 +241,9 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(GradmaskError, match="is empty: give a folder with text"):
         look(tmp_path)
     (tmp_path / "data").mkdir()
-    with pytest.raises(GradmaskError, match=r"there is no file or folder .*dta. Did you mean 'data'\?"):
+    with pytest.raises(
+        GradmaskError, match=r"there is no file or folder .*dta: give one with text. Did you mean 'data'\?"
+    ):
         look(tmp_path / "dta")
 
 

@@ -72,7 +72,8 @@ def look(path: Path, chosen: Mapping[str, Any] | None = None) -> Found:
     chosen = dict(chosen or {})
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise GradmaskError(f"there is no file or folder {path}.{did_you_mean(path.name, siblings)}")
+        hint = did_you_mean(path.name, siblings) or " Formats: .jsonl, .json, .csv, .tsv, .parquet, .txt"
+        raise GradmaskError(f"there is no file or folder {path}: give one with text.{hint}")
     if is_labeled(path):
         return Found(path, [_labeled(path, chosen)], [], labeled=True)
     if path.is_dir() and is_saved_dataset(path):
