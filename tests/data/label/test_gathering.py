@@ -21,9 +21,11 @@ def write(path: Path, rows: list[dict]) -> Path:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    for name in ("nothing", "nothing.jsonl"):
-        with pytest.raises(GradmaskError, match=f"there is no file or folder .*{name}: give the text to label"):
-            inputs([tmp_path / name])
+    with pytest.raises(GradmaskError, match="there is no file or folder .*nothing: give the text to label"):
+        inputs([tmp_path / "nothing"])
+    (tmp_path / "nothing").write_text("a text", encoding="utf-8")
+    with pytest.raises(GradmaskError, match="the kind of .*nothing cannot be told from its name"):
+        inputs([tmp_path / "nothing"])
 
 
 def test_files_of_examples(tmp_path: Path) -> None:

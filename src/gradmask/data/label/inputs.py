@@ -44,14 +44,16 @@ def inputs(paths: Sequence[str | Path], **settings: Any) -> list[InputSpec]:
     Raises:
         GradmaskError: there is no such file, its kind cannot be told, or a setting is wrong.
     """
-    for path in map(str, paths):
-        if not settings.get("kind") and not glob.has_magic(path) and not Path(path).expanduser().exists():
-            raise GradmaskError(f"there is no file or folder {path}: give the text to label")
     if settings.get("kind"):
         return [_input(settings["kind"], list(map(str, paths)), settings)]
     try:
         kinds = [(kind_of([str(path)]), str(path)) for path in paths]
     except ValueError as error:
+        missing = [
+            path for path in map(str, paths) if not glob.has_magic(path) and not Path(path).expanduser().exists()
+        ]
+        if missing:  # of which its name says nothing, either
+            raise GradmaskError(f"there is no file or folder {missing[0]}: give the text to label") from None
         raise GradmaskError(str(error)) from None
     runs = groupby(kinds, key=lambda pair: pair[0])
     return [_input(kind, [path for _, path in run], settings) for kind, run in runs]
