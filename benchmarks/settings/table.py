@@ -26,7 +26,7 @@ DEFAULTS = {
     "target": "next_token",
     "words": None,
 }
-DEFAULTS |= {"after": 0.1, "group_rate": 1.0, "shared": 0.0, "threshold": 0.5, "common": "unlabeled"}
+DEFAULTS |= {"fit": False, "distil": 0.0, "after": 0.1, "group_rate": 1.0, "shared": 0.0, "threshold": 0.5, "common": "unlabeled"}
 
 
 ROLES = ("retain", "forget")
@@ -55,7 +55,7 @@ def laws(rows: list[dict[str, Any]]) -> dict[tuple, tuple[PowerLaw, PowerLaw]]:
 
 def described(task: dict[str, Any]) -> str:
     """What differs from the study's middle."""
-    values = {"common": "unlabeled", **task["settings"], **task}
+    values = {"common": "unlabeled", "fit": False, "distil": 0.0, **task["settings"], **task}
     middle = {**DEFAULTS, "labeled": 0.9, "undiscovered": 0.2, "mistaken": 0.01}
     return " ".join(f"{key}={values[key]}" for key, value in middle.items() if values[key] != value) or "middle"
 
