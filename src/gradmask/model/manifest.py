@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gradmask.errors import GradmaskError
 from gradmask.files import CHECKPOINT_SEAL, sha256, write_whole
@@ -134,19 +134,28 @@ class SelfLabelingEntry(_Strict):
     retain_below: float | None
     passes: int
     means: dict[str, tuple[float, float]]
-    variances: dict[str, float] = Field(default_factory=dict)
+    variances: dict[str, tuple[float, float]] = Field(default_factory=dict)
     shares: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("variances", mode="before")
+    @classmethod
+    def _of_one(cls, value: Any) -> Any:
+        """Version 0.2 had one variance for both kinds."""
+        one = isinstance(value, dict)
+        return {g: (v, v) if isinstance(v, int | float) else v for g, v in value.items()} if one else value
 
     @classmethod
     def of(cls, labeler: SelfLabeler) -> SelfLabelingEntry:
         means = {group: (rest, own) for group, (rest, own) in labeler.means.items()}
-        state = {"variances": dict(labeler.variances), "shares": dict(labeler.shares)}
+        variances = {group: (rest, own) for group, (rest, own) in labeler.variances.items()}
+        state = {"variances": variances, "shares": dict(labeler.shares)}
         return cls(**vars(labeler.settings), passes=labeler.passes, means=means, **state)
 
     def labeler(self) -> SelfLabeler:
         settings = SelfLabeling(**{f.name: getattr(self, f.name) for f in fields(SelfLabeling)})
         means = {group: list(pair) for group, pair in self.means.items()}
-        return SelfLabeler(settings, self.passes, means, dict(self.variances), dict(self.shares))
+        variances = {group: list(pair) for group, pair in self.variances.items()}
+        return SelfLabeler(settings, self.passes, means, variances, dict(self.shares))
 
 
 class ExportOptions(_Strict):

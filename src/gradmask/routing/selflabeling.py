@@ -1,8 +1,9 @@
 """Self-labeling: labels for unlabeled examples, from their loss with and without each group.
 
 The *advantage* of group g on an example is its loss without g minus its loss with everything, in nats per token. Labeled
-examples give its mean on text of g and on the rest, and how far it is spread around these (one variance for both). With the
-share of g among the unlabeled examples, Bayes' rule gives each of them a probability of belonging to g. That share is not what
+examples give its mean on text of g and on the rest, and how far it is spread around each: a young group knows some of its text
+well and the rest of it hardly, while on all other text its advantage is much the same. With the share of g among the unlabeled
+examples, Bayes' rule for two normal distributions gives each of them a probability of belonging to g. That share is not what
 labels say, since text of one kind may be labeled more often than that of another: it is estimated from the unlabeled examples
 themselves, as the mean of their probabilities (Saerens, Latinne and Decaestecker, Neural Computation 14, 2002), one batch after
 the other. On a language the two kinds hardly overlap and the share does not matter. On a topic they do, and without it much
@@ -104,8 +105,8 @@ class SelfLabeler:
     passes: int = 0
     means: dict[str, list[float]] = field(default_factory=dict)
     """group -> [mean advantage on examples labeled otherwise, mean advantage on its own]"""
-    variances: dict[str, float] = field(default_factory=dict)
-    """group -> variance of the advantage around these means"""
+    variances: dict[str, list[float]] = field(default_factory=dict)
+    """group -> variances of the advantage around these means"""
     shares: dict[str, float] = field(default_factory=dict)
     """group -> its share among the examples that are to be labeled; until the first of them, among the labeled ones"""
 
@@ -167,10 +168,10 @@ class SelfLabeler:
             return
         new = [float(gain[~own].mean()), float(gain[own].mean())]
         old, keep = self.means.get(group, new), self.settings.momentum
-        around = torch.where(own, old[1], old[0]).to(gain)
-        spread = float((gain - around).square().mean())
+        spread = [float((gain[of] - mean).square().mean()) for of, mean in zip((~own, own), old, strict=True)]
+        before = self.variances.get(group, spread)
         self.means[group] = [keep * a + (1 - keep) * b for a, b in zip(old, new, strict=True)]
-        self.variances[group] = keep * self.variances.get(group, spread) + (1 - keep) * spread
+        self.variances[group] = [keep * a + (1 - keep) * b for a, b in zip(before, spread, strict=True)]
 
     def _decide(self, labels: Tensor, unlabeled: Tensor, gains: dict[str, Tensor], router: Router) -> Tensor:
         if not len(unlabeled):
@@ -197,8 +198,16 @@ class SelfLabeler:
         rest, own = self.means[group]
         if own <= rest:
             return None
-        share = self.shares.get(group, 0.5)
-        odds = (own - rest) * (gain.double() - (own + rest) / 2) / max(self.variances.get(group, 0.0), 1e-12)
+        share, gain = self.shares.get(group, 0.5), gain.double()
+        narrow, wide = self.variances.get(group, [0.0, 0.0])
+        narrow = max(narrow, 1e-12)
+        wide = max(wide, narrow)  # few examples of its own, at first one alone, seem to be spread less than they are
+        if wide > narrow:
+            # Far below the mean of the rest, the wider of two normal distributions is the higher one, and what is least the
+            # group's would be given to it: from where the odds would rise again downwards, they stay.
+            gain = gain.clamp(min=(rest * wide - own * narrow) / (wide - narrow))
+        apart = (gain - rest).square() / (2 * narrow) - (gain - own).square() / (2 * wide)
+        odds = apart + math.log(narrow / wide) / 2
         return torch.sigmoid(odds + math.log(share / (1 - share)))
 
 
