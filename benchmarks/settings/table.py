@@ -26,7 +26,15 @@ DEFAULTS = {
     "target": "next_token",
     "words": None,
 }
-DEFAULTS |= {"fit": False, "distil": 0.0, "after": 0.1, "group_rate": 1.0, "shared": 0.0, "threshold": 0.5, "common": "unlabeled"}
+DEFAULTS |= {
+    "fit": False,
+    "distil": 0.0,
+    "after": 0.1,
+    "group_rate": 1.0,
+    "shared": 0.0,
+    "threshold": 0.5,
+    "common": "unlabeled",
+}
 
 
 ROLES = ("retain", "forget")
