@@ -21,7 +21,7 @@ def passed(engine: str, per_token: bool = False) -> tuple[Any, ...]:
     model: Any = partitioned()
     means = {group: [-1e-3, 1e-3] for group in model.gradmask.removable}
     settings = gm.SelfLabeling(after=1, every=1, momentum=0.5)
-    labeler = model.gradmask.labeler = SelfLabeler(settings, 0, means, dict.fromkeys(means, 1e-6))
+    labeler = model.gradmask.labeler = SelfLabeler(settings, 0, means, {group: [1e-6, 1e-6] for group in means})
     seen: list[Any] = []
     model.gradmask.observer = lambda labels, route, kwargs: seen.append(labels)
     ranks: Any = wrap(model, engine) if engine else model

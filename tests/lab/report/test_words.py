@@ -48,7 +48,9 @@ def test_differences_say_which_way_is_better(difference: float, words: str) -> N
 def test_the_last_sentence_says_what_was_and_was_not_tried() -> None:
     last = verdict(results())[-1]
     assert "The checks were the loss on held-out text and the same with calibrated logits" in last
-    assert "Not tried: fine-tuning on other documents of it" in last
+    assert (
+        "Not tried: facts in its activations (needs evaluate.questions), fine-tuning on other documents of it" in last
+    )
     plain = verdict(results(headline=Headline(calibrated=False)))
     assert "The checks were the loss on held-out text. Not tried" in plain[-1]
 

@@ -118,7 +118,7 @@ def test_tasks_are_run_on_every_model(trained: Path, monkeypatch: pytest.MonkeyP
         asked.append(given)
         return {"quiz": {"acc": 0.5}}
 
-    monkeypatch.setattr(evaluating, "require_harness", lambda: None)
+    monkeypatch.setattr(evaluating, "check_tasks", lambda tasks: None)
     monkeypatch.setattr(evaluating, "evaluate_tasks", harness)
     changes = ["evaluate.measures=[]", "evaluate.tasks=[quiz]", "evaluate.tasks_limit=3", "evaluate.tasks_path=here"]
     found = evaluate_run(RunFolder(trained), changes=changes)
