@@ -123,7 +123,15 @@ def distillation() -> Iterator[Task]:
         yield from (Task(corpus, share, "gradmask", replace(whole, distil=distil)) for distil in (0.0, 0.5, 0.7, 1.0))
 
 
+def rare() -> Iterator[Task]:
+    """What the rules choose where at most 15 % of the text must go, exactly."""
+    for corpus, share in (("topic", 0.05), ("headers", 0.05), ("docs", 0.15), ("catalogs", 0.15), ("code", 0.05)):
+        whole = replace(TABLES, rehearsal=0.03, ends=((0.15, 1.0),), distil=0.7)
+        yield Task(corpus, share, "gradmask", replace(whole, fit=corpus not in OWN_WORDS))
+
+
 PLANS = {
+    "rare": rare,
     "distillation": distillation,
     "explore": explore,
     "second": second,
