@@ -118,7 +118,9 @@ def test_where_the_text_is_rare_retain_text_teaches_what_the_removed_model_says(
     path = "train.consolidation.distillation"
     own_loss = replace(TOPIC, sizes=replace(TOPIC.sizes, usual_loss=False))
     rare_language = replace(LANGUAGE, groups={"forget": GroupSeen(0.05, 0.88)})
-    assert [value(seen, path) for seen in (TOPIC, rare_language)] == [0.7, 0.7]
+    fifth, quarter = (replace(TOPIC, groups={"forget": GroupSeen(share, 0.04)}) for share in (0.2, 0.25))
+    assert [value(seen, path) for seen in (TOPIC, rare_language, fifth)] == [0.7, 0.7, 0.7]
+    assert value(quarter, path) == 0.0
     assert [value(seen, path) for seen in (LANGUAGE, own_loss, replace(TOPIC, pretrained=True))] == [0.0, 0.0, 0.0]
 
 
