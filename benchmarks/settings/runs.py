@@ -18,10 +18,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 import gradmask as gm
 from gradmask.data import token_labels, training_order
 from gradmask.lab.measures.calibration import CalibrationSettings, calibrate
+from gradmask.lab.recipe.settings.rules import FORWARD
 
 RATE, BATCH, POINTS = 2e-3, 16, 12
-FORWARD = 1 / 3
-"""Compute of a forward pass, as a share of a training step's."""
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def laws(rows: list[dict[str, Any]]) -> dict[tuple, tuple[PowerLaw, PowerLaw]]:
 
 def described(task: dict[str, Any]) -> str:
     """What differs from the study's middle."""
-    values = {"common": "unlabeled", "fit": False, "distil": 0.0, **task["settings"], **task}
     middle = {**DEFAULTS, "labeled": 0.9, "undiscovered": 0.2, "mistaken": 0.01}
+    values = {**middle, **task["settings"], **task}  # what an earlier version did not write is as in the middle
     return " ".join(f"{key}={values[key]}" for key, value in middle.items() if values[key] != value) or "middle"
 
 

@@ -68,11 +68,13 @@ def _label_problems(model: PreTrainedModel, partition: PartitionSpec) -> list[Pr
 
 def _distillation_problems(model: PreTrainedModel, share: float) -> list[Problem]:
     """A consolidation that distils is tried, too: not at its beginning, after the whole run."""
+    if not share:
+        return []
     try:
         with gm.consolidation(model, distillation=share):
             return []
     except GradmaskError as error:
-        return [Problem("train.consolidation.distillation", str(error))] if share else []
+        return [Problem("train.consolidation.distillation", str(error))]
 
 
 def _cuttable(built: PreTrainedModel) -> PreTrainedModel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -74,8 +75,7 @@ def consolidate(training: Training, prepared: Prepared, name: str, stage: Stage)
     assert settings is not None
     with gm.consolidation(model, settings.together, settings.distillation) as learning:
         run_stage(training, prepared, arm, stage, model, dataset, last, learning)
-    kept = json.loads((phase.path / KEPT).read_text(encoding="utf-8"))["sha256"]
-    if digest(model) != kept:
+    if digest(model) != _kept(arm)["sha256"]:
         raise RunError(
             f"{stage.title} changed what is not removable, which it must never do: the model in {phase.model} is still as it was "
             "before. Report this, with the recipe and the versions of gradmask, torch and transformers"
@@ -85,15 +85,19 @@ def consolidate(training: Training, prepared: Prepared, name: str, stage: Stage)
 
 def strengths_of(arm: ArmFolder) -> Strengths:
     """With what strengths the groups of a finished arm began its phase; none where it had no phase."""
-    path = arm.consolidation.path / KEPT
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = _kept(arm)
     return Strengths(kept.get("strengths", {}), kept.get("tokens", 0))
 
 
 def taught_tokens_of(arm: ArmFolder) -> int:
     """`taught_tokens` of a finished arm."""
+    return _kept(arm).get("taught_tokens", 0)
+
+
+def _kept(arm: ArmFolder) -> dict[str, Any]:
+    """What its phase kept at its beginning; empty where it had none."""
     path = arm.consolidation.path / KEPT
-    return int(json.loads(path.read_text(encoding="utf-8")).get("taught_tokens", 0)) if path.is_file() else 0
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def finish(arm: ArmFolder) -> None:

@@ -53,9 +53,14 @@ def _consolidation_compute(recipe: Recipe, prepared: Prepared, steps: int) -> in
     more, phase = consolidation_steps(recipe, GRADMASK, steps), recipe.train.consolidation
     if phase is None or not more:
         return 0
-    labels = np.asarray(prepared.train["data_labels"][:])
-    taught = np.mean((labels.reshape(len(labels), -1) == RETAIN).any(1)) if phase.distillation else 0.0
+    taught = taught_share(prepared.train["data_labels"][:]) if phase.distillation else 0.0
     return round(more * (1.0 + FITTING / (1.0 - FITTING) * phase.fit_strength + FORWARD * taught))
+
+
+def taught_share(labels: Any) -> float:
+    """Share of the sequences with a token labeled retain: a consolidation that distils runs the removed model on them, whole."""
+    labels = np.asarray(labels)
+    return float((labels.reshape(len(labels), -1) == RETAIN).any(1).mean())
 
 
 def steps_of_arms(recipe: Recipe, prepared: Prepared) -> dict[str, int]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from gradmask.data import RETAIN, Prepared
+from gradmask.data import Prepared
 from gradmask.lab.recipe.settings.rules import FORWARD
 from gradmask.lab.recipe.spec import Recipe
-from gradmask.lab.run.examples import consolidation_examples
+from gradmask.lab.run.examples import consolidation_examples, taught_share
 from gradmask.lab.run.streamed import closing_stream
 
 LOOK = 1000
@@ -24,9 +22,7 @@ def taught_tokens(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> 
     examples = consolidation_examples(recipe, prepared, name, steps)
     with closing_stream(examples):
         labels = examples["data_labels"][:] if recipe.data.stream is None else _first(examples)
-    # the removed model runs on the whole of each sequence in which a token is labeled retain
-    taught = np.mean([bool((np.asarray(of) == RETAIN).any()) for of in labels])
-    return round(FORWARD * float(taught) * len(examples) * recipe.data.sequence_length)
+    return round(FORWARD * taught_share(labels) * len(examples) * recipe.data.sequence_length)
 
 
 def _first(examples: Any) -> list[Any]:
