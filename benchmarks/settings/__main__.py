@@ -1,6 +1,6 @@
 """Run a plan of the study in several processes on one device, until it is done or time is up.
 
-python -m benchmarks.settings FOLDER explore OUT.jsonl --workers 15 --seconds 380
+python -m benchmarks.settings FOLDER rules OUT.jsonl [--workers 15] [--seconds 380] [--known EARLIER.jsonl ...]
 """
 
 from __future__ import annotations
@@ -9,13 +9,21 @@ import argparse
 import json
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from queue import Empty
 
 import torch.multiprocessing as mp
 
 from benchmarks.settings.plans import PLANS
+from benchmarks.settings.table import cell, read
 from benchmarks.settings.working import work
+
+
+def references_in(files: list[Path]) -> set[tuple]:
+    """What of a cell was trained before."""
+    tasks = [row["task"] for row in read([str(file) for file in files])]
+    return {(*cell(task), task["arm"]) for task in tasks if task["arm"] != "gradmask"}
 
 
 def main() -> None:
@@ -26,12 +34,17 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=1e6)
+    parser.add_argument(
+        "--known", type=Path, nargs="*", default=[], help="results whose references are not trained again"
+    )
     options = parser.parse_args()
     until, began = time.time() + options.seconds, time.time()
     os.environ["OMP_NUM_THREADS"] = "1"
     context = mp.get_context("spawn")
     tasks, results = context.Queue(), context.Queue()
-    planned = list(PLANS[options.plan]())
+    known = references_in(options.known)
+    planned = [task for task in PLANS[options.plan]() if (*cell(asdict(task)), task.arm) not in known]
+    planned.sort(key=lambda task: task.arm == "gradmask")  # nothing can be said of a training without its references
     for task in planned:
         tasks.put(task)
     workers = [

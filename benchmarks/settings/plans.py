@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.settings.runs import Settings, Task
 
@@ -29,12 +30,12 @@ VARIANTS: dict[str, Settings] = {
 }
 
 
-def references(corpora: tuple[str, ...], shares: tuple[float, ...]) -> Iterator[Task]:
-    """No filter, a perfect filter, and the filter with the same labels and text."""
+def references(corpora: tuple[str, ...], shares: tuple[float, ...], **more: Any) -> Iterator[Task]:
+    """No filter, a perfect filter, and the filter with the same labels and text; ``more``: fields of a task."""
     for share in shares:
         for corpus in corpora:
             for arm in ("no_filter", "perfect", "filter_text"):
-                yield Task(corpus, share, arm)
+                yield Task(corpus, share, arm, **more)
 
 
 def explore() -> Iterator[Task]:
@@ -80,28 +81,87 @@ def second() -> Iterator[Task]:
         yield from (Task(corpus, share, "gradmask", settings) for settings in (TABLES, WORDS) for corpus in EXPLORED)
 
 
-def little_labeled() -> Iterator[Task]:
-    """A quarter and a tenth of the retain text labeled."""
-    for labeled in (0.25, 0.1):
-        for corpus in ("docs", "topic", "novels", "author", "code"):
-            own = replace(TABLES, rehearsal=0.03, ends=((0.15, 1.0),))
-            settings = own if corpus in ("novels", "code") else replace(WORDS, rehearsal=0.03, ends=own.ends)
-            yield Task(corpus, 0.05, "gradmask", settings, labeled=labeled)
-
-
 OWN_WORDS = ("novels", "code", "headers", "catalogs")  # whole documents carry the label there
 
 
+EVERY = (*EXPLORED, "headers", "medicine")
+SHARES = (0.02, 0.05, 0.15, 0.5)
+CELLS = (*((corpus, share) for share in SHARES for corpus in EVERY), ("catalogs", 0.15), ("catalogs", 0.5))
+"""Of `catalogs` there is too little for a share of a twentieth."""
+LITTLE = tuple((corpus, share) for corpus, share in CELLS if (corpus, share) == ("catalogs", 0.15) or share == 0.05)
+"""Where only some retain text is labeled."""
+
+
 def rules() -> Iterator[Task]:
-    """What the rules choose, exactly: a group as large as its share, 3 % rehearsal; words, or, where rare, a weak beginning."""
-    sizes = {0.5: (4, 256), 0.15: (2, 128), 0.02: (2, 128)}
-    corpora = ("topic", "author", "headers", "novels", "docs", "code")
-    for share, (heads, neurons) in sizes.items():
-        chosen = replace(TABLES, heads=heads, neurons=neurons, rehearsal=0.03, ends=((0.15, 1.0),))
-        chosen = replace(chosen, distil=0.7 if share <= 0.15 else 0.0)
-        fits = replace(chosen, fit=True) if share <= 0.15 else replace(chosen, words=2.0, common="retain")
-        for corpus in corpora if share == 0.5 else EXPLORED:
-            yield Task(corpus, share, "gradmask", chosen if corpus in OWN_WORDS else fits)
+    """What the rules choose, exactly, on every corpus and share; then with a quarter and a tenth of the retain text labeled."""
+    for corpus, share in CELLS:
+        yield Task(corpus, share, "gradmask", rules=True)
+        yield from references((corpus,), (share,))
+    for labeled in (0.25, 0.1):
+        for corpus, share in LITTLE:
+            yield Task(corpus, share, "gradmask", labeled=labeled, rules=True)
+
+
+def little_labeled() -> Iterator[Task]:
+    """Where little retain text is labeled: what the rules would choose if all of it were."""
+    as_rare: tuple[tuple[str, Any], ...] = (("heads", 2), ("neurons", 128), ("words", None), ("distil", 0.7))
+    for labeled in (0.1, 0.25):
+        for corpus, share in LITTLE:
+            changes = (*as_rare, ("fit", corpus not in OWN_WORDS))
+            yield Task(corpus, share, "gradmask", labeled=labeled, rules=True, changes=changes)
+
+
+def half() -> Iterator[Task]:
+    """Half of the text must go: what the rules do not choose there."""
+    longer = (("main", 0.9), ("ends", ((0.25, 1.0),)))
+    larger = (("heads", 6), ("neurons", 384))
+    changed: tuple[tuple[tuple[str, Any], ...], ...] = (longer, (("distil", 0.7),), larger, (("rehearsal", 0.1),))
+    for changes in changed:
+        for corpus in ("headers", "topic", "author", "novels"):
+            yield Task(corpus, 0.5, "gradmask", rules=True, changes=changes)
+
+
+def _anew(cells: Iterable[tuple[str, float]], **more: Any) -> Iterator[Task]:
+    """The rules and their references, with other fields of a task."""
+    for corpus, share in cells:
+        yield Task(corpus, share, "gradmask", rules=True, **more)
+        yield from references((corpus,), (share,), **more)
+
+
+def seeds() -> Iterator[Task]:
+    """Two more seeds."""
+    for seed in (1, 2):
+        yield from _anew((cell for cell in CELLS if cell[1] in (0.05, 0.5) or cell[0] == "catalogs"), seed=seed)
+
+
+def longer() -> Iterator[Task]:
+    """Four times the steps."""
+    yield from _anew(
+        ((corpus, share) for share in (0.05, 0.5) for corpus in ("topic", "headers", "novels")), steps=2400
+    )
+
+
+def sizes() -> Iterator[Task]:
+    """6 and 36 million parameters instead of 1.6."""
+    for width, layers in ((256, 5), (512, 8)):
+        cells = ((corpus, share) for share in (0.05, 0.5) for corpus in ("topic", "headers"))
+        yield from _anew(cells, width=width, layers=layers)
+
+
+def smoke() -> Iterator[Task]:
+    """A few steps of every kind of task, to see that they run."""
+    few: dict[str, Any] = {"rules": True, "steps": 8, "width": 64, "layers": 2}
+    yield from references(("catalogs",), (0.15,), steps=8)
+    yield Task("catalogs", 0.15, "gradmask", labeled=0.1, **few)
+    yield Task("topic", 0.15, "gradmask", **{**few, "steps": 24})
+    yield Task("topic", 0.5, "gradmask", changes=(("main", 0.5), ("ends", ((0.5, 1.0),))), **few)
+
+
+def chosen() -> Iterator[Task]:
+    """The rules, and beside them what they do not choose."""
+    yield from rules()
+    yield from half()
+    yield from little_labeled()
 
 
 def strengths() -> Iterator[Task]:
@@ -137,5 +197,11 @@ PLANS = {
     "second": second,
     "little_labeled": little_labeled,
     "rules": rules,
+    "half": half,
+    "smoke": smoke,
+    "seeds": seeds,
+    "longer": longer,
+    "sizes": sizes,
+    "chosen": chosen,
     "strengths": strengths,
 }

@@ -20,7 +20,7 @@ from gradmask.data import token_labels, training_order
 from gradmask.lab.measures.calibration import CalibrationSettings, calibrate
 from gradmask.lab.recipe.settings.rules import FORWARD
 
-RATE, BATCH, POINTS = 2e-3, 16, 12
+RATE, BATCH, POINTS, HEADS = 2e-3, 16, 12, 8
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,16 @@ class Settings:
     """Whether the group's strength is fitted before each end; what that takes is taken off its steps."""
     distil: float = 0.0
     """Share of the removed model's distribution in what retain text teaches in each end; its passes are taken off the steps."""
+    main: float = 1.0
+    """Share of the task's steps that are trained before the ends."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """``arm``: gradmask, no_filter, filter (same tokens), filter_text (same text), perfect."""
+    """``arm``: gradmask, no_filter, filter (same tokens), filter_text (same text), perfect.
+
+    ``rules``: the settings are what gradmask's rules choose, with ``changes`` (name, value) laid over them.
+    """
 
     corpus: str
     share: float
@@ -64,6 +69,13 @@ class Task:
     mistaken: float = 0.01
     width: int = 128
     layers: int = 4
+    rules: bool = False
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def rate(self) -> float:
+        """Learning rate: a wider model takes a smaller one."""
+        return RATE * (128 / self.width) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,7 @@ def model_of(task: Task) -> LlamaForCausalLM:
     """A Llama of the task's size, from its seed."""
     torch.manual_seed(task.seed)
     sizes = {"hidden_size": task.width, "intermediate_size": 4 * task.width, "num_hidden_layers": task.layers}
-    heads = {"num_attention_heads": 8, "num_key_value_heads": 8, "max_position_embeddings": 128}
+    heads = {"num_attention_heads": HEADS, "num_key_value_heads": HEADS, "max_position_embeddings": 128}
     return LlamaForCausalLM(LlamaConfig(vocab_size=2048, tie_word_embeddings=False, **sizes, **heads))
 
 
@@ -134,7 +146,7 @@ def optimizer_of(model: nn.Module, chosen: list[nn.Parameter], rates: dict[str, 
             params = [p for p in members.values() if id(p) in among and (p.dim() > 1) == decays]
             if params:
                 factor = rates.get(name, 1.0)
-                made.append({"params": params, "lr": RATE, "factor": factor, "weight_decay": 0.1 * decays})
+                made.append({"params": params, "lr": 0.0, "factor": factor, "weight_decay": 0.1 * decays})
     return torch.optim.AdamW(made, betas=(0.9, 0.95), fused=torch.cuda.is_available())
 
 
@@ -203,6 +215,7 @@ def run(folder: Path, task: Task) -> dict[str, Any]:
     pools, text = arrays(folder, task.corpus), text_of(folder, task)
     held_out = {r: torch.from_numpy(pools[f"{r}_test"].astype(np.int64)).to(device) for r in ("retain", "forget")}
     ids, labels, steps = examples(text, task)
+    steps = round(steps * task.settings.main) if task.arm == "gradmask" else steps
     order = training_order(labels, steps, BATCH, task.seed, labeled_first=_labeled_first(task))
     result: dict[str, Any] = {"task": asdict(task), "steps": steps, "passes": steps * BATCH / len(ids), "curve": []}
     model: Any = model_of(task)
@@ -215,7 +228,7 @@ def run(folder: Path, task: Task) -> dict[str, Any]:
         result["curve"].append([step, *losses(model, held_out).values()])
 
     given = _given(folder, task, ids, labels) if routed else None
-    train(model, ids, given, order, optimizer, RATE, 0.05, look if task.arm == "no_filter" else None)
+    train(model, ids, given, order, optimizer, task.rate, 0.05, look if task.arm == "no_filter" else None)
     if routed:
         _measure_routed(result, model, task, held_out, ids, labels)
     else:
@@ -255,7 +268,7 @@ def _measure_routed(
         with gm.consolidation(model, distillation=task.settings.distil) as learning:
             strength = _fit(model, ids[order], labels[order], max(1, steps // 20)) if task.settings.fit else 1.0
             optimizer = optimizer_of(model, list(learning), {"forget": task.settings.group_rate})
-            train(model, ids, labels, order, optimizer, RATE * rate, 0.1)
+            train(model, ids, labels, order, optimizer, task.rate * rate, 0.1)
         result["ends"].append({"share": share, "rate": rate, "strength": strength, **losses(model, held_out)})
 
 

@@ -34,6 +34,7 @@ DEFAULTS |= {
     "shared": 0.0,
     "threshold": 0.5,
     "common": "unlabeled",
+    "main": 1.0,
 }
 
 

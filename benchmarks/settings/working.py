@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.settings.chosen import settled
 from benchmarks.settings.runs import run
 
 
@@ -23,6 +24,6 @@ def work(folder: Path, tasks: Any, results: Any, until: float) -> None:
         except Empty:
             return
         try:
-            results.put(run(folder, task))
+            results.put(run(folder, settled(folder, task)))
         except Exception:
             results.put({"failed": repr(task), "why": traceback.format_exc()})
