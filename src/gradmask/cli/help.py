@@ -52,8 +52,13 @@ class Command(TyperCommand):
 
 
 def _named(parameters: list[Any]) -> list[Any]:
-    """The value of an option is called as the option is, where nothing says it better; a switch takes none, and shows none."""
+    """The value of an option is called as the option is, where nothing says it better; a switch takes none, and shows none.
+
+    An argument is its word alone: what Python holds it in (``<list[str]>``) tells a user nothing.
+    """
     for each in parameters:
+        if each.param_type_name == "argument":
+            each.display_type_rich = lambda ctx: None
         if each.param_type_name == "option" and each.metavar is None:
             each.metavar = "" if each.is_flag else each.opts[0].rpartition("-")[2].upper()
     return parameters

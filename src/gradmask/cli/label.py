@@ -75,7 +75,7 @@ SEED = _option(HOW, "--seed", "Of folds and samples.", min=0)
 
 TEXT = _option(DATA, "--text-field", "The field with the text.", "FIELD")
 TRUTH = _option(DATA, "--truth-field", "A field with the true label, kept for evaluation.", "FIELD")
-KIND = _option(DATA, "--kind", "The kind of FILES, where names do not tell.", "KIND")
+KIND = _option(DATA, "--kind", "The kind of FILES, where names do not tell: jsonl, json, csv, tsv, parquet, text.", "KIND")
 ENCODING = _option(DATA, "--encoding", "Of text files.", "NAME")
 BAD_ROWS = _option(DATA, "--skip-bad-rows", "Skip and count broken rows instead of stopping at the first.")
 
@@ -125,6 +125,7 @@ def run(
         bad_rows="skip" if skip_bad_rows else None,
     )  # fmt: skip
     sources = label.inputs(files or [], **settings)
+    _tell_tables(label.tables_in_text(sources) if kind is None else [])
     target = _target(precision=precision, recall=recall, share=share)
     if labeler:
         taught = _opened(labeler, what, target)
@@ -141,6 +142,11 @@ def _require_given(files: list[str] | None, output: Path | None, scorer: str) ->
     if scorer.startswith("field"):
         raise GradmaskError("a field with scores needs no labeling: name it in the recipe's source (score_field)")
     return output
+
+
+def _tell_tables(paths: list[Path]) -> None:
+    for path in paths:
+        logger.info("%s is read as a table: its rows have equally many fields. --kind text takes it as text", path)
 
 
 def _apply(

@@ -69,7 +69,7 @@ def table_in(path: Path, encoding: str = "utf-8") -> tuple[str, int] | None:
     try:
         with open_text(path, encoding) as file:
             head, cut = file.read(LOOKED).decode(errors="replace"), bool(file.read(1))
-    except DAMAGE:
+    except (*DAMAGE, LookupError):  # an encoding that there is none of, which whoever reads the file says
         return None
     lines = head.splitlines(keepends=True)
     for delimiter, kind in TABLE_KINDS.items():

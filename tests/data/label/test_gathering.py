@@ -11,7 +11,7 @@ from gradmask.data.label import gathering
 from gradmask.data.label.evidence import reviewed, write_evidence
 from gradmask.data.label.fitting import fit
 from gradmask.data.label.gathering import Example, examples_in, examples_of, gather, groups_among
-from gradmask.data.label.inputs import inputs
+from gradmask.data.label.inputs import inputs, tables_in_text
 from gradmask.errors import GradmaskError
 
 
@@ -38,6 +38,24 @@ def test_files_of_examples(tmp_path: Path) -> None:
     sources = inputs([path], label_field="label")
     assert [(e.text, e.label) for e in examples_in(sources)] == [("x", "med"), ("z", "retain")]
     assert [e.label for e in examples_in(sources, names={"med": "forget"})] == ["forget"]
+
+
+TABLE = "topic;text\n" + "".join(f"a;one, two {i}\n" for i in range(6))
+
+
+def test_a_table_in_a_text_file_is_read_as_one_and_named(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(TABLE)
+    (tmp_path / "b.txt").write_text(TABLE.replace(";", "\t"))
+    (tmp_path / "prose.txt").write_text("A line; and more.\n\nAnother.\n\n" * 9)
+    paths = [tmp_path / name for name in ("a.txt", "b.txt", "prose.txt", "[a]*.txt", "*.txt")]
+    sources = inputs(paths)
+    assert [source.kind for source in sources] == ["csv", "tsv", "text", "csv", "text"]
+    assert tables_in_text(sources) == [paths[0], paths[1], paths[0]]
+    assert [e.text for e in examples_in(inputs(paths[:1]), "a")] == [f"one, two {i}" for i in range(6)]
+    as_text = inputs(paths[:1], kind="text")
+    assert ([source.kind for source in as_text], tables_in_text(as_text)) == (["text"], [])
+    with pytest.raises(GradmaskError, match="encoding"):
+        inputs(paths[:1], encoding="utf-99")
 
 
 def test_labels_in_the_corpus(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ probabilities, and `Thresholds` that split a corpus into surely forget, surely r
 `groups_among` says which values of a field are groups, `examples_of` makes `Examples` of all.
 
 `score_files` labels files of any size as Parquet shards (`Sizes`) and gives an account of them, `Labeled`. `inputs` makes its
-sources (`InputSpec`) of files, with `size_of` them in bytes. `write_evidence` keeps what was learned from beside the shards, and
+sources (`InputSpec`) of files, with `size_of` them in bytes; `tables_in_text` says which text files it takes for tables. `write_evidence` keeps what was learned from beside the shards, and
 `reviewed` are the answers that a review added.
 
 `alike_across_labels` finds near-duplicates that got different labels.
@@ -31,7 +31,7 @@ from gradmask.data.label.gathering import (
     groups_among as groups_among,
     names_in as names_in,
 )
-from gradmask.data.label.inputs import InputSpec as InputSpec, inputs as inputs
+from gradmask.data.label.inputs import InputSpec as InputSpec, inputs as inputs, tables_in_text as tables_in_text
 from gradmask.data.label.labeler import Labeler as Labeler
 from gradmask.data.label.review import (
     Candidate as Candidate,
@@ -81,6 +81,7 @@ __all__ = [
     "score_files",
     "scorer_names",
     "size_of",
+    "tables_in_text",
     "top_words",
     "weak_examples",
     "write_evidence",

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gradmask.data.kinds import kind_of
+from gradmask.data.kinds import kind_of, kind_of_file
+from gradmask.data.peeking import table_in
 from gradmask.data.reading import files_of
 from gradmask.data.spec import SourceSpec
 from gradmask.errors import GradmaskError
@@ -41,13 +42,15 @@ class InputSpec(SourceSpec):
 def inputs(paths: Sequence[str | Path], **settings: Any) -> list[InputSpec]:
     """The sources of files, folders and patterns, in order; ``settings`` are those of a `SourceSpec`.
 
+    A text file that holds a table is read as one (see `tables_in_text`), unless ``kind`` is given.
+
     Raises:
         GradmaskError: there is no such file, its kind cannot be told, or a setting is wrong.
     """
     if settings.get("kind"):
         return [_input(settings["kind"], list(map(str, paths)), settings)]
     try:
-        kinds = [(kind_of([str(path)]), str(path)) for path in paths]
+        kinds = [(_kind(str(path), settings.get("encoding", "utf-8")), str(path)) for path in paths]
     except ValueError as error:
         missing = [
             path for path in map(str, paths) if not glob.has_magic(path) and not Path(path).expanduser().exists()
@@ -57,6 +60,29 @@ def inputs(paths: Sequence[str | Path], **settings: Any) -> list[InputSpec]:
         raise GradmaskError(str(error)) from None
     runs = groupby(kinds, key=lambda pair: pair[0])
     return [_input(kind, [path for _, path in run], settings) for kind, run in runs]
+
+
+def _kind(path: str, encoding: str) -> str:
+    """By the name; a text file that holds a table is one, and so is a pattern all of whose files do."""
+    kind = kind_of([path])
+    return (_kind_of_tables(path, encoding) if kind == "text" else None) or kind
+
+
+def _kind_of_tables(path: str, encoding: str) -> str | None:
+    """The one kind of all tables that ``path`` names. No other file is read after one that is no table."""
+    kinds: set[str] = set()
+    for file in sorted(glob.glob(str(Path(path).expanduser()), recursive=True)):
+        table = table_in(Path(file), encoding)
+        if table is None:
+            return None
+        kinds.add(table[0])
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def tables_in_text(sources: Sequence[InputSpec]) -> list[Path]:
+    """The files of ``sources`` that are read as tables though their names say text."""
+    rows = [source for source in sources if source.kind in ("csv", "tsv")]
+    return [path for source in rows for path in files_of(source) if kind_of_file(path) == "text"]
 
 
 def _input(kind: str, paths: list[str], settings: dict[str, Any]) -> InputSpec:
