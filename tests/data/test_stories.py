@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import ast
 import hashlib
 import re
-import subprocess
-import sys
 from random import Random
 
 import pytest
@@ -45,15 +42,12 @@ def test_a_story_depends_on_seed_language_and_number_alone() -> None:
     ],
 )
 def test_stories_stay_the_same_from_version_to_version(language: str, digest: str) -> None:
-    """Results measured on them stay comparable. A vocabulary entry that is added, dropped or moved changes these digests."""
+    """Results measured on them stay comparable. A vocabulary entry that is added, dropped or moved changes these digests.
+
+    So would an order that hangs on how strings are hashed, which differs from process to process.
+    """
     stories = [story for seed in (0, 7) for start in (0, 1000) for story in generate(200, language, seed, start)]
     assert hashlib.sha256("\n\n".join(stories).encode()).hexdigest() == digest
-
-
-def test_another_process_tells_the_same_stories() -> None:
-    code = "from gradmask.data.stories import generate; print(ascii(generate(20, 'es')))"
-    run = subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": "7"}, capture_output=True, check=True)
-    assert ast.literal_eval(run.stdout.decode()) == generate(20, "es")
 
 
 @LANGUAGES

@@ -28,7 +28,7 @@ def run(
     Takes some minutes on two cores. Four models are trained on equally many tokens, a fifth of the Spanish unlabeled:
     gradmask, no filter, a filter with the same labels, and a perfect filter.
     """
-    from gradmask.cli.summary import print_results
+    from gradmask.cli.summary import print_results, tell_export
     from gradmask.cli.work import reported, train_recipe
     from gradmask.lab.measures.results import read_results
     from gradmask.lab.recipe.loading import load_recipe
@@ -37,3 +37,5 @@ def run(
     folder = train_recipe(load_recipe("demo", [f"output={output}", *(changes or ())]), restart, measured=True)
     results, page = reported(folder.path, lambda run: read_results(run.results))
     print_results(results, page, as_json)
+    if not as_json:
+        tell_export(results, output)

@@ -52,11 +52,13 @@ def run(
     What was measured before in the same way is kept, and not measured again. The relearning attack takes longest; it is run by
     gradmask attack, or by --measures all.
     """
-    from gradmask.cli.summary import print_results
+    from gradmask.cli.summary import print_results, tell_export
     from gradmask.cli.work import evaluate_folder
 
     results, page = evaluate_folder(run_folder, options(measures, preset, tasks, changes))
     print_results(results, page, as_json)
+    if not as_json:
+        tell_export(results, run_folder)
     if results.verdict is not None and results.verdict.missed:
         for line in results.verdict.missed:
             logger.error("accept.%s", line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,7 +68,7 @@ def run(
     if drop_words:
         options["dropped_tokens"] = revealing_entries(run_of(source), gone).ids
     target = _write(checkpoint, out, gone, options, sign, certificate)
-    _tell(target, checkpoint, gone, as_json)
+    _tell(target, source, checkpoint, gone, as_json)
 
 
 def _write(
@@ -90,10 +91,10 @@ def _write(
     return target
 
 
-def _tell(target: Path, checkpoint: Path, gone: Sequence[str], as_json: bool) -> None:
+def _tell(target: Path, source: Path, checkpoint: Path, gone: Sequence[str], as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(target), "from": str(checkpoint), "without": list(gone)})
-    else:
-        logger.info(
-            "exported %s to %s, %s", checkpoint, target, f"without {', '.join(gone)}" if gone else "with all groups"
-        )
+        return
+    what = f"without {', '.join(gone)}" if gone else "with all groups"
+    proof = shlex.join(["gradmask", "verify", str(target), "--against", str(source)])
+    logger.info("exported %s to %s, %s. Next: %s", checkpoint, target, what, proof)

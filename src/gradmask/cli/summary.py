@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradmask.cli.output import print_json, result_console
+from gradmask.cli.output import logger, print_json, result_console
 from gradmask.cli.tables import table_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ def print_results(results: Results, page: Path, as_json: bool) -> None:
     for line in [*verdict(results), *results.headline.remarks, *results.about_labels]:
         console.print(line, highlight=False)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
+
+
+def tell_export(results: Results, run: Path) -> None:
+    """The command that writes the model without what must go."""
+    arm = results.arms.get("gradmask")
+    groups = [name for name in arm.parameters if name not in ("retain", "joint")] if arm else []
+    if groups:
+        words = ["gradmask", "export", str(run), f"plain/{run.name}", *(w for g in groups for w in ("--without", g))]
+        logger.info("Next: %s", shlex.join(words))
 
 
 def losses_of(results: Results) -> Table:

@@ -75,7 +75,7 @@ def test_the_same_bits_as_one_after_the_other(tmp_path: Path) -> None:
     assert len(in_processes) > 2
     assert watcher.messages[-1].startswith("4 of 4: ")
     times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")}
-    train(many, jobs=2)
+    train(many)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")} == times, "nothing is done twice"
 
 
