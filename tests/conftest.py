@@ -6,12 +6,19 @@ makes the models of the tests, and what they are fed, on that device.
 
 from __future__ import annotations
 
+import functools
+import json
 import os
+from collections.abc import Iterator
+from typing import Any
 
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 from gradmask.lab import progress
+from gradmask.lab.report import drawn, preview
+from gradmask.lab.report.charts.svg import to_svg
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -26,3 +33,24 @@ progress.SOON = progress.SECONDS  # what a command prints does not depend on how
 settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", settings.get_profile("explore"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+@functools.cache
+def _drawn(chart: str) -> str:
+    return to_svg(json.loads(chart))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _each_chart_is_drawn_once() -> Iterator[None]:
+    """A page takes two seconds, nearly all of them for its charts, and many tests make a page that was made before.
+
+    That a chart is drawn to the same bytes twice has a test of its own (tests/lab/report/test_figures.py).
+    """
+
+    def once(chart: Any) -> str:
+        return _drawn(json.dumps(chart))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (drawn, preview):
+            patch.setattr(module, "to_svg", once)
+        yield

@@ -64,7 +64,7 @@ def test_removal_that_went_too_far_is_no_merit() -> None:
     drawing = picture.draw(results(arms=far))
     assert isinstance(drawing, Dots)
     bar = next(dot for dot in drawing.dots if dot.series == "gradmask/removed")
-    assert (bar.text, bar.drawn) == ("−93 %", summary.LEFT[0])
+    assert (bar.text, bar.drawn) == ("« −93 %", summary.LEFT[0])
 
 
 def test_the_picture_shows_what_is_left_and_what_it_cost_the_products_models_first() -> None:

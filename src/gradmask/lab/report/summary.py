@@ -21,7 +21,7 @@ CAPTION = (
     "(worse) or lower (better) a model's perplexity on the text that is kept is than without any filter."
 )
 LEFT, WORSE = (-0.3, 1.3), (-0.5, 1.0)
-"""Bars end here, whatever their number."""
+"""Bars end here, whatever their number, which an arrow says."""
 Interval = tuple[float, float | None, float | None]
 """A value and the ends of its interval."""
 
@@ -82,6 +82,8 @@ def _bar(standing: Standing, panel: str, value: Interval, text: str, bounds: tup
     mean, low, high = (None if end is None else min(max(end, bounds[0]), bounds[1]) for end in value)
     assert mean is not None
     style, drawn = standing.style, None if mean == value[0] else mean
+    if drawn is not None:  # the bar ends before its number does
+        text = f"{text} »" if mean > 0 else f"« {text}"
     return Dot(standing.series, style, panel, style.name, value[0], text, low, high, drawn, before=mean < 0)
 
 
