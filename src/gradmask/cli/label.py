@@ -75,7 +75,9 @@ SEED = _option(HOW, "--seed", "Of folds and samples.", min=0)
 
 TEXT = _option(DATA, "--text-field", "The field with the text.", "FIELD")
 TRUTH = _option(DATA, "--truth-field", "A field with the true label, kept for evaluation.", "FIELD")
-KIND = _option(DATA, "--kind", "The kind of FILES, where names do not tell: jsonl, json, csv, tsv, parquet, text.", "KIND")
+KIND = _option(
+    DATA, "--kind", "The kind of FILES, where names do not tell: jsonl, json, csv, tsv, parquet, text.", "KIND"
+)
 ENCODING = _option(DATA, "--encoding", "Of text files.", "NAME")
 BAD_ROWS = _option(DATA, "--skip-bad-rows", "Skip and count broken rows instead of stopping at the first.")
 

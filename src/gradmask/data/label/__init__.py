@@ -9,8 +9,8 @@ probabilities, and `Thresholds` that split a corpus into surely forget, surely r
 `groups_among` says which values of a field are groups, `examples_of` makes `Examples` of all.
 
 `score_files` labels files of any size as Parquet shards (`Sizes`) and gives an account of them, `Labeled`. `inputs` makes its
-sources (`InputSpec`) of files, with `size_of` them in bytes; `tables_in_text` says which text files it takes for tables. `write_evidence` keeps what was learned from beside the shards, and
-`reviewed` are the answers that a review added.
+sources (`InputSpec`) of files, with `size_of` them in bytes; `tables_in_text` are the text files among them that it takes for
+tables. `write_evidence` keeps what was learned from beside the shards, and `reviewed` are the answers that a review added.
 
 `alike_across_labels` finds near-duplicates that got different labels.
 
