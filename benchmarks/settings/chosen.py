@@ -57,7 +57,10 @@ def chosen(folder: Path, text: Text, task: Task) -> Settings:
         words=values["partition.distinctive_words"],
         common="retain",
         after=own["after"] / task.steps if own else None,
-        ends=((CONSOLIDATION, end["learning_rate"]),),  # what fitting and distilling take is taken off where it is run
+        main=1.0 - end["replaces"],
+        ends=(
+            (CONSOLIDATION + end["replaces"], end["learning_rate"]),
+        ),  # what fitting and distilling take is taken off where it is run
         fit=end["fit_strength"],
         distil=end["distillation"],
     )

@@ -111,14 +111,43 @@ def little_labeled() -> Iterator[Task]:
             yield Task(corpus, share, "gradmask", labeled=labeled, rules=True, changes=changes)
 
 
+def _ends_later(taken: float) -> tuple[tuple[str, Any], ...]:
+    """So much of the training's steps is given to the consolidation: as much compute in all."""
+    return ("main", 1.0 - taken), ("ends", ((0.15 + taken, 1.0),))
+
+
 def half() -> Iterator[Task]:
     """Half of the text must go: what the rules do not choose there."""
-    longer = (("main", 0.9), ("ends", ((0.25, 1.0),)))
     larger = (("heads", 6), ("neurons", 384))
-    changed: tuple[tuple[tuple[str, Any], ...], ...] = (longer, (("distil", 0.7),), larger, (("rehearsal", 0.1),))
+    changed: tuple[tuple[tuple[str, Any], ...], ...] = (
+        _ends_later(0.1),
+        (("distil", 0.7),),
+        larger,
+        (("rehearsal", 0.1),),
+    )
     for changes in changed:
         for corpus in ("headers", "topic", "author", "novels"):
             yield Task(corpus, 0.5, "gradmask", rules=True, changes=changes)
+
+
+def taken() -> Iterator[Task]:
+    """Training gives some of its steps to the consolidation: how many, and from which share of the text on."""
+    for taken, share, corpora in (
+        (0.2, 0.5, EVERY),
+        (0.3, 0.5, ("headers", "medicine", "topic")),
+        (0.1, 0.15, ("docs", "topic", "catalogs")),
+    ):
+        for corpus in corpora:
+            yield Task(corpus, share, "gradmask", rules=True, changes=_ends_later(taken))
+
+
+def relabeled() -> Iterator[Task]:
+    """Where self-labeling decides: with few labels, and where what must go is rare."""
+    yield from (task for task in rules() if task.arm == "gradmask" and task.labeled < 0.9)
+    yield from (task for task in rules() if task.arm == "gradmask" and task.labeled == 0.9 and task.share == 0.05)
+    yield from (Task(corpus, 0.15, "gradmask", rules=True) for corpus in ("docs", "topic", "catalogs"))
+    yield from (task for task in little_labeled() if task.labeled == 0.1)
+    yield from taken()
 
 
 def _anew(cells: Iterable[tuple[str, float]], **more: Any) -> Iterator[Task]:
@@ -198,6 +227,8 @@ PLANS = {
     "little_labeled": little_labeled,
     "rules": rules,
     "half": half,
+    "taken": taken,
+    "relabeled": relabeled,
     "smoke": smoke,
     "seeds": seeds,
     "longer": longer,

@@ -22,6 +22,7 @@ def passed(engine: str, per_token: bool = False) -> tuple[Any, ...]:
     means = {group: [-1e-3, 1e-3] for group in model.gradmask.removable}
     settings = gm.SelfLabeling(after=1, every=1, momentum=0.5)
     labeler = model.gradmask.labeler = SelfLabeler(settings, 0, means, {group: [1e-6, 1e-6] for group in means})
+    labeler.shares, labeler.levels = dict.fromkeys(means, 0.5), dict.fromkeys(means, 0.0)
     seen: list[Any] = []
     model.gradmask.observer = lambda labels, route, kwargs: seen.append(labels)
     ranks: Any = wrap(model, engine) if engine else model
@@ -30,7 +31,11 @@ def passed(engine: str, per_token: bool = False) -> tuple[Any, ...]:
         mine = share(8) if engine else slice(None)
         labels = LABELS[:, None].repeat(1, 9) if per_token else LABELS
         ranks(input_ids=ids[mine], labels=ids[mine], data_labels=labels[mine]).loss.backward()
-    return gradients(model), (labeler.passes, labeler.means, labeler.variances, labeler.shares), seen[-1]
+    return (
+        gradients(model),
+        (labeler.passes, labeler.means, labeler.variances, labeler.shares, labeler.levels, labeler.owed),
+        seen[-1],
+    )
 
 
 @pytest.mark.parametrize("engine", ["ddp", "fsdp2"])

@@ -77,9 +77,9 @@ def test_with_labels_per_token_an_example_is_unlabeled_where_all_of_it_is() -> N
     ("retain_below", "expected"), [(None, [-1, -1, -1, 1]), (0.25, [0, -1, -1, 1]), (0.5, [0, 0, -1, 1])]
 )
 def test_clear_cases_are_routed_and_the_middle_stays_unlabeled(retain_below: float | None, expected: list[int]) -> None:
-    labeler, router = between(retain_below)
-    # (own - rest) / variance is 4 and the middle 2: odds of -3.2, -0.4, 0 and 1.6
     gains = {"forget": torch.tensor([1.2, 1.9, 2.0, 2.4])}
+    labeler, router = between(retain_below, level=float(gains["forget"].mean()))
+    # (own - rest) / variance is 4 and the middle 2: odds of -3.2, -0.4, 0 and 1.6
     given = torch.full((4,), -1)
     assert labeler._decide(given, torch.arange(4), gains, router).tolist() == expected
     labeler.means["forget"] = [3.0, 3.0]
@@ -87,8 +87,8 @@ def test_clear_cases_are_routed_and_the_middle_stays_unlabeled(retain_below: flo
 
 
 def test_the_default_device_does_not_matter() -> None:
-    labeler, router = between(0.5)
     given, rows, gains = torch.full((4,), -1), torch.arange(4), {"forget": torch.tensor([1.2, 1.9, 2.0, 2.4])}
+    labeler, router = between(0.5, level=float(gains["forget"].mean()))
     with torch.device("meta"):
         found = labeler._decide(given, rows, gains, router)
     assert found.tolist() == [0, 0, -1, 1]
@@ -114,12 +114,13 @@ def test_processes_of_one_batch_gather_all_of_its_labels() -> None:
     assert Share().gathered(parts[0]) == (parts[0], 0)
 
 
-def between(retain_below: float | None = 0.5, share: float = 0.5) -> tuple[SelfLabeler, Any]:
+def between(retain_below: float | None = 0.5, share: float = 0.5, level: float | None = 1.0) -> tuple[SelfLabeler, Any]:
     model: Any = gm.partition(tiny(), {"forget": gm.Slice(heads=1)}, self_labeling=True)
-    settings = gm.SelfLabeling(retain_below=retain_below)
-    return SelfLabeler(
-        settings, 9, {"forget": [1.0, 3.0]}, {"forget": [0.5, 0.5]}, {"forget": share}
-    ), model.gradmask.router
+    labeler = SelfLabeler(gm.SelfLabeling(retain_below=retain_below), 9)
+    labeler.means, labeler.variances, labeler.shares = {"forget": [1.0, 3.0]}, {"forget": [0.5, 0.5]}, {"forget": share}
+    if level is not None:
+        labeler.levels = {"forget": level}
+    return labeler, model.gradmask.router
 
 
 def test_the_share_among_the_unlabeled_is_found_whatever_labels_said() -> None:
@@ -141,8 +142,64 @@ def test_where_kinds_overlap_the_rarer_one_is_not_overestimated() -> None:
     labeler.means["forget"], labeler.variances["forget"] = [1.0, 1.5], [1.0, 1.0]
     own = torch.rand(2000, generator=generator) < 0.05
     gains = {"forget": torch.where(own, 1.5, 1.0) + torch.randn(2000, generator=generator)}
+    labeler.levels["forget"] = float(gains["forget"].mean())
     taken = labeler._decide(torch.full((2000,), -1), torch.arange(2000), gains, router) == 1
     assert taken.double().mean() < 0.05
+
+
+def test_what_has_no_label_is_followed_where_the_advantage_on_all_text_rises() -> None:
+    """As measured on documentation with a tenth of the retain text labeled: it rose by two standard deviations in ten passes,
+    labeled examples came too rarely to tell, and all text was taken for the group's: the removed model was 1.5 nats worse."""
+    generator = torch.Generator().manual_seed(0)
+    labeler, router = between(share=0.3, level=None)
+    labeler.means["forget"], labeler.variances["forget"] = [-0.3, -0.1], [0.01, 0.01]
+    taken = found = 0
+    for step in range(100):
+        own = torch.rand(16, generator=generator) < 0.05
+        gains = torch.where(own, 0.0, -0.3) + 0.03 * min(step, 30) + 0.1 * torch.randn(16, generator=generator)
+        decided = labeler._decide(torch.full((16,), -1), torch.arange(16), {"forget": gains}, router) == 1
+        taken, found = taken + int((decided & ~own).sum()), found + int((decided & own).sum())
+    assert taken < 60, "of 1,520"
+    assert found > 40, "of 80"
+
+
+def test_few_labels_say_little_of_how_much_there_is_without_one() -> None:
+    """What is labeled is presumed to be what there is, until the text says otherwise: 3 of 10 labels, in a batch of 2 of 16."""
+    labeler, router = between(share=0.3, level=None)
+    labels = torch.tensor([-1] * 14 + [0, 1])
+    labeler._decide(labels, torch.arange(14), {"forget": torch.full((14,), -9.0)}, router)
+    assert labeler.shares["forget"] < 0.3 * 3 / 17
+    later = dict(labeler.shares)
+    labeler._decide(labels, torch.arange(14), {"forget": torch.full((14,), labeler.means["forget"][1] + 9)}, router)
+    assert labeler.shares["forget"] > later["forget"], "and then the text says otherwise"
+
+
+def test_a_rare_label_is_measured_in_the_next_batch_that_has_it() -> None:
+    labeler, _ = between()
+    labeler.settings = gm.SelfLabeling(after=0, every=4, references=2)
+    labeler.passes, labeler.owed = 4, {}
+    none, rare = torch.tensor([0, 0, 0]), torch.tensor([0, 1, 1])
+    assert labeler._references(none, "forget", 1).tolist() == []
+    assert len(labeler._references(none, "retain", 0)) == 2
+    labeler.passes = 5
+    assert sorted(labeler._references(rare, "forget", 1).tolist()) == [1, 2]
+    assert len(labeler._references(rare, "retain", 0)) == 0, "enough of them were measured"
+    assert labeler.owed == {"forget": 0, "retain": 0}
+    for labeler.passes in range(8, 80, 4):
+        labeler._references(none, "forget", 1)
+    assert labeler.owed["forget"] == 8, "it is never more than four measurements behind"
+
+
+def test_text_of_either_kind_alone_is_taken_in() -> None:
+    labeler, _ = between()
+    labeler.settings = gm.SelfLabeling(references=2, momentum=0.9)
+    labeler.owed = {"retain": 0, "forget": 0}
+    labeler._observe("forget", torch.tensor([2.0, 2.0]), torch.tensor([False, False]))
+    assert labeler.means["forget"] == pytest.approx([0.9 * 1.0 + 0.1 * 2.0, 3.0])
+    labeler._observe("forget", torch.tensor([5.0]), torch.tensor([True]))
+    assert labeler.means["forget"][1] == pytest.approx(0.9**0.5 * 3.0 + (1 - 0.9**0.5) * 5.0), (
+        "one of two: half as much"
+    )
 
 
 def test_labels_give_the_first_share_and_the_spread_is_measured() -> None:
@@ -157,6 +214,7 @@ def test_text_that_a_young_group_hardly_knows_is_told_from_text_that_is_all_alik
     labeler, router = between(share=0.06)
     labeler.means["forget"], labeler.variances["forget"] = [-0.35, 1.6], [0.04, 2.5]
     gains = torch.tensor([0.8, 3.0, -0.3, 0.0, -0.9, -40.0])
+    labeler.levels["forget"] = float(gains.mean())
     decided = labeler._decide(torch.full((6,), -1), torch.arange(6), {"forget": gains}, router)
     assert decided.tolist() == [1, 1, 0, 0, 0, 0]
     labeler.variances["forget"] = [1.27, 1.27]

@@ -18,7 +18,8 @@ def print_plan(plan: Plan, console: Console) -> None:
     """What a run would do and take."""
     console.print(f"{plan.name}: {plan.steps:,} steps of {plan.tokens_per_step:,} tokens for each arm", highlight=False)
     for arm, steps in plan.other_steps.items():
-        console.print(f"{arm}: {steps:,} steps instead, by its own budget", highlight=False)
+        why = "its consolidation replaces the rest" if arm in plan.consolidation else "by its own budget"
+        console.print(f"{arm}: {steps:,} steps instead, {why}", highlight=False)
     for arm, steps in plan.consolidation.items():
         text = f"{arm}: {steps:,} steps more, in which its removable groups alone learn (train.consolidation)"
         console.print(text, highlight=False)

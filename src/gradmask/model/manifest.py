@@ -136,6 +136,8 @@ class SelfLabelingEntry(_Strict):
     means: dict[str, tuple[float, float]]
     variances: dict[str, tuple[float, float]] = Field(default_factory=dict)
     shares: dict[str, float] = Field(default_factory=dict)
+    levels: dict[str, float] = Field(default_factory=dict)
+    owed: dict[str, int] = Field(default_factory=dict)
 
     @field_validator("variances", mode="before")
     @classmethod
@@ -148,14 +150,15 @@ class SelfLabelingEntry(_Strict):
     def of(cls, labeler: SelfLabeler) -> SelfLabelingEntry:
         means = {group: (rest, own) for group, (rest, own) in labeler.means.items()}
         variances = {group: (rest, own) for group, (rest, own) in labeler.variances.items()}
-        state = {"variances": variances, "shares": dict(labeler.shares)}
+        state = {"variances": variances} | {name: dict(getattr(labeler, name)) for name in ("shares", "levels", "owed")}
         return cls(**vars(labeler.settings), passes=labeler.passes, means=means, **state)
 
     def labeler(self) -> SelfLabeler:
         settings = SelfLabeling(**{f.name: getattr(self, f.name) for f in fields(SelfLabeling)})
         means = {group: list(pair) for group, pair in self.means.items()}
         variances = {group: list(pair) for group, pair in self.variances.items()}
-        return SelfLabeler(settings, self.passes, means, variances, dict(self.shares))
+        running = (dict(self.shares), dict(self.levels), dict(self.owed))
+        return SelfLabeler(settings, self.passes, means, variances, *running)
 
 
 class ExportOptions(_Strict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from torch import nn
 from gradmask.errors import GradmaskError
 from gradmask.model.attached import Gradmask, gradmask_of
 from gradmask.model.manifest import Manifest
+from gradmask.routing.selflabeling import SelfLabeling
 
 SHOWN = 4
 MARK = "gradmask"
@@ -81,7 +83,7 @@ def _settings(saved: Manifest, model: Manifest) -> Iterator[str]:
 
 def _labeling(manifest: Manifest) -> dict[str, Any] | None:
     entry = manifest.self_labeling
-    return entry.model_dump(exclude={"passes", "means", "variances", "shares"}) if entry else None
+    return entry.model_dump(include={f.name for f in fields(SelfLabeling)}) if entry else None
 
 
 def require_same_partition(model: nn.Module, saved: Manifest, where: str) -> None:

@@ -62,7 +62,8 @@ class SelfLabeling:
 
     Args:
         after: training passes before the first example is relabeled; the groups must differ by then.
-        references: labeled examples per label whose advantage is measured at a time.
+        references: labeled examples per label whose advantage is measured at a time. Where a batch has fewer, the next ones make
+            up for it.
         every: training passes from one measurement of labeled examples to the next; the first is half-way to ``after``.
         momentum: of the running means of the labeled examples' advantages.
         threshold: probability of belonging to a group above which an example is labeled with it.
@@ -93,6 +94,10 @@ class SelfLabeling:
 
 RECENT = 200
 """Examples that the running share of a group looks back on."""
+LEVEL = 32
+"""Examples that the running mean of their advantages looks back on."""
+OWED = 4
+"""Measurements that a rare label may be behind, and that are made up for as soon as batches have it."""
 RAREST = 1e-3
 """A group's share is at least this, so that none dies out before it has been learned."""
 
@@ -109,6 +114,10 @@ class SelfLabeler:
     """group -> variances of the advantage around these means"""
     shares: dict[str, float] = field(default_factory=dict)
     """group -> its share among the examples that are to be labeled; until the first of them, among the labeled ones"""
+    levels: dict[str, float] = field(default_factory=dict)
+    """group -> running mean of its advantage on the examples that are to be labeled"""
+    owed: dict[str, int] = field(default_factory=dict)
+    """label -> examples with it that are still to be measured, because batches had too few"""
 
     def relabel(
         self, labels: Tensor, inputs: dict[str, Tensor], router: Router, logits: Logits, share: Share = ALONE
@@ -133,8 +142,8 @@ class SelfLabeler:
         self._count(every, router)
         ready = self.passes > self.settings.after and len(self.means) == len(router.removable)
         unlabeled = (every == -1).nonzero().squeeze(1) if ready else every.new_empty(0)
-        measured = range(len(router.removable) + 1) if self._measures_now() else ()
-        chosen = torch.cat([unlabeled, *(self._references(every, i) for i in measured)])
+        measured = [self._references(every, name, i) for i, name in enumerate(("retain", *router.removable))]
+        chosen = torch.cat([unlabeled, *measured])
         if not len(chosen):
             return labels
         gains = _gains(chosen - start, inputs, router, logits, share)
@@ -143,13 +152,17 @@ class SelfLabeler:
         decided = self._decide(every, unlabeled, {g: gain[: len(unlabeled)] for g, gain in gains.items()}, router)
         return decided[start : start + len(labels)]
 
-    def _measures_now(self) -> bool:
-        return self.passes > self.settings.after // 2 and self.passes % self.settings.every == 0
-
-    def _references(self, labels: Tensor, label: int) -> Tensor:
+    def _references(self, labels: Tensor, name: str, label: int) -> Tensor:
         """A few examples with this label, different ones in every pass."""
+        settings = self.settings
+        if self.passes <= settings.after // 2:
+            return labels.new_empty(0)
+        if self.passes % settings.every == 0:
+            self.owed[name] = min(self.owed.get(name, 0) + settings.references, OWED * settings.references)
         rows = (labels == label).nonzero().squeeze(1)
-        return rows.roll(-self.passes // self.settings.every)[: self.settings.references] if len(rows) else rows
+        taken = rows.roll(-self.passes // settings.every)[: self.owed.get(name, 0)]
+        self.owed[name] = self.owed.get(name, 0) - len(taken)
+        return taken
 
     def _count(self, labels: Tensor, router: Router) -> None:
         """The groups' shares among labeled examples, until there is something better."""
@@ -164,19 +177,47 @@ class SelfLabeler:
         self.shares[group] = min(max(old + weight * (float(belongs.mean()) - old), RAREST), 1 - RAREST)
 
     def _observe(self, group: str, gain: Tensor, own: Tensor) -> None:
-        if not bool(own.any()) or bool(own.all()):
-            return
-        new = [float(gain[~own].mean()), float(gain[own].mean())]
-        old, keep = self.means.get(group, new), self.settings.momentum
-        spread = [float((gain[of] - mean).square().mean()) for of, mean in zip((~own, own), old, strict=True)]
-        before = self.variances.get(group, spread)
-        self.means[group] = [keep * a + (1 - keep) * b for a, b in zip(old, new, strict=True)]
-        self.variances[group] = [keep * a + (1 - keep) * b for a, b in zip(before, spread, strict=True)]
+        """Take in what was measured on labeled examples, of the group's text and of the rest alike."""
+        kinds = (~own, own)
+        if group not in self.means:
+            if not all(bool(of.any()) for of in kinds):
+                return
+            self.means[group] = [float(gain[of].mean()) for of in kinds]
+        means, variances = self.means[group], self.variances.get(group)
+        spread = [(gain[of] - mean).square() for of, mean in zip(kinds, means, strict=True)]
+        if variances is None:
+            variances = self.variances[group] = [float(each.mean()) for each in spread]
+        for side, of in enumerate(kinds):
+            if not bool(of.any()):
+                continue
+            keep = self.settings.momentum ** (int(of.sum()) / self._usual(side))
+            variances[side] = keep * variances[side] + (1 - keep) * float(spread[side].mean())
+            means[side] = keep * means[side] + (1 - keep) * float(gain[of].mean())
+
+    def _usual(self, side: int) -> int:
+        """Examples of a group's own text (1) and of the rest (0) in a whole measurement."""
+        return self.settings.references * (1 if side else max(1, len(self.owed) - 1))
+
+    def _presume(self, group: str, labeled: float) -> None:
+        """Until the text says otherwise, labels found what there is of a group: few labels say little of what has none."""
+        if group in self.shares:
+            self.shares[group] = max(self.shares[group] * labeled, RAREST)
+
+    def _follow(self, group: str, gain: Tensor) -> None:
+        """Move the means along with the advantage on all text, which can rise or fall faster than labeled examples come by."""
+        rest, own = self.means[group]
+        old = self.levels.get(group, rest + self.shares.get(group, 0.5) * (own - rest))
+        self.levels[group] = old + len(gain) / (len(gain) + LEVEL) * (float(gain.mean()) - old)
+        self.means[group] = [mean + self.levels[group] - old for mean in (rest, own)]
 
     def _decide(self, labels: Tensor, unlabeled: Tensor, gains: dict[str, Tensor], router: Router) -> Tensor:
         if not len(unlabeled):
             return labels
         groups = list(gains)
+        for group in groups:
+            if group not in self.levels:
+                self._presume(group, (len(labels) - len(unlabeled) + 1) / (len(labels) + 1))
+            self._follow(group, gains[group])
         chances = {g: self._probability(g, gains[g]) for g in groups}
         for group, chance in chances.items():
             if chance is not None:

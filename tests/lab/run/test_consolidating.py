@@ -54,6 +54,24 @@ def test_the_removed_model_keeps_every_bit_and_the_group_moves(whole: Path, with
         assert torch.equal(model(ids).logits, before(ids).logits)
 
 
+def test_it_may_take_the_place_of_training(tmp_path: Path) -> None:
+    """Half of the steps, and two more: the model without the group is that of a run of half the steps, bit for bit."""
+    for name, settings in (
+        ("given", ("train.consolidation={steps: 2, replaces: 0.5, learning_rate: 1.0}", "arms=[gradmask, no_filter]")),
+        ("short", ("train.steps=3", "train.consolidation=false", "arms=[gradmask]")),
+    ):
+        (tmp_path / name).mkdir()
+        train(tiny_recipe(tmp_path / name, *settings))
+    lines = {
+        arm: list(RunLog(arm_of(tmp_path / "given", arm) / "log.jsonl").lines()) for arm in ("gradmask", "no_filter")
+    }
+    assert {arm: max(line["step"] for line in of) for arm, of in lines.items()} == {"gradmask": 8, "no_filter": 6}
+    model, short = (gm.load(arm_of(tmp_path / name) / "model") for name in ("given", "short"))
+    for group, members in gm.groups(model).items():
+        theirs = gm.groups(short)[group]
+        assert {torch.equal(p, theirs[name]) for name, p in members.items()} <= {group != "forget"}
+
+
 def test_other_arms_have_no_such_phase(whole: Path, without: Path) -> None:
     assert weights(whole, "sgtm") == weights(without, "sgtm")
 

@@ -97,18 +97,21 @@ def test_budgets_become_steps(tmp_path: Path, budget: str, steps: int | None) ->
     assert total_steps(recipe, prepared) == expected
 
 
-def test_fair_references_have_budgets_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("replaced", [0, 2])
+def test_fair_references_have_budgets_of_their_own(tmp_path: Path, replaced: int) -> None:
     recipe = tiny_recipe(
         tmp_path,
         "arms=[gradmask, no_filter, filter_equal_text, no_filter_equal_compute]",
         "train.steps=20",
-        "train.consolidation={steps: 3}",
+        f"train.consolidation={{steps: 3, replaces: {replaced / 20}}}",
     )
     prepared = prepare(recipe.data, tmp_path / "data")
     kept = len(prepared.training_set("not_labeled_forget")) / len(prepared.train)
     plan = make_plan(recipe)
     assert plan.steps == 20
-    assert plan.other_steps == {"filter_equal_text": -(-20 * kept // 1), "no_filter_equal_compute": 23}
+    own = {"gradmask": 20 - replaced} if replaced else {}
+    assert plan.other_steps == own | {"filter_equal_text": -(-20 * kept // 1), "no_filter_equal_compute": 23}
+    assert plan.consolidation == {"gradmask": 3 + replaced}
     assert plan.other_steps["filter_equal_text"] < 20
     assert sum(plan.tokens["filter_equal_text"].values()) == plan.other_steps["filter_equal_text"] * 8 * 16
     assert sum(plan.tokens["no_filter_equal_compute"].values()) == sum(plan.tokens["gradmask"].values())

@@ -166,7 +166,13 @@ class ConsolidationSpec(_Part):
     """A last phase in which everything runs and only the removable groups learn, on all text; see docs/consolidation.md."""
 
     steps: float = Field(
-        0.15, gt=0, allow_inf_nan=False, description="a count, or a share of the steps before it where below 1"
+        0.15,
+        gt=0,
+        allow_inf_nan=False,
+        description="more than other arms take: a count, or a share of the run's where below 1",
+    )
+    replaces: float = Field(
+        0.0, ge=0, lt=1, description="share of the run's steps that it gets on top, in place of training"
     )
     learning_rate: float = Field(1.5, gt=0, allow_inf_nan=False, description="factor on the learning rate")
     warmup: float = Field(0.1, ge=0, description="steps, or a share of the phase's where below 1")

@@ -10,7 +10,7 @@ import numpy as np
 from gradmask.data import RETAIN, Prepared, token_labels, training_order, with_column
 from gradmask.lab.recipe.arms import ARMS, GRADMASK, is_routed, partition_of
 from gradmask.lab.recipe.settings.rules import FITTING, FORWARD
-from gradmask.lab.recipe.spec import Recipe
+from gradmask.lab.recipe.spec import ConsolidationSpec, Recipe
 from gradmask.lab.run.modular import order_of, steps_at_dense_compute
 from gradmask.lab.run.streamed import streamed_examples
 from gradmask.lab.unlearning.registry import grid
@@ -37,15 +37,28 @@ def arm_steps(recipe: Recipe, prepared: Prepared, name: str) -> int:
         return steps_at_dense_compute(recipe, prepared, name, steps)
     if arm.budget == "text":
         return math.ceil(steps * len(prepared.training_set(arm.data)) / len(prepared.train))
-    return steps + (_consolidation_compute(recipe, prepared, steps) if arm.budget == "compute" else 0)
+    if arm.budget == "compute":
+        return steps - _replaced(recipe, GRADMASK, steps) + _consolidation_compute(recipe, prepared, steps)
+    return steps - _replaced(recipe, name, steps)
 
 
 def consolidation_steps(recipe: Recipe, name: str, steps: int) -> int:
-    """Further steps of an arm after its first ``steps``, in which its removable groups alone learn; 0 for most arms."""
-    phase = recipe.train.consolidation
-    if phase is None or not ARMS[name].own:
+    """An arm's last steps, in which its removable groups alone learn; 0 for most arms. ``steps``: `total_steps`."""
+    phase = _phase(recipe, name)
+    if phase is None:
         return 0
-    return max(1, math.floor(phase.steps * steps + 1e-6)) if phase.steps < 1 else int(phase.steps)
+    more = max(1, math.floor(phase.steps * steps + 1e-6)) if phase.steps < 1 else int(phase.steps)
+    return more + _replaced(recipe, name, steps)
+
+
+def _phase(recipe: Recipe, name: str) -> ConsolidationSpec | None:
+    return recipe.train.consolidation if ARMS[name].own else None
+
+
+def _replaced(recipe: Recipe, name: str, steps: int) -> int:
+    """Steps of an arm's training whose place its consolidation takes."""
+    phase = _phase(recipe, name)
+    return 0 if phase is None else min(steps - 1, math.floor(phase.replaces * steps + 1e-6))
 
 
 def _consolidation_compute(recipe: Recipe, prepared: Prepared, steps: int) -> int:
@@ -70,8 +83,8 @@ def steps_of_arms(recipe: Recipe, prepared: Prepared) -> dict[str, int]:
         if ARMS[name].unlearns:
             steps[name] = sum(setting.steps for setting in grid(name))
         else:
-            own = arm_steps(recipe, prepared, name)
-            steps[name] = own + consolidation_steps(recipe, name, own)
+            total = total_steps(recipe, prepared)
+            steps[name] = arm_steps(recipe, prepared, name) + consolidation_steps(recipe, name, total)
     return steps
 
 

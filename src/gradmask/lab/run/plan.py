@@ -164,7 +164,8 @@ class _Steps:
     @classmethod
     def of(cls, recipe: Recipe, prepared: Prepared, folder: RunFolder) -> _Steps:
         own = {name: arm_steps(recipe, prepared, name) for name in recipe.arms if not ARMS[name].unlearns}
-        phases = {name: more for name in own if (more := consolidation_steps(recipe, name, own[name]))}
+        steps = total_steps(recipe, prepared)
+        phases = {name: more for name in own if (more := consolidation_steps(recipe, name, steps))}
         done = {name: _steps_done(folder.arm(name), own[name], own[name] + phases.get(name, 0)) for name in own}
         return cls(own, phases, done)
 

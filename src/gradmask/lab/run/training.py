@@ -16,7 +16,7 @@ from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.checkpoints import LastCheckpoint
 from gradmask.lab.run.cleanup import clean_failure
 from gradmask.lab.run.consolidating import begin, consolidate, consolidation_of, finish
-from gradmask.lab.run.examples import arm_steps, consolidation_steps, training_examples
+from gradmask.lab.run.examples import arm_steps, consolidation_steps, total_steps, training_examples
 from gradmask.lab.run.folder import write_json
 from gradmask.lab.run.guards import check_labels
 from gradmask.lab.run.log import RunLog
@@ -40,7 +40,7 @@ def train_arm(training: Training, prepared: Prepared, name: str, title: str = ""
     recipe, arm = training.recipe, training.folder.arm(name)
     arm.path.mkdir(parents=True, exist_ok=True)
     steps = arm_steps(recipe, prepared, name)
-    more = consolidation_steps(recipe, name, steps)
+    more = consolidation_steps(recipe, name, total_steps(recipe, prepared))
     begun = here().on_first(lambda: bool(more) and arm.consolidation.finished)
     model = None if begun else _train(training, prepared, name, steps, title or name)
     if more:

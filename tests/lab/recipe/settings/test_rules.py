@@ -124,6 +124,19 @@ def test_where_the_text_is_rare_retain_text_teaches_what_the_removed_model_says(
     assert [value(seen, path) for seen in (LANGUAGE, own_loss, replace(TOPIC, pretrained=True))] == [0.0, 0.0, 0.0]
 
 
+def test_the_more_text_must_go_the_more_of_the_training_a_consolidation_replaces() -> None:
+    path = "train.consolidation.replaces"
+
+    def replaced(distinctive: float) -> list[object]:
+        shares = (0.05, 0.3, 0.4, 0.5, 0.9)
+        return [value(replace(TOPIC, groups={"forget": GroupSeen(s, distinctive)}), path) for s in shares]
+
+    assert replaced(0.04) == [0.0, 0.0, 0.1, 0.2, 0.2]
+    assert replaced(0.88) == [0.0, 0.0, 0.05, 0.1, 0.1]
+    assert value(replace(LANGUAGE, pretrained=True), path) == 0.0
+    assert value(LANGUAGE, "train.consolidation")["replaces"] == value(LANGUAGE, path)  # type: ignore[index]
+
+
 @pytest.mark.parametrize("path", RULES)
 @pytest.mark.parametrize("seen", [LANGUAGE, TOPIC, replace(TOPIC, labeled_share=1.0, policy="gram", pretrained=True)])
 def test_every_choice_says_why(path: str, seen: Seen) -> None:

@@ -78,6 +78,7 @@ def test_a_part_of_a_group_or_of_settings_may_be_left_open(tmp_path: Path) -> No
         "partition.self_labeling.after",
         "partition.rehearsal_target",
         "partition.distinctive_words",
+        "train.consolidation.replaces",
         "train.consolidation.learning_rate",
         "train.consolidation.fit_strength",
         "train.consolidation.distillation",

@@ -32,7 +32,10 @@ REHEARSAL = 0.03
 SELF_LABELING_AFTER = 0.1
 """Share of the training passes."""
 CONSOLIDATION, CONSOLIDATION_RATE = 0.15, 1.0
-"""Share of the steps before it, and factor on the learning rate."""
+"""Steps beyond those of other arms, as a share of them, and factor on the learning rate."""
+REPLACED, REPLACED_OWN = ((0.3, 0.0), (0.5, 0.2)), ((0.3, 0.0), (0.5, 0.1))
+"""Share of the labeled tokens that are a group's -> share of the run's steps that a consolidation gets in place of training; in
+between, straight lines. The second where the group's words are its own."""
 RARE = 0.15
 """Share of the labeled tokens up to which a group whose words others use, too, gets whole documents, and begins its consolidation
 as weak as fits; above, it gets words, and keeps its strength. Tested at 0.05 and 0.15, and at 0.5."""
@@ -161,19 +164,40 @@ def consolidation(seen: Seen) -> Chosen:
     if seen.policy != OURS:
         return None, f"the policy {seen.policy} is trained as it is: write train.consolidation: true for more"
     steps, why = consolidation_steps(seen)
+    replaced, instead = consolidation_replaces(seen)
     fit, because = consolidation_strength(seen)
     taught, teaching = consolidation_distillation(seen)
-    settings = {"steps": steps, "learning_rate": CONSOLIDATION_RATE, "fit_strength": fit, "distillation": taught}
-    return settings, f"{why}, at {CONSOLIDATION_RATE:g} x the rate; {because}; {teaching}"
+    settings = {
+        "steps": steps,
+        "replaces": replaced,
+        "learning_rate": CONSOLIDATION_RATE,
+        "fit_strength": fit,
+        "distillation": taught,
+    }
+    return settings, f"{why}, at {CONSOLIDATION_RATE:g} x the rate; {instead}; {because}; {teaching}"
 
 
 def consolidation_steps(seen: Seen) -> Chosen:
-    """As a share of the steps before it."""
+    """Beyond those of other arms, as a share of them."""
     fit, _ = consolidation_strength(seen)
     taught, _ = consolidation_distillation(seen)
     retain = seen.labeled_share * (1.0 - seen.forget_share)
     share = round(CONSOLIDATION * (1.0 - FITTING * fit) / (1.0 + FORWARD * retain * (taught > 0)), 3)
     return share, f"{100 * share:g} % more steps make the full model whole"
+
+
+def consolidation_replaces(seen: Seen) -> Chosen:
+    """The more there is of a group's text, the more of the training's steps its end is worth."""
+    own = max((group.distinctive for group in seen.groups.values()), default=1.0)
+    at, replaced = zip(*(REPLACED_OWN if own >= OWN_VOCABULARY else REPLACED), strict=True)
+    share = _share(seen)
+    part = round(float(np.interp(share, at, replaced)), 3) * (not seen.pretrained)
+    if not part:
+        return 0.0, "none of the training's steps besides"
+    return (
+        part,
+        f"{100 * part:g} % of the training's steps besides, because {percent(share)} of the labeled tokens are a group's own",
+    )
 
 
 def consolidation_strength(seen: Seen) -> Chosen:
@@ -233,6 +257,7 @@ RULES: dict[str, Callable[[Seen], Chosen]] = {
     "partition.self_labeling.after": self_labeling_after,
     "train.consolidation": consolidation,
     "train.consolidation.steps": consolidation_steps,
+    "train.consolidation.replaces": consolidation_replaces,
     "train.consolidation.learning_rate": consolidation_rate,
     "train.consolidation.fit_strength": consolidation_strength,
     "train.consolidation.distillation": consolidation_distillation,
