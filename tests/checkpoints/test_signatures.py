@@ -107,6 +107,65 @@ def test_what_was_changed_does_not_fit(signed: Path, harm: Any) -> None:
     assert len(gm.check_signature(signed / "plain", signed / "mine.pub")) == 1
 
 
+def _again(change: Any) -> Any:
+    """Writes a signature's JSON again, changed."""
+
+    def harm(path: Path) -> None:
+        data = json.loads(path.read_text())
+        change(data)
+        path.write_text(json.dumps(data, separators=(",", ":")))
+
+    return harm
+
+
+UNSIGNED = {
+    "spaces": lambda p: p.write_text(p.read_text() + " " * 99),
+    "indented": lambda p: p.write_text(json.dumps(json.loads(p.read_text()), indent=2)),
+    "a key twice": lambda p: p.write_text('{"mediaType":"secret",' + p.read_text().lstrip()[1:]),
+    "a name of the key": _again(lambda d: d["dsseEnvelope"]["signatures"][0].update(keyid="secret")),
+    "a second signature": _again(lambda d: d["dsseEnvelope"]["signatures"].append({"sig": "c2VjcmV0", "keyid": ""})),
+    "another base64": _again(lambda d: d["dsseEnvelope"].update(payload=d["dsseEnvelope"]["payload"] + "\n")),
+    "a time": _again(lambda d: d["verificationMaterial"].update(
+        timestampVerificationData={"rfc3161Timestamps": [{"signedTimestamp": "c2VjcmV0"}]})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNSIGNED)
+def test_what_nobody_signed_may_not_stand_beside_a_signature(signed: Path, name: str) -> None:
+    """It goes along with the export, and its key's holder has not seen it."""
+    _again(lambda d: None)(signed / "plain.sig")
+    assert gm.check_signature(signed / "plain", signed / "mine.pub") == []
+    UNSIGNED[name](signed / "plain.sig")
+    (problem,) = gm.check_signature(signed / "plain", signed / "mine.pub")
+    assert "plain.sig fits, but it" in problem
+
+
+def test_a_certificate_that_nobody_needs_may_not_either(signed: Path) -> None:
+    root_path, root = make_certificate(signed, "root", root_key := make_keys(signed, "root")[2])
+    private, _, key = make_keys(signed, "leaf")
+    leaf_path, _ = make_certificate(signed, "leaf", key, root, root_key)
+    for chain in ((), (root_path,)):
+        path = gm.sign(signed / "plain", private, leaf_path, chain)
+        assert gm.check_signature(signed / "plain", chain=[root_path]) == []
+    _again(lambda d: (c := d["verificationMaterial"]["x509CertificateChain"]["certificates"]).append(c[0]))(path)
+    (problem,) = gm.check_signature(signed / "plain", chain=[root_path])
+    assert "a certificate that its signature does not need" in problem
+
+
+@pytest.mark.parametrize("change", [
+    lambda d: d["signatures"].append({"keyid": "secret", "sig": "00"}),
+    lambda d: d["signatures"][0].update(keyid="secret"),
+    lambda d: d.update(note="secret"),
+    lambda d: None,
+])  # fmt: skip
+def test_a_statement_holds_nothing_that_is_not_signed(signed: Path, change: Any) -> None:
+    path = gm.sign_statement({"a": 1}, signed / "x.json", signed / "mine.pem")
+    assert gm.read_statement(path, signed / "mine.pub") == {"a": 1}
+    _again(change)(path)  # the last one: in other white space
+    with pytest.raises(GradmaskError, match="is not a statement that the holder of"):
+        gm.read_statement(path, signed / "mine.pub")
+
+
 def test_a_certificate_of_a_trusted_authority(signed: Path) -> None:
     root_path, root = make_certificate(signed, "root", root_key := make_keys(signed, "root")[2])
     other_path, _ = make_certificate(signed, "other", make_keys(signed, "other")[2])

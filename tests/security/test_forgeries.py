@@ -43,16 +43,24 @@ def forged(case: Case, name: str, sealed: bool) -> Path:
 def everything_in(folder: Path) -> dict[str, object]:
     """What a folder holds, links and attributes too, by a way of its own."""
     found: dict[str, object] = {".": (folder.is_symlink(), os.listxattr(folder))}
-    for path in folder.rglob("*"):
-        about = path.lstat()
-        content = path.read_bytes() if stat.S_ISREG(about.st_mode) else os.readlink(path) if path.is_symlink() else b""
-        found[str(path.relative_to(folder))] = (
-            about.st_mode,
-            about.st_nlink,
-            os.listxattr(path, follow_symlinks=False),
-            content,
-        )
+    for place, folders, files in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            try:
+                found[str(path.relative_to(folder))] = _about(path)
+            except OSError as error:  # a path that is too long
+                found[str(path.relative_to(folder))] = error.errno
     return found
+
+
+def _about(path: Path) -> tuple[object, ...]:
+    """Of a hole, the beginning."""
+    about, content = path.lstat(), b""
+    if stat.S_ISREG(about.st_mode):
+        with path.open("rb") as file:
+            content = file.read(1 << 20)
+    target = os.readlink(path) if path.is_symlink() else ""
+    attributes = os.listxattr(path, follow_symlinks=False)
+    return about.st_mode, about.st_nlink, about.st_size, attributes, content, target
 
 
 def outcome(folder: Path, against: Path | None) -> str:
@@ -93,6 +101,12 @@ def test_what_the_files_show_by_themselves(case: Case) -> None:
     reseal(extra)
     assert "model.safetensors" in outcome(extra, None)
     assert "tokenizer.json" in outcome(spaces, None)
+
+
+def test_line_ends_and_the_order_of_hashes_are_bytes_of_the_manifest(case: Case) -> None:
+    """Also where there is nothing to compare the folder with."""
+    for name in (name for name, f in FORGERIES.items() if f.kind == "the manifest's bytes"):
+        assert "gradmask.json was changed" in outcome(forged(case, name, False), None), name
 
 
 def test_hashes_that_were_made_anew_are_no_news(case: Case) -> None:

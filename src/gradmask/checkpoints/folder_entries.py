@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ KINDS = {
 SYSTEM_ATTRIBUTES = ("security.selinux",)
 """Set by the operating system on every file. A label is a short text; see `LONGEST_LABEL`."""
 LONGEST_LABEL = 255
+LONGEST_NAME = 255
+"""Characters of a name that is said to be unreadable."""
+NO_ATTRIBUTES = (errno.ENOTSUP, errno.ENOSYS)
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,32 @@ def folder_problems(folder: Path) -> list[str]:
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
-    with os.scandir(folder) as found:
-        for item in list(found):
-            name = prefix + item.name
-            about = item.stat(follow_symlinks=False)
-            problems = tuple(_problems(printable(name), about, Path(item.path)))
-            yield Entry(name, stat.S_ISREG(about.st_mode), stat.S_ISDIR(about.st_mode), problems)
-            if stat.S_ISDIR(about.st_mode):
-                yield from _walk(Path(item.path), f"{name}/")
+    try:
+        with os.scandir(folder) as found:
+            items = list(found)
+    except OSError as error:  # no right to read it, or a path that is too long to be opened
+        yield _unreadable(prefix, error)
+        return
+    for item in items:
+        yield from _entries(item, prefix + item.name)
+
+
+def _entries(item: os.DirEntry[str], name: str) -> Iterator[Entry]:
+    try:
+        about = item.stat(follow_symlinks=False)
+        problems = tuple(_problems(printable(name), about, Path(item.path)))
+    except OSError as error:
+        yield _unreadable(name, error)
+        return
+    yield Entry(name, stat.S_ISREG(about.st_mode), stat.S_ISDIR(about.st_mode), problems)
+    if stat.S_ISDIR(about.st_mode):
+        yield from _walk(Path(item.path), f"{name}/")
+
+
+def _unreadable(name: str, error: OSError) -> Entry:
+    where = printable(name.rstrip("/") or ".")
+    short = where if len(where) <= LONGEST_NAME else f"{where[:LONGEST_NAME]}..."
+    return Entry(name, False, False, (f"{short} cannot be read ({error.strerror})",))
 
 
 def _problems(name: str, about: os.stat_result, path: Path) -> Iterator[str]:
@@ -71,8 +93,10 @@ def _attributes(path: Path) -> Iterator[str]:
         return
     try:
         names = os.listxattr(path, follow_symlinks=False)
-    except OSError:  # the file system has none
-        return
+    except OSError as error:
+        if error.errno in NO_ATTRIBUTES:  # of the file system
+            return
+        raise
     for name in names:
         if name in SYSTEM_ATTRIBUTES and len(os.getxattr(path, name, follow_symlinks=False)) <= LONGEST_LABEL:
             continue

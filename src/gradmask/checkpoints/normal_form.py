@@ -46,6 +46,8 @@ def code_named(folder: Path, names: Sequence[str]) -> Iterator[str]:
     for name in (n for n in names if n.endswith("config.json")):
         try:
             data: Any = json.loads((folder / name).read_text(encoding="utf-8"))
+        except OSError:  # its hash says so
+            continue
         except (ValueError, RecursionError):
             yield f"{printable(name)} is not JSON"
             continue

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradmask.checkpoints.signature_form import unsigned_parts
 from gradmask.errors import GradmaskError
 from gradmask.files import write_whole
 from gradmask.strangers import printable
@@ -65,6 +66,8 @@ def check_signature(
 ) -> list[str]:
     """What is wrong with the signature of a folder; none: the key's holder signed exactly these files.
 
+    Nothing else may stand in the signature's file: it goes along with the export, and not all of such a file is signed.
+
     Args:
         folder: of an export.
         key: the public key (PEM); or give ``chain``.
@@ -90,9 +93,10 @@ def check_signature(
         else:
             config.use_certificate_verifier(certificate_chain=chain)
         config.verify(place, path)
+        more = list(unsigned_parts(path.read_bytes().decode()))
     except Exception as error:  # the libraries below raise errors of many types
         return [f"its signature {printable(path.name)} does not fit: {_reason(error)}"]
-    return []
+    return [f"its signature {printable(path.name)} fits, but {problem}" for problem in more[:1]]
 
 
 def sign_statement(statement: dict[str, Any], target: str | Path, key: str | Path) -> Path:
@@ -113,7 +117,7 @@ def sign_statement(statement: dict[str, Any], target: str | Path, key: str | Pat
         raise GradmaskError(f"the private key {key} cannot be used: {_reason(error)}") from None
     envelope = Envelope(json.dumps(statement, sort_keys=True).encode(), IN_TOTO, {})
     envelope.sign(signer)
-    write_whole(Path(target), json.dumps(envelope.to_dict(), indent=1) + "\n")
+    write_whole(Path(target), _text_of(envelope))
     return Path(target)
 
 
@@ -121,7 +125,7 @@ def read_statement(path: str | Path, key: str | Path) -> dict[str, Any]:
     """The in-toto statement in a DSSE envelope that the holder of ``key`` (public, PEM) signed.
 
     Raises:
-        GradmaskError: the signature does not fit, or it is no such file.
+        GradmaskError: the signature does not fit, it is no such file, or the file holds anything besides.
     """
     _library("verifying")
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -130,13 +134,20 @@ def read_statement(path: str | Path, key: str | Path) -> dict[str, Any]:
 
     try:
         public: Any = load_pem_public_key(Path(key).read_bytes())
-        envelope = Envelope.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        envelope.verify([SSlibKey.from_crypto(public)], 1)
+        by, text = SSlibKey.from_crypto(public), Path(path).read_bytes().decode()
+        envelope = Envelope.from_dict(json.loads(text))
+        envelope.verify([by], 1)
         if envelope.payload_type != IN_TOTO:
             raise ValueError(f"it holds {envelope.payload_type}")
+        if [*envelope.signatures] != [by.keyid] or text != _text_of(envelope):
+            raise ValueError("it holds more than one signature and what it signs")
         return json.loads(envelope.payload)
     except Exception as error:
         raise GradmaskError(f"{path} is not a statement that the holder of {key} signed: {_reason(error)}") from None
+
+
+def _text_of(envelope: Any) -> str:
+    return json.dumps(envelope.to_dict(), indent=1) + "\n"
 
 
 def _library(part: str) -> Any:

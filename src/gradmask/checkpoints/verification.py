@@ -18,6 +18,7 @@ from typing import Any, Literal
 from torch import nn
 
 from gradmask.checkpoints.folder_entries import Entry, entries, folder_problems
+from gradmask.checkpoints.lengths import too_long
 from gradmask.checkpoints.loading import load, read_plain
 from gradmask.checkpoints.normal_form import code_named, not_normal, same_versions, unknown_files
 from gradmask.checkpoints.rebuilding import compare, rebuild, told_names
@@ -153,27 +154,37 @@ def _files(folder: Path, present: Sequence[str], manifest: Manifest, result: Ver
         return
     if digest_of(manifest) != manifest.digest:
         result.problems.append("gradmask.json was changed: its digest does not match")
-    elif (folder / MANIFEST).read_text(encoding="utf-8") != text_of(manifest):
+    elif (folder / MANIFEST).read_bytes() != text_of(manifest).encode() or [*manifest.files] != sorted(manifest.files):
         result.problems.append("gradmask.json was changed: it is not written as gradmask writes it")
     covered = [name for name in present if name != MANIFEST and not _is_seal(name, manifest)]
+    long = too_long(folder, covered, texts=manifest.kind == "export")
+    result.problems += [f"{printable(name)} {words}" for name, words in long.items()]
     for name, known in manifest.files.items():
         if name not in covered:
             result.problems.append(f"{printable(name)} is missing")
-        elif sha256(folder / name) != known:
-            result.problems.append(f"{printable(name)} was changed")
+        elif name not in long:
+            result.problems += _hash_problems(folder, name, known)
     result.problems += [
         f"{printable(name)} was added: the manifest does not list it" for name in covered if name not in manifest.files
     ]
-    result.problems += _seal_problems(folder, present, manifest)
+    if result.ok:  # it hashes all files again
+        result.problems += _seal_problems(folder, present, manifest)
     if manifest.kind == "export":
         pickles = [name for name in present if name.endswith(PICKLES)]
         result.problems += [f"{printable(name)} may be a pickle, which an export never holds" for name in pickles]
         result.problems += unknown_files([name for name in present if name not in pickles])
-    result.problems += code_named(folder, [name for name in covered if name in manifest.files])
+    result.problems += code_named(folder, [name for name in covered if name in manifest.files and name not in long])
     if result.ok:
         result.holds.append(
             f"all {len(manifest.files)} files have the hashes that the manifest lists, and there are no others"
         )
+
+
+def _hash_problems(folder: Path, name: str, known: str) -> list[str]:
+    try:
+        return [] if sha256(folder / name) == known else [f"{printable(name)} was changed"]
+    except OSError as error:
+        return [f"{printable(name)} cannot be read ({error.strerror})"]
 
 
 def _is_seal(name: str, manifest: Manifest) -> bool:
@@ -186,11 +197,12 @@ def _seal_problems(folder: Path, present: Sequence[str], manifest: Manifest) -> 
         return []
     files = [name for name in present if name != CHECKPOINT_SEAL]
     expected = {name: [(folder / name).stat().st_size, sha256(folder / name)] for name in files}
+    seal, length = folder / CHECKPOINT_SEAL, len(json.dumps(expected, indent=1)) + 1
     try:
-        text = (folder / CHECKPOINT_SEAL).read_text(encoding="utf-8")
+        text = seal.read_bytes().decode() if seal.stat().st_size == length else ""  # line ends as they are
         data: Any = json.loads(text)
         whole = data == expected and text == json.dumps(data, indent=1) + "\n"
-    except (ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         whole = False
     return [] if whole else [f"{CHECKPOINT_SEAL} was changed: it is not the seal of these files"]
 

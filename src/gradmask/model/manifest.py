@@ -20,6 +20,8 @@ from gradmask.routing.selflabeling import SelfLabeler, SelfLabeling
 from gradmask.version import __version__
 
 MANIFEST = "gradmask.json"
+LONGEST = 1 << 28
+"""Bytes of a manifest that is read: some twenty millions of units."""
 NEWER = ("options", "silent_experts")
 """Fields that came after the format."""
 
@@ -300,8 +302,12 @@ def read_manifest(folder: str | Path, name: str = MANIFEST) -> Manifest:
             f"{folder} has no {MANIFEST}: it is not a checkpoint of a partitioned model. A plain checkpoint opens with "
             "AutoModelForCausalLM.from_pretrained; partition it with gm.partition"
         )
+    if path.stat().st_size > LONGEST:
+        raise GradmaskError(f"{path} has {path.stat().st_size:,} bytes; gradmask writes none beyond {LONGEST:,}")
     try:
         return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise GradmaskError(f"{path} cannot be read ({error.strerror})") from None
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:5])
         raise GradmaskError(f"{path} is damaged or from another version: {problems}") from None

@@ -13,6 +13,7 @@ from tests.security.forgeries import (
     models,
     tensors,
     texts,
+    unreadable,
 )
 from tests.security.forgeries.case import FORGERIES, Case, Forgery, make_case, reseal
 
@@ -32,4 +33,5 @@ __all__ = [
     "reseal",
     "tensors",
     "texts",
+    "unreadable",
 ]
