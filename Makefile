@@ -53,7 +53,7 @@ faults: $(STAMP)
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.campaign
 
-## forgeries: 229 forged exports, each with old and new hashes; none may pass gradmask verify (docs/security.md)
+## forgeries: 239 forged exports, each with old and new hashes; none may pass gradmask verify (docs/security.md)
 forgeries: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/security/test_forgeries.py
 

@@ -32,12 +32,17 @@ def too_long(folder: Path, names: Iterable[str], texts: bool = True) -> dict[str
 
 
 def _held(path: Path) -> int:
-    """Bytes of a safetensors file by its header; 0 where that cannot be read."""
+    """Bytes of a safetensors file by its header; 0 where that is none."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             header = json.loads(file.read(min(length, LONGEST_HEADER)))
+    except OSError:  # no right to read it
+        return path.stat().st_size
+    except (ValueError, RecursionError, struct.error):
+        return 0
+    try:
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         return 8 + length + max(ends, default=0)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, struct.error):
+    except (KeyError, TypeError, IndexError, AttributeError):
         return 0

@@ -107,8 +107,13 @@ def first_documents(source: SourceSpec, count: int, seed: int = 0) -> list[Docum
     return list(islice(read(source, seed), count))
 
 
-def first_rows(source: SourceSpec, count: int) -> list[dict[str, Any]]:
+def first_rows(source: SourceSpec, count: int, every: bool = False) -> list[dict[str, Any]]:
     """The first rows of a source's first file with all of their fields, whatever the source says of fields.
+
+    Args:
+        source: where they are.
+        count: rows, at most.
+        every: a row that cannot be read is an error, also where others can be.
 
     Raises:
         GradmaskError: a file that is missing, damaged, or of another kind; one in which none of the first rows can be read.
@@ -120,11 +125,11 @@ def first_rows(source: SourceSpec, count: int) -> list[dict[str, Any]]:
     if source.kind == "parquet" and _is_parquet(path):
         table = pyarrow.parquet.ParquetFile(path)
         return next(table.iter_batches(count), pyarrow.RecordBatch.from_pylist([], table.schema_arrow)).to_pylist()
-    return _rows(FORMATS[source.kind](path, source), count)
+    return _rows(FORMATS[source.kind](path, source), count, every)
 
 
-def _rows(rows: Iterator[Row | Skipped], count: int) -> list[dict[str, Any]]:
-    """The first of them. Those that cannot be read are an error only where there are no others."""
+def _rows(rows: Iterator[Row | Skipped], count: int, every: bool) -> list[dict[str, Any]]:
+    """The first of them. Those that cannot be read are an error where there are no others, or ``every`` one is needed."""
     readable: list[dict[str, Any]] = []
     unreadable: list[str] = []
     for row in rows:
@@ -134,7 +139,7 @@ def _rows(rows: Iterator[Row | Skipped], count: int) -> list[dict[str, Any]]:
             unreadable.append(row.message)
         if max(len(readable), len(unreadable)) >= count:
             break
-    if unreadable and not readable:
+    if unreadable and (every or not readable):
         raise GradmaskError(unreadable[0])
     return readable
 

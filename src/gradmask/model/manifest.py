@@ -297,14 +297,14 @@ def read_manifest(folder: str | Path, name: str = MANIFEST) -> Manifest:
         GradmaskError: there is none, or gradmask did not write it.
     """
     path = Path(folder) / name
-    if not path.is_file():
-        raise GradmaskError(
-            f"{folder} has no {MANIFEST}: it is not a checkpoint of a partitioned model. A plain checkpoint opens with "
-            "AutoModelForCausalLM.from_pretrained; partition it with gm.partition"
-        )
-    if path.stat().st_size > LONGEST:
-        raise GradmaskError(f"{path} has {path.stat().st_size:,} bytes; gradmask writes none beyond {LONGEST:,}")
     try:
+        if not path.is_file():
+            raise GradmaskError(
+                f"{folder} has no {MANIFEST}: it is not a checkpoint of a partitioned model. A plain checkpoint opens with "
+                "AutoModelForCausalLM.from_pretrained; partition it with gm.partition"
+            )
+        if (size := path.stat().st_size) > LONGEST:
+            raise GradmaskError(f"{path} has {size:,} bytes; gradmask writes none beyond {LONGEST:,}")
         return Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
         raise GradmaskError(f"{path} cannot be read ({error.strerror})") from None

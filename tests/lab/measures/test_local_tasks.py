@@ -98,9 +98,9 @@ def test_a_path_is_told_from_a_name() -> None:
         ({"question": "frage"}, "give all of question, choices and answer, or none of them"),
         ({"question": "fragen", "choices": ["a", "b"], "answer": "richtig"}, "question 1: no column 'fragen'. Did you mean 'frage'"),
         ({"question": "frage", "choices": ["a", "c"], "answer": "c"}, None),
-        ({"question": "frage", "choices": ["a", "b"], "answer": "frage"}, "question 1: needed a prompt or question, an answer"),
-        ({"question": "frage", "choices": "a", "answer": "b"}, "question 1: needed a prompt or question, an answer"),
-        ({}, "question 1: needed a prompt or question, an answer"),
+        ({"question": "frage", "choices": ["a", "b"], "answer": "frage"}, "none of its 2 choices (numbers count from 0)"),
+        ({"question": "frage", "choices": "a", "answer": "b"}, "question 1: needed a list as choices"),
+        ({}, "question 1: needed a text as prompt or question"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(tmp_path: Path, columns: dict[str, Any], message: str | None) -> None:

@@ -42,14 +42,72 @@ def test_four_kinds_of_files(tmp_path: Path) -> None:
     assert muse == read_questions(tmp_path / "muse.jsonl")
 
 
+ROW = {"question": "q", "choices": ["a", "b"], "answer": 1}
+
+
 @pytest.mark.parametrize(
-    "row",
-    [{"question": "q", "answer": "a"}, {"answer": "a"}, {"question": "q", "choices": ["a", "b"], "answer": 2},
-     {"prompt": "p", "answer": "c", "choices": ["a", "b"]}, {"prompt": "p", "answer": "a", "choices": ["a", "b"], "role": "x"}],
-)  # fmt: skip
-def test_other_rows_are_refused(tmp_path: Path, row: dict[str, Any]) -> None:
-    with pytest.raises(GradmaskError, match="question 1: "):
-        read_questions(write(tmp_path / "bad.jsonl", row))
+    ("row", "problem"),
+    [
+        ({"question": "q", "answer": "a"}, "two choices that differ"),
+        ({"answer": "a"}, "a text as prompt or question"),
+        ({**ROW, "question": "  "}, "a text as prompt or question"),
+        ({**ROW, "answer": 2}, "its answer '2' is none of its 2 choices (numbers count from 0)"),
+        ({**ROW, "answer": -1}, "its answer '-1' is none of"),
+        ({**ROW, "answer": "c"}, "its answer 'c' is none of"),
+        ({**ROW, "answer": True}, "its answer 'True' is none of"),
+        ({**ROW, "answer": None}, "needed an answer"),
+        ({"question": "q", "choices": ["a", "b"]}, "needed an answer"),
+        ({**ROW, "choices": ["a", ""]}, "needed an answer"),
+        ({**ROW, "choices": ["a", "b", ""]}, "a text or a number as every choice"),
+        ({**ROW, "choices": [{"text": "a"}, {"text": "b"}]}, "a text or a number as every choice"),
+        ({**ROW, "choices": ["a"], "answer": 0}, "two choices that differ"),
+        ({**ROW, "choices": {"text": ["a", "b"]}}, "a list as choices"),
+        ({**ROW, "choices": "[a, b"}, "a list as choices"),
+        ({**ROW, "choices": ["a", "\ud800"]}, "half a character"),
+        ({**ROW, "role": "x"}, "the role is 'x', needed: forget or retain"),
+    ],
+)
+def test_other_rows_are_refused(tmp_path: Path, row: dict[str, Any], problem: str) -> None:
+    with pytest.raises(GradmaskError) as error:
+        read_questions(write(tmp_path / "bad.jsonl", ROW, row))
+    assert "question 2: " in str(error.value)
+    assert problem in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"), [(1, "2"), ("2", "2"), ("b", "2"), ("C", "9"), ("9", "9"), (" 2 ", "2"), ("0", "1")]
+)
+def test_an_answer_is_a_number_a_text_or_a_letter(tmp_path: Path, answer: Any, right: str) -> None:
+    row = {"question": "q", "choices": ["1", "2", "9"], "answer": answer}
+    assert read_questions(write(tmp_path / "own.jsonl", row))[0].answer == right
+
+
+def test_numbers_in_a_file_without_types_may_not_be_meant_in_two_ways(tmp_path: Path) -> None:
+    """As rows of WMDP in a CSV file, whose answer is the number of a choice."""
+    path = tmp_path / "own.csv"
+    for answer, right in ((1, "b"), ("C", "c"), ("c", "c")):
+        path.write_text(f'question,choices,answer\nq,"[""a"", ""b"", ""c""]",{answer}\n')
+        assert read_questions(path)[0].answer == right
+    path.write_text('question,choices,answer\nq,"[""1"", ""2"", ""3""]",2\n')
+    with pytest.raises(GradmaskError, match="'2' is one choice and the number of another"):
+        read_questions(path)
+
+
+def test_a_file_that_is_none_and_a_row_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    good = json.dumps(ROW)
+    write(tmp_path / "good.jsonl", ROW)
+    (tmp_path / "array.jsonl").write_text(f"[{good}, {good}]")
+    assert len(read_questions(tmp_path / "array.jsonl")) == 2
+    files = {"bytes.jsonl": b'{"question": "\xe9t\xe9"}\n', "half.jsonl": f'{good}\n{{"question":\n{good}\n'.encode(),
+             "words.txt": b"hello"}  # fmt: skip
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    said = {"bytes.jsonl": "not UTF-8", "half.jsonl": "line 2: not valid JSON", "words.txt": "no file of questions",
+            "": "is a folder", "god.jsonl": "Did you mean 'good.jsonl'"}  # fmt: skip
+    for name, words in said.items():
+        with pytest.raises(GradmaskError) as error:
+            read_questions(tmp_path / name)
+        assert words in str(error.value), name
 
 
 def test_the_likeliest_choice_is_the_answer_whatever_the_batch() -> None:

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradmask.data import SourceSpec, first_rows
 from gradmask.errors import GradmaskError, did_you_mean
-from gradmask.lab.measures.questions import MOST, Question, question_of, read_questions
+from gradmask.lab.measures.question_rows import LETTERS, listed, question_rows, typed_rows
+from gradmask.lab.measures.questions import Question, question_of, read_questions
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,11 @@ def local_questions(task: LocalTask) -> list[Question]:
     if not any(columns):
         found = read_questions(task.path)
     else:
-        rows = first_rows(SourceSpec(path=task.path), MOST)  # type: ignore[call-arg]
-        found = [question_of(_named(row, task, i), f"{task.path}, question {i}") for i, row in enumerate(rows, 1)]
+        rows, typed = question_rows(task.path), typed_rows(task.path)
+        found = [
+            question_of(_named(row, task, i), f"{task.path}, question {i}", typed=typed)
+            for i, row in enumerate(rows, 1)
+        ]
     if not found:
         raise GradmaskError(f"{task.path}: holds no question")
     if task.letters and max(len(q.choices) for q in found) > len(LETTERS):
@@ -84,22 +86,14 @@ def _named(row: Mapping[str, Any], task: LocalTask, number: int) -> dict[str, An
             )
         return row[column]
 
-    choices = cell(task.choices) if isinstance(task.choices, str) else [cell(column) for column in task.choices]
-    if isinstance(choices, str) and choices.startswith("["):  # in a CSV file
-        choices = json.loads(choices)
+    choices = listed(cell(task.choices)) if isinstance(task.choices, str) else [cell(column) for column in task.choices]
+    texts = list(map(str, choices)) if isinstance(choices, list) else choices
     answer = cell(task.answer)
-    options = list(map(str, choices)) if isinstance(choices, list) else choices
-    return {"question": str(cell(task.question)), "choices": options, "answer": _number(answer, options)}
-
-
-def _number(answer: Any, choices: Any) -> Any:
-    """The right choice as a number from 0, where it is one, or a letter; its text otherwise."""
-    text = str(answer).strip()
-    if not isinstance(choices, list) or text in choices:
-        return text
-    if text.isdecimal():
-        return int(text)
-    return LETTERS.index(text.upper()) if len(text) == 1 and text.upper() in LETTERS else text
+    return {
+        "question": str(cell(task.question)),
+        "choices": texts,
+        "answer": answer if type(answer) is int else str(answer),
+    }
 
 
 def write_task(task: LocalTask, folder: Path) -> list[str]:

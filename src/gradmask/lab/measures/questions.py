@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradmask.data import SourceSpec, first_rows
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.losses import evaluating
+from gradmask.lab.measures.question_rows import listed, question_rows, right_choice, typed_rows
 
 CHOICES = 4
 """Answers to choose among, where a file gives no wrong ones: the right one, and answers to other questions."""
-MOST = 100_000
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,12 @@ def read_questions(path: str | Path) -> list[Question]:
     * MUSE: ``question`` and ``answer`` alone; the wrong choices are answers to other questions.
 
     Raises:
-        GradmaskError: the file cannot be read, or a row is of none of these kinds.
+        GradmaskError: the file, or one of its rows, cannot be read, or a row is of none of these kinds.
     """
-    rows = first_rows(SourceSpec(path=str(path)), MOST)  # type: ignore[call-arg]
+    rows = question_rows(path)
     others = sorted({str(row["answer"]) for row in rows if isinstance(row.get("answer"), str)})
-    return [question_of(row, f"{path}, question {i}", others) for i, row in enumerate(rows, 1)]
+    typed = typed_rows(path)
+    return [question_of(row, f"{path}, question {i}", others, typed) for i, row in enumerate(rows, 1)]
 
 
 def fingerprint(questions: Sequence[Question]) -> str:
@@ -62,33 +62,55 @@ def fingerprint(questions: Sequence[Question]) -> str:
     return hashlib.sha256(json.dumps([asdict(q) for q in questions]).encode()).hexdigest()
 
 
-def question_of(row: Mapping[str, Any], where: str, others: Sequence[str] = ()) -> Question:
-    """The question of one row; ``others``: answers to choose wrong ones among, where the row has none.
+def question_of(row: Mapping[str, Any], where: str, others: Sequence[str] = (), typed: bool = True) -> Question:
+    """The question of one row.
+
+    Args:
+        row: column -> value.
+        where: it stands, for messages.
+        others: answers to choose wrong ones among, where the row has none.
+        typed: numbers are told from texts that look like numbers (not in CSV).
 
     Raises:
-        GradmaskError: the row is of no kind that `read_questions` knows; ``where`` it stands is said.
+        GradmaskError: the row is of no kind that `read_questions` knows.
     """
-    prompt, answer = row.get("prompt"), row.get("answer")
-    if prompt is None and isinstance(row.get("question"), str):
+    prompt, answer, choices = row.get("prompt"), row.get("answer"), listed(row.get("choices"))
+    if prompt is None and isinstance(row.get("question"), str) and row["question"].strip():
         prompt = f"Question: {row['question']}\nAnswer:"
-    choices, wrong = row.get("choices"), row.get("perturbed_answer")
-    if isinstance(choices, str):  # in a CSV file
-        choices = json.loads(choices) if choices.startswith("[") else None
-    if type(answer) is int and isinstance(choices, list) and 0 <= answer < len(choices):
-        answer = choices[answer]
-    elif choices is None and isinstance(answer, str):
+    if choices is None and row.get("choices") is None and isinstance(answer, str):
+        wrong = row.get("perturbed_answer")
         choices = [answer, *([wrong] if isinstance(wrong, str) else wrong or _drawn(answer, others, where))]
-    if not isinstance(prompt, str) or not isinstance(choices, list) or answer not in choices or len(set(choices)) < 2:
-        raise GradmaskError(
-            f"{where}: needed a prompt or question, an answer, and other choices (or perturbed_answer, or other questions "
-            f"with other answers); given: {', '.join(row)}"
-        )
+    elif isinstance(choices, list):
+        answer = right_choice(answer, choices, where, typed)
+    if problem := _problem(prompt, answer, choices):
+        raise GradmaskError(f"{where}: {problem} (columns: {', '.join(map(str, row))})")
     role = row.get("role") or "forget"
     if role not in ("forget", "retain"):
         raise GradmaskError(f"{where}: the role is {role!r}, needed: forget or retain")
-    return Question(
-        prompt, str(answer), tuple(dict.fromkeys(map(str, choices))), str(row.get("kind") or "direct"), role
-    )
+    different = tuple(dict.fromkeys(map(str, choices)))  # type: ignore[bad-argument-type]
+    return Question(str(prompt), str(answer), different, str(row.get("kind") or "direct"), role)
+
+
+def _problem(prompt: Any, answer: Any, choices: Any) -> str:
+    """What a row lacks, in words."""
+    if not isinstance(prompt, str) or not prompt.strip():
+        return "needed a text as prompt or question"
+    if answer is None or answer == "":
+        return "needed an answer: one of the choices, its number from 0, or its letter"
+    if not isinstance(choices, list):
+        return "needed a list as choices (or none of them, and perturbed_answer, or other questions with other answers)"
+    if any(isinstance(choice, dict | list) or choice is None or not str(choice).strip() for choice in choices):
+        return "needed a text or a number as every choice"
+    if len({*map(str, choices)}) < 2:
+        return "needed two choices that differ, or other questions with other answers"
+    if answer not in choices:
+        return f"its answer {str(answer)[:80]!a} is none of its {len(choices)} choices (numbers count from 0)"
+    texts = [prompt, *map(str, choices)]
+    return "half a character (a lone surrogate)" if any(map(_broken, texts)) else ""
+
+
+def _broken(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _drawn(answer: str, others: Sequence[str], where: str) -> list[str]:
