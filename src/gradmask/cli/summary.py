@@ -10,6 +10,8 @@ from gradmask.cli.output import logger, print_json, result_console
 from gradmask.cli.tables import table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.table import Table
 
     from gradmask.lab.measures.results import Results
@@ -24,6 +26,8 @@ def print_results(results: Results, page: Path, as_json: bool) -> None:
 
     console = result_console()
     console.print(losses_of(results))
+    if results.findings.tasks:
+        console.print(tasks_of(results))
     for line in [*verdict(results), *results.headline.remarks, *results.about_labels]:
         console.print(line, highlight=False)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
@@ -56,6 +60,24 @@ def losses_of(results: Results) -> Table:
             cells = [f"{loss:.3f}" for loss in losses.values()]
             table.add_row("" if i else arm.title, view, *cells, "" if i else _minutes(arm.seconds))
     return table
+
+
+def tasks_of(results: Results) -> Table:
+    """A line per model, a column per task and its first metric (``acc``), with the standard error."""
+    first: dict[str, str] = {}
+    for tasks in results.findings.tasks.values():
+        first |= {task: metric for task, metrics in tasks.items() for metric in list(metrics)[:1]}
+    table = table_of(f"{results.name}: tasks", "model", numbers=[f"{t}\n({m})" for t, m in first.items()])
+    for series, tasks in results.findings.tasks.items():
+        table.add_row(series, *(_score(tasks.get(task, {}), metric) for task, metric in first.items()))
+    return table
+
+
+def _score(metrics: Mapping[str, float], metric: str) -> str:
+    if metric not in metrics:
+        return ""
+    error = metrics.get(f"{metric}_stderr")
+    return f"{metrics[metric]:.3f}" + ("" if error is None else f" ± {error:.3f}")
 
 
 def _minutes(seconds: float) -> str:

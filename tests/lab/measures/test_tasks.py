@@ -56,8 +56,8 @@ def test_an_own_task_is_answered_by_every_view(quiz: Path) -> None:
 
 
 @needs_harness
-def test_a_file_of_questions_is_a_task(tmp_path: Path) -> None:
-    """Scored as by our own arithmetic; nothing is left in caches."""
+def test_a_file_of_questions_is_a_task(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Scored as by our own arithmetic; nothing is left in caches, and nothing of the harness's is shown."""
     rows = [{"question": f"w{5 + i}", "choices": ["w7", "w9", "w11"], "answer": i % 3} for i in range(9)]
     path = tmp_path / "own quiz.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -66,6 +66,8 @@ def test_a_file_of_questions_is_a_task(tmp_path: Path) -> None:
     right = sum(answered(model, tokenizer, read_questions(path)))
     assert found["own_quiz"]["acc"] == pytest.approx(right / 9)
     assert set(found) == {"own_quiz", "lettered"}
+    assert set(found["own_quiz"]) == {"acc", "acc_stderr", "acc_norm", "acc_norm_stderr"}
+    assert capfd.readouterr().err == ""
 
 
 @needs_harness

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,12 @@ from torch import nn
 from gradmask.errors import GradmaskError
 from gradmask.lab.measures.local_tasks import LocalTask, local_questions, local_task, write_task
 from gradmask.lab.measures.views import plain_copy
+
+SURROUNDINGS = ("get_git_commit_hash", "add_env_info")
+RESAMPLES = 100
+"""For standard errors that have no formula; without any, the harness leaves all of them out."""
+SIZE = "sample_len"
+"""How many examples there were: no metric."""
 
 
 def require_harness() -> None:
@@ -82,11 +91,37 @@ def _evaluated(
             "own with evaluate.tasks_path"
         )
     opened: Any = HFLM
-    harnessed = opened(pretrained=plain_copy(model, view), tokenizer=tokenizer, batch_size=batch_size)
-    evaluated: Any = simple_evaluate(
-        model=harnessed, tasks=list(tasks), task_manager=manager, limit=limit, bootstrap_iters=0, log_samples=False
-    )
+    with _silent():
+        harnessed = opened(pretrained=plain_copy(model, view), tokenizer=tokenizer, batch_size=batch_size)
+        evaluated: Any = simple_evaluate(
+            model=harnessed,
+            tasks=list(tasks),
+            task_manager=manager,
+            limit=limit,
+            bootstrap_iters=RESAMPLES,
+            log_samples=False,
+        )
     return {task: _numbers(values) for task, values in evaluated["results"].items()}
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Within, the harness shows no bars and no notes, and asks neither git nor pip about where it runs (results say that)."""
+    from lm_eval import evaluator  # type: ignore[import-not-found]
+
+    surroundings = {name: getattr(evaluator, name) for name in SURROUNDINGS if hasattr(evaluator, name)}
+    log = logging.getLogger("lm_eval")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    for name in surroundings:
+        setattr(evaluator, name, lambda *given: None)
+    try:
+        with redirect_stderr(StringIO()):  # tqdm has no other switch here
+            yield
+    finally:
+        log.setLevel(level)
+        for name, function in surroundings.items():
+            setattr(evaluator, name, function)
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
@@ -94,5 +129,5 @@ def _numbers(values: dict[str, Any]) -> dict[str, float]:
     return {
         key.partition(",")[0]: float(value)
         for key, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == value
+        if isinstance(value, int | float) and not isinstance(value, bool) and value == value and key != SIZE
     }
