@@ -140,7 +140,14 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "deepseek_v2": {**_ROUTED, "moe_intermediate_size": 16, "n_shared_experts": 1},
     "longcat_flash": {"zero_expert_num": 1},
     "neomme": {"head_dim": 16},
-    "perceiver": {"max_position_embeddings": 8},  # its outputs are as long as that
+    "perceiver": {
+        "max_position_embeddings": 8,  # its outputs are as long as that
+        "d_latents": HIDDEN,
+        "num_latents": 8,
+        "num_self_attends_per_block": LAYERS,
+        "num_self_attention_heads": HEADS,
+    },
+    "vibevoice_acoustic_tokenizer_encoder": {"depths": [1, 1], "downsampling_ratios": [2], "num_filters": 4},
     "cohere_compass_text": {"rope_parameters": {"full_attention": _ROPE, "sliding_attention": _ROPE}},
     "step3p5": {"sliding_window": 4},
     "qwen2_5_omni_thinker": {"vision_start_token_id": VOCABULARY - 20},

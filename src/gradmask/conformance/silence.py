@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradmask.conformance.probe import Probe
 from gradmask.conformance.report import Finding, quoted
@@ -103,14 +103,14 @@ def _per_token(probe: Probe) -> Iterator[Finding]:
 def _causal(probe: Probe) -> bool:
     """Whether outputs for the first half of a sequence are the same, whatever its last token is."""
     length = probe.inputs["input_ids"].shape[1]
-    half, before = length // 2, probe.quiet()
-    if half == 0 or before.dim() != 3 or before.shape[1] != length:
+    half, before, embeddings = length // 2, probe.quiet(), probe.model.get_input_embeddings()
+    if half == 0 or before.dim() != 3 or before.shape[1] != length or not isinstance(embeddings, nn.Module):
         return False
 
     def change(module: Any, args: Any, embedded: Tensor) -> Tensor:
         return torch.cat([embedded[:, :-1], embedded[:, -1:] + 1.0], 1)
 
-    hook = probe.model.get_input_embeddings().register_forward_hook(change)
+    hook = embeddings.register_forward_hook(change)
     try:
         return _alike(before[:, :half], probe.quiet()[:, :half], probe.rounding)
     finally:

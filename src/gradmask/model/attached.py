@@ -54,6 +54,8 @@ class Gradmask:
     """Whether the logits are what the output layer gives; looked up when it first matters (`gradmask.model.distilling`)."""
     limits: Mapping[str, str] = field(default_factory=dict)
     """What labels within a batch the model does not take, and why (`gradmask.model.mixing`)."""
+    rows_meet: str | None = None
+    """Which group, run for one row of a batch, changes what the others give, in words (`gradmask.model.mixing_proof`)."""
     mixing: str | None = None
     """Which layer computes a row of a batch by its other rows, in words (`gradmask.model.quantized_base`)."""
     observer: Observer | None = None

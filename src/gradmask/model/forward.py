@@ -150,8 +150,10 @@ def _labels(
     labels = gradmask.router.encode(data_labels, batch.shape[0])
     if isinstance(labels, Tensor):  # lists are encoded on the CPU, and collators make tensors there
         labels = labels.to(batch.device)
+        if torch.is_grad_enabled() or gradmask.rows_meet:
+            _check_mixed_labels(model, labels)
         if torch.is_grad_enabled():
-            _prepare_for_mixed_labels(model, labels, kwargs)
+            _prepare_for_mixed_labels(model, kwargs)
     return spare(model, labels, kwargs) if training else labels
 
 
@@ -237,7 +239,7 @@ def _self_label(
         model.train()
 
 
-def _prepare_for_mixed_labels(model: Partitioned, labels: Tensor, kwargs: dict[str, Any]) -> None:
+def _check_mixed_labels(model: Partitioned, labels: Tensor) -> None:
     kind = "token" if labels.dim() == 2 else "example"
     if kind in model.gradmask.limits:
         raise GradmaskError(
@@ -245,6 +247,9 @@ def _prepare_for_mixed_labels(model: Partitioned, labels: Tensor, kwargs: dict[s
             f"{model.gradmask.limits[kind]}. Give one label "
             + ("per example" if kind == "token" and "example" not in model.gradmask.limits else "for the whole batch")
         )
+
+
+def _prepare_for_mixed_labels(model: Partitioned, kwargs: dict[str, Any]) -> None:
     # a module that runs once for each label would fill a cache as often
     for name in ("past_key_values", "cache_params"):
         if kwargs.get(name) is not None:

@@ -13,12 +13,31 @@ from transformers import PreTrainedModel
 from gradmask.model.attached import gradmask_of, plain_class
 from gradmask.model.tiny_batch import as_it_was, main_output
 from gradmask.partitioning import Flag, TokenMask
+from gradmask.partitioning.kernel.linear import SplitLinear
 from gradmask.partitioning.surgery.owners import find_owners
 
 ROUNDING = 1e-3
 """Relative difference that summing in another order may make, in the precision of weights of half length."""
 
 LOUD = 16.0
+
+
+def kept_apart(model: PreTrainedModel, batch: Mapping[str, Any]) -> str | None:
+    """Let no row of a batch notice what runs for another one; returns the first group that does so all the same, None: none.
+
+    Where later layers read a layer's keys and values, too (Gemma 3n), heads of retain read those of a group's heads: in rows
+    where the group does not run, they must be zeros, as in an exported model.
+    """
+    if disturbed(model, batch) is None:
+        return None
+    inputs = [m for m in model.modules() if isinstance(m, SplitLinear) and m.geometry.split == "out"]
+    before = [layer.gate_outputs for layer in inputs]
+    for layer in inputs:
+        layer.gate_outputs = True
+    if (group := disturbed(model, batch)) is not None:
+        for layer, gates in zip(inputs, before, strict=True):
+            layer.gate_outputs = gates
+    return group
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ from gradmask.model.forward import RoutedForward, batch_size
 from gradmask.model.freezing_proof import leak
 from gradmask.model.manifest import seal, write_manifest
 from gradmask.model.mixing import settle_mixing
-from gradmask.model.mixing_proof import disturbed
+from gradmask.model.mixing_proof import kept_apart
 from gradmask.model.padding import shifts
 from gradmask.model.quantized_base import check_no_loss, prepare_quantized, repack, unpacked
 from gradmask.model.quantized_saving import forget_adapters, note_adapters, saved_whole
@@ -350,10 +350,10 @@ def _check_outputs(model: PreTrainedModel, comparison: Comparison, slices: Mappi
 def _note_disturbed(model: PreTrainedModel, batch: Mapping[str, Any]) -> None:
     """Refuse mixed labels where rows of a batch do not keep them apart."""
     gradmask = gradmask_of(model)
-    if "example" in gradmask.limits or (group := disturbed(model, batch)) is None:
+    if "example" in gradmask.limits or (group := kept_apart(model, batch)) is None:
         return
     reason = f"with mixed labels, {group!r} on one example changes the outputs of the others"
-    gradmask.limits = {**gradmask.limits, "example": reason, "token": reason}
+    gradmask.limits, gradmask.rows_meet = {**gradmask.limits, "example": reason, "token": reason}, reason
     logger.warning("this %s takes no labels per example: %s", type(model).__name__, reason)
 
 

@@ -70,8 +70,8 @@ def prepare_quantized(
     if architecture == "infer" or (architecture is None and not is_declared(model)):
         raise GradmaskError(
             f"{which}, and nobody declared {model.config.model_type!r}: where its layers are is found by changing weights, which "
-            "needs ordinary ones. Find it on a small plain model of the same type, and pass that: "
-            "gm.partition(model, ..., architecture=gm.infer(plain_model))"
+            "needs ordinary ones. Partition a small plain model of the same type, and pass what was found: "
+            "gm.partition(model, ..., architecture=small.gradmask.cut.architecture)"
         )
     with unpacked(model):
         mixing = mixing_of_rows(layers, model.dtype)

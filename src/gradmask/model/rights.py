@@ -98,7 +98,7 @@ def rights(model: nn.Module, groups: Groups) -> Iterator[nn.Module]:
 
     Raises:
         GradmaskError: a name that is not a removable group, or one that was removed; a quantized base whose rows depend on each
-            other. Where the calls come: a batch of another
+            other; several requests for a model whose rows do (`gradmask.label_limits`). Where the calls come: a batch of another
             size, data labels, training mode, or a cache that was filled with other rights.
     """
     with granted(model, groups, expands=False):
@@ -113,6 +113,11 @@ def granted(model: nn.Module, groups: Groups, expands: bool) -> Iterator[None]:
         raise GradmaskError(
             f"{gradmask.mixing}, so a request without a right would notice what shares its batch: {APART}; or run each request "
             "by itself, inside gm.without"
+        )
+    if gradmask.rows_meet and len(groups) > 1:
+        raise GradmaskError(
+            f"this {type(model).__name__} does not keep the rows of a batch apart ({gradmask.rows_meet}), so a request without a "
+            "right would notice what shares its batch: run each request by itself, inside gm.without"
         )
     requests, device = _requests(gradmask, groups), next(model.parameters()).device
     made = Rights(gradmask.context, gradmask.removable, requests, device, expands)

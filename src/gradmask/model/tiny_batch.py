@@ -43,7 +43,7 @@ def tiny_batch(model: PreTrainedModel) -> dict[str, Any] | None:
     """Inputs for one small forward pass; None where there is nothing to run them on (meta device) or nothing fits."""
     if any(parameter.is_meta for parameter in model.parameters()):
         return None
-    if model.main_input_name == "input_ids" and hasattr(model.config.get_text_config(), "vocab_size"):
+    if reads_text(model) and hasattr(model.config.get_text_config(), "vocab_size"):
         batch = {**random_batch(model, ROWS), **no_cache(model, type(model))}
         return batch if model.config.is_encoder_decoder else {k: v for k, v in batch.items() if k != "labels"}
     image = [getattr(model.config, name, None) for name in ("num_channels", "image_size")]
@@ -53,6 +53,11 @@ def tiny_batch(model: PreTrainedModel) -> dict[str, Any] | None:
         pixels = torch.randn(1, channels, side, side, generator=generator, device="cpu")  # type: ignore[bad-argument-type]
         return {"pixel_values": pixels.to(model.device, model.dtype)}
     return None
+
+
+def reads_text(model: PreTrainedModel) -> bool:
+    """Whether the forward pass takes tokens, whatever the class calls its main input."""
+    return model.main_input_name == "input_ids" or "input_ids" in inspect.signature(type(model).forward).parameters
 
 
 def no_cache(model: PreTrainedModel, cls: type[PreTrainedModel]) -> dict[str, bool]:

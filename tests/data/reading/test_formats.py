@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 from tests.data.corpus import ROWS, write
@@ -319,3 +320,13 @@ def test_a_line_of_50_megabytes_is_skipped_without_holding_it(tmp_path: Path) ->
     counts = counted(path)
     assert (counts.documents, counts.skipped) == (2, {"longer than longest_document": 1})
     assert len(documents(path, longest_document=51)) == 3
+
+
+def test_an_open_parquet_file_holds_few_of_its_rows(tmp_path: Path) -> None:
+    """A stream reads many files side by side."""
+    path, rows = tmp_path / "text.parquet", [{"text": f"{i} " + "word " * 2000, "domain": "a"} for i in range(1200)]
+    table = pa.Table.from_pylist(rows)
+    pq.write_table(table, path, row_group_size=100, compression="none", use_dictionary=False)
+    before, reader = pa.total_allocated_bytes(), read(SourceSpec(path=str(path)))
+    assert next(iter(reader))
+    assert pa.total_allocated_bytes() - before < table.nbytes / 3

@@ -16,7 +16,7 @@ def llama(heads: int = 4, kv_heads: int = 2, **fields: float) -> LlamaForCausalL
     torch.manual_seed(0)
     sizes = {"vocab_size": 64, "hidden_size": 8 * heads, "intermediate_size": 24, "num_hidden_layers": 1}
     heads_of = {"num_attention_heads": heads, "num_key_value_heads": kv_heads}
-    return LlamaForCausalLM(LlamaConfig(**sizes, **heads_of, **fields))  # type: ignore[arg-type]
+    return LlamaForCausalLM(LlamaConfig(**{**sizes, **heads_of, **fields}))  # type: ignore[arg-type]
 
 
 def words(architecture: gm.Architecture) -> set[str]:
@@ -47,6 +47,11 @@ def test_grouped_heads_are_found_in_training_mode_with_dropout(heads: int, kv_he
     ]
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("by_name", [True, False], ids=["names", "shapes"])
+def test_an_mlp_with_as_many_rows_as_an_attention_is_none(by_name: bool) -> None:
+    assert words(find(llama(4, 2, intermediate_size=48), by_shape=True, by_name=by_name)) == SEPARATE | GATED
 
 
 RECOGNISED = {

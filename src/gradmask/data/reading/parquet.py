@@ -16,7 +16,7 @@ from gradmask.data.reading.opening import COMPRESSIONS, first_line
 from gradmask.data.spec import SourceSpec
 from gradmask.errors import GradmaskError
 
-_BATCH_BYTES = 4e6
+_BATCH_BYTES = 1e6
 """Of rows that are decoded at a time, roughly: a stream reads many files side by side."""
 _BUFFER = 1 << 20
 """Bytes of a column that are read at a time; by default, as many as a row group has."""
@@ -31,7 +31,8 @@ def parquet_rows(path: Path, source: SourceSpec) -> Iterator[Row | Skipped]:
     _require_parquet(path)
     number = 0
     try:
-        file = pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER)
+        # reading ahead, which is on by default, would hold 32 MB of every file that is open
+        file = pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
         columns = columns_to_read(source, file.schema_arrow, str(path))
         for batch in file.iter_batches(_batch_rows(file.metadata), columns=columns):
             for values in batch.to_pylist():

@@ -87,8 +87,8 @@ def find(model: PreTrainedModel, by_shape: bool, by_name: bool = True) -> Archit
     with evaluating(model):
         traced, length = trace(model, blocks)
         for block in traced:
-            found = _Finder(model, block, by_name)
-            specs = [*found.attentions(by_shape), *found.mlps(by_shape)]
+            found = _Finder(model, block)
+            specs = [*(found.named() if by_name else ()), *(found.shaped() if by_shape else ())]
             for spec in found.with_what_stands_beside(specs):
                 _add(attention if isinstance(spec, Attention) else mlp, spec)
             experts += [e for e in library.experts(block.module) if e not in experts]
@@ -121,27 +121,29 @@ def _nothing(model: PreTrainedModel, lists: Sequence[str], by_shape: bool) -> st
 class _Finder:
     """What could be proven in one block."""
 
-    def __init__(self, model: PreTrainedModel, block: Traced, by_name: bool) -> None:
-        self.model, self.block, self.by_name = model, block, by_name
+    def __init__(self, model: PreTrainedModel, block: Traced) -> None:
+        self.model, self.block = model, block
         self.taken: set[str] = set(block.read_past)  # code that reads a weight past its layer would not see the cut
         self.tried: dict[object, bool] = {}
 
-    def attentions(self, by_shape: bool) -> list[Attention]:
-        """Attentions that are proven."""
-        found = list(self._proven(library.attentions(self.block.module) if self.by_name else ()))
-        for output in self._free() if by_shape else ():
-            others = [path for path in self._free() if path != output]
-            found += list(self._proven([*_separate(others, output), *_fused(others, output)]))
-        return found
+    def named(self) -> Iterator[Attention | Mlp]:
+        """What modules of known names are, where it is proven."""
+        yield from self._proven(library.attentions(self.block.module), PROOFS)
+        yield from self._proven(library.mlps(self.block.module), PROOFS)
 
-    def mlps(self, by_shape: bool) -> list[Mlp]:
-        """MLPs that are proven."""
-        found = list(self._proven(library.mlps(self.block.module) if self.by_name else ()))
-        for output in self._free() if by_shape else ():
+    def shaped(self) -> Iterator[Attention | Mlp]:
+        """What is left, by shape alone: attentions, then MLPs.
+
+        Without names, the weak proofs would take an MLP for an attention whose heads are all silent at once.
+        """
+        for output in self._free():
+            others = [path for path in self._free() if path != output]
+            yield from self._proven([*_separate(others, output), *_fused(others, output)], PROOFS[:2])
+        for output in self._free():
             others = [path for path in self._free() if path != output]
             gated = [Mlp(pair, output) for pair in pairwise(others)]
-            found += list(self._proven([*gated, *(Mlp((p,), output, fused) for fused in (2, 1) for p in others)]))
-        return found
+            plain = [Mlp((p,), output, fused) for fused in (2, 1) for p in others]
+            yield from self._proven([*gated, *plain], PROOFS[:2])
 
     def with_what_stands_beside(self, specs: Sequence[Attention | Mlp]) -> Iterator[Attention | Mlp]:
         """Each with what else its units own in the block, once all layers of all sites are known."""
@@ -152,11 +154,10 @@ class _Finder:
     def _free(self) -> list[str]:
         return [path for path in linears(self.block.module) if path not in self.taken]
 
-    def _proven(self, candidates: Iterable[Spec]) -> Iterator[Spec]:
+    def _proven(self, candidates: Iterable[Spec], proofs: Sequence[Proof]) -> Iterator[Spec]:
         """The candidates that are proven, by the strongest proof first; of rivals for a layer, one."""
         candidates = list(candidates)
-        for proof in PROOFS if self.by_name else PROOFS[:2]:
-            # without names, the weak proofs would take three neighbours of any kind for an attention
+        for proof in proofs:
             for candidate in candidates:
                 spec = candidate if proof == "units" else _mixing(candidate)
                 if self.taken.isdisjoint(spec.paths) and self._holds(spec, proof):

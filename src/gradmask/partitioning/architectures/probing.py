@@ -37,6 +37,8 @@ def proves(block: Traced, site: AttentionSite | MlpSite, proof: Proof = "units")
     """
     *inputs, output = site.projections
     units = tried_units(site)
+    if proof in ("units", "values") and len(units) == site.total > 1 and not _reads_alone(block, site):
+        return False
     rows = [entries for p in inputs for entries in entries_of(p, site.positions(p, units))]
     columns = entries_of(output, site.positions(output, units))
     valued = [e for p in inputs if p.packing == "v" for e in entries_of(p, site.positions(p, units))]
@@ -64,6 +66,21 @@ def proves(block: Traced, site: AttentionSite | MlpSite, proof: Proof = "units")
                 return False
             restore()
     return True
+
+
+def _reads_alone(block: Traced, site: AttentionSite | MlpSite) -> bool:
+    """Whether the first of several query heads that share one key-value head reaches nothing but its columns.
+
+    All heads at once say little: an MLP that is taken for an attention is silent, too, where all of its rows are zeros.
+    """
+    *inputs, output = site.projections
+    queries = [entries for p in inputs for entries in entries_of(p, site.positions(p, [0]))]
+    columns = entries_of(output, site.positions(output, [0]))
+    with restored([parameter for parameter, _, _ in (*queries, *columns)]):
+        filled(columns, torch.zeros_like)
+        silent = block.run()
+        filled(queries, torch.randn_like)
+        return torch.equal(block.run(), silent)
 
 
 def tried_units(site: AttentionSite | MlpSite) -> list[int]:
@@ -115,7 +132,7 @@ def entries_of(projection: Projection | Beside, positions: list[int]) -> list[En
 
 def filled(entries: Sequence[Entries], make: Callable[[Tensor], Tensor]) -> None:
     for parameter, dim, positions in entries:
-        index = torch.tensor(positions, device=parameter.device)
+        index = torch.tensor(positions, dtype=torch.long, device=parameter.device)
         parameter.index_copy_(dim, index, make(parameter.index_select(dim, index)))
 
 
