@@ -94,8 +94,14 @@ def _share(group: ProcessGroup) -> tuple[int, int]:
 
 def _mesh(module: Any) -> Any:
     """The mesh over which FSDP2 shares the gradients of this module; tensor-parallel dimensions are not in it."""
+    groups = param_groups(module)
+    return groups[0].mesh_info.mesh if groups else None
+
+
+def param_groups(module: Any) -> list[Any]:
+    """What FSDP2 gathers and reduces together of a module that it shards."""
     state = module._get_fsdp_state()
     groups = getattr(state, "_fsdp_param_groups", None)
     if groups is None:  # earlier releases of PyTorch have one group and another name
         groups = [state._fsdp_param_group] if state._fsdp_param_group else []
-    return groups[0].mesh_info.mesh if groups else None
+    return list(groups)

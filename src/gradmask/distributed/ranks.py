@@ -27,6 +27,7 @@ from torch.nn import Parameter
 
 from gradmask.distributed.agreement import agree
 from gradmask.distributed.engine import Engine, ddp_engine, fsdp2_engine, fsdp_modules, manual_engine
+from gradmask.distributed.quantized import refuse_cut_weights
 from gradmask.errors import GradmaskError
 from gradmask.partitioning import Route, RoutingContext, owners
 from gradmask.partitioning.kernel.token_mask import both
@@ -114,6 +115,7 @@ class Ranks:
         Prepended, so before FSDP2's own hooks: the input must require a gradient before FSDP2 looks at it, and zeros need
         the parameters before FSDP2 frees them.
         """
+        refuse_cut_weights(modules)
         self._fsdp_modules, self._slots = modules, _slots(model, modules)
         for module in modules:
             if module is not model:
