@@ -112,7 +112,9 @@ def watched(command: list[str], folder: Path, steps: int, lines: int) -> Iterato
         SystemExit: the command failed.
     """
     with (folder / "log").open("w", encoding="utf-8") as out:
-        run = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        run = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
         process, began, most, shown = psutil.Process(run.pid), 0.0, 0.0, 0
         while run.poll() is None:
             try:
@@ -161,7 +163,10 @@ def main() -> None:
         print("step    read GB   resident MB   peak MB   MB/s", flush=True)
         for step, now, most, seconds in watched(command, given.folder, steps, given.lines):
             read = step / steps * given.gigabytes
-            print(f"{step:>5,}  {read:>8.2f}  {now:>12,.0f}  {most:>8,.0f}  {read * 1e3 / max(1, seconds):>5.1f}", flush=True)
+            print(
+                f"{step:>5,}  {read:>8.2f}  {now:>12,.0f}  {most:>8,.0f}  {read * 1e3 / max(1, seconds):>5.1f}",
+                flush=True,
+            )
     finally:
         shutil.rmtree(given.folder, ignore_errors=True)
 

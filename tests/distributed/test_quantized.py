@@ -54,10 +54,14 @@ def test_two_processes_make_what_one_makes(engine: str) -> None:
 def test_weights_that_lose_their_scales_are_not_sharded(name: str, refused: bool) -> None:
     package = "torch.nn" if name == "Linear" else "bitsandbytes.nn.modules"
     layer = type(name, (torch.nn.Linear,), {"__module__": package})(2, 2)
-    group = SimpleNamespace(fsdp_params=[SimpleNamespace(_module_info=SimpleNamespace(module=layer, param_name="weight"))])
+    group = SimpleNamespace(
+        fsdp_params=[SimpleNamespace(_module_info=SimpleNamespace(module=layer, param_name="weight"))]
+    )
     sharded: Any = SimpleNamespace(_get_fsdp_state=lambda: SimpleNamespace(_fsdp_param_groups=[group]))
     if not refused:
         refuse_cut_weights([sharded])
         return
-    with pytest.raises(gm.GradmaskError, match=r"shards the quantized weights of a Linear8bitLt.*ignored_params.*DDP.*4 bits"):
+    with pytest.raises(
+        gm.GradmaskError, match=r"shards the quantized weights of a Linear8bitLt.*ignored_params.*DDP.*4 bits"
+    ):
         refuse_cut_weights([sharded])

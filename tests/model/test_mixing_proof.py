@@ -61,7 +61,9 @@ def test_rows_that_meet_are_refused_at_inference_and_for_requests(monkeypatch: p
     ids = tokens(2)
     with torch.no_grad():
         model(input_ids=ids, data_labels="retain")
-        with pytest.raises(gm.GradmaskError, match="takes no labels per example: with mixed labels, 'forget' on one example"):
+        with pytest.raises(
+            gm.GradmaskError, match="takes no labels per example: with mixed labels, 'forget' on one example"
+        ):
             model(input_ids=ids, data_labels=["retain", "forget"])
         with pytest.raises(gm.GradmaskError, match="run each request by itself"), gm.rights(model, [["forget"], []]):
             pass

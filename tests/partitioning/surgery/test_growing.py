@@ -128,6 +128,7 @@ def logits_of(model: PreTrainedModel, inputs: dict[str, Any]) -> torch.Tensor:
 
 REFUSED = [
     ("gemma4", "heads", "cannot express the new units"),
+    ("gpt_oss", "heads", "entries of model.layers.0.self_attn.sinks beside their layers"),
     ("falcon", "heads", "cannot say head_dim=8"),
     ("gpt_neox", "heads", "the hidden size divided by the number of heads"),
     ("opt", "heads", "embed_dim must be divisible"),

@@ -87,6 +87,11 @@ def _plan(sites: Sequence[Site], asking: Mapping[str, GroupSpec]) -> tuple[NewUn
                 f"{site.name}: a norm or a scan over all {site.unit} would read new ones too, and so change what the old ones "
                 "make: take existing ones (new=False)"
             )
+        if site.entries:
+            raise GradmaskError(
+                f"{site.name}: its {site.unit} have entries of {site.entries[0].name} beside their layers (attention sinks, decay "
+                f"rates, scales), so {site.unit} cannot be added: take existing ones (new=False)"
+            )
         fresh = [i for indices in new.values() for i in indices]
         plan.append((site, _wider(site, len(fresh)), fresh))
         added[f"{site.name}/{site.unit}"] = new
