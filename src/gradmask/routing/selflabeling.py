@@ -8,6 +8,10 @@ labels say, since text of one kind may be labeled more often than that of anothe
 themselves, as the mean of their probabilities (Saerens, Latinne and Decaestecker, Neural Computation 14, 2002), one batch after
 the other. On a language the two kinds hardly overlap and the share does not matter. On a topic they do, and without it much
 retain text would be taken for the rarer kind.
+
+The advantage on all text rises and falls with what the group is taught, at times by several spreads within ten passes, and where
+few texts are labeled, labeled examples come by more rarely than that. So both means move along with the running mean of what has no
+label, and labeled examples say where they lie beside it.
 """
 
 from __future__ import annotations
@@ -186,7 +190,7 @@ class SelfLabeler:
         means, variances = self.means[group], self.variances.get(group)
         spread = [(gain[of] - mean).square() for of, mean in zip(kinds, means, strict=True)]
         if variances is None:
-            variances = self.variances[group] = [float(each.mean()) for each in spread]
+            variances = self.variances[group] = [float(each.mean()) if len(each) else 0.0 for each in spread]
         for side, of in enumerate(kinds):
             if not bool(of.any()):
                 continue
