@@ -7,6 +7,7 @@ makes the models of the tests, and what they are fed, on that device.
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 from collections.abc import Iterator
@@ -33,6 +34,16 @@ progress.SOON = progress.SECONDS  # what a command prints does not depend on how
 settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", settings.get_profile("explore"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now is not looked through again by collections of garbage.
+
+    A Trainer collects whenever it begins to train, and half a million objects of PyTorch and Transformers take it a third of a
+    second each time: as much as a tiny training.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @functools.cache

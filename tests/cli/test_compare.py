@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.lab.run.tiny_run import tiny_data
+from tests.lab.run.tiny_run import short_unlearning, tiny_data
 
 from gradmask.cli import main
 from gradmask.lab.compare.results import read_comparison
@@ -28,7 +28,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "noise": {"undiscovered": [0.5]},
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    assert main(["compare", str(folder / "recipe.yaml")]) == 0
+    with short_unlearning():
+        assert main(["compare", str(folder / "recipe.yaml")]) == 0
     return folder
 
 

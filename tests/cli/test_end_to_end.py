@@ -160,6 +160,7 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "data.sequence_length": 32, "model.config.hidden_size": 16, "model.config.num_hidden_layers": 1,
         "model.config.intermediate_size": 128, "train.steps": 2, "train.warmup": 1, "train.batch_size": 4,
         "evaluate.sequences": 2, "evaluate.during": 2, "evaluate.calibration_steps": 2, "evaluate.samples": 0,
+        "evaluate.measures": [],
     }  # fmt: skip
     changes = [word for key, value in small.items() for word in ("--set", f"{key}={value}")]
     assert main(["demo", "--out", str(tmp_path / "demo"), *changes]) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.lab.run.tiny_run import tiny_recipe
+from tests.lab.run.tiny_run import short_unlearning, tiny_recipe
 
 import gradmask as gm
 from gradmask.data import TRAINING_SETS
@@ -51,7 +51,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = tmp_path_factory.mktemp("arms")
     arms = "arms=[npo, gradmask, no_filter, filter_strict, sgtm_mask_embeddings, activation_masking]"
     recipe = tiny_recipe(folder, arms, "train.steps=3", "partition.policy=strict")
-    train(recipe)
+    with short_unlearning():
+        train(recipe)
     return RunFolder.of(recipe)
 
 

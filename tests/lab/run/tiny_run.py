@@ -7,13 +7,17 @@ import logging
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gradmask.lab.progress import Progress, messages_to, showing
 from gradmask.lab.recipe.loading import make_recipe
 from gradmask.lab.recipe.spec import Recipe
 from gradmask.lab.run.driver import train
+from gradmask.lab.unlearning.registry import grid
 
 WORDS = {"en": "the dog ran home and saw a red tree", "es": "el gato corre a casa y ve un árbol rojo"}
 
@@ -81,6 +85,18 @@ def tiny_data(folder: Path) -> dict[str, Any]:
 def tiny_recipe(folder: Path, *changes: str) -> Recipe:
     """A checked recipe for a tiny run in ``folder``."""
     return make_recipe(tiny_data(folder), changes=changes, trial=False)
+
+
+@contextmanager
+def short_unlearning() -> Iterator[None]:
+    """Within: an unlearning method tries two settings of its grid, for four steps each; tests/lab/unlearning tries them all."""
+
+    def short(name: str) -> list[Any]:
+        return [replace(method, steps=4) for method in grid(name)[:2]]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gradmask.lab.run.unlearning.grid", short)
+        yield
 
 
 class Doing(Progress):
