@@ -69,3 +69,13 @@ def test_a_grid_says_every_number() -> None:
 def test_names_of_series_are_safe_in_css() -> None:
     assert slug("gradmask/removed") == "gradmask-removed"
     assert slug('x"]{}</style>') == "x-style"
+
+
+def test_ticks_are_written_out() -> None:
+    """d3's ``~g`` writes 10 as 1e+1 where ticks are 2 apart."""
+    dots = Dots([dot("no_filter", 3.56, panel="a"), dot("filter", 9.3, panel="b")], "loss")
+    line = Line("no_filter", style_of("no_filter"), [(0.0, 3.0), (100.0, 9.9)], "x")
+    for chart in (dots.chart(WIDE), Lines([line], Axis("steps"), Axis("loss")).chart(WIDE)):
+        texts = [e.text for e in ElementTree.fromstring(to_svg(chart)).iter(f"{SVG}text")]
+        assert {"4", "8"} <= set(texts) or "100" in texts
+        assert not any("e+" in (text or "") for text in texts)

@@ -139,4 +139,9 @@ class ComputeComparison(Comparison[Compute]):
 
 
 def _cell(ratio: Ratio) -> Cell:
-    return f"{ratio.value:.3g}", f"{ratio.low:.2g} to {ratio.high:.2g}" if ratio.low < ratio.high else ""
+    interval = f"{_short(ratio.low, 2)} to {_short(ratio.high, 2)}"
+    return _short(ratio.value, 3), interval if ratio.low < ratio.high else ""
+
+
+def _short(number: float, digits: int) -> str:
+    return f"{number:.{digits}g}" if number >= 0.001 else "0.00"

@@ -64,7 +64,7 @@ class Dots:
 
     Args:
         axis: title of the axis.
-        format: of the ticks, in d3's language.
+        format: of the ticks, in d3's language. Not ``~g``, which writes 10 as 1e+1.
         bars: bars from 0 in place of dots.
         at: where an upright dashed line stands.
         bare: no axis, since every number stands there. shared_axis: one range for all panels.
@@ -74,7 +74,7 @@ class Dots:
 
     dots: Sequence[Dot]
     axis: str
-    format: str = "~g"
+    format: str = ".2~f"
     bars: bool = False
     bare: bool = False
     shared_axis: bool = True

@@ -64,7 +64,7 @@ class Axis:
     """An axis: its title, the format of its ticks in d3's language, its scale, its range, and whether it is turned round."""
 
     title: str
-    format: str = "~g"
+    format: str = ".2~f"
     scale: str = "linear"
     range: tuple[float, float] | None = None
     turned: bool = False

@@ -55,4 +55,4 @@ def draw(results: Results) -> Drawing | None:
         for row in points
         if row["role"].rpartition(" ")[2] == role
     ]
-    return Dots(dots, "compute ratio", log=True, at=1.0) if dots else None
+    return Dots(dots, "compute ratio", "~g", log=True, at=1.0) if dots else None
