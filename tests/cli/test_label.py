@@ -173,6 +173,16 @@ def test_the_same_command_again_and_a_changed_one(inside: Path, capsys: pytest.C
     assert main([*command, "--recall", "0.5", "--restart"]) == 0
 
 
+def test_a_table_in_a_text_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "posts.txt"
+    table.write_text("id;text\n" + "".join(f"{i};one, two\n" for i in range(6)), encoding="utf-8")
+    given = ["label", str(table), "--output", str(tmp_path / "out")]
+    for words, named in (([], True), (["--kind", "text"], False)):
+        assert main([*given, *words]) == 2  # nothing to learn from
+        said = " ".join(capsys.readouterr().err.split())
+        assert ("posts.txt is read as a table" in said) is named
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
