@@ -173,6 +173,21 @@ def test_the_same_command_again_and_a_changed_one(inside: Path, capsys: pytest.C
     assert main([*command, "--recall", "0.5", "--restart"]) == 0
 
 
+def test_the_text_is_found_as_init_finds_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"id": i, "tag": tag if i % 2 else "", "message": text}
+        for tag, words in (("med", "cooking"), ("sea", "sailing"))
+        for i, text in enumerate(texts(words, 30))
+    ]
+    write(tmp_path / "posts.jsonl", rows)
+    given = ["label", str(tmp_path / "posts.jsonl"), "--forget", "tag=med", "--retain", "tag=sea"]
+    assert main([*given, "--output", str(tmp_path / "out"), "--dry-run", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "the text is taken from the field message" in " ".join(said.err.split())
+    assert main([*given, "--output", str(tmp_path / "out"), "--text-field", "body"]) == 2
+    assert "no field 'body'" in capsys.readouterr().err
+
+
 def test_a_table_in_a_text_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "posts.txt"
     table.write_text("id;text\n" + "".join(f"{i};one, two\n" for i in range(6)), encoding="utf-8")

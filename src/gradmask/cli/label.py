@@ -118,6 +118,7 @@ def run(
         _review(review)
         return
     from gradmask.cli.labeling.asked import asked
+    from gradmask.cli.labeling.texts import with_texts
     from gradmask.data import label
 
     folder = _require_given(files, output, scorer)
@@ -126,7 +127,7 @@ def run(
         text_field=text_field, truth_field=truth_field, kind=kind, encoding=encoding, label_field=what.label_field,
         bad_rows="skip" if skip_bad_rows else None,
     )  # fmt: skip
-    sources = label.inputs(files or [], **settings)
+    sources = with_texts(label.inputs(files or [], **settings), text_field)
     _tell_tables(label.tables_in_text(sources) if kind is None else [])
     target = _target(precision=precision, recall=recall, share=share)
     if labeler:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradmask.cli.labeling.asked import RETAIN, Asked
+from gradmask.cli.labeling.texts import with_texts
 from gradmask.data import label
 from gradmask.errors import GradmaskError
 from gradmask.lab.progress import status
@@ -87,10 +88,14 @@ def _in_files(asked: Asked, examples: Sequence[str | Path], settings: Mapping[st
     rows = [
         example
         for name, path in asked.files
-        for example in label.examples_in(label.inputs([path], **{**read, "label_field": None}), name)
+        for example in label.examples_in(_inputs(path, {**read, "label_field": None}), name)
     ]
     fields = {**read, "label_field": asked.label_field if asked.values is None and asked.label_field else "label"}
-    return rows + [row for path in examples for row in label.examples_in(label.inputs([path], **fields))]
+    return rows + [row for path in examples for row in label.examples_in(_inputs(path, fields))]
+
+
+def _inputs(path: str | Path, settings: Mapping[str, Any]) -> list[Any]:
+    return with_texts(label.inputs([path], **settings), settings.get("text_field"))
 
 
 def _guessed(asked: Asked, candidates: Sequence[Any], fitting: Mapping[str, Any]) -> list[Any]:
