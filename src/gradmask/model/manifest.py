@@ -152,8 +152,9 @@ class SelfLabelingEntry(_Strict):
     def of(cls, labeler: SelfLabeler) -> SelfLabelingEntry:
         means = {group: (rest, own) for group, (rest, own) in labeler.means.items()}
         variances = {group: (rest, own) for group, (rest, own) in labeler.variances.items()}
-        state = {"variances": variances} | {name: dict(getattr(labeler, name)) for name in ("shares", "levels", "owed")}
-        return cls(**vars(labeler.settings), passes=labeler.passes, means=means, **state)
+        state = {"shares": dict(labeler.shares), "levels": dict(labeler.levels), "owed": dict(labeler.owed)}
+        given = {**vars(labeler.settings), "passes": labeler.passes, "means": means, "variances": variances, **state}
+        return cls.model_validate(given)
 
     def labeler(self) -> SelfLabeler:
         settings = SelfLabeling(**{f.name: getattr(self, f.name) for f in fields(SelfLabeling)})
