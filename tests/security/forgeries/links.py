@@ -51,7 +51,7 @@ def a_link_instead_of_the_manifest(folder: Path, case: Case) -> None:
 
 @forgery("a link")
 def the_folder_is_a_link(folder: Path, case: Case) -> None:
-    path = case.root / f"{folder.name}.target"
+    path = folder.with_suffix(".target")
     folder.rename(path)
     folder.symlink_to(path, target_is_directory=True)
 
@@ -69,7 +69,7 @@ def a_hard_link_to_the_full_weights(folder: Path, case: Case) -> None:
 
 @forgery("a hard link")
 def a_file_with_another_name_elsewhere(folder: Path, case: Case) -> None:
-    os.link(folder / WEIGHTS, case.root / f"{folder.name}.other")
+    os.link(folder / WEIGHTS, folder.with_suffix(".other"))
 
 
 @forgery("a special file", sealable=False)

@@ -46,14 +46,14 @@ def the_export_of_another_seed(folder: Path, case: Case) -> None:
 
 @forgery("a swapped model")
 def the_weights_of_another_seed(folder: Path, case: Case) -> None:
-    gm.export(make_model(seed=1), case.root / f"{folder.name}.seed", without=list(GROUPS))
-    (folder / WEIGHTS).write_bytes((case.root / f"{folder.name}.seed" / WEIGHTS).read_bytes())
+    gm.export(make_model(seed=1), folder.with_suffix(".seed"), without=list(GROUPS))
+    (folder / WEIGHTS).write_bytes((folder.with_suffix(".seed") / WEIGHTS).read_bytes())
 
 
 @forgery("a swapped model")
 def the_full_weights(folder: Path, case: Case) -> None:
-    gm.export(gm.load(case.full), case.root / f"{folder.name}.full")
-    (folder / WEIGHTS).write_bytes((case.root / f"{folder.name}.full" / WEIGHTS).read_bytes())
+    gm.export(gm.load(case.full), folder.with_suffix(".full"))
+    (folder / WEIGHTS).write_bytes((folder.with_suffix(".full") / WEIGHTS).read_bytes())
 
 
 @forgery("the wrong group")
