@@ -38,11 +38,12 @@ def test_nothing_but_our_own_lines(recipe: str, tmp_path: Path, capfd: pytest.Ca
     assert lines[3:] == [f"trained gradmask in {run}. Next: gradmask evaluate {run}"]
     assert main(["evaluate", str(run)]) == 0
     said = capfd.readouterr()
-    assert said.err == ""
+    assert said.err.splitlines() == [f"Next: gradmask export {run} plain/run --without forget"]
     assert said.out.splitlines()[-1] == f"report: {run}/report/index.html"
     assert main(["export", str(run), str(tmp_path / "plain")]) == 0
     said = capfd.readouterr()
-    assert said.err.splitlines() == [f"exported {run}/arms/gradmask/model to {tmp_path}/plain, with all groups"]
+    done = f"exported {run}/arms/gradmask/model to {tmp_path}/plain, with all groups"
+    assert said.err.splitlines() == [f"{done}. Next: gradmask verify {tmp_path}/plain --against {run}"]
 
 
 def test_a_terminal_shows_what_is_being_done_and_messages_above_it() -> None:

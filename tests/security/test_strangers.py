@@ -115,10 +115,14 @@ def test_a_domains_name_is_no_path(tmp_path: Path, name: str) -> None:
     corpus.write_text(corpus.read_text().replace('"en"', json.dumps(name)))
     recipe["arms"], recipe["train"]["steps"] = ["gradmask", "no_filter"], 2
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    before = set(tmp_path.parent.rglob("*"))
+
+    def around() -> set[Path]:
+        return {*tmp_path.rglob("*"), *tmp_path.parent.iterdir()}
+
+    before = around()
     assert main(["train", str(tmp_path / "recipe.yaml")]) == 0
     assert main(["evaluate", str(tmp_path / "run")]) == 0
-    new = {p for p in set(tmp_path.parent.rglob("*")) - before if not p.is_relative_to(tmp_path / "run")}
+    new = {p for p in around() - before if not p.is_relative_to(tmp_path / "run")}
     assert new == set()
 
 
