@@ -342,10 +342,10 @@ def _killing_workers(after: float) -> Callable[[], None]:
 
 
 def not_finite(scene: Scene, rng: random.Random, reference: Reference) -> Ended:
-    """A loss is not finite; the recipe is then put right, and the run starts over."""
+    """Training diverges, as the weights or a loss show; the recipe is then put right, and the run starts over."""
     text = scene.recipe.read_text()
     data = yaml.safe_load(text)
-    data["train"] |= {"learning_rate": rng.choice([1e28, 1e30, 1e35]), "max_grad_norm": 0.0}
+    data["train"] |= {"learning_rate": rng.choice([1e8, 3e8, 1e9]), "max_grad_norm": 0.0}
     scene.recipe.write_text(yaml.safe_dump(data))
     ended = scene.do("train")
     scene.recipe.write_text(text)
