@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from safetensors.torch import load_file, save_file
 from tests.tiny import tiny
+from transformers import Olmo2Config, Olmo2ForCausalLM
 
 import gradmask as gm
 from gradmask.checkpoints.traces import traces
@@ -261,14 +262,29 @@ def test_an_anonymous_export_tells_nothing_of_the_training(tmp_path: Path) -> No
     gm.seal(tmp_path / "full", "fingerprint")
     folder = gm.export_checkpoint(tmp_path / "full", tmp_path / "plain", without=["virology"], anonymous=True)
     text = "".join(path.read_text(errors="replace") for path in folder.iterdir())
-    for word in ("virology", "other", "sgtm", "fingerprint", "norms"):
+    for word in ("virology", "other", "sgtm", "fingerprint"):
         assert word not in (folder / MANIFEST).read_text(), word
+    assert gm.read_manifest(folder).joint == ["norms"], "which says what of a removed unit is not zero"
     assert "virology" not in text
     assert json.loads((folder / MANIFEST).read_text())["seed"] == 0
     found = gm.verify(folder, without=["virology"], against=tmp_path / "full")
     assert found.proved, str(found)
     assert not gm.verify(folder, without=["other"], against=tmp_path / "full").ok
     assert gm.verify(folder, without=["group_1"]).verdict == "consistent"
+
+
+@pytest.mark.parametrize("anonymous", [False, True])
+def test_what_is_joint_need_not_be_zero(tmp_path: Path, anonymous: bool) -> None:
+    """Norms of single heads, as OLMo 2 has them: cut with their head, unless they are joint."""
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = Olmo2Config(vocab_size=64, num_key_value_heads=4, pad_token_id=0, **sizes)
+    for joint, kept in ((["norms"], True), ([], False)):
+        torch.manual_seed(0)
+        model = gm.partition(Olmo2ForCausalLM(config), {"forget": gm.Slice(heads=1)}, joint=joint)
+        folder = gm.export(model, tmp_path / f"plain{len(joint)}", without=["forget"], anonymous=anonymous)
+        norm = load_file(folder / "model.safetensors")["model.layers.0.self_attn.q_norm.weight"]
+        assert bool(norm.all()) == kept
+        assert gm.verify(folder).verdict == "consistent"
 
 
 def test_a_model_in_another_number_format_is_made_again(tmp_path: Path) -> None:

@@ -128,9 +128,8 @@ def _anonymous(manifest: Manifest) -> Manifest:
         "removed": sorted(names[name] for name in manifest.removed),
         "strength": {names[name]: value for name, value in manifest.strength.items()},
     }
-    untold = {
+    untold: dict[str, Any] = {  # what is joint stays: without it nobody could tell which places must be zero
         "labels": {},
-        "joint": [],
         "policy": None,
         "policy_before": None,
         "self_labeling": None,

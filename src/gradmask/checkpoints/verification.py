@@ -290,8 +290,9 @@ def _cut_again(folder: Path, manifest: Manifest) -> dict[str, dict[str, nn.Param
     gone = manifest.removed if manifest.shapes else ()
     slices = {n: replace(s, experts=0) if n in gone and not _only_experts(s) else s for n, s in slices.items()}
     slices = {n: s for n, s in slices.items() if n not in gone or not _only_experts(s)}
-    told = {"architecture": manifest.architecture, "units": units_left(manifest), "silent_experts": "zeros"}
-    return groups(partition(model, slices, **told)) if slices else {}  # type: ignore[bad-argument-type]
+    told: dict[str, Any] = {"architecture": manifest.architecture, "units": units_left(manifest)}
+    told |= {"silent_experts": "zeros", "joint": list(manifest.joint)}
+    return groups(partition(model, slices, **told)) if slices else {}
 
 
 def _only_experts(spec: Slice) -> bool:
