@@ -163,9 +163,11 @@ class SelfLabeler:
             return labels.new_empty(0)
         if self.passes % settings.every == 0:
             self.owed[name] = min(self.owed.get(name, 0) + settings.references, OWED * settings.references)
+        if not self.owed.get(name):  # in most passes; to look for rows would wait for the device
+            return labels.new_empty(0)
         rows = (labels == label).nonzero().squeeze(1)
-        taken = rows.roll(-self.passes // settings.every)[: self.owed.get(name, 0)]
-        self.owed[name] = self.owed.get(name, 0) - len(taken)
+        taken = rows.roll(-self.passes // settings.every)[: self.owed[name]]
+        self.owed[name] -= len(taken)
         return taken
 
     def _count(self, labels: Tensor, router: Router) -> None:
@@ -182,21 +184,21 @@ class SelfLabeler:
 
     def _observe(self, group: str, gain: Tensor, own: Tensor) -> None:
         """Take in what was measured on labeled examples, of the group's text and of the rest alike."""
-        kinds = (~own, own)
+        kinds = (gain[~own], gain[own])
         if group not in self.means:
-            if not all(bool(of.any()) for of in kinds):
+            if not all(map(len, kinds)):
                 return
-            self.means[group] = [float(gain[of].mean()) for of in kinds]
-        means, variances = self.means[group], self.variances.get(group)
-        spread = [(gain[of] - mean).square() for of, mean in zip(kinds, means, strict=True)]
-        if variances is None:
-            variances = self.variances[group] = [float(each.mean()) if len(each) else 0.0 for each in spread]
-        for side, of in enumerate(kinds):
-            if not bool(of.any()):
-                continue
-            keep = self.settings.momentum ** (int(of.sum()) / self._usual(side))
-            variances[side] = keep * variances[side] + (1 - keep) * float(spread[side].mean())
-            means[side] = keep * means[side] + (1 - keep) * float(gain[of].mean())
+            self.means[group] = [float(kind.mean()) for kind in kinds]
+        means = self.means[group]
+        spread = [(kind - mean).square() for kind, mean in zip(kinds, means, strict=True)]
+        if group not in self.variances:
+            self.variances[group] = [float(each.mean()) if len(each) else 0.0 for each in spread]
+        variances = self.variances[group]
+        for side, kind in enumerate(kinds):
+            if len(kind):
+                keep = self.settings.momentum ** (len(kind) / self._usual(side))
+                variances[side] = keep * variances[side] + (1 - keep) * float(spread[side].mean())
+                means[side] = keep * means[side] + (1 - keep) * float(kind.mean())
 
     def _usual(self, side: int) -> int:
         """Examples of a group's own text (1) and of the rest (0) in a whole measurement."""

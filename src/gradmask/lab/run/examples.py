@@ -63,9 +63,10 @@ def _replaced(recipe: Recipe, name: str, steps: int) -> int:
 
 def _consolidation_compute(recipe: Recipe, prepared: Prepared, steps: int) -> int:
     """Plain steps with the compute of gradmask's consolidation, finding strengths and the removed model's passes included."""
-    more, phase = consolidation_steps(recipe, GRADMASK, steps), recipe.train.consolidation
-    if phase is None or not more:
+    phase = _phase(recipe, GRADMASK)
+    if phase is None:
         return 0
+    more = consolidation_steps(recipe, GRADMASK, steps)
     taught = taught_share(prepared.train["data_labels"][:]) if phase.distillation else 0.0
     return round(more * (1.0 + FITTING / (1.0 - FITTING) * phase.fit_strength + FORWARD * taught))
 

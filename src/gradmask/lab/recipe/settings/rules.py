@@ -131,7 +131,7 @@ def distinctive_words(seen: Seen) -> Chosen:
         return None, "all tokens keep their label"
     if max((group.tokens_per_word for group in seen.groups.values()), default=0.0) >= LONG_WORDS:
         return None, "all tokens keep their label, because there are no spaces between words"
-    own = max((group.distinctive for group in seen.groups.values()), default=1.0)
+    own = _own(seen)
     if own >= OWN_VOCABULARY:
         return None, f"all tokens keep their label, because {percent(own)} of what must go are tokens of its own"
     share = _share(seen)
@@ -188,7 +188,7 @@ def consolidation_steps(seen: Seen) -> Chosen:
 
 def consolidation_replaces(seen: Seen) -> Chosen:
     """The more there is of a group's text, the more of the training's steps its end is worth."""
-    own = max((group.distinctive for group in seen.groups.values()), default=1.0)
+    own = _own(seen)
     at, replaced = zip(*(REPLACED_OWN if own >= OWN_VOCABULARY else REPLACED), strict=True)
     share = _share(seen)
     part = round(float(np.interp(share, at, replaced)), 3) * (not seen.pretrained)
@@ -203,7 +203,7 @@ def consolidation_replaces(seen: Seen) -> Chosen:
 def consolidation_strength(seen: Seen) -> Chosen:
     """Whether the groups begin as weak as fits: on text that is mostly not theirs, they say too much."""
     text = "a group begins" if len(seen.groups) == 1 else "groups begin"
-    own = max((group.distinctive for group in seen.groups.values()), default=1.0)
+    own = _own(seen)
     if seen.pretrained:
         return False, f"{text} as strong as it is: an adapter is small"
     if own >= OWN_VOCABULARY:
@@ -269,6 +269,11 @@ RULES: dict[str, Callable[[Seen], Chosen]] = {
 def _share(seen: Seen) -> float:
     """Share of the labeled tokens that are the largest group's."""
     return max((group.share for group in seen.groups.values()), default=0.0)
+
+
+def _own(seen: Seen) -> float:
+    """Share of a group's tokens that are its own, of the group with most of them."""
+    return max((group.distinctive for group in seen.groups.values()), default=1.0)
 
 
 def _fraction(seen: Seen, group: str) -> float:
