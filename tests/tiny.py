@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 VOCABULARY = 64
+DEVICE = torch.get_default_device().type
+"""Where the tests run: ``cpu``, or what GRADMASK_TEST_DEVICE says."""
+cpu_only = pytest.mark.skipif(DEVICE != "cpu", reason=f"of the CPU by its nature; the tests run on {DEVICE}")
+"""For what shares memory with NumPy, or moves a model between the CPU and the disk."""
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "llama": {

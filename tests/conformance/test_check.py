@@ -69,7 +69,7 @@ def everything(model: Any, optimizer: torch.optim.Optimizer) -> list[Any]:
         [[v.clone() if isinstance(v, Tensor) else v for v in s.values()] for s in state],
         [group["lr"] for group in optimizer.param_groups],
         [gradmask.removed, gradmask.router.draws, context.silenced, dict(context.strength), gradmask.labeler],
-        [torch.get_rng_state(), random.getstate(), np.random.get_state()[1]],
+        [torch.get_rng_state(), *torch.cuda.get_rng_state_all(), random.getstate(), np.random.get_state()[1]],
         sorted(vars(model)),
         model.config.to_dict(),
     ]

@@ -206,6 +206,7 @@ def everything_in_double() -> Iterator[None]:
     """Let models that compute their norms in single precision, whatever their dtype, compute them in double."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "float32", torch.float64)
+        patch.setattr(torch, "float", torch.float64)
         patch.setattr(Tensor, "float", Tensor.double)
         yield
 

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 import gradmask as gm
 from contract.oracle import everything_in_double
 from gradmask.routing.policy import consolidating
-from tiny import CONFIGS, tiny, tokens
+from tiny import CONFIGS, DEVICE, tiny, tokens
 
 SLICE = {"forget": gm.Slice(heads=2, neurons=8)}
 TWO = {"a": gm.Slice(heads=2, neurons=8), "b": gm.Slice(neurons=4, embeddings=True)}
@@ -266,7 +266,7 @@ def test_accumulation_and_recomputation_and_autocast() -> None:
         if p.grad is not None:
             torch.testing.assert_close(p.grad, q.grad, rtol=1e-10, atol=1e-14)
     half = gm.partition(tiny().train(), SLICE)
-    with gm.consolidation(half), torch.autocast("cpu", dtype=torch.bfloat16):
+    with gm.consolidation(half), torch.autocast(DEVICE, dtype=torch.bfloat16):
         half(ids, labels=ids).loss.backward()
     assert {n for n, p in half.named_parameters() if p.grad is not None} == set(gm.groups(half)["forget"])
 

@@ -294,7 +294,7 @@ def test_labels_may_lie_on_another_device() -> None:
     there = {name: value.cuda() for name, value in batch().items()}
     found = []
     for given in (
-        torch.tensor([0, 1, -1, 1]),
+        torch.tensor([0, 1, -1, 1], device="cpu"),
         torch.tensor([0, 1, -1, 1]).cuda(),
         ["retain", "forget", "unlabeled", "forget"],
     ):

@@ -13,7 +13,7 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 
 import gradmask as gm
 from gradmask.partitioning.owned.by_class import ByClass, spread_rows
-from tiny import CONFIGS, VOCABULARY, tiny, tokens
+from tiny import CONFIGS, VOCABULARY, integers, tiny, tokens
 
 SIZES = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 SIZES |= {"num_key_value_heads": 2, "intermediate_size": 48, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -111,7 +111,7 @@ def test_labels_per_token_divide_what_is_learned(model_type: str) -> None:
     """Unlabeled tokens and forget tokens run alike, so what retain learns from two halves is what it learns from all."""
     model, ids = odd(model_type), tokens(4, 7)
     owned = set(gm.groups(model)["retain"])
-    half = torch.rand(4, 7, generator=torch.Generator().manual_seed(5)) < 0.5
+    half = integers(0, 2, (4, 7), 5).bool()
     halves = [gradients(model, ids, torch.where(chosen, -1, 1)) for chosen in (half, ~half)]
     parts = summed([{n: g for n, g in one.items() if n in owned} for one in halves])
     assert_same(parts, {n: g for n, g in gradients(model, ids, "unlabeled").items() if n in owned}, ODD[model_type][4])

@@ -10,6 +10,7 @@ import torch
 import gradmask as gm
 from sweep.promises import slice_for
 from sweep.tiny_models import build
+from tiny import integers, normal
 
 LABELS = ["unlabeled", "retain", "forget"]
 KINDS = {
@@ -26,7 +27,7 @@ KINDS = {
 def gradients(model: Any, ids: torch.Tensor, labels: list[str]) -> dict[str, torch.Tensor]:
     model.zero_grad()
     logits = model.train()(input_ids=ids, data_labels=labels).logits.float()
-    weights = torch.randn(logits.shape[1:], generator=torch.Generator().manual_seed(1))
+    weights = normal(logits.shape[1:], 1)
     (logits * weights).sum().backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
@@ -34,7 +35,7 @@ def gradients(model: Any, ids: torch.Tensor, labels: list[str]) -> dict[str, tor
 @pytest.mark.parametrize("model_type", KINDS)
 def test_mixed_labels_equal_separate_passes(model_type: str) -> None:
     model: Any = build("causal", model_type)
-    ids = torch.randint(5, 80, (3, 6), generator=torch.Generator().manual_seed(0))
+    ids = integers(5, 80, (3, 6))
     gm.partition(model, {"forget": slice_for(model)})
     assert not model.gradmask.limits
     mixed, total = gradients(model, ids, LABELS), dict[str, torch.Tensor]()
@@ -52,7 +53,7 @@ def test_what_a_module_reads_past_its_layer_is_refused_when_it_is_computed_with(
     gm.partition(model, {"forget": gm.Slice(neurons=4)})
     norm = model.model.norm
     hook = norm.register_forward_hook(lambda module, args, out: out.to(module.weight.dtype))
-    ids = torch.randint(5, 80, (3, 6), generator=torch.Generator().manual_seed(0))
+    ids = integers(5, 80, (3, 6))
     model(input_ids=ids, data_labels=LABELS)
     hook.remove()
     norm.register_forward_hook(lambda module, args, out: out * module.weight)

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 import gradmask as gm
-from tiny import tiny, tokens
+from tiny import DEVICE, cpu_only, tiny, tokens
 
 SPECS: list[Any] = [gm.Slice(neurons=8), gm.Adapter(rank=2)]
 
@@ -22,6 +22,7 @@ def parts_of(model: nn.Module) -> dict[str, str]:
     return dict.fromkeys([*names, *(f"model.layers.{i}" for i in range(2))], "cpu")
 
 
+@cpu_only
 @pytest.mark.parametrize("spec", SPECS, ids=["slice", "adapter"])
 @pytest.mark.parametrize("where", ["cpu", "disk"])
 def test_a_dispatched_model_is_refused_by_name(spec: Any, where: str, tmp_path: Path) -> None:
@@ -33,6 +34,7 @@ def test_a_dispatched_model_is_refused_by_name(spec: Any, where: str, tmp_path: 
     assert not gm.is_partitioned(model)
 
 
+@cpu_only
 @pytest.mark.parametrize("spec", SPECS, ids=["slice", "adapter"])
 def test_a_model_opened_with_automatic_offload_to_disk_is_refused_by_name(spec: Any, tmp_path: Path) -> None:
     """As with ``device_map="auto"`` on a machine that is too small: what does not fit stays on the disk."""
@@ -51,7 +53,7 @@ def test_a_model_opened_with_automatic_offload_to_disk_is_refused_by_name(spec: 
 
 def test_a_map_with_one_device_is_welcome(tmp_path: Path) -> None:
     tiny().save_pretrained(tmp_path)
-    model = AutoModelForCausalLM.from_pretrained(tmp_path, device_map={"": "cpu"})
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, device_map={"": DEVICE})
     before = model(tokens()).logits
     assert torch.equal(
         gm.partition(model, {"forget": gm.Slice(heads=2)})(tokens(), data_labels="forget").logits, before
@@ -84,9 +86,9 @@ def test_half_precision_keeps_every_promise(dtype: torch.dtype, spec: Any, tmp_p
 
 def test_gradient_scaling_of_float16_moves_only_what_learns() -> None:
     model = gm.partition(tiny(), {"forget": gm.Slice(heads=2, neurons=8)}).train()
-    optimizer, scaler = torch.optim.AdamW(model.parameters(), lr=1e-2), torch.amp.GradScaler("cpu")
+    optimizer, scaler = torch.optim.AdamW(model.parameters(), lr=1e-2), torch.amp.GradScaler(DEVICE)
     before = {n: p.clone() for n, p in model.named_parameters()}
-    with torch.autocast("cpu", dtype=torch.float16):
+    with torch.autocast(DEVICE, dtype=torch.float16):
         loss = model(tokens(), labels=tokens(), data_labels="forget").loss
     scaler.scale(loss).backward()
     scaler.step(optimizer)

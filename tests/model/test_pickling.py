@@ -111,7 +111,8 @@ def test_every_kind_of_module_survives(model_type: str) -> None:
 
 def spawned(model: Any, results: Any) -> None:
     with torch.no_grad():
-        results.put({label: model(tokens(), data_labels=label).logits.numpy() for label in ("forget", "retain")})
+        ids = tokens().to(model.device)
+        results.put({label: model(ids, data_labels=label).logits.cpu().numpy() for label in ("forget", "retain")})
 
 
 def test_a_spawned_process_gets_the_model() -> None:
@@ -126,7 +127,7 @@ def test_a_spawned_process_gets_the_model() -> None:
         process.kill()
     for label, logits in outputs.items():
         with torch.no_grad():
-            assert torch.equal(torch.from_numpy(logits), model(tokens(), data_labels=label).logits)
+            assert torch.equal(torch.from_numpy(logits), model(tokens(), data_labels=label).logits.cpu())
 
 
 def test_activation_checkpointing_survives() -> None:

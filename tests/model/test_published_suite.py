@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 import gradmask as gm
 from gradmask.partitioning.kernel.linear import SplitLinear
-from tiny import tiny, tokens
+from tiny import normal, tiny, tokens
 
 STRATEGIES = ("activation_masking", "sgtm", "sgtm_joint_projection", "gradient_routing")
 strategies = pytest.mark.parametrize("policy", STRATEGIES)
@@ -202,7 +202,7 @@ def test_a_cut_layer_is_the_plain_layer(neurons: int) -> None:
     }
     assert shapes == expected
     for seed in range(5):
-        x = torch.randn(8, 32, generator=torch.Generator().manual_seed(seed))
+        x = normal((8, 32), seed)
         for each in (layer, reference):
             each.zero_grad()
             each(x).square().mean().backward()

@@ -38,7 +38,7 @@ def learned(model: Any) -> Any:
     with torch.no_grad():
         for group in GROUPS:
             for parameter in gm.groups(model)[group].values():
-                parameter.add_(torch.randn(parameter.shape, generator=generator).to(parameter.dtype) * 0.1)
+                parameter.add_(torch.randn(parameter.shape, generator=generator, device="cpu").to(parameter) * 0.1)
     return model
 
 

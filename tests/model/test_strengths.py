@@ -39,7 +39,7 @@ def shaken(make: Callable[[], PreTrainedModel]) -> PreTrainedModel:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in gm.groups(model)["forget"].values():
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+            parameter.add_(torch.randn(parameter.shape, generator=generator, device="cpu").to(parameter) * 0.3)
     return model
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import transformers
+from tests.tiny import integers
 from transformers import PreTrainedModel
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -269,7 +270,7 @@ def build(task: str, model_type: str) -> PreTrainedModel:
 
 def batch(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """Three short sequences, and targets for them."""
-    ids = torch.randint(*TEXT_TOKENS, (3, 8), generator=torch.Generator().manual_seed(0), device="cpu")
+    ids = integers(*TEXT_TOKENS, (3, 8))
     return {"input_ids": ids, "labels": ids.clone()}
 
 

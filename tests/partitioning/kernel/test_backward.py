@@ -14,6 +14,7 @@ from gradmask.partitioning.kernel.layout import Layout
 from gradmask.partitioning.kernel.matmul import RoutedMatmul
 from gradmask.partitioning.kernel.route import Route
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
+from tiny import integers
 
 IN, OUT, BATCH, LENGTH = 5, 6, 3, 2
 TOKENS = BATCH * LENGTH
@@ -62,7 +63,7 @@ def per_token(flag: Flag) -> Tensor:
 
 
 def numbers(*shape: int, seed: int) -> Tensor:
-    return torch.randint(-4, 5, shape, generator=torch.Generator().manual_seed(seed)).double()
+    return integers(-4, 5, shape, seed).double()
 
 
 ANSWERS = [

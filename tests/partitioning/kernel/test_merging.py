@@ -16,6 +16,7 @@ from gradmask.partitioning.kernel.route import RoutingContext
 from gradmask.partitioning.kernel.silencing import unit_views, zero_units
 from gradmask.partitioning.kernel.spied import Spied
 from gradmask.partitioning.kernel.zero_gradients import in_joint_optimizer
+from tiny import DEVICE
 
 UNITS = Layout.carve(4, {"a": (1, 2)}, "retain")
 WHOLE = Layout.whole(4, "retain")
@@ -80,7 +81,7 @@ def test_units_of_a_sharded_tensor_are_zeroed(one_rank: object) -> None:
 
     sharded = distribute_tensor(SQUARE.clone(), init_device_mesh("cpu", (1,)), [Shard(0)])
     zero_units(geometry("out"), sharded, ["a"], 0)
-    assert torch.equal(sharded.full_tensor(), SQUARE * torch.tensor([1.0, 0.0, 0.0, 1.0])[:, None])
+    assert torch.equal(sharded.full_tensor().to(DEVICE), SQUARE * torch.tensor([1.0, 0.0, 0.0, 1.0])[:, None])
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_the_published_split_keeps_rows_in_optimizers_of_their_own(
 def test_a_spied_weight_tells_when_it_is_computed_with() -> None:
     told: list[int] = []
     spied: Tensor = Spied.over(nn.Parameter(SQUARE.clone()), lambda: told.append(1))
-    assert (spied.dtype, spied.shape, spied.device.type, spied.ndim) == (torch.float32, (4, 4), "cpu", 2)
+    assert (spied.dtype, spied.shape, spied.device, spied.ndim) == (torch.float32, (4, 4), SQUARE.device, 2)
     assert told == []
     assert torch.equal(spied * 2, SQUARE * 2)
     assert told

@@ -20,7 +20,7 @@ from contract.oracle import check, everything_in_double
 from contract.test_outputs import fingerprint
 from contract.variants import labels_of, taught
 from partitioning.owned import adapter_oracle
-from tiny import integers, normal, tiny, tokens
+from tiny import DEVICE, integers, normal, tiny, tokens
 
 GROUPS = {
     "a": gm.Adapter(rank=4, alpha=6),
@@ -359,7 +359,7 @@ def test_autocast_computes_what_the_plain_model_computes() -> None:
     model, ids = small(), tokens()
     plain = gm.unpartition(copy.deepcopy(model)).train()
     model.train()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(DEVICE, dtype=torch.bfloat16):
         assert torch.equal(model(ids).logits, plain(ids).logits)
         loss = model(ids, labels=ids, data_labels=["a", "retain", "b"]).loss
     loss.backward()

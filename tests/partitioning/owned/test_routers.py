@@ -16,7 +16,7 @@ import gradmask as gm
 from gradmask.model.manifest import MANIFEST
 from sweep.promises import EAGER
 from sweep.tiny_models import build
-from tiny import tokens
+from tiny import normal, tokens
 
 KINDS = {
     "mixtral": ("model.layers.0.mlp", "gate"),
@@ -126,7 +126,7 @@ def test_undone_a_router_is_plain_again() -> None:
 def test_shares_of_silent_experts_go_to_the_others(tmp_path: Path) -> None:
     model = cut("mixtral", silent_experts="renormalise")
     gate = model.get_submodule("model.layers.0.mlp.gate")
-    states = torch.randn(40, 32, generator=torch.Generator().manual_seed(0))
+    states = normal((40, 32))
     with torch.no_grad(), gm.without(model):
         _, shares, index = gate(states)
         rows = gate.weight * torch.tensor([1.0, 0.0, 1.0, 0.0]).unsqueeze(1)

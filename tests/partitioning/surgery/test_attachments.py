@@ -14,7 +14,7 @@ from torch.nn.utils import parametrizations, prune
 from transformers import PreTrainedModel
 
 import gradmask as gm
-from tiny import tiny, tokens
+from tiny import DEVICE, tiny, tokens
 
 SLICE = gm.Slice(heads=2, neurons=8)
 LAYER = "model.layers.0.mlp.up_proj"
@@ -119,7 +119,7 @@ def share(model: PreTrainedModel) -> None:
 REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a patched forward": (patch, r"up_proj has a patched forward .*del layer.forward"),
     "accelerate": (
-        lambda m: accelerate.hooks.add_hook_to_module(m, accelerate.hooks.AlignDevicesHook(execution_device="cpu")),
+        lambda m: accelerate.hooks.add_hook_to_module(m, accelerate.hooks.AlignDevicesHook(execution_device=DEVICE)),
         "accelerate dispatches this LlamaForCausalLM over devices",
     ),
     "pruning": (lambda m: prune.l1_unstructured(m, "weight", 0.5), "up_proj is pruned .*prune.remove"),
