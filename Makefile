@@ -9,7 +9,7 @@ PAGES := README.md CONTRIBUTING.md CHANGELOG.md docs
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-slow lint format types bench explore faults fuzz forgeries honest mutants sweep tables docs test-docs test-site dist notebooks setup clean
+.PHONY: demo test test-slow test-gpu lint format types bench explore faults fuzz forgeries honest mutants sweep tables docs test-docs test-site dist notebooks setup clean
 
 ## demo: set up, then the main job on the built-in data, with a report at the end
 demo: $(STAMP)
@@ -23,6 +23,12 @@ test: $(STAMP)
 ## test-slow: the long tests
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -q -m slow
+
+## test-gpu: the tests of the core with models and batches on a GPU; DEVICE=cuda:1 takes another one
+DEVICE ?= cuda
+test-gpu: $(STAMP)
+	OMP_NUM_THREADS=1 GRADMASK_TEST_DEVICE=$(DEVICE) $(BIN)/python -m pytest -q -n 4 --dist=worksteal \
+	  tests/model/test_partitioned.py tests/model/test_removal.py tests/model/test_labels.py tests/partitioning tests/conformance
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

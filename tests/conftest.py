@@ -10,6 +10,7 @@ import functools
 import gc
 import json
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 if device := os.environ.get("GRADMASK_TEST_DEVICE"):
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        sys.exit(f"GRADMASK_TEST_DEVICE={device}: PyTorch {torch.__version__} finds no GPU here; make test needs none")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_default_device(device)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ import torch.nn.functional as F
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 import gradmask as gm
+from gradmask.partitioning.kernel.route import Route
+from gradmask.partitioning.kernel.token_mask import TokenWeights
+from gradmask.partitioning.owned.experts import TokenClass, _one_class
 from tiny import VOCABULARY, tiny, tokens
 
 COMMON: dict[str, Any] = {
@@ -151,3 +155,12 @@ def test_more_experts_than_there_are_is_refused() -> None:
         gm.partition(plain("mixtral"), {"forget": gm.Slice(experts=5)})
     with pytest.raises(gm.GradmaskError, match="asks for experts of a model which has none"):
         gm.partition(tiny(), {"forget": gm.Slice(experts=1)})
+
+
+def test_weights_of_a_class_of_tokens_lie_where_its_rows_do() -> None:
+    """As on a GPU, while tensors are made on the CPU by default: the meta device stands for it."""
+    chosen = TokenClass(torch.arange(3, device="meta"), {"forget": 1.0}, {"forget": 0.5})
+    module: Any = SimpleNamespace(gradmask_context=SimpleNamespace(route=Route()))
+    weights = _one_class(module, chosen).learn("forget")
+    assert isinstance(weights, TokenWeights)
+    assert weights.factors((3,)).is_meta

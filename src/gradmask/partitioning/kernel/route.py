@@ -78,13 +78,16 @@ class _Running(threading.local):
     its way. A copy of a model, in this process or another, has no pass running.
     """
 
-    route: Route | None = None
-    at_rest: Route | None = None
-    merged: dict[Any, tuple[Tensor, Tensor | None]] | None = None
-    reached: bool = False
-    loss_weights: Tensor | None = None
-    rehearsed: Tensor | None = None
-    lesson: Any = None
+    def __init__(
+        self,
+    ) -> None:  # of every thread; in the place of defaults of the class, which the Dynamo of PyTorch 2.11 reads
+        self.route: Route | None = None
+        self.at_rest: Route | None = None
+        self.merged: dict[Any, tuple[Tensor, Tensor | None]] | None = None
+        self.reached: bool = False
+        self.loss_weights: Tensor | None = None
+        self.rehearsed: Tensor | None = None
+        self.lesson: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Running, ()

@@ -174,12 +174,13 @@ def _where(rows: Tensor, chosen: Any, others: Any) -> Any:
 def _one_class(module: RowWise, chosen: TokenClass) -> Route:
     """The route as this class alone sees it, for modules inside that get its rows and no others."""
     runs = {group: bool(flag) for group, flag in chosen.runs.items()}
-    learns = {group: _flag(weight) for group, weight in chosen.learns.items()}
+    assert chosen.rows is not None
+    learns = {group: _flag(weight, chosen.rows.device) for group, weight in chosen.learns.items()}
     return replace(module.gradmask_context.route, runs=runs, learns=learns)
 
 
-def _flag(weight: float) -> Flag:
-    return bool(weight) if weight in (0.0, 1.0) else TokenWeights(torch.tensor([weight]), single=weight)
+def _flag(weight: float, device: torch.device) -> Flag:
+    return bool(weight) if weight in (0.0, 1.0) else TokenWeights(torch.tensor([weight], device=device), single=weight)
 
 
 def assign_rows(
