@@ -111,7 +111,8 @@ class Owned(Mixin):
             return parameter
         # without gradients, or for a frozen parameter, there is nothing to detach: generation takes the short way out above
         flag = self.gradmask_context.route_to_read.learn(owner)
-        answer = _choosing.of.get(id(flag))
+        # a host of classes is never compiled, and PyTorch 2.11 would leave the graph for the question
+        answer = None if torch.compiler.is_compiling() else _choosing.of.get(id(flag))
         read = as_taught(parameter, flag) if answer is None else taught(parameter, answer)
         # code may ask what dtype it has (Mamba's head), but must not compute with it
         return Spied.over(parameter, partial(self._refuse_read, name)) if read is None else read
