@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gradmask.partitioning.kernel.call import Call, Geometry, Stretch, hull
-from gradmask.partitioning.kernel.layout import Span
+from gradmask.partitioning.kernel.call import Call, Geometry, Product, Stretch, by_tokens, products_of
+from gradmask.partitioning.kernel.layout import pieces
 from gradmask.partitioning.kernel.merging import used_weight
 from gradmask.partitioning.kernel.silencing import gate, unit_views, zero_silent
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
@@ -44,19 +44,12 @@ def input_grad(call: Call, dy: Tensor, weights: Sequence[Tensor], merged: bool, 
     return dx
 
 
-def _part_at(geometry: Geometry, stretch: Stretch, weights: Sequence[Tensor]) -> Tensor | None:
-    """The part that is just this stretch of the weight."""
-    for group, weight in zip(geometry.parts.groups, weights, strict=True):
-        if [(span.start, span.length) for span in geometry.parts.spans_of(group)] == [stretch]:
-            return weight
-    return None
-
-
 def _active_input_grad(call: Call, active: Stretch, dy: Tensor, weights: Sequence[Tensor], merged: bool) -> Tensor:
     """The same without the silent units, which add nothing: on retain data, mostly the retain part by itself."""
     geometry, (start, length) = call.geometry, active
-    weight = None if merged else _part_at(geometry, active, weights)
-    if weight is None:
+    if call.active_part is not None and not merged:
+        weight = weights[call.active_part]
+    else:
         weight = weights[0] if merged else used_weight(call, weights, dy.dtype)
         weight = weight.narrow(geometry.dim, start, length)
     weight = weight.t() if geometry.transposed else weight
@@ -64,8 +57,10 @@ def _active_input_grad(call: Call, active: Stretch, dy: Tensor, weights: Sequenc
         return dy.narrow(1, start, length) @ weight
     dx = dy.new_empty(len(dy), geometry.units.size)
     torch.mm(dy, weight, out=dx.narrow(1, start, length))
-    dx.narrow(1, 0, start).zero_()
-    dx.narrow(1, start + length, dx.shape[1] - start - length).zero_()
+    end = start + length
+    for first, count in ((0, start), (end, dx.shape[1] - end)):
+        if count:
+            dx.narrow(1, first, count).zero_()
     return dx
 
 
@@ -74,16 +69,18 @@ def weight_grads(
 ) -> list[Tensor | None]:
     """The gradient of each part, None where it learns from no token: autograd then leaves ``.grad`` alone."""
     grads: list[Tensor | None] = [None] * len(learns)
-    if x is None or all(flag is False for flag in learns):
+    shares = call.shares if learns is call.learns else by_tokens(learns)
+    if x is None or not shares:
         return grads
     geometry = call.geometry
     flat = x.reshape(-1, x.shape[-1])
     if call.gates:
         dy, flat = _gated_sides(call, dy, flat, lead)
-    for flag, members in _by_tokens(learns):
-        sides = flag.choose(lead, dy, flat) if isinstance(flag, TokenMask) else (dy, flat)
-        for i, grad in _part_grads(geometry, members, *sides):
-            grads[i] = grad
+    for flag, members in shares:
+        for each in products_of(geometry, members):
+            whole = _product(geometry, each, flag, dy, flat, lead)
+            for i, stretches in each.cuts:
+                grads[i] = pieces(whole, geometry.dim, stretches)
     for unit, scale in call.scales:
         for i, grad in enumerate(grads):
             if grad is not None:
@@ -113,44 +110,13 @@ def _gated_sides(call: Call, dy: Tensor, x: Tensor, lead: tuple[int, ...]) -> tu
     return (side, x) if geometry.split == "out" else (dy, side)
 
 
-def _by_tokens(learns: tuple[Flag, ...]) -> list[tuple[Flag, list[int]]]:
-    """Parts that learn from the same tokens share one product. "The same" is one object: the router makes each mask once."""
-    sets: list[tuple[Flag, list[int]]] = []
-    for i, flag in enumerate(learns):
-        if flag is False:
-            continue
-        same = next((members for other, members in sets if other is flag), None)
-        if same is None:
-            sets.append((flag, [i]))
-        else:
-            same.append(i)
-    return sets
-
-
-def _part_grads(geometry: Geometry, members: list[int], dy: Tensor, x: Tensor) -> list[tuple[int, Tensor]]:
-    """One product for the stretch that holds all members; one for each where most of the stretch is not theirs."""
-    layout = geometry.parts
-    spans = {i: layout.spans_of(layout.groups[i]) for i in members}
-    stretch = hull([span for own in spans.values() for span in own])
-    covered = sum(span.length for own in spans.values() for span in own)
-    if 2 * covered < stretch[1]:
-        sides = ((layout.take(dy, layout.groups[i], 1), x) for i in members)
-        if geometry.split == "in":
-            sides = ((dy, layout.take(x, layout.groups[i], 1)) for i in members)
-        return [(i, _outer(geometry, *side)) for i, side in zip(members, sides, strict=True)]
-    if stretch[1] < layout.size:
-        dy, x = (dy.narrow(1, *stretch), x) if geometry.split == "out" else (dy, x.narrow(1, *stretch))
-    whole = _outer(geometry, dy, x)
-    return [(i, _cut(whole, own, stretch[0], geometry.dim)) for i, own in spans.items()]
-
-
-def _cut(whole: Tensor, spans: Sequence[Span], start: int, dim: int) -> Tensor:
-    """The positions ``spans`` of a stretch that begins at ``start``: a view where they are neighbours."""
-    views = [whole.narrow(dim, span.start - start, span.length) for span in spans]
-    return views[0] if len(views) == 1 else torch.cat(views, dim)
-
-
-def _outer(geometry: Geometry, dy: Tensor, x: Tensor) -> Tensor:
+def _product(geometry: Geometry, each: Product, flag: Flag, dy: Tensor, x: Tensor, lead: tuple[int, ...]) -> Tensor:
+    if geometry.split == "out":
+        dy = pieces(dy, 1, each.taken)
+    else:
+        x = pieces(x, 1, each.taken)
+    if isinstance(flag, TokenMask):
+        dy, x = flag.choose(lead, dy, x)  # after the columns: less to gather
     return x.t() @ dy if geometry.transposed else dy.t() @ x
 
 
@@ -163,7 +129,7 @@ def bias_grads(call: Call, learns: tuple[Flag, ...], dy: Tensor, lead: tuple[int
         dy = dy.clone()
         gate(call, dy, lead)
     grads: list[Tensor | None] = [None] * len(learns)
-    for flag, members in _by_tokens(learns):
+    for flag, members in by_tokens(learns):
         (side,) = flag.choose(lead, dy) if isinstance(flag, TokenMask) else (dy,)
         whole = side.sum(0)
         for i in members:

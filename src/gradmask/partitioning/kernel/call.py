@@ -6,9 +6,12 @@ Shapes: a weight is ``[out, in]``, or ``[in, out]`` where ``transposed`` (the Co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
+from weakref import WeakValueDictionary
+
+import torch
 
 from gradmask.partitioning.kernel.layout import Layout, Span
 from gradmask.partitioning.kernel.route import Route
@@ -30,11 +33,17 @@ class Geometry:
     units: Layout
     bias: Layout | None
     bias_apart: bool = False
+    dim: int = field(init=False, repr=False, compare=False)
+    """The dimension of the stored weight that is cut."""
+    weights: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The names of the weight's parts in the layer, in the order of ``parts.groups``."""
+    biases: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def dim(self) -> int:
-        """The dimension of the stored weight that is cut."""
-        return int((self.split == "in") != self.transposed)
+    def __post_init__(self) -> None:
+        bias = self.bias.groups if self.bias else ()
+        object.__setattr__(self, "dim", int((self.split == "in") != self.transposed))
+        object.__setattr__(self, "weights", tuple(f"weight_{group}" for group in self.parts.groups))
+        object.__setattr__(self, "biases", tuple(f"bias_{group}" for group in bias))
 
     @cached_property
     def order(self) -> tuple[int, ...] | None:
@@ -47,9 +56,38 @@ class Geometry:
             return None
         return tuple(groups.index(span.group) for span in spans)
 
+    @cached_property
+    def products(self) -> dict[tuple[int, ...], tuple[Product, ...]]:
+        """Parts that learn from the same tokens -> the products that make their gradients; filled by `products_of`."""
+        return {}
+
+
+_known: WeakValueDictionary[Any, Geometry] = WeakValueDictionary()
+
+
+def shared(geometry: Geometry) -> Geometry:
+    """One object for all layers that are cut alike, so that a route is resolved once for all of them."""
+    layouts = geometry.parts, geometry.units, geometry.bias
+    identical = tuple(layout is geometry.units for layout in layouts)
+    spans = tuple(layout and (layout.size, layout.groups, layout.spans) for layout in layouts)
+    return _known.setdefault((geometry.split, geometry.transposed, geometry.bias_apart, identical, spans), geometry)
+
 
 Stretch = tuple[int, int]
 """Neighbouring positions of any groups: the first, and how many."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product that makes the gradients of some parts of a weight.
+
+    Args:
+        taken: the positions that it is about; empty: all.
+        cuts: the number of each part, and where its positions are in the product; empty: the product is its gradient.
+    """
+
+    taken: tuple[Stretch, ...]
+    cuts: tuple[tuple[int, tuple[Stretch, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -84,9 +122,31 @@ class Call:
         stretch = hull(active)
         return stretch if stretch[1] == sum(span.length for span in active) else None
 
+    @cached_property
+    def active_part(self) -> int | None:
+        """The number of the part that is just the active stretch."""
+        parts = self.geometry.parts
+        spans = [[(span.start, span.length) for span in parts.spans_of(group)] for group in parts.groups]
+        return spans.index([self.active]) if self.active and [self.active] in spans else None
+
+    @cached_property
+    def shares(self) -> list[tuple[Flag, tuple[int, ...]]]:
+        """See `by_tokens`."""
+        return by_tokens(self.learns)
+
 
 def call_for(geometry: Geometry, route: Route, gate_outputs: bool = False) -> Call:
-    """Resolve a route for one layer."""
+    """Resolve a route for one layer; once for all that are cut alike, in a pass that is not compiled."""
+    if torch.compiler.is_compiling():
+        return _resolve(geometry, route, gate_outputs)
+    key = (id(geometry), gate_outputs)
+    call = route.calls.get(key)
+    if call is None or call.geometry is not geometry:  # in a copy of a route, ids are of another model's
+        call = route.calls[key] = _resolve(geometry, route, gate_outputs)
+    return call
+
+
+def _resolve(geometry: Geometry, route: Route, gate_outputs: bool) -> Call:
     units = geometry.units.groups
     runs = {unit: route.run(unit) for unit in units}
     aligned = geometry.parts is geometry.units
@@ -117,6 +177,33 @@ def _blocks(geometry: Geometry, route: Route) -> list[tuple[str, Flag]]:
     if geometry.split == "out":
         return []
     return [(unit, route.let_pass(unit)) for unit in geometry.units.groups if route.let_pass(unit) is not True]
+
+
+def by_tokens(learns: tuple[Flag, ...]) -> list[tuple[Flag, tuple[int, ...]]]:
+    """Parts that learn from the same tokens share one product. "The same" is one object: the router makes each mask once."""
+    sets: dict[int, tuple[Flag, list[int]]] = {}
+    for i, flag in enumerate(learns):
+        if flag is not False:
+            sets.setdefault(id(flag), (flag, []))[1].append(i)
+    return [(flag, tuple(members)) for flag, members in sets.values()]
+
+
+def products_of(geometry: Geometry, members: tuple[int, ...]) -> tuple[Product, ...]:
+    """One product for the stretch that holds all members; one for each where most of the stretch is not theirs."""
+    if members not in geometry.products:
+        geometry.products[members] = tuple(_products(geometry.parts, members))
+    return geometry.products[members]
+
+
+def _products(layout: Layout, members: tuple[int, ...]) -> list[Product]:
+    spans = {i: layout.spans_of(layout.groups[i]) for i in members}
+    every = [span for own in spans.values() for span in own]
+    start, length = hull(every)
+    if 2 * sum(span.length for span in every) < length:
+        return [Product(tuple((s.start, s.length) for s in own), ((i, ()),)) for i, own in spans.items()]
+    cuts = {i: tuple((s.start - start, s.length) for s in own) for i, own in spans.items()}
+    whole = {i: () if own == ((0, length),) else own for i, own in cuts.items()}
+    return [Product(() if length == layout.size else ((start, length),), tuple(whole.items()))]
 
 
 def hull(spans: Sequence[Span]) -> Stretch:

@@ -76,7 +76,10 @@ class Layout:
         """The whole from its parts; the part itself, not a copy, where one group owns everything."""
         if len(self.positions) == 1:
             return parts[self.groups[0]]
-        return torch.cat([parts[s.group].narrow(dim, s.offset, s.length) for s in self.spans], dim)
+        return torch.cat([self._piece(parts[span.group], span, dim) for span in self.spans], dim)
+
+    def _piece(self, part: Tensor, span: Span, dim: int) -> Tensor:
+        return part if span.length == self.count(span.group) else part.narrow(dim, span.offset, span.length)
 
     def without(self, whole: Tensor, groups: Collection[str], dim: int) -> Tensor:
         """What is left of ``whole`` without the positions of ``groups``."""
@@ -125,6 +128,12 @@ class AnyLayout(Protocol):
     def take(self, whole: Tensor, group: str, dim: int) -> Tensor: ...
     def assemble(self, parts: Mapping[str, Tensor], dim: int) -> Tensor: ...
     def without(self, whole: Tensor, groups: Collection[str], dim: int) -> Tensor: ...
+
+
+def pieces(whole: Tensor, dim: int, stretches: Sequence[tuple[int, int]]) -> Tensor:
+    """Stretches (first, how many) of ``whole`` along ``dim``: itself where there are none, a view of one, else a copy."""
+    views = [whole.narrow(dim, *stretch) for stretch in stretches]
+    return torch.cat(views, dim) if len(views) > 1 else views[0] if views else whole
 
 
 def sharded_like(whole: Tensor, part: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gradmask.errors import GradmaskError
-from gradmask.partitioning.kernel.call import Call, Geometry, call_for
+from gradmask.partitioning.kernel.call import Call, Geometry, call_for, shared
 from gradmask.partitioning.kernel.carrying import carry_to_parts, carry_to_whole
 from gradmask.partitioning.kernel.layout import Layout, sharded_like
 from gradmask.partitioning.kernel.matmul import RoutedMatmul, product
@@ -58,7 +58,7 @@ class SplitLinear(nn.Module):
         gate_outputs: bool = False,
     ) -> None:
         super().__init__()
-        self.geometry, self.context, self.gate_outputs = geometry, context, gate_outputs
+        self.geometry, self.context, self.gate_outputs = shared(geometry), context, gate_outputs
         trainable, joined = weight.requires_grad, geometry.order is not None
         values = weight.detach().clone(memory_format=torch.contiguous_format) if joined else weight.detach()
         for group in geometry.parts.groups:
@@ -97,13 +97,14 @@ class SplitLinear(nn.Module):
     @property
     def weights(self) -> tuple[nn.Parameter, ...]:
         """The parts of the weight, in the order of the geometry's groups."""
-        return tuple(self._parameters[f"weight_{g}"] for g in self.geometry.parts.groups)
+        parameters = self._parameters
+        return tuple([parameters[name] for name in self.geometry.weights])
 
     @property
     def biases(self) -> tuple[nn.Parameter, ...]:
         """The parts of the bias; none where the layer has no bias."""
-        layout = self.geometry.bias
-        return tuple(self._parameters[f"bias_{g}"] for g in layout.groups) if layout else ()
+        parameters = self._parameters
+        return tuple([parameters[name] for name in self.geometry.biases])
 
     @property
     def weight(self) -> Tensor:
@@ -167,11 +168,11 @@ class SplitLinear(nn.Module):
         return Call(self.geometry, (True,) * len(self.weights), (True,) * len(self.biases))
 
     def forward(self, x: Tensor) -> Tensor:
-        call = call_for(self.geometry, self.context.route, self.gate_outputs)
-        x = x.to(compute_dtype(x))
-        exact = bool(self.context.route.sets)
+        route = self.context.route
+        call, dtype = call_for(self.geometry, route, self.gate_outputs), compute_dtype(x)
+        x = x if x.dtype == dtype else x.to(dtype)
         # gates need the two-step product even without gradients; all else is a plain product at inference
-        if torch.is_grad_enabled() or (call.gates and not exact):
+        if torch.is_grad_enabled() or (call.gates and not route.sets):
             return RoutedMatmul.apply(x, call, *self.weights, *self.biases)
         weight, bias = self._merged(call, x.dtype)
         if call.gates and self.geometry.split == "in":

@@ -24,7 +24,7 @@ from gradmask.partitioning.kernel.backward import bias_grads, input_grad, weight
 from gradmask.partitioning.kernel.call import Call
 from gradmask.partitioning.kernel.merging import merge_bias, used_weight
 from gradmask.partitioning.kernel.silencing import gate, unit_views, zero_silent
-from gradmask.partitioning.kernel.token_mask import TokenMask, pick
+from gradmask.partitioning.kernel.token_mask import Flag, TokenMask, pick
 
 
 def product(
@@ -53,7 +53,7 @@ class RoutedMatmul(torch.autograd.Function):
         weights, biases = parts[:count], parts[count:]
         weight = used_weight(call, weights, x.dtype)
         y = _forward(call, x, weight, merge_bias(call, biases, x.dtype), weights)
-        needs_x = any(flag is not False and w.requires_grad for flag, w in zip(call.learns, weights, strict=True))
+        needs_x = any([weights[i].requires_grad for _, members in call.shares for i in members])
         ctx.call, ctx.lead = call, tuple(x.shape[:-1])
         # Parameters cost nothing to save; merged weights would add up to a second copy of the model until backward, so
         # they are merged again there. Under autocast the low-precision weight is kept, as plain autocast keeps it.
@@ -71,23 +71,25 @@ class RoutedMatmul(torch.autograd.Function):
         dx = None
         if ctx.needs_input_grad[0]:
             dx = input_grad(call, dy, weights, ctx.merged, lead).view(*lead, -1)
-        needed = ctx.needs_input_grad[2:]
-        count = len(call.learns)
-        learns = tuple(flag if need else False for flag, need in zip(call.learns, needed[:count], strict=True))
-        bias_learns = tuple(
-            flag if need else False for flag, need in zip(call.bias_learns, needed[count:], strict=True)
-        )
-        dw = weight_grads(call, learns, dy, x, lead)
-        return (dx, None, *dw, *bias_grads(call, bias_learns, dy, lead))
+        needed, count = ctx.needs_input_grad[2:], len(call.learns)
+        dw = weight_grads(call, _needed(call.learns, needed[:count]), dy, x, lead)
+        return (dx, None, *dw, *bias_grads(call, _needed(call.bias_learns, needed[count:]), dy, lead))
+
+
+def _needed(learns: tuple[Flag, ...], needed: tuple[bool, ...]) -> tuple[Flag, ...]:
+    if all(needed):
+        return learns
+    return tuple(flag if need else False for flag, need in zip(learns, needed, strict=True))
 
 
 def _forward(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None, weights: Sequence[Tensor]) -> Tensor:
     geometry = call.geometry
     if geometry.split == "out" or not call.gates:
         y = product(x, weight, bias, geometry.transposed, geometry.bias_apart)
-        if geometry.split == "out":
-            zero_silent(call, y.view(-1, y.shape[-1]))
-            gate(call, y.view(-1, y.shape[-1]), tuple(x.shape[:-1]))
+        if geometry.split == "out" and (call.silent or call.gates):
+            flat = y.view(-1, y.shape[-1])
+            zero_silent(call, flat)
+            gate(call, flat, tuple(x.shape[:-1]))
         return y
     # First everything that runs for all tokens, then each gated group's columns in its own rows: a row in which a group
     # does not run is the product with zeros in its columns, the same bits as without the group.

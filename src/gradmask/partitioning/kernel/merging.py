@@ -17,12 +17,7 @@ from gradmask.partitioning.kernel.storage import side_by_side
 
 def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """The weight as this call uses it: parts in their places, silent units zero, scaled units scaled."""
-    geometry = call.geometry
-    if dtype != weights[0].dtype and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
-        whole = _merge_cast(geometry, weights, dtype)
-    else:
-        parts = {g: w.to(dtype) for g, w in zip(geometry.parts.groups, weights, strict=True)}
-        whole = geometry.parts.assemble(parts, geometry.dim)
+    geometry, whole = call.geometry, _assemble(call.geometry, weights, dtype)
     if call.silent or call.scales:
         # with one part there is nothing to concatenate, and the whole is the parameter itself: zeroing would destroy it
         whole = whole.clone() if whole is weights[0] else whole
@@ -31,6 +26,15 @@ def merge(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
         for unit, scale in call.scales:
             unit_views(geometry, whole, unit).mul_(scale)
     return whole
+
+
+def _assemble(geometry: Geometry, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """The whole from its parts; the part itself where it is the whole and has the dtype."""
+    if dtype != weights[0].dtype:
+        if not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
+            return _merge_cast(geometry, weights, dtype)
+        weights = [weight.to(dtype) for weight in weights]
+    return geometry.parts.assemble(dict(zip(geometry.parts.groups, weights, strict=True)), geometry.dim)
 
 
 def _merge_cast(geometry: Geometry, weights: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
@@ -61,7 +65,7 @@ def used_weight(call: Call, weights: Sequence[Tensor], dtype: torch.dtype) -> Te
         whole = side_by_side([weights[i] for i in geometry.order])
         if whole is not None:
             return whole.to(dtype)
-    return merge(Call(geometry, call.learns, ()), weights, dtype)
+    return _assemble(geometry, weights, dtype)
 
 
 def merge_bias(call: Call, biases: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:

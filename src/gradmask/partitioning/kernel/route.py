@@ -49,6 +49,8 @@ class Route:
     uneven: bool = False
     rows_learn_what_arrives: bool = False
     sets: tuple[tuple[frozenset[str], TokenMask], ...] = ()
+    calls: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What it asks of layers that are cut in one way, once known (`gradmask.partitioning.kernel.call.call_for`)."""
 
     def run(self, group: str) -> Flag:
         return self.runs.get(group, True)

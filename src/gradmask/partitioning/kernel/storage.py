@@ -20,13 +20,16 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor | None:
     first = parts[0]
     if len(parts) == 1:
         return first
-    if torch.compiler.is_compiling() or any(type(part) not in _PLAIN for part in parts):
+    if torch.compiler.is_compiling():
         return None
-    place, rows = first.data_ptr(), 0
+    place, rows = 0, 0
     for part in parts:
-        if part.data_ptr() != place or part.dtype != first.dtype or not part.is_contiguous():
+        if type(part) not in _PLAIN or part.dtype != first.dtype or not part.is_contiguous():
             return None
-        place += part.nbytes
+        at = part.data_ptr()
+        if at != place and rows:
+            return None
+        place = at + part.nbytes
         rows += part.shape[0]
     if first.untyped_storage().data_ptr() != parts[-1].untyped_storage().data_ptr():
         return None  # neighbours by chance

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from gradmask.partitioning.kernel.call import Geometry, call_for
+from gradmask.partitioning.kernel.call import Geometry, call_for, shared
 from gradmask.partitioning.kernel.layout import Layout
 from gradmask.partitioning.kernel.linear import compute_dtype
 from gradmask.partitioning.kernel.matmul import RoutedMatmul
@@ -36,4 +36,4 @@ def whole_geometry(module: nn.Module, owners: Mapping[str, str]) -> Geometry:
     assert weight is not None
     parts = Layout.whole(weight.shape[int(transposed)], owners["weight"])
     bias = Layout.whole(parts.size, owners["bias"]) if "bias" in owners else None
-    return Geometry("out", transposed, parts, parts, bias)
+    return shared(Geometry("out", transposed, parts, parts, bias))
