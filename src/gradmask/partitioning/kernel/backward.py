@@ -69,18 +69,18 @@ def weight_grads(
 ) -> list[Tensor | None]:
     """The gradient of each part, None where it learns from no token: autograd then leaves ``.grad`` alone."""
     grads: list[Tensor | None] = [None] * len(learns)
-    shares = call.shares if learns is call.learns else by_tokens(learns)
-    if x is None or not shares:
-        return grads
     geometry = call.geometry
+    known = learns is call.learns and not torch.compiler.is_compiling()
+    products = call.products if known else products_of(geometry, learns)
+    if x is None or not products:
+        return grads
     flat = x.reshape(-1, x.shape[-1])
     if call.gates:
         dy, flat = _gated_sides(call, dy, flat, lead)
-    for flag, members in shares:
-        for each in products_of(geometry, members):
-            whole = _product(geometry, each, flag, dy, flat, lead)
-            for i, stretches in each.cuts:
-                grads[i] = pieces(whole, geometry.dim, stretches)
+    for flag, each in products:
+        whole = _product(geometry, each, flag, dy, flat, lead)
+        for i, stretches in each.cuts:
+            grads[i] = pieces(whole, geometry.dim, stretches)
     for unit, scale in call.scales:
         for i, grad in enumerate(grads):
             if grad is not None:
@@ -111,10 +111,8 @@ def _gated_sides(call: Call, dy: Tensor, x: Tensor, lead: tuple[int, ...]) -> tu
 
 
 def _product(geometry: Geometry, each: Product, flag: Flag, dy: Tensor, x: Tensor, lead: tuple[int, ...]) -> Tensor:
-    if geometry.split == "out":
-        dy = pieces(dy, 1, each.taken)
-    else:
-        x = pieces(x, 1, each.taken)
+    if each.taken:
+        dy, x = (pieces(dy, 1, each.taken), x) if geometry.split == "out" else (dy, pieces(x, 1, each.taken))
     if isinstance(flag, TokenMask):
         dy, x = flag.choose(lead, dy, x)  # after the columns: less to gather
     return x.t() @ dy if geometry.transposed else dy.t() @ x

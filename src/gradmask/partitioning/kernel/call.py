@@ -56,11 +56,6 @@ class Geometry:
             return None
         return tuple(groups.index(span.group) for span in spans)
 
-    @cached_property
-    def products(self) -> dict[tuple[int, ...], tuple[Product, ...]]:
-        """Parts that learn from the same tokens -> the products that make their gradients; filled by `products_of`."""
-        return {}
-
 
 _known: WeakValueDictionary[Any, Geometry] = WeakValueDictionary()
 
@@ -130,9 +125,9 @@ class Call:
         return spans.index([self.active]) if self.active and [self.active] in spans else None
 
     @cached_property
-    def shares(self) -> list[tuple[Flag, tuple[int, ...]]]:
-        """See `by_tokens`."""
-        return by_tokens(self.learns)
+    def products(self) -> list[tuple[Flag, Product]]:
+        """See `products_of`."""
+        return products_of(self.geometry, self.learns)
 
 
 def call_for(geometry: Geometry, route: Route, gate_outputs: bool = False) -> Call:
@@ -179,23 +174,27 @@ def _blocks(geometry: Geometry, route: Route) -> list[tuple[str, Flag]]:
     return [(unit, route.let_pass(unit)) for unit in geometry.units.groups if route.let_pass(unit) is not True]
 
 
-def by_tokens(learns: tuple[Flag, ...]) -> list[tuple[Flag, tuple[int, ...]]]:
+def by_tokens(learns: tuple[Flag, ...]) -> list[tuple[Flag, list[int]]]:
     """Parts that learn from the same tokens share one product. "The same" is one object: the router makes each mask once."""
-    sets: dict[int, tuple[Flag, list[int]]] = {}
+    sets: list[tuple[Flag, list[int]]] = []
     for i, flag in enumerate(learns):
-        if flag is not False:
-            sets.setdefault(id(flag), (flag, []))[1].append(i)
-    return [(flag, tuple(members)) for flag, members in sets.values()]
+        if flag is False:
+            continue
+        same = next((members for other, members in sets if other is flag), None)  # by `id`, each pass would be compiled
+        if same is None:
+            sets.append((flag, [i]))
+        else:
+            same.append(i)
+    return sets
 
 
-def products_of(geometry: Geometry, members: tuple[int, ...]) -> tuple[Product, ...]:
+def products_of(geometry: Geometry, learns: tuple[Flag, ...]) -> list[tuple[Flag, Product]]:
+    """The products that make the weight's gradients, each with the tokens that it is about."""
+    return [(flag, each) for flag, members in by_tokens(learns) for each in _products(geometry.parts, members)]
+
+
+def _products(layout: Layout, members: Sequence[int]) -> list[Product]:
     """One product for the stretch that holds all members; one for each where most of the stretch is not theirs."""
-    if members not in geometry.products:
-        geometry.products[members] = tuple(_products(geometry.parts, members))
-    return geometry.products[members]
-
-
-def _products(layout: Layout, members: tuple[int, ...]) -> list[Product]:
     spans = {i: layout.spans_of(layout.groups[i]) for i in members}
     every = [span for own in spans.values() for span in own]
     start, length = hull(every)

@@ -53,7 +53,7 @@ class RoutedMatmul(torch.autograd.Function):
         weights, biases = parts[:count], parts[count:]
         weight = used_weight(call, weights, x.dtype)
         y = _forward(call, x, weight, merge_bias(call, biases, x.dtype), weights)
-        needs_x = any([weights[i].requires_grad for _, members in call.shares for i in members])
+        needs_x = any(flag is not False and w.requires_grad for flag, w in zip(call.learns, weights, strict=True))
         ctx.call, ctx.lead = call, tuple(x.shape[:-1])
         # Parameters cost nothing to save; merged weights would add up to a second copy of the model until backward, so
         # they are merged again there. Under autocast the low-precision weight is kept, as plain autocast keeps it.

@@ -22,17 +22,14 @@ def side_by_side(parts: Sequence[Tensor]) -> Tensor | None:
         return first
     if torch.compiler.is_compiling():
         return None
-    place, rows = 0, 0
+    place, offset, rows = first.data_ptr(), first.storage_offset(), 0
     for part in parts:
         if type(part) not in _PLAIN or part.dtype != first.dtype or not part.is_contiguous():
             return None
-        at = part.data_ptr()
-        if at != place and rows:
+        # the same distance from the beginning of a block of memory, too: else neighbours by chance
+        if part.data_ptr() != place or part.storage_offset() != offset:
             return None
-        place = at + part.nbytes
-        rows += part.shape[0]
-    if first.untyped_storage().data_ptr() != parts[-1].untyped_storage().data_ptr():
-        return None  # neighbours by chance
+        place, offset, rows = place + part.nbytes, offset + part.numel(), rows + part.shape[0]
     # as_strided, because no slice of `first` reaches beyond it into the rest of the storage
     return first.detach().as_strided((rows, *first.shape[1:]), first.stride())
 
