@@ -1,10 +1,10 @@
 """What a step of a partitioned model costs the processor besides arithmetic: Python and the dispatch of operations.
 
-    python -m benchmarks.overhead [--width 64] [--layers 4] [--rounds 60] [--json PATH]
+    python -m benchmarks.overhead [--width 64] [--layers 4] [--rounds 60]
 
-Of every label, against the plain model, at a size at which products cost nothing: milliseconds of this process (on one thread, so
-that neighbours on the machine count little), operations dispatched, and Python functions called. *floor* is the plain model
-whose linear layers are the least `torch.autograd.Function` that there is: what any routed product costs at least.
+For every label, against the plain model, at a size at which products cost little: milliseconds of processor time on one thread,
+operations dispatched, Python functions called. *floor*: the plain model whose linear layers are the least
+`torch.autograd.Function` that there is, which any routed product costs at least.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import gradmask as gm
-from benchmarks.common import llama, machine, write
-from benchmarks.training import trained
+from benchmarks.common import llama, machine
+from benchmarks.training import labels, trained
 
 BATCH, LENGTH, VOCABULARY, WARMUP = 8, 16, 256, 10
 
 
 class LeastLinear(torch.autograd.Function):
-    """A linear layer without a bias, as a function of our own."""
-
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
@@ -45,74 +43,56 @@ class LeastLinear(torch.autograd.Function):
 
 
 class Operations(TorchDispatchMode):
-    """Counts what is dispatched, views included."""
-
     count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += 1
+        self.count += 1  # views, too
         return func(*args, **(kwargs or {}))
 
 
 def cases(width: int, layers: int) -> dict[str, Callable[[], None]]:
     """A training step of the plain model, of the floor, and of every label."""
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(VOCABULARY, (BATCH, LENGTH), generator=generator)
-    labels: dict[str, Any] = {name: name for name in ("forget", "retain", "unlabeled")}
-    labels["mixed per example"] = torch.tensor([-1, -1, 0, 0, 0, 1, 1, 1])
-    labels["mixed per token"] = torch.randint(-1, 2, (BATCH, LENGTH), generator=generator)
-    models = {name: llama(width, layers, width // 8, VOCABULARY, LENGTH) for name in ("plain", "floor", *labels)}
+    ids = torch.randint(VOCABULARY, (BATCH, LENGTH))
+    told = {name: label[:, :LENGTH] if "token" in name else label for name, label in labels().items()}
+    models = {name: llama(width, layers, width // 8, VOCABULARY, LENGTH) for name in ("plain", "floor", *told)}
     for module in models["floor"].modules():
         if isinstance(module, nn.Linear):
             module.forward = MethodType(lambda self, x: LeastLinear.apply(x, self.weight), module)
-    for name in labels:
+    for name in told:
         gm.partition(models[name], {"forget": gm.Slice(heads=2, neurons=width)})
-    inputs = {name: {"data_labels": label} for name, label in labels.items()}
+    inputs = {name: {"data_labels": label} for name, label in told.items()}
     return {name: trained(model, ids, "fp32", **inputs.get(name, {})) for name, model in models.items()}
-
-
-def milliseconds(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median of each case; cases alternate."""
-    spent: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start = time.process_time()
-            step()
-            spent[name].append((time.process_time() - start) * 1e3)
-    return {name: statistics.median(times) for name, times in spent.items()}
 
 
 def counted(step: Callable[[], None]) -> tuple[int, int]:
     """Operations dispatched and Python functions called in one step."""
-    calls = 0
-
-    def note(frame: Any, event: str, value: Any) -> None:
-        nonlocal calls
-        calls += event == "call"
-
+    events: list[str] = []
     with Operations() as operations:
         step()
-    sys.setprofile(note)
+    sys.setprofile(lambda frame, event, value: events.append(event))
     step()
     sys.setprofile(None)
-    return operations.count, calls
+    return operations.count, events.count("call")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("width", 64), ("layers", 4), ("rounds", 60)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--json")
     args = parser.parse_args()
     torch.set_num_threads(1)
     steps = cases(args.width, args.layers)
-    for step in list(steps.values()) * WARMUP:
-        step()
-    times, counts = milliseconds(steps, args.rounds), {name: counted(step) for name, step in steps.items()}
+    spent: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(args.rounds + WARMUP):
+        for name, step in steps.items():
+            start = time.process_time()
+            step()
+            spent[name].append((time.process_time() - start) * 1e3)
+    times = {name: statistics.median(each[WARMUP:]) for name, each in spent.items()}
     print(machine(), f"\n{'':<20}{'ms':>8}{'ratio':>8}{'operations':>12}{'Python calls':>14}")
-    for name, (operations, calls) in counts.items():
+    for name, step in steps.items():
+        operations, calls = counted(step)
         print(f"{name:<20}{times[name]:>8.2f}{times[name] / times['plain']:>8.3f}{operations:>12}{calls:>14}")
-    write(args.json, {name: {"ms": times[name], "operations": o, "calls": c} for name, (o, c) in counts.items()})
 
 
 if __name__ == "__main__":

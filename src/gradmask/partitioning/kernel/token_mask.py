@@ -48,8 +48,9 @@ class TokenMask:
         A slice makes a view, without a copy; the data room orders the examples of a batch by label for this reason.
         """
         if lead not in self._index:
-            positions = self.rows(lead).nonzero().squeeze(1)
-            self._index[lead] = _as_slice(positions)
+            # on the processor, for which a GPU is waited for once, not once for each number of `_as_slice`
+            index = _as_slice(self.rows(lead).cpu().nonzero().squeeze(1))
+            self._index[lead] = index.to(self.mask.device, non_blocking=True) if isinstance(index, Tensor) else index
         return self._index[lead]
 
     def factors(self, lead: tuple[int, ...], heads_first: bool = False) -> Tensor:
