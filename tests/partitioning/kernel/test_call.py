@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 import torch
 
-from gradmask.partitioning.kernel.call import Geometry, call_for
+from gradmask.partitioning.kernel.call import Geometry, call_for, shared
 from gradmask.partitioning.kernel.layout import Layout
 from gradmask.partitioning.kernel.route import Route
 from gradmask.partitioning.kernel.token_mask import Flag, TokenMask
@@ -74,3 +74,18 @@ def test_silence_gates_scales_and_blocks() -> None:
 )
 def test_what_is_active_is_one_stretch_or_none(silent: tuple[str, ...], active: tuple[int, int] | None) -> None:
     assert call_for(geometry("in"), Route(dict.fromkeys(silent, False))).active == active
+
+
+def test_layers_that_are_cut_alike_share_one_call() -> None:
+    one = shared(geometry())
+    assert shared(geometry()) is one
+    assert len({id(shared(g)) for g in (one, geometry("in"), geometry(joint=True))}) == 3
+    route = Route({"a": SOME})
+    assert call_for(shared(geometry()), route) is call_for(one, route) is not call_for(one, route, gate_outputs=True)
+    assert call_for(one, replace(route, runs={"a": OTHERS})).learns[1] is OTHERS
+
+
+def test_a_copied_route_knows_no_calls_of_the_model_it_was_copied_from() -> None:
+    route, one, other = Route(), geometry(), geometry("in")
+    route.calls[id(other), False] = call_for(one, route)  # an id that another object has in the copy
+    assert call_for(other, route).geometry is other
