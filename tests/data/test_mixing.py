@@ -72,16 +72,29 @@ def test_nothing_cannot_be_put_in_order() -> None:
 
 
 @given(LABELS, st.integers(1, 12), st.integers(1, 8), st.integers(0, 12), st.integers(0, 5))
-def test_labeled_examples_come_first_and_the_run_sees_the_same(
-    labels: list[int], steps: int, size: int, first: int, seed: int
+def test_retain_examples_take_the_first_places_of_unlabeled_ones(
+    given_labels: list[int], steps: int, size: int, first: int, seed: int
 ) -> None:
-    plain = training_order(labels, steps, size, seed)
-    order = training_order(labels, steps, size, seed, labeled_first=first)
+    labels = np.asarray(given_labels)
+    # one place after the other, without the order that a batch has within itself
+    plain, order = (training_order(labels[:, None], steps, size, seed, labeled_first=batches) for batches in (0, first))
     assert sorted(order) == sorted(plain), "the same examples, as often"
-    known, count, horizon = np.asarray(labels) >= 0, first * size, min(len(labels), steps * size)
-    there = known.sum() if horizon == len(labels) else known[plain].sum()
+    count, horizon = first * size, min(len(labels), steps * size)
+    moved = np.flatnonzero(order != plain)
+    assert (labels[plain[moved[moved < count]]] < 0).all(), "groups' and retain examples keep their places"
     if count <= horizon:
-        assert known[order[:count]].sum() == min(count, there), "as many labeled ones as the first epoch has"
+        early, late = labels[plain[:count]], labels[plain[count:horizon]]
+        assert (labels[order[:count]] < 0).sum() == max(0, (early < 0).sum() - (late == 0).sum())
+        assert (labels[order[:count]] > 0).sum() == (early > 0).sum()
+    sorted_by_label = training_order(labels, steps, size, seed, labeled_first=first).reshape(steps, size)
+    assert [sorted(batch) for batch in sorted_by_label] == [sorted(batch) for batch in order.reshape(steps, size)]
+
+
+def test_groups_come_as_often_at_first_as_later_where_little_retain_text_is_labeled() -> None:
+    labels = np.repeat([-1, 0, 1], [860, 100, 40])
+    order = training_order(labels, 100, 10, seed=1, labeled_first=10)
+    assert (labels[order[:100]] == 0).sum() > 90
+    assert (labels[order[:100]] == 1).sum() <= 8, "a tenth of the run, a tenth of the group's text, but for chance"
 
 
 def test_what_is_moved_is_spread_over_the_rest() -> None:
@@ -96,9 +109,12 @@ def test_what_is_moved_is_spread_over_the_rest() -> None:
     )
 
 
-def test_with_labels_per_token_an_example_is_labeled_where_all_of_it_is() -> None:
-    labels = np.array([[0, 1], [1, -1], [-1, -1], [1, 1]] * 5)
-    order = training_order(labels, 5, 4, labeled_first=2)
-    assert (labels[order[:8]] >= 0).all()
-    assert sorted(order) == list(range(20))
-    assert np.array_equal(training_order(labels, 5, 4, labeled_first=0), training_order(labels, 5, 4))
+def test_with_labels_per_token_an_example_is_labeled_retain_where_all_of_it_is() -> None:
+    labels = np.array([[0, 0], [0, 1], [1, -1], [-1, -1], [0, -1]] * 8)
+    order = training_order(labels, 10, 4, labeled_first=2)
+    plain = training_order(labels, 10, 4)
+    unlabeled = (labels[plain[:8]] < 0).any(1)
+    assert unlabeled.any()
+    assert (labels[order[:8][unlabeled]] == 0).all()
+    assert np.array_equal(order[:8][~unlabeled], plain[:8][~unlabeled])
+    assert sorted(order) == list(range(40))

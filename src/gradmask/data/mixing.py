@@ -28,10 +28,11 @@ def training_order(
     labels see the same batches. Within a batch, examples are sorted by label. ``homogeneous``: each batch holds one label,
     drawn with the label's frequency among the examples.
 
-    ``labeled_first``: the unlabeled examples of that many first batches are swapped with randomly drawn labeled ones from later
-    in the first epoch (or in the run, if it is shorter); with labels per token, an example is labeled if all its tokens are. The
-    run sees the same examples, labeled ones earlier. If there are too few labeled ones, unlabeled ones stay. The order then
-    depends on the length of the run.
+    ``labeled_first``: the unlabeled examples of that many first batches are swapped with randomly drawn ones labeled retain from
+    later in the first epoch (or in the run, if it is shorter); with labels per token, an example is labeled retain if all its
+    tokens are. The run sees the same examples, those earlier. The examples of groups keep their places: where little else is
+    labeled, most of them would come at the very beginning otherwise, and the groups forget them. If there are too few labeled
+    retain, unlabeled ones stay. The order then depends on the length of the run.
 
     Args:
         labels: data labels ``[examples]``; with labels per token, ``[examples, sequence]``, batches are not sorted.
@@ -39,7 +40,7 @@ def training_order(
         batch_size: examples in each.
         seed: of the shuffles.
         mix: see above.
-        labeled_first: number of first batches that hold only labeled examples.
+        labeled_first: number of first batches that hold no unlabeled examples, as far as others can take their places.
 
     Raises:
         GradmaskError: no examples; labels per token together with ``homogeneous``.
@@ -53,18 +54,25 @@ def training_order(
         return _homogeneous(label_of, steps, batch_size, seed)
     order = epochs(np.arange(len(label_of)), steps * batch_size, seed, 0)
     if label_of.ndim > 1:
-        # An example is labeled where all of its tokens are.
-        return _labeled_first(order, label_of.min(1), labeled_first * batch_size, seed) if labeled_first else order
+        return (
+            _labeled_first(order, _of_examples(label_of), labeled_first * batch_size, seed) if labeled_first else order
+        )
     order = _labeled_first(order, label_of, labeled_first * batch_size, seed).reshape(steps, batch_size)
     # Sorted by label, the tokens of a label are neighbours in memory: routed layers take them as a view, without a copy.
     ranks = np.argsort(label_of[order], axis=1, kind="stable")
     return np.take_along_axis(order, ranks, axis=1).reshape(-1)
 
 
+def _of_examples(labels: np.ndarray) -> np.ndarray:
+    """One label for each example ``[examples, sequence]``: unlabeled where a token is, or else the highest of its tokens'."""
+    lowest = labels.min(1)
+    return np.where(lowest < 0, lowest, labels.max(1))
+
+
 def _labeled_first(order: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """``order`` with labeled examples in its first ``count`` places, as far as the first epoch has enough of them."""
-    labeled = labels[order[: len(labels)]] >= 0
-    early, late = np.flatnonzero(~labeled[:count]), count + np.flatnonzero(labeled[count:])
+    """``order`` with retain examples in its first ``count`` places instead of unlabeled ones, as far as the epoch has them."""
+    first = labels[order[: len(labels)]]
+    early, late = np.flatnonzero(first[:count] < 0), count + np.flatnonzero(first[count:] == 0)
     late = np.random.default_rng([seed, 1]).permutation(late)[: len(early)]
     early, order = early[: len(late)], order.copy()
     order[early], order[late] = order[late], order[early]

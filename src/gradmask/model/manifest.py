@@ -125,6 +125,10 @@ def _cells(rows: Mapping[str, Mapping[str, CellEntry]]) -> dict[str, dict[str, C
     return {row: {column: Cell(**entry.model_dump()) for column, entry in cells.items()} for row, cells in rows.items()}
 
 
+RUNNING = ("shares", "levels", "spreads", "owed")
+"""Of self-labeling's state, what is one number for each name."""
+
+
 class SelfLabelingEntry(_Strict):
     """Self-labeling's settings and running state."""
 
@@ -139,6 +143,7 @@ class SelfLabelingEntry(_Strict):
     variances: dict[str, tuple[float, float]] = Field(default_factory=dict)
     shares: dict[str, float] = Field(default_factory=dict)
     levels: dict[str, float] = Field(default_factory=dict)
+    spreads: dict[str, float] = Field(default_factory=dict)
     owed: dict[str, int] = Field(default_factory=dict)
 
     @field_validator("variances", mode="before")
@@ -152,7 +157,7 @@ class SelfLabelingEntry(_Strict):
     def of(cls, labeler: SelfLabeler) -> SelfLabelingEntry:
         means = {group: (rest, own) for group, (rest, own) in labeler.means.items()}
         variances = {group: (rest, own) for group, (rest, own) in labeler.variances.items()}
-        state = {"shares": dict(labeler.shares), "levels": dict(labeler.levels), "owed": dict(labeler.owed)}
+        state = {name: dict(getattr(labeler, name)) for name in RUNNING}
         given = {**vars(labeler.settings), "passes": labeler.passes, "means": means, "variances": variances, **state}
         return cls.model_validate(given)
 
@@ -160,8 +165,8 @@ class SelfLabelingEntry(_Strict):
         settings = SelfLabeling(**{f.name: getattr(self, f.name) for f in fields(SelfLabeling)})
         means = {group: list(pair) for group, pair in self.means.items()}
         variances = {group: list(pair) for group, pair in self.variances.items()}
-        running = (dict(self.shares), dict(self.levels), dict(self.owed))
-        return SelfLabeler(settings, self.passes, means, variances, *running)
+        running: dict[str, Any] = {name: dict(getattr(self, name)) for name in RUNNING}
+        return SelfLabeler(settings, self.passes, means, variances, **running)
 
 
 class ExportOptions(_Strict):

@@ -11,7 +11,8 @@ retain text would be taken for the rarer kind.
 
 The advantage on all text rises and falls with what the group is taught, at times by several spreads within ten passes, and where
 few texts are labeled, labeled examples come by more rarely than that. So both means move along with the running mean of what has no
-label, and labeled examples say where they lie beside it.
+label, and labeled examples say where they lie beside it. The spread of the rest grows as the group learns, too: it is at least that
+of the unlabeled examples below its mean, among which there is next to none of the group's.
 """
 
 from __future__ import annotations
@@ -100,8 +101,12 @@ RECENT = 200
 """Examples that the running share of a group looks back on."""
 LEVEL = 32
 """Examples that the running mean of their advantages looks back on."""
+SPREAD = 32
+"""Examples below the mean of the rest that their running spread looks back on."""
 OWED = 4
 """Measurements that a rare label may be behind, and that are made up for as soon as batches have it."""
+OUTLIER = 9.0
+"""As many times the variance is the most that one of them counts."""
 RAREST = 1e-3
 """A group's share is at least this, so that none dies out before it has been learned."""
 
@@ -120,6 +125,8 @@ class SelfLabeler:
     """group -> its share among the examples that are to be labeled; until the first of them, among the labeled ones"""
     levels: dict[str, float] = field(default_factory=dict)
     """group -> running mean of its advantage on the examples that are to be labeled"""
+    spreads: dict[str, float] = field(default_factory=dict)
+    """group -> running variance of its advantage on those of them that lie below the mean of the rest"""
     owed: dict[str, int] = field(default_factory=dict)
     """label -> examples with it that are still to be measured, because batches had too few"""
 
@@ -216,6 +223,22 @@ class SelfLabeler:
         self.levels[group] = old + len(gain) / (len(gain) + LEVEL) * (float(gain.mean()) - old)
         self.means[group] = [mean + self.levels[group] - old for mean in (rest, own)]
 
+    def _spread(self, group: str, gain: Tensor) -> None:
+        """Take in how far what lies below the mean of the rest lies from it: there is next to none of the group's text."""
+        usual = self._narrow(group)
+        below = (gain.double() - self.means[group][0]).square()[gain < self.means[group][0]]
+        if not len(below):
+            return
+        found = float(
+            below.clamp(max=OUTLIER * usual).mean()
+        )  # one strange text does not spoil what was seen of all others
+        old = self.spreads.get(group, usual)
+        self.spreads[group] = old + len(below) / (len(below) + SPREAD) * (found - old)
+
+    def _narrow(self, group: str) -> float:
+        """The variance of the rest: of labeled examples, or of those without a label where that is more."""
+        return max(self.variances.get(group, [0.0])[0], self.spreads.get(group, 0.0), 1e-12)
+
     def _decide(self, labels: Tensor, unlabeled: Tensor, gains: dict[str, Tensor], router: Router) -> Tensor:
         if not len(unlabeled):
             return labels
@@ -224,6 +247,7 @@ class SelfLabeler:
             if group not in self.levels:
                 self._presume(group, (len(labels) - len(unlabeled) + 1) / (len(labels) + 1))
             self._follow(group, gains[group])
+            self._spread(group, gains[group])
         chances = {g: self._probability(g, gains[g]) for g in groups}
         for group, chance in chances.items():
             if chance is not None:
@@ -246,9 +270,9 @@ class SelfLabeler:
         if own <= rest:
             return None
         share, gain = self.shares.get(group, 0.5), gain.double()
-        narrow, wide = self.variances.get(group, [0.0, 0.0])
-        narrow = max(narrow, 1e-12)
-        wide = max(wide, narrow)  # few examples of its own, at first one alone, seem to be spread less than they are
+        narrow = self._narrow(group)
+        # few examples of its own, at first one alone, seem to be spread less than they are
+        wide = max(self.variances.get(group, [0.0, 0.0])[1], narrow)
         if wide > narrow:
             # Far below the mean of the rest, the wider of two normal distributions is the higher one, and what is least the
             # group's would be given to it: from where the odds would rise again downwards, they stay.

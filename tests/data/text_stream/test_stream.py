@@ -246,6 +246,22 @@ def test_unlabeled_text_can_wait_for_a_while(tmp_path: Path) -> None:
     assert UNLABELED in {label for _, label in given[32:]}
 
 
+def test_a_group_comes_no_more_often_while_unlabeled_text_waits(tmp_path: Path) -> None:
+    little = {0: "forget", 1: "retain"}
+    path = write(tmp_path / "text", [rows(range(1000), lambda n: little.get(n % 10))])
+    given = read(stream(spec(path, stream={"shuffle": 40}), steps=10, labeled_first=5))
+    first = Counter(label for _, label in given[:40])
+    assert UNLABELED not in first
+    assert 0 < first[1] <= 5, "a tenth of the text, though half of what is labeled"
+    assert Counter(label for _, label in given[40:])[1] > 0
+
+
+def test_without_labeled_retain_text_nothing_waits_for_long(tmp_path: Path) -> None:
+    path = write(tmp_path / "text", [rows(range(4000), lambda n: None if n % 20 else "forget")])
+    given = read(stream(spec(path, stream={"shuffle": 8}), steps=4, labeled_first=4))
+    assert Counter(label for _, label in given)[1] <= 8
+
+
 def test_without_text_for_a_training_set(tmp_path: Path) -> None:
     path = write(tmp_path / "text", [rows(range(20), lambda n: "forget")])
     with pytest.raises(GradmaskError, match="no text for the training set 'labeled_retain'"):

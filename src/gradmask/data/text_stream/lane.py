@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradmask.data.names import UNLABELED
+from gradmask.data.names import RETAIN, UNLABELED
 from gradmask.data.text_stream.labels import Kept, columns
 from gradmask.data.text_stream.reader import Place, Readable, Reader
 from gradmask.data.tokenizing import tokenized_batch
@@ -17,6 +17,8 @@ from gradmask.errors import GradmaskError
 
 CHUNK, CHUNK_BYTES = 64, 1 << 20
 """Documents that are tokenized at a time, and the bytes after which fewer are."""
+PATIENCE = 20
+"""As many times the text of a block is read to make it, where unlabeled text waits."""
 
 
 class Sequenced(NamedTuple):
@@ -53,6 +55,35 @@ class Making:
     training_set: str = "labeled"
 
 
+class Passing:
+    """What of a block's text is passed over while unlabeled text waits.
+
+    Retain text takes the place of unlabeled text. A group's text comes as often as in all that was read: where little else is
+    labeled, a block would be made of groups otherwise.
+
+    Args:
+        tokens: of the block; 0: nothing waits. After `PATIENCE` times as many there is too little labeled retain: nothing waits.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        self.left = PATIENCE * tokens
+        self.read: Counter[int] = Counter()
+        self.kept: Counter[int] = Counter()
+
+    def over(self, document: Sequenced) -> bool:
+        """Whether the next document is passed over."""
+        if self.left <= 0:
+            return False
+        label, tokens = document.label, document.rows.shape[1]
+        self.left -= tokens
+        self.read[label] += tokens
+        often = self.kept[label] * self.read.total() > self.read[label] * self.kept.total()
+        if label == UNLABELED or (label != RETAIN and often):
+            return True
+        self.kept[label] += tokens
+        return False
+
+
 class Lane:
     """Gives blocks of sequences, one after the other.
 
@@ -63,7 +94,7 @@ class Lane:
         block: sequences of a block.
         seed: of the stream.
         hands: files that are read side by side.
-        labeled: blocks in which unlabeled text is passed over, as long as the lane is in its first pass over its files.
+        labeled: blocks in which unlabeled text is passed over, as long as the lane is in its first pass over its files (`Passing`).
         state: where to begin.
     """
 
@@ -85,6 +116,7 @@ class Lane:
         self.reader = Reader(shards, [seed, number], hands, state.place)
         self.tokenized: deque[tuple[Place, Sequenced]] = deque()
         """Documents that were read ahead, each with the reader's place after it."""
+        self._passing = Passing(0)
 
     @property
     def state(self) -> LaneState:
@@ -93,6 +125,7 @@ class Lane:
 
     def give(self) -> list[Sequenced]:
         """The sequences of the next block, shuffled."""
+        self._passing = Passing(self.block * self.making.length if self.next < self.labeled else 0)
         while len(self.left) < self.block:
             self._pack(*self._document())
         block, self.left = self.left[: self.block], self.left[self.block :]
@@ -106,7 +139,7 @@ class Lane:
 
     def _pack(self, place: Place, document: Sequenced) -> None:
         self.place = place
-        if document.label == UNLABELED and self.next < self.labeled and not place.epoch:
+        if not place.epoch and self._passing.over(document):
             return
         before = self.waiting.get(document.label)
         rows = document.rows if before is None else np.concatenate([before, document.rows], axis=1)
