@@ -43,8 +43,8 @@ def main() -> None:
     context = mp.get_context("spawn")
     tasks, results = context.Queue(), context.Queue()
     known = references_in(options.known)
-    planned = [task for task in PLANS[options.plan]() if (*cell(asdict(task)), task.arm) not in known]
-    planned.sort(key=lambda task: task.arm == "gradmask")  # nothing can be said of a training without its references
+    planned = [task for task in dict.fromkeys(PLANS[options.plan]()) if (*cell(asdict(task)), task.arm) not in known]
+    planned.sort(key=lambda task: -task.steps)  # a long one that begins last is waited for by all other workers
     for task in planned:
         tasks.put(task)
     workers = [

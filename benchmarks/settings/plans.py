@@ -166,7 +166,7 @@ def seeds() -> Iterator[Task]:
 def longer() -> Iterator[Task]:
     """Four times the steps."""
     yield from _anew(
-        ((corpus, share) for share in (0.05, 0.5) for corpus in ("topic", "headers", "novels")), steps=2400
+        (("topic", 0.05), ("headers", 0.05), ("topic", 0.5), ("headers", 0.5), ("novels", 0.05)), steps=2400
     )
 
 
@@ -175,6 +175,22 @@ def sizes() -> Iterator[Task]:
     for width, layers in ((256, 5), (512, 8)):
         cells = ((corpus, share) for share in (0.05, 0.5) for corpus in ("topic", "headers"))
         yield from _anew(cells, width=width, layers=layers)
+
+
+def between() -> Iterator[Task]:
+    """Less than half of the text must go, and more than a seventh."""
+    yield from _anew((corpus, 0.3) for corpus in EVERY)
+
+
+def little() -> Iterator[Task]:
+    """The rules where a quarter or a tenth of the retain text is labeled."""
+    yield from (task for task in rules() if task.arm == "gradmask" and task.labeled < 0.9)
+
+
+def whole() -> Iterator[Task]:
+    """All that is said of the rules: what was measured least often first."""
+    for plan in (longer, sizes, seeds, little, between, rules):
+        yield from plan()
 
 
 def smoke() -> Iterator[Task]:
@@ -233,6 +249,9 @@ PLANS = {
     "seeds": seeds,
     "longer": longer,
     "sizes": sizes,
+    "between": between,
+    "little": little,
+    "whole": whole,
     "chosen": chosen,
     "strengths": strengths,
 }

@@ -109,7 +109,9 @@ class SelfLabelingSpec(_Part):
     retain_below: float | None = Field(
         0.5, gt=0, lt=1, description="below it an example gets the label retain; null: never"
     )
-    labeled_first: bool = Field(True, description="until `after`, train on labeled examples; unlabeled ones come later")
+    labeled_first: bool = Field(
+        True, description="until `after`, retain examples take the places of unlabeled ones, which come later"
+    )
 
 
 def _switch(value: Any) -> Any:
