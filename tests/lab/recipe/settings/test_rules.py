@@ -134,6 +134,8 @@ def test_the_more_text_must_go_the_more_of_the_training_a_consolidation_replaces
     assert replaced(0.04) == [0.0, 0.0, 0.1, 0.2, 0.2]
     assert replaced(0.88) == [0.0, 0.0, 0.05, 0.1, 0.1]
     assert value(replace(LANGUAGE, pretrained=True), path) == 0.0
+    few = replace(LANGUAGE, groups={"forget": GroupSeen(0.58, 0.3)}, labeled_share=0.2)
+    assert value(few, path) == 0.0, "most of what is labeled, but at most 15 % of the text"
     assert value(LANGUAGE, "train.consolidation")["replaces"] == value(LANGUAGE, path)  # type: ignore[index]
 
 

@@ -34,8 +34,10 @@ SELF_LABELING_AFTER = 0.1
 CONSOLIDATION, CONSOLIDATION_RATE = 0.15, 1.0
 """Steps beyond those of other arms, as a share of them, and factor on the learning rate."""
 REPLACED, REPLACED_OWN = ((0.3, 0.0), (0.5, 0.2)), ((0.3, 0.0), (0.5, 0.1))
-"""Share of the labeled tokens that are a group's -> share of the run's steps that a consolidation gets in place of training; in
-between, straight lines. The second where the group's words are its own."""
+"""Share of the text that is a group's -> share of the run's steps that a consolidation gets in place of training; in between,
+straight lines. The second where the group's words are its own."""
+FOUND = 0.8
+"""Share of a group's text that labels find at least: where little else is labeled, the group's share of what is says little."""
 RARE = 0.15
 """Share of the labeled tokens up to which a group whose words others use, too, gets whole documents, and begins its consolidation
 as weak as fits; above, it gets words, and keeps its strength. Tested at 0.05 and 0.15, and at 0.5."""
@@ -190,13 +192,13 @@ def consolidation_replaces(seen: Seen) -> Chosen:
     """The more there is of a group's text, the more of the training's steps its end is worth."""
     own = _own(seen)
     at, replaced = zip(*(REPLACED_OWN if own >= OWN_VOCABULARY else REPLACED), strict=True)
-    share = _share(seen)
+    share = min(_share(seen), _share(seen) * seen.labeled_share / FOUND)
     part = round(float(np.interp(share, at, replaced)), 3) * (not seen.pretrained)
     if not part:
         return 0.0, "none of the training's steps besides"
     return (
         part,
-        f"{100 * part:g} % of the training's steps besides, because {percent(share)} of the labeled tokens are a group's own",
+        f"{100 * part:g} % of the training's steps besides, because {percent(share)} of the text is a group's",
     )
 
 
