@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,18 @@ def test_distillation_keeps_the_removed_model_is_recorded_and_ends_with_the_phas
     assert all(a is b is None or torch.equal(a, b) for a, b in zip(*grads, strict=True))
     step(model, optimizer, 3, data_labels="retain")
     assert model.gradmask.policy.name == "strict"
+
+
+def test_a_policy_that_distils_can_be_followed_by_a_consolidation_that_does() -> None:
+    model = tiny()
+    policy = replace(gm.resolve_policy("strict"), rehearsal=0.5, rehearsal_target="removed_model")
+    gm.partition(model, {"forget": gm.Slice(heads=1)}, policy=policy)
+    before = model.loss_function
+    with gm.consolidation(model, distillation=0.5):
+        model(input_ids=tokens(), labels=tokens(), data_labels="retain").loss.backward()
+    assert type(model.loss_function) is type(before)
+    model.zero_grad()
+    model(input_ids=tokens(), labels=tokens(), data_labels="retain").loss.backward()
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5])

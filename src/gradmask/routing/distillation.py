@@ -170,7 +170,9 @@ def check_distillation(model: PreTrainedModel, policy: Policy) -> None:
     """
     if not policy.distils:
         return
-    usual = not model.config.is_encoder_decoder and model.loss_function is LOSS_MAPPING["ForCausalLM"]
+    loss = model.loss_function
+    plain = loss.plain if isinstance(loss, DistilledLoss) else loss  # it may distil already, by the policy before
+    usual = not model.config.is_encoder_decoder and plain is LOSS_MAPPING["ForCausalLM"]
     if not usual or not isinstance(model.get_output_embeddings(), nn.Module):
         raise GradmaskError(
             "rehearsal_target='removed_model' takes the place of the next-token loss of a causal language model, which "
