@@ -32,13 +32,13 @@ def build(width: int, layers: int) -> PreTrainedModel:
 
 
 def labels() -> dict[str, Any]:
-    """What ``data_labels`` is in each case; a third of each label where they are mixed."""
+    """What ``data_labels`` is in each case; a third of each label where they are mixed, in the order of `gradmask.data`."""
     generator = torch.Generator().manual_seed(0)
     return {
         "forget": "forget",
         "retain": "retain",
         "unlabeled": "unlabeled",
-        "mixed per example": torch.tensor([-1, -1, 0, 0, 0, 1, 1, 1], device="cuda"),
+        "mixed per example": torch.tensor([0, 0, 0, -1, -1, 1, 1, 1], device="cuda"),
         "mixed per token": torch.randint(-1, 2, (BATCH, LENGTH), generator=generator).to("cuda"),
     }
 

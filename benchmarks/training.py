@@ -49,7 +49,7 @@ def shape_of(width: int, layers: int = LAYERS) -> Shape:
 
 def labels() -> dict[str, Any]:
     """What ``data_labels`` is in each case; a third of each label where they are mixed."""
-    thirds = torch.tensor([-1, -1, 0, 0, 0, 1, 1, 1])
+    thirds = torch.tensor([0, 0, 0, -1, -1, 1, 1, 1])
     generator = torch.Generator().manual_seed(0)
     return {
         "forget": "forget",

@@ -27,8 +27,10 @@ def test_every_example_comes_once_an_epoch_and_batches_are_sorted_by_label(
     # a batch that holds the border of two epochs mixes them, so only whole counts can be checked
     assert counts.min() >= epochs
     assert counts.max() <= epochs + (rest > 0)
-    for batch in order.reshape(steps, size):
-        assert [labels[i] for i in batch] == sorted(labels[i] for i in batch)
+    for batch in np.asarray(labels)[order.reshape(steps, size)]:
+        assert batch.tolist() == sorted(batch.tolist(), key=lambda label: 0.5 if label < 0 else label)
+        for learns in (batch < 1, (batch < 0) | (batch == 1)):  # retain's and the first group's are neighbours
+            assert not np.diff(np.flatnonzero(learns)).max(initial=1) > 1
 
 
 def test_the_seed_and_the_epoch_change_the_shuffle() -> None:

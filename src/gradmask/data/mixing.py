@@ -25,8 +25,8 @@ def training_order(
     """Indices ``[steps * batch_size]`` of the examples, batch after batch, epoch after epoch.
 
     ``mixed``: every epoch is one shuffle of all examples that does not depend on the labels, so that runs that differ only in
-    labels see the same batches. Within a batch, examples are sorted by label. ``homogeneous``: each batch holds one label,
-    drawn with the label's frequency among the examples.
+    labels see the same batches. Within a batch, retain examples come first, then unlabeled ones, then those of groups.
+    ``homogeneous``: each batch holds one label, drawn with the label's frequency among the examples.
 
     ``labeled_first``: the unlabeled examples of that many first batches are swapped with randomly drawn ones labeled retain from
     later in the first epoch (or in the run, if it is shorter); with labels per token, an example is labeled retain if all its
@@ -58,9 +58,17 @@ def training_order(
             _labeled_first(order, _of_examples(label_of), labeled_first * batch_size, seed) if labeled_first else order
         )
     order = _labeled_first(order, label_of, labeled_first * batch_size, seed).reshape(steps, batch_size)
-    # Sorted by label, the tokens of a label are neighbours in memory: routed layers take them as a view, without a copy.
-    ranks = np.argsort(label_of[order], axis=1, kind="stable")
+    ranks = np.argsort(neighbours(label_of)[order], axis=1, kind="stable")
     return np.take_along_axis(order, ranks, axis=1).reshape(-1)
+
+
+def neighbours(labels: ArrayLike) -> np.ndarray:
+    """What examples of a batch are sorted by: retain, unlabeled, and the groups one after the other.
+
+    What retain learns from and what a group learns from are then neighbours in memory each, with one group: routed layers take
+    them as a view, without a copy.
+    """
+    return np.where(np.less(labels, 0), 0.5, labels)
 
 
 def _of_examples(labels: np.ndarray) -> np.ndarray:

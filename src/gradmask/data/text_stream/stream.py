@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from gradmask.data.mixing import neighbours
 from gradmask.data.names import UNLABELED
 from gradmask.data.reading import Maker, SourceCounts, renderer
 from gradmask.data.spec import DataSpec
@@ -210,5 +211,5 @@ def _makers(spec: DataSpec) -> dict[int, tuple[Maker, SourceCounts]]:
 
 def _in_runs(block: list[Sequenced], width: int) -> list[Sequenced]:
     """Those that are trained on at a time, sorted by label: routed layers take neighbours as a view."""
-    runs = (sorted(block[i : i + width], key=lambda one: one.label) for i in range(0, len(block), width))
+    runs = (sorted(block[i : i + width], key=lambda one: neighbours(one.label)) for i in range(0, len(block), width))
     return [one for run in runs for one in run]
