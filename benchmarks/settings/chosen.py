@@ -63,5 +63,6 @@ def chosen(folder: Path, text: Text, task: Task) -> Settings:
         ),  # what fitting and distilling take is taken off where it is run
         fit=end["fit_strength"],
         distil=end["distillation"],
+        group_share=end["group_share"],
     )
     return replace(settings, **dict(task.changes))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 import gradmask as gm
-from gradmask.data import token_labels, training_order
+from gradmask.data import token_labels, training_order, with_group_share
 from gradmask.lab.measures.calibration import CalibrationSettings, calibrate
 from gradmask.lab.recipe.settings.rules import FORWARD
 
@@ -47,6 +47,8 @@ class Settings:
     """Whether the group's strength is fitted before each end; what that takes is taken off its steps."""
     distil: float = 0.0
     """Share of the removed model's distribution in what retain text teaches in each end; its passes are taken off the steps."""
+    group_share: float = 0.0
+    """Share of the text of each end with the group's label, at least: it comes again."""
     main: float = 1.0
     """Share of the task's steps that are trained before the ends."""
 
@@ -260,6 +262,8 @@ def _measure_routed(
         result["removed"] = losses(model, held_out, calibrated=True)
     result["full"] = losses(model, held_out)
     before, result["ends"] = copy.deepcopy(model.state_dict()), []
+    rows = with_group_share(labels, task.settings.group_share)
+    ids, labels = ids[rows], labels[rows]
     for share, rate in task.settings.ends:
         model.load_state_dict(before)
         passes = FORWARD * (labels == 0).mean() if task.settings.distil else 0.0

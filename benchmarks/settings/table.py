@@ -35,6 +35,7 @@ DEFAULTS |= {
     "threshold": 0.5,
     "common": "unlabeled",
     "main": 1.0,
+    "group_share": 0.0,
 }
 
 

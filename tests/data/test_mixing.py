@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import gradmask as gm
-from gradmask.data.mixing import training_order
+from gradmask.data.mixing import training_order, with_group_share
 
 LABELS = st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=40)
 
@@ -120,3 +120,21 @@ def test_with_labels_per_token_an_example_is_labeled_retain_where_all_of_it_is()
     assert (labels[order[:8][unlabeled]] == 0).all()
     assert np.array_equal(order[:8][~unlabeled], plain[:8][~unlabeled])
     assert sorted(order) == list(range(40))
+
+
+@given(LABELS, st.floats(0, 0.6))
+def test_groups_come_again_until_they_are_a_share_and_nothing_else_does(labels: list[int], share: float) -> None:
+    given_labels = np.asarray(labels)
+    counts = np.bincount(with_group_share(given_labels, share), minlength=len(labels))
+    groups = given_labels > 0
+    assert (counts[~groups] == 1).all()
+    assert np.array_equal(counts, np.bincount(with_group_share(given_labels[:, None], share), minlength=len(labels)))
+    if groups.any():
+        assert counts[groups].max() - counts[groups].min() <= 1, "each as often as the others"
+        wanted = round(share / (1 - share) * (~groups).sum())
+        assert counts[groups].sum() == max(groups.sum(), wanted)
+
+
+def test_an_example_with_a_token_of_a_group_is_the_groups() -> None:
+    rows = with_group_share(np.array([[0, 0], [0, 1], [-1, -1], [0, -1]]), 0.5)
+    assert np.bincount(rows).tolist() == [1, 3, 1, 1]

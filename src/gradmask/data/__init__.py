@@ -16,7 +16,7 @@ What a corpus is and what is wrong with it, before a model is built:
     `inspect`, `Inspection` with each `Part` and `Finding`; `Use`, what training will do with the documents.
 
 Training:
-    `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples;
+    `TRAINING_SETS`, which arms differ in; `training_order`, the order of examples; `with_group_share`;
     `modular_order` and `ModularOrder`, that of GRAM; `token_labels` and `WordLabels`, labels per token;
     `distinctive_shares`, how far vocabularies differ; `tokens_per_word`;
     `marked`, `tokens_of` and `targets_of`: ids that carry along which tokens the loss counts.
@@ -42,7 +42,7 @@ from gradmask.data.inspection import (
     inspect as inspect,
 )
 from gradmask.data.labeling import Labeled as Labeled, label_documents as label_documents
-from gradmask.data.mixing import training_order as training_order
+from gradmask.data.mixing import training_order as training_order, with_group_share as with_group_share
 from gradmask.data.modular import ModularOrder as ModularOrder, modular_order as modular_order
 from gradmask.data.names import RETAIN as RETAIN, UNLABELED as UNLABELED
 from gradmask.data.package_docs import write_package_docs as write_package_docs

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gradmask.data.names import RETAIN
 from gradmask.errors import GradmaskError
 
 
@@ -62,6 +63,21 @@ def training_order(
     return np.take_along_axis(order, ranks, axis=1).reshape(-1)
 
 
+def with_group_share(labels: ArrayLike, share: float) -> np.ndarray:
+    """Positions of all examples, those with a group's label as often as makes them a share of all, but at least once.
+
+    Args:
+        labels: data labels ``[examples]`` or ``[examples, sequence]``.
+        share: below 1.
+    """
+    label_of = np.asarray(labels)
+    groups = np.flatnonzero(label_of.reshape(len(label_of), -1).max(1) > RETAIN)
+    wanted = round(share / (1 - share) * (len(label_of) - len(groups)))
+    drawn = np.random.default_rng(0).permutation(groups)
+    again = np.resize(drawn, max(0, wanted - len(groups))) if len(groups) else groups
+    return np.concatenate([np.arange(len(label_of)), again])
+
+
 def neighbours(labels: ArrayLike) -> np.ndarray:
     """What examples of a batch are sorted by: retain, unlabeled, and the groups one after the other.
 
@@ -80,7 +96,7 @@ def _of_examples(labels: np.ndarray) -> np.ndarray:
 def _labeled_first(order: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """``order`` with retain examples in its first ``count`` places instead of unlabeled ones, as far as the epoch has them."""
     first = labels[order[: len(labels)]]
-    early, late = np.flatnonzero(first[:count] < 0), count + np.flatnonzero(first[count:] == 0)
+    early, late = np.flatnonzero(first[:count] < 0), count + np.flatnonzero(first[count:] == RETAIN)
     late = np.random.default_rng([seed, 1]).permutation(late)[: len(early)]
     early, order = early[: len(late)], order.copy()
     order[early], order[late] = order[late], order[early]

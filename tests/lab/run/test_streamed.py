@@ -115,6 +115,7 @@ def test_the_plan_tells_of_the_sample(text: Path, tmp_path: Path) -> None:
     ("change", "said"),
     [
         ("train={epochs: 1, batch_size: 8}", r"train\.epochs +the length of a stream"),
+        ("train.consolidation={group_share: 0.2}", r"train\.consolidation\.group_share +a stream .* as it is mixed"),
         ("train.workers=2", r"train\.workers +a stream .* is read by the training process itself"),
         ("arms=[gradmask, no_filter, filter, filter_equal_text]", "needed: other arms"),
         ("evaluate.ladder=[0.1]", r"evaluate\.ladder +its models are trained on parts of all of the text"),

@@ -181,6 +181,10 @@ def _stream(parts: Mapping[str, Any]) -> Iterator[Problem]:
         )
     if train is not None and train.workers:
         yield Problem("train.workers", "a stream (data.stream) is read by the training process itself, needed: 0")
+    phase = train.consolidation if train is not None else None
+    if phase is not None and phase.group_share:
+        text = "a stream (data.stream) is read as it is mixed, no text comes again, needed: 0"
+        yield Problem("train.consolidation.group_share", text)
     compare = parts.get("compare")
     for path, arms in (("arms", parts.get("arms", ())), ("compare.arms", _given_arms(compare))):
         if wrong := [name for name in arms if ARMS[name].budget == "text"]:

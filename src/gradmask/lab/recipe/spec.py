@@ -189,6 +189,12 @@ class ConsolidationSpec(_Part):
         le=1,
         description="share of the removed model's distribution in what text labeled retain teaches; the rest is the next token",
     )
+    group_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of its sequences with a group's label, at least: they come again where there are fewer",
+    )
     together: float = Field(
         1.0, ge=0, le=1, description="with several groups: how likely each runs on retain text and beside another group"
     )

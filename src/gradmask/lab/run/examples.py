@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradmask.data import RETAIN, Prepared, token_labels, training_order, with_column
+from gradmask.data import RETAIN, Prepared, token_labels, training_order, with_column, with_group_share
 from gradmask.lab.recipe.arms import ARMS, GRADMASK, is_routed, partition_of
 from gradmask.lab.recipe.settings.rules import FITTING, FORWARD
 from gradmask.lab.recipe.spec import ConsolidationSpec, Recipe
@@ -67,7 +67,10 @@ def _consolidation_compute(recipe: Recipe, prepared: Prepared, steps: int) -> in
     if phase is None:
         return 0
     more = consolidation_steps(recipe, GRADMASK, steps)
-    taught = taught_share(prepared.train["data_labels"][:]) if phase.distillation else 0.0
+    taught = 0.0
+    if phase.distillation:
+        labels, rows = _consolidated(recipe, prepared.train["data_labels"][:])
+        taught = taught_share(labels[rows])
     return round(more * (1.0 + FITTING / (1.0 - FITTING) * phase.fit_strength + FORWARD * taught))
 
 
@@ -90,12 +93,23 @@ def steps_of_arms(recipe: Recipe, prepared: Prepared) -> dict[str, int]:
 
 
 def consolidation_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int) -> Any:
-    """What an arm sees in so many steps of consolidation: all training text as it is mixed, in an order of its own."""
+    """What an arm sees in so many steps of consolidation: all training text, in an order of its own.
+
+    As it is mixed, but for sequences with a group's label, which come again where they are less than `group_share`.
+    """
     if recipe.data.stream is not None:
         return streamed_examples(recipe, prepared, name, steps, recipe.train.seed + ANOTHER)
-    examples = _examples(prepared, name)
-    train = recipe.train
-    return examples.select(training_order(examples["data_labels"][:], steps, train.batch_size, train.seed + ANOTHER))
+    examples, train = _examples(prepared, name), recipe.train
+    labels, rows = _consolidated(recipe, examples["data_labels"][:])
+    order = training_order(labels[rows], steps, train.batch_size, train.seed + ANOTHER)
+    return examples.select(rows[order])
+
+
+def _consolidated(recipe: Recipe, given: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of all sequences, and which of them a consolidation's text is made of."""
+    labels, phase = np.asarray(given), recipe.train.consolidation
+    assert phase is not None
+    return labels, with_group_share(labels, phase.group_share)
 
 
 def _examples(prepared: Prepared, name: str) -> Any:

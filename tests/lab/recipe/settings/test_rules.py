@@ -124,6 +124,12 @@ def test_where_the_text_is_rare_retain_text_teaches_what_the_removed_model_says(
     assert [value(seen, path) for seen in (LANGUAGE, own_loss, replace(TOPIC, pretrained=True))] == [0.0, 0.0, 0.0]
 
 
+def test_a_tenth_of_a_consolidation_is_a_groups_text_where_its_words_are_its_own() -> None:
+    path = "train.consolidation.group_share"
+    assert [value(seen, path) for seen in (LANGUAGE, TOPIC, replace(LANGUAGE, streamed=True))] == [0.1, 0.0, 0.0]
+    assert value(LANGUAGE, "train.consolidation")["group_share"] == 0.1  # type: ignore[index]
+
+
 def test_the_more_text_must_go_the_more_of_the_training_a_consolidation_replaces() -> None:
     path = "train.consolidation.replaces"
 

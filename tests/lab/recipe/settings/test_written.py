@@ -82,6 +82,7 @@ def test_a_part_of_a_group_or_of_settings_may_be_left_open(tmp_path: Path) -> No
         "train.consolidation.learning_rate",
         "train.consolidation.fit_strength",
         "train.consolidation.distillation",
+        "train.consolidation.group_share",
         "train.group_learning_rates",
     }
     assert set(partly.auto) == opened

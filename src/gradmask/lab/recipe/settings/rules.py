@@ -46,6 +46,10 @@ FITTING = 0.1
 DISTILLATION, DISTILLED = 0.7, 0.2
 """Share of the removed model's distribution in what retain text teaches in a consolidation, and share of the labeled tokens that
 are a group's up to which it does. It paid at 0.05, 0.15 and 0.17, and brought nothing at 0.5."""
+GROUP_SHARE = 0.1
+"""Share of a consolidation's sequences that are labeled with a group, at least, where the group's words are its own. With fewer, a
+group un-learns what it knows: the rest teaches it, with the whole learning rate again. Where others use its words, too, the rest
+pays for what the group keeps."""
 FORWARD = 1 / 3
 """Compute of a forward pass, such as the removed model's, as a share of a training step's."""
 
@@ -169,14 +173,16 @@ def consolidation(seen: Seen) -> Chosen:
     replaced, instead = consolidation_replaces(seen)
     fit, because = consolidation_strength(seen)
     taught, teaching = consolidation_distillation(seen)
+    mixed, mixing = consolidation_group_share(seen)
     settings = {
         "steps": steps,
         "replaces": replaced,
         "learning_rate": CONSOLIDATION_RATE,
         "fit_strength": fit,
         "distillation": taught,
+        "group_share": mixed,
     }
-    return settings, f"{why}, at {CONSOLIDATION_RATE:g} x the rate; {instead}; {because}; {teaching}"
+    return settings, f"{why}, at {CONSOLIDATION_RATE:g} x the rate; {instead}; {because}; {teaching}; {mixing}"
 
 
 def consolidation_steps(seen: Seen) -> Chosen:
@@ -232,6 +238,16 @@ def consolidation_distillation(seen: Seen) -> Chosen:
     )
 
 
+def consolidation_group_share(seen: Seen) -> Chosen:
+    """How much of its text is the groups', at least."""
+    text, own = "its text is mixed as all text is", _own(seen)
+    if seen.streamed:
+        return 0.0, f"{text}: a stream is read once"
+    if own < OWN_VOCABULARY:
+        return 0.0, f"{text}, because only {percent(own)} of what must go are tokens of its own"
+    return GROUP_SHARE, f"{percent(GROUP_SHARE)} of its text are groups', at least, so that none un-learns what it knows"
+
+
 def consolidation_rate(seen: Seen) -> Chosen:
     """Factor on the learning rate."""
     return CONSOLIDATION_RATE, "the group has to learn much in few steps"
@@ -263,6 +279,7 @@ RULES: dict[str, Callable[[Seen], Chosen]] = {
     "train.consolidation.learning_rate": consolidation_rate,
     "train.consolidation.fit_strength": consolidation_strength,
     "train.consolidation.distillation": consolidation_distillation,
+    "train.consolidation.group_share": consolidation_group_share,
     "train.group_learning_rates": group_learning_rates,
 }
 """Path -> its rule."""

@@ -69,6 +69,7 @@ class Seen:
         pretrained: whether it starts from trained weights.
         policy: the recipe's.
         per_token: whether labels are per token.
+        streamed: whether the text is read as it comes.
     """
 
     groups: Mapping[str, GroupSeen]
@@ -81,6 +82,7 @@ class Seen:
     pretrained: bool = False
     policy: str = "strict"
     per_token: bool = False
+    streamed: bool = False
 
     @property
     def forget_share(self) -> float:
@@ -111,6 +113,7 @@ def see(recipe: Recipe, prepared: Prepared, steps: int) -> Seen:
         pretrained=recipe.model.pretrained is not None,
         policy=recipe.partition.policy,
         per_token=labels.ndim > 1,
+        streamed=recipe.data.stream is not None,
     )
 
 

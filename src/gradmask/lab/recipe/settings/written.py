@@ -17,7 +17,7 @@ PARTITION: dict[str, Any] = {
 TRAIN: dict[str, Any] = {"consolidation": None, "group_learning_rates": {}}
 INSIDE = {
     ("partition", "self_labeling"): ("after",),
-    ("train", "consolidation"): ("steps", "replaces", "learning_rate", "fit_strength", "distillation"),
+    ("train", "consolidation"): ("steps", "replaces", "learning_rate", "fit_strength", "distillation", "group_share"),
 }
 """Fields of settings that may be ``auto`` while the rest is given; their own defaults stand in."""
 
