@@ -193,6 +193,19 @@ def whole() -> Iterator[Task]:
         yield from plan()
 
 
+def mixes() -> Iterator[Task]:
+    """How much of a consolidation's text is the groups'."""
+    for corpus, share, steps in (("headers", 0.05, 600), ("topic", 0.05, 600), ("novels", 0.05, 2400)):
+        for groups in (0.0, 0.08, 0.11, 0.17, 0.29):
+            yield Task(corpus, share, "gradmask", steps=steps, rules=True, changes=(("group_share", groups),))
+
+
+def thirty() -> Iterator[Task]:
+    """A tenth of the training gives its place to the consolidation where 30 % of the text must go."""
+    for corpus in ("topic", "author", "medicine", "headers"):
+        yield Task(corpus, 0.3, "gradmask", rules=True, changes=_ends_later(0.1))
+
+
 def smoke() -> Iterator[Task]:
     """A few steps of every kind of task, to see that they run."""
     few: dict[str, Any] = {"rules": True, "steps": 8, "width": 64, "layers": 2}
@@ -252,6 +265,8 @@ PLANS = {
     "between": between,
     "little": little,
     "whole": whole,
+    "mixes": mixes,
+    "thirty": thirty,
     "chosen": chosen,
     "strengths": strengths,
 }
