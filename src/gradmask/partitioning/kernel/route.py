@@ -80,9 +80,8 @@ class _Running(threading.local):
     its way. A copy of a model, in this process or another, has no pass running.
     """
 
-    def __init__(
-        self,
-    ) -> None:  # of every thread; in the place of defaults of the class, which the Dynamo of PyTorch 2.11 reads
+    def __init__(self) -> None:
+        # in every thread; the compiler of PyTorch 2.11 would read defaults of the class instead
         self.route: Route | None = None
         self.at_rest: Route | None = None
         self.merged: dict[Any, tuple[Tensor, Tensor | None]] | None = None

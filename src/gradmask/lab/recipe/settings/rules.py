@@ -245,7 +245,10 @@ def consolidation_group_share(seen: Seen) -> Chosen:
         return 0.0, f"{text}: a stream is read once"
     if own < OWN_VOCABULARY:
         return 0.0, f"{text}, because only {percent(own)} of what must go are tokens of its own"
-    return GROUP_SHARE, f"{percent(GROUP_SHARE)} of its text are groups', at least, so that none un-learns what it knows"
+    return (
+        GROUP_SHARE,
+        f"{percent(GROUP_SHARE)} of its text are groups', at least, so that none un-learns what it knows",
+    )
 
 
 def consolidation_rate(seen: Seen) -> Chosen:
