@@ -19,6 +19,7 @@ from gradmask.lab.measures.losses import (
     domain_loss,
     evaluating,
     histogram,
+    losses_of_domains,
     sequences_of,
     summarize,
     token_losses,
@@ -159,3 +160,17 @@ def test_a_broken_models_nan_is_not_taken_for_a_token_that_does_not_count() -> N
     losses = token_losses(model, ids)
     assert losses.isinf().all()
     assert math.isinf(summarize(losses).nats)
+
+
+def test_domains_share_batches_and_each_gets_its_own_losses() -> None:
+    model = Uniform(VOCABULARY)
+    domains = {"a": tokens(3, 9), "b": tokens(6, 9)[3:], "c": tokens(2, 5)}
+    losses_of_domains(model, domains, 4)
+    assert model.seen == [4, 2, 2], "two for the first two domains together, one for the other length"
+    real, bias = tiny("llama").eval(), torch.linspace(-1, 1, VOCABULARY)
+    found = losses_of_domains(real, domains, 4, bias)
+    assert list(found) == list(domains)
+    for domain, ids in domains.items():
+        for one, alone in zip(found[domain], calibrated_token_losses(real, ids, bias), strict=True):
+            torch.testing.assert_close(one, alone)
+    assert losses_of_domains(real, domains)["a"][1] is None

@@ -39,7 +39,7 @@ def test_every_view_of_every_domain() -> None:
     assert found["removed"]["es"].loss != found["full"]["es"].loss
     assert found["full"]["en"].calibrated_loss is not None
     assert np.isclose(sum(found["full"]["en"].histogram), 1.0)
-    assert len(lines.shown) == 6
+    assert len(lines.shown) == 4
     assert set(measure(tiny(), TEST, ROLES, QUICK)) == {"full"}
 
 

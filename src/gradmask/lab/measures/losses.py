@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +98,21 @@ def calibrated_token_losses(
     """`token_losses` as the model gives them, and with ``bias`` ``[vocabulary]`` on its logits, in one forward pass."""
     plain, calibrated = _token_losses(model, sequences, batch_size, (None, bias))
     return plain, calibrated
+
+
+def losses_of_domains(
+    model: nn.Module, domains: Mapping[str, Tensor], batch_size: int = 32, bias: Tensor | None = None
+) -> dict[str, tuple[Tensor, Tensor | None]]:
+    """Domain -> `token_losses`, and with ``bias`` those with it. Batches hold sequences of several domains where those are few."""
+    found: dict[str, tuple[Tensor, Tensor | None]] = {}
+    for length in dict.fromkeys(ids.shape[1] for ids in domains.values()):
+        alike = {domain: ids for domain, ids in domains.items() if ids.shape[1] == length}
+        sizes = [len(ids) for ids in alike.values()]
+        biases = (None,) if bias is None else (None, bias)
+        plain, *moved = _token_losses(model, torch.cat(list(alike.values())), batch_size, biases)
+        calibrated = moved[0].split(sizes) if moved else [None] * len(sizes)
+        found |= dict(zip(alike, zip(plain.split(sizes), calibrated, strict=True), strict=True))
+    return {domain: found[domain] for domain in domains}
 
 
 def _token_losses(

@@ -15,11 +15,10 @@ from gradmask.errors import GradmaskError
 from gradmask.lab.measures.calibration import CalibrationSettings, calibrate
 from gradmask.lab.measures.losses import (
     byte_count,
-    calibrated_token_losses,
     histogram,
+    losses_of_domains,
     sequences_of,
     summarize,
-    token_losses,
 )
 from gradmask.lab.measures.results import DomainResult, Role, Sample
 from gradmask.lab.measures.samples import continuations, prompts
@@ -78,11 +77,10 @@ def measure(
                 status(f"calibrating the {view} model")
                 bias = calibrate(model, calibration, roles, measures.calibration, measures.batch_size).bias
             results[view] = {}
-            for domain, ids in report.items():
-                status(f"{view} model on {domain}")
-                plain, calibrated = _losses(model, ids, bias, measures.batch_size)
-                _require_finite(plain, view, domain)
-                results[view][domain] = _result(plain, calibrated, roles[domain], sizes.get(domain))
+            status(f"{view} model on {', '.join(report) if len(report) < 4 else f'{len(report)} domains'}")
+            for domain, losses in losses_of_domains(model, report, measures.batch_size, bias).items():
+                _require_finite(losses[0], view, domain)
+                results[view][domain] = _result(*losses, roles[domain], sizes.get(domain))
     return results
 
 
@@ -98,12 +96,6 @@ def split(test: Mapping[str, Any], measures: Measures) -> tuple[dict[str, Tensor
         report[domain] = sequences_of(dataset, take, name=name)
         calibration[domain] = sequences_of(dataset, measures.sequences, start=take, name=name)
     return report, calibration
-
-
-def _losses(model: nn.Module, ids: Tensor, bias: Tensor | None, batch_size: int) -> tuple[Tensor, Tensor | None]:
-    if bias is None:
-        return token_losses(model, ids, batch_size), None
-    return calibrated_token_losses(model, ids, bias, batch_size)
 
 
 def _require_finite(losses: Tensor, view: str, domain: str) -> None:
@@ -135,12 +127,11 @@ def quick_losses(
 ) -> dict[str, dict[str, float]]:
     """View -> domain -> loss in nats, on a few sequences: a point of the training curve."""
     losses: dict[str, dict[str, float]] = {}
+    held = {domain: sequences_of(data, sequences) for domain, data in test.items()}
     for view in views(model):
         with viewed(model, view):
-            losses[view] = {
-                domain: summarize(token_losses(model, sequences_of(data, sequences), batch_size)).nats
-                for domain, data in test.items()
-            }
+            found = losses_of_domains(model, held, batch_size)
+            losses[view] = {domain: summarize(plain).nats for domain, (plain, _) in found.items()}
     return losses
 
 
