@@ -76,8 +76,8 @@ class Picture:
 
 DEMO = {
     "no filter": (3.648, 3.852),
-    "gradmask, full": (3.354, 3.574),
-    "gradmask, removed": (3.387, 8.576),
+    "gradmask, full": (3.354, 3.531),
+    "gradmask, removed": (3.394, 8.557),
     "filter, same labels": (3.050, 4.602),
     "never saw Spanish": (2.780, 8.931),
 }

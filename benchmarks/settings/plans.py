@@ -196,8 +196,20 @@ def whole() -> Iterator[Task]:
 def mixes() -> Iterator[Task]:
     """How much of a consolidation's text is the groups'."""
     for corpus, share, steps in (("headers", 0.05, 600), ("topic", 0.05, 600), ("novels", 0.05, 2400)):
-        for groups in (0.0, 0.08, 0.11, 0.17, 0.29):
-            yield Task(corpus, share, "gradmask", steps=steps, rules=True, changes=(("group_share", groups),))
+        for groups, rate in (
+            (0.0, 1),
+            (0.08, 1),
+            (0.11, 1),
+            (0.11, 2),
+            (0.11, 3),
+            (0.17, 1),
+            (0.17, 1.5),
+            (0.29, 1),
+            (0.0, 0.5),
+            (0.08, 0.5),
+        ):
+            changes = (("group_share", groups), ("ends", ((0.15, float(rate)),)))
+            yield Task(corpus, share, "gradmask", steps=steps, rules=True, changes=changes)
 
 
 def thirty() -> Iterator[Task]:
