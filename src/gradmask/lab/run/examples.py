@@ -143,7 +143,7 @@ def training_examples(recipe: Recipe, prepared: Prepared, name: str, steps: int)
 
 
 def labeled_first(recipe: Recipe, name: str) -> int:
-    """Steps of an arm that see labeled examples alone: until it can label the others itself."""
+    """Steps of an arm in which unlabeled examples wait, until it can label them itself."""
     own = partition_of(recipe, name).self_labeling if is_routed(name) else None
     if own is None or not own.labeled_first or recipe.data.mix != "mixed":
         return 0

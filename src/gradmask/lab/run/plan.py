@@ -221,7 +221,7 @@ def _try_arms(
 
 
 def _usual(recipe: Recipe, name: str, dataset: Any) -> Any:
-    """Examples of the trial steps: from after those that labeled examples alone make, where the run is so long."""
+    """Examples of the trial steps: from after those in which unlabeled ones wait, where the run is so long."""
     if isinstance(dataset, TextStream):
         return dataset
     size = recipe.train.batch_size
