@@ -19,9 +19,9 @@ from transformers import PreTrainedModel
 
 import gradmask as gm
 from benchmarks.common import llama, machine, write
-from benchmarks.training import trained
+from benchmarks.training import BATCH, labels, trained
 
-VOCABULARY, BATCH, LENGTH, WARMUP = 32_000, 8, 1024, 3
+VOCABULARY, LENGTH, WARMUP = 32_000, 1024, 3
 
 
 def build(width: int, layers: int) -> PreTrainedModel:
@@ -31,16 +31,13 @@ def build(width: int, layers: int) -> PreTrainedModel:
         return llama(width, layers, 64, VOCABULARY, LENGTH)
 
 
-def labels() -> dict[str, Any]:
-    """What ``data_labels`` is in each case; a third of each label where they are mixed, in the order of `gradmask.data`."""
-    generator = torch.Generator().manual_seed(0)
-    return {
-        "forget": "forget",
-        "retain": "retain",
-        "unlabeled": "unlabeled",
-        "mixed per example": torch.tensor([0, 0, 0, -1, -1, 1, 1, 1], device="cuda"),
-        "mixed per token": torch.randint(-1, 2, (BATCH, LENGTH), generator=generator).to("cuda"),
-    }
+def step_of(width: int, layers: int, precision: str, compiled: bool = False, **inputs: Any) -> Callable[[], None]:
+    """A training step of the plain model, or with ``data_labels`` of the partitioned one."""
+    ids = torch.randint(VOCABULARY, (BATCH, LENGTH), generator=torch.Generator().manual_seed(0)).to("cuda")
+    model: Any = build(width, layers)
+    if inputs:
+        gm.partition(model, {"forget": gm.Slice(heads=1, neurons=width // 8)})
+    return trained(torch.compile(model) if compiled else model, ids, precision, **inputs)
 
 
 def timed(step: Callable[[], None], rounds: int) -> tuple[float, float, float, int]:
@@ -61,20 +58,14 @@ def timed(step: Callable[[], None], rounds: int) -> tuple[float, float, float, i
 def compare(width: int, layers: int, precision: str, rounds: int, compiled: bool) -> list[dict[str, Any]]:
     """Rows: the plain step before and after all others, and every label against it."""
 
-    ids = torch.randint(VOCABULARY, (BATCH, LENGTH), generator=torch.Generator().manual_seed(0)).to("cuda")
-
     def case(**inputs: Any) -> tuple[float, float, float, int]:
-        model: Any = build(width, layers)
-        if inputs:
-            gm.partition(model, {"forget": gm.Slice(heads=1, neurons=width // 8)})
-        found = timed(trained(torch.compile(model) if compiled else model, ids, precision, **inputs), rounds)
-        del model
+        found = timed(step_of(width, layers, precision, compiled, **inputs), rounds)
         torch._dynamo.reset()
         torch.cuda.empty_cache()
         return found
 
     cases = {"plain": case()}
-    cases |= {name: case(data_labels=value) for name, value in labels().items()}
+    cases |= {name: case(data_labels=value) for name, value in labels(LENGTH, "cuda").items()}
     cases["plain again"] = case()
     base, memory = (cases["plain"][0] + cases["plain again"][0]) / 2, cases["plain"][3]
     return [

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-import gradmask as gm
 from benchmarks.common import machine, write
-from benchmarks.gpu import BATCH, LENGTH, VOCABULARY, WARMUP, build, labels
-from benchmarks.training import trained
+from benchmarks.gpu import LENGTH, WARMUP, step_of
+from benchmarks.training import labels
 
 KINDS = {
     "optimizer": ("multi_tensor", "adam"),
@@ -42,20 +41,20 @@ def kind_of(kernel: str) -> str:
 
 def spent(kernels: list[tuple[str, float, float]], steps: int) -> dict[str, float]:
     """Milliseconds of a step by kind, from (name, begin, end) of all kernels, in microseconds; and the idle time between them."""
-    found: dict[str, float] = defaultdict(float)
-    busy, latest = 0.0, kernels[0][1] if kernels else 0.0
-    for name, begin, end in sorted(kernels, key=lambda kernel: kernel[1]):
+    found = dict.fromkeys((*KINDS, OTHER), 0.0)
+    kernels = sorted(kernels, key=lambda kernel: kernel[1])
+    first = latest = kernels[0][1]
+    busy = 0.0
+    for name, begin, end in kernels:
         found[kind_of(name)] += (end - begin) / 1e3 / steps
         busy += max(0.0, end - max(begin, latest))
         latest = max(latest, end)
-    wall = max((end for _, _, end in kernels), default=0.0) - min((begin for _, begin, _ in kernels), default=0.0)
+    wall = latest - first
     return {**found, IDLE: (wall - busy) / 1e3 / steps, WALL: wall / 1e3 / steps}
 
 
-def profiled(model: Any, precision: str, steps: int, **inputs: Any) -> list[tuple[str, float, float]]:
+def profiled(step: Callable[[], None], steps: int) -> list[tuple[str, float, float]]:
     """All kernels of some steps after the first ones."""
-    ids = torch.randint(VOCABULARY, (BATCH, LENGTH), generator=torch.Generator().manual_seed(0)).to("cuda")
-    step = trained(model, ids, precision, **inputs)
     for _ in range(WARMUP):
         step()
     torch.cuda.synchronize()
@@ -69,13 +68,10 @@ def profiled(model: Any, precision: str, steps: int, **inputs: Any) -> list[tupl
 
 def compare(width: int, layers: int, precision: str, steps: int) -> dict[str, list[tuple[str, float, float]]]:
     """The kernels of the plain model's steps, and of every label's."""
+    cases = {"plain": {}, **{name: {"data_labels": value} for name, value in labels(LENGTH, "cuda").items()}}
     found = {}
-    for name, value in {"plain": None, **labels()}.items():
-        model: Any = build(width, layers)
-        if value is not None:
-            gm.partition(model, {"forget": gm.Slice(heads=1, neurons=width // 8)})
-        found[name] = profiled(model, precision, steps, **({} if value is None else {"data_labels": value}))
-        del model
+    for name, inputs in cases.items():
+        found[name] = profiled(step_of(width, layers, precision, **inputs), steps)
         torch.cuda.empty_cache()
     return found
 
@@ -107,7 +103,7 @@ def main() -> None:
     print(f"{'ms a step':<20}" + "".join(f"{column:>13}" for column in columns) + f"{'ratio':>9}")
     plain = found["plain"]
     for name, row in found.items():
-        told = "".join(f"{row.get(column, 0.0):>13.2f}" for column in columns)
+        told = "".join(f"{row[column]:>13.2f}" for column in columns)
         print(f"{name:<20}{told}{row[WALL] / plain[WALL]:>9.3f}")
     floor = 1 - (plain["products"] / 3 + plain["optimizer"]) / plain[WALL]
     print(f"floor of forget: {floor:.3f} of the plain step")

@@ -53,7 +53,7 @@ class Operations(TorchDispatchMode):
 def cases(width: int, layers: int) -> dict[str, Callable[[], None]]:
     """A training step of the plain model, of the floor, and of every label."""
     ids = torch.randint(VOCABULARY, (BATCH, LENGTH))
-    told = {name: label[:, :LENGTH] if "token" in name else label for name, label in labels().items()}
+    told = labels(LENGTH)
     models = {name: llama(width, layers, width // 8, VOCABULARY, LENGTH) for name in ("plain", "floor", *told)}
     for module in models["floor"].modules():
         if isinstance(module, nn.Linear):

@@ -47,16 +47,16 @@ def shape_of(width: int, layers: int = LAYERS) -> Shape:
     return Shape(layers, width, 4 * width, VOCABULARY, LENGTH, share=(4 * 32 + 3 * 64) * width / block)
 
 
-def labels() -> dict[str, Any]:
-    """What ``data_labels`` is in each case; a third of each label where they are mixed."""
+def labels(length: int = LENGTH, device: str = "cpu") -> dict[str, Any]:
+    """What ``data_labels`` is in each case; a third of each label where they are mixed, in the order of `gradmask.data`."""
     thirds = torch.tensor([0, 0, 0, -1, -1, 1, 1, 1])
     generator = torch.Generator().manual_seed(0)
     return {
         "forget": "forget",
         "retain": "retain",
         "unlabeled": "unlabeled",
-        "mixed per example": thirds,
-        "mixed per token": torch.randint(-1, 2, (BATCH, LENGTH), generator=generator),
+        "mixed per example": thirds.to(device),
+        "mixed per token": torch.randint(-1, 2, (BATCH, length), generator=generator).to(device),
     }
 
 

@@ -143,7 +143,7 @@ def taken() -> Iterator[Task]:
 
 def relabeled() -> Iterator[Task]:
     """Where self-labeling decides: with few labels, and where what must go is rare."""
-    yield from (task for task in rules() if task.arm == "gradmask" and task.labeled < 0.9)
+    yield from little()
     yield from (task for task in rules() if task.arm == "gradmask" and task.labeled == 0.9 and task.share == 0.05)
     yield from (Task(corpus, 0.15, "gradmask", rules=True) for corpus in ("docs", "topic", "catalogs"))
     yield from (task for task in little_labeled() if task.labeled == 0.1)

@@ -185,9 +185,8 @@ class SelfLabeler:
             self._share(group, (labels[labels >= 0] == router.ids[group]).double())
 
     def _share(self, group: str, belongs: Tensor) -> None:
-        old = self.shares.get(group, float(belongs.mean()))
-        weight = len(belongs) / (len(belongs) + RECENT)
-        self.shares[group] = min(max(old + weight * (float(belongs.mean()) - old), RAREST), 1 - RAREST)
+        moved = _moved(self.shares.get(group, float(belongs.mean())), belongs, RECENT)
+        self.shares[group] = min(max(moved, RAREST), 1 - RAREST)
 
     def _observe(self, group: str, gain: Tensor, own: Tensor) -> None:
         """Take in what was measured on labeled examples, of the group's text and of the rest alike."""
@@ -220,20 +219,16 @@ class SelfLabeler:
         """Move the means along with the advantage on all text, which can rise or fall faster than labeled examples come by."""
         rest, own = self.means[group]
         old = self.levels.get(group, rest + self.shares.get(group, 0.5) * (own - rest))
-        self.levels[group] = old + len(gain) / (len(gain) + LEVEL) * (float(gain.mean()) - old)
+        self.levels[group] = _moved(old, gain, LEVEL)
         self.means[group] = [mean + self.levels[group] - old for mean in (rest, own)]
 
     def _spread(self, group: str, gain: Tensor) -> None:
         """Take in how far what lies below the mean of the rest lies from it: there is next to none of the group's text."""
-        usual = self._narrow(group)
-        below = (gain.double() - self.means[group][0]).square()[gain < self.means[group][0]]
-        if not len(below):
-            return
-        found = float(
-            below.clamp(max=OUTLIER * usual).mean()
-        )  # one strange text does not spoil what was seen of all others
-        old = self.spreads.get(group, usual)
-        self.spreads[group] = old + len(below) / (len(below) + SPREAD) * (found - old)
+        usual, rest = self._narrow(group), self.means[group][0]
+        below = (gain.double() - rest).square()[gain < rest]
+        if len(below):
+            # one strange text does not spoil what was seen of all others
+            self.spreads[group] = _moved(self.spreads.get(group, usual), below.clamp(max=OUTLIER * usual), SPREAD)
 
     def _narrow(self, group: str) -> float:
         """The variance of the rest: of labeled examples, or of those without a label where that is more."""
@@ -280,6 +275,11 @@ class SelfLabeler:
         apart = (gain - rest).square() / (2 * narrow) - (gain - own).square() / (2 * wide)
         odds = apart + math.log(narrow / wide) / 2
         return torch.sigmoid(odds + math.log(share / (1 - share)))
+
+
+def _moved(old: float, values: Tensor, window: int) -> float:
+    """A running mean that looks back on so many examples, after these ``[n]``."""
+    return old + len(values) / (len(values) + window) * (float(values.mean()) - old)
 
 
 def _gains(

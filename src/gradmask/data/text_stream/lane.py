@@ -116,7 +116,6 @@ class Lane:
         self.reader = Reader(shards, [seed, number], hands, state.place)
         self.tokenized: deque[tuple[Place, Sequenced]] = deque()
         """Documents that were read ahead, each with the reader's place after it."""
-        self._passing = Passing(0)
 
     @property
     def state(self) -> LaneState:
@@ -125,9 +124,9 @@ class Lane:
 
     def give(self) -> list[Sequenced]:
         """The sequences of the next block, shuffled."""
-        self._passing = Passing(self.block * self.making.length if self.next < self.labeled else 0)
+        passing = Passing(self.block * self.making.length if self.next < self.labeled else 0)
         while len(self.left) < self.block:
-            self._pack(*self._document())
+            self._pack(*self._document(), passing)
         block, self.left = self.left[: self.block], self.left[self.block :]
         order = np.random.default_rng([self.seed, self.number, self.next, 1]).permutation(self.block)
         self.next += 1
@@ -137,9 +136,9 @@ class Lane:
         """Close its files."""
         self.reader.close()
 
-    def _pack(self, place: Place, document: Sequenced) -> None:
+    def _pack(self, place: Place, document: Sequenced, passing: Passing) -> None:
         self.place = place
-        if not place.epoch and self._passing.over(document):
+        if not place.epoch and passing.over(document):
             return
         before = self.waiting.get(document.label)
         rows = document.rows if before is None else np.concatenate([before, document.rows], axis=1)
