@@ -16,7 +16,8 @@ def commands(code: str, folder: Path) -> list[list[str]]:
     """The argument lists of every command that a block calls; loops and variables are bash's."""
     log = folder / "commands"
     log.write_text("")
-    record = f'{{ printf "%s\\0" "$0" "$@" >> "{log}"; printf "\\n" >> "{log}"; }}'
+    # in one write, which a line break would divide: the commands of a pipe run at the same time
+    record = f"""{{ printf "%s\\0" "$0" "$@" $'\\1' >> "{log}"; }}"""
     stubs = "".join(f"{name}() {record.replace('$0', name)}\n" for name in PROGRAMS)
     script = f"set -euo pipefail\n{stubs}\n{code.replace('.venv/bin/', '')}"
     environment = {"PATH": "", "HOME": str(folder), "PWD": str(folder)}
@@ -24,7 +25,7 @@ def commands(code: str, folder: Path) -> list[list[str]]:
         ["/bin/bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    lines = log.read_text().split("\0\n")
+    lines = log.read_text().split("\0\1\0")
     return [line.split("\0") for line in lines if line]
 
 
